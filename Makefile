@@ -1,0 +1,94 @@
+# `make` lists the targets. Everything is set up below .venv; only jars are cached outside the working tree.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+# pip's own progress is for a person at a terminal; in a log it would be thousands of lines.
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
+UV := uv==0.13.9
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+        --no-emit-index-url --custom-compile-command "make lock"
+PROTOS := $(wildcard protos/*.proto)
+
+.PHONY: help install demo test check format proto lock samples clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
+	  | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+# Each stamp is written last: a set-up that was cut short is taken up where it stopped.
+$(VENV)/.stamp-venv: requirements-build.lock
+	@[ $(words $(CURDIR)) = 1 ] \
+	  || { echo "set-up: Flink's scripts cannot run below a folder with a space in its name ($(CURDIR)); move this one" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	  || { echo "set-up: Python 3.11 is needed and '$(PYTHON)' is not; install it, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "set-up: '$(PYTHON)' lacks the venv module; install it (Debian, Ubuntu: apt install python3.11-venv)" >&2; exit 1; }
+	@echo "set-up 1/4: $(VENV)"
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements-build.lock \
+	  || { echo "set-up: the build tools could not be installed (see above); check the network and run make install again" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.stamp-packages: $(VENV)/.stamp-venv requirements.lock
+	@echo "set-up 2/4: Python packages (about 1 GB to fetch with TensorFlow and Flink, 3 GB on disk; a few minutes)"
+	@$(PIP) --no-build-isolation --require-hashes -r requirements.lock \
+	  || { echo "set-up: the packages could not be installed (see above); check the network and disk space and run make install again" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.stamp-project: $(VENV)/.stamp-packages pyproject.toml
+	@echo "set-up 3/4: this project"
+	@$(PIP) --no-build-isolation --no-deps --editable . \
+	  || { echo "set-up: the project itself could not be installed (see above); mend that and run make install again" >&2; exit 1; }
+	@touch $@
+
+# Jars and Flink home have no stamp here: the program looks itself, in a fraction of a second, and mends what
+# is missing.
+install: $(VENV)/.stamp-project ## make .venv with everything in it
+	@$(BIN)/python -m runtime.install
+	@echo "ready: make demo | make test | . $(BIN)/activate && flink run -py flink_jobs/keyed.py"
+
+demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
+	@$(BIN)/python -m client.demo
+
+test: install ## run the whole test suite
+	@$(BIN)/python -m pytest
+
+check: install ## check format, lint, types; run the unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/unit
+
+format: install ## format the sources, mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+proto: install ## generate Python code from protos/*.proto
+	@$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. $(PROTOS)
+
+samples: install ## make the sample data and models anew (installs the training packages)
+	@$(PIP) --no-build-isolation --require-hashes -r requirements-train.lock
+	@$(BIN)/python data/make_samples.py
+
+# uv is kept out of the project's environment: it resolves that environment.
+lock: ## resolve requirements*.lock and runtime/jars.lock anew
+	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	  "$(PYTHON)" -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet $(UV); \
+	  PATH="$$tools/bin:$$PATH"; \
+	  $(LOCK) --extra test --extra dev pyproject.toml -o requirements.lock; \
+	  $(LOCK) --group build -c requirements.lock -o requirements-build.lock; \
+	  $(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
+	@$(MAKE) install
+	@$(BIN)/python -m runtime.jars --lock
+
+clean: ## remove .venv and everything made in the working tree (the jar cache stays)
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

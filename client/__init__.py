@@ -1,0 +1,1 @@
+"""The client: the embedded broker, publishers, readers and the `model-serving` command."""

@@ -1,0 +1,1 @@
+"""The jobs: what is connected to what. Behaviour lives in ``functions``."""

@@ -1,0 +1,253 @@
+"""The flags of both jobs, checked before a JVM starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NoReturn
+
+from functions.core.waiting import NoModelPolicy, WaitingPolicy
+from functions.settings import ServingSettings
+from functions.wire import RecordCodec
+
+__all__ = ["Delivery", "ExecutionMode", "JobConfig", "StartingOffsets", "parse_config"]
+
+_ENVIRONMENT_PREFIX = "MODEL_SERVING_"
+_MEBIBYTE = 1 << 20
+
+
+class ExecutionMode(Enum):
+    """How Flink runs the Python code: inside the TaskManager's JVM, or in worker processes beside it."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+
+
+class Delivery(Enum):
+    """What a reader of the output topics gets after a failure."""
+
+    AT_LEAST_ONCE = "at-least-once"
+    EXACTLY_ONCE = "exactly-once"
+
+
+class StartingOffsets(Enum):
+    """Where a job that is not restored starts to read."""
+
+    COMMITTED = "committed"
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfig:
+    """A job as its flags describe it. ``checkpoint_dir`` is a URI, ``base_dir`` where the job was started."""
+
+    bootstrap_servers: str
+    models_topic: str
+    data_topic: str
+    results_topic: str
+    dead_letter_topic: str
+    status_topic: str
+    models_group: str
+    data_group: str
+    starting_offsets: StartingOffsets
+    bounded: bool
+    parallelism: int
+    execution_mode: ExecutionMode
+    checkpoint_interval_ms: int
+    checkpoint_dir: str
+    delivery: Delivery
+    no_model: NoModelPolicy
+    buffer_limit: int
+    keep_versions: int
+    record_type: str
+    model_size_limit: int
+    base_dir: str
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that the job uses."""
+        return (
+            self.models_topic,
+            self.data_topic,
+            self.results_topic,
+            self.dead_letter_topic,
+            self.status_topic,
+        )
+
+    @property
+    def serving(self) -> ServingSettings:
+        """The part that the operators are told."""
+        return ServingSettings(
+            record_type=self.record_type,
+            models_topic=self.models_topic,
+            data_topic=self.data_topic,
+            waiting=WaitingPolicy(self.no_model, self.buffer_limit, self.bounded),
+            keep_versions=self.keep_versions,
+            base_dir=self.base_dir,
+            model_size_limit=self.model_size_limit,
+        )
+
+
+class _Wrong(ValueError):
+    """A value that a flag does not take; the text says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    """A flag: its name without dashes, its default as one would type it, how its text is read."""
+
+    name: str
+    default: str
+    read: Callable[[str], Any]
+    help: str
+
+    @property
+    def variable(self) -> str:
+        return _ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
+
+
+def parse_config(argv: Sequence[str], environ: Mapping[str, str], program: str) -> JobConfig:
+    """The configuration that the flags and, behind them, the environment describe.
+
+    Raises:
+        SystemExit: a flag is wrong (status 2, one line on stderr), or help was asked for (status 0).
+    """
+    parser = _Parser(prog=program, description=_DESCRIPTION, allow_abbrev=False)
+    for flag in _FLAGS:
+        about = f"{flag.help} (default: {flag.default or 'off'}; {flag.variable})"
+        if flag.name == "bounded":
+            parser.add_argument("--bounded", nargs="?", const="true", help=about)
+        else:
+            parser.add_argument(f"--{flag.name}", help=about, metavar="VALUE")
+    given = vars(parser.parse_args(argv))
+    values: dict[str, Any] = {}
+    for flag in _FLAGS:
+        attribute = flag.name.replace("-", "_")
+        text, source = given[attribute], f"--{flag.name}"
+        if text is None and flag.variable in environ:
+            text, source = environ[flag.variable], f"--{flag.name} (from {flag.variable})"
+        try:
+            values[attribute] = flag.read(flag.default if text is None else text)
+        except _Wrong as wrong:
+            parser.error(f"{source}: {wrong}")
+    config = JobConfig(**values, base_dir=os.getcwd())
+    if config.delivery is Delivery.EXACTLY_ONCE and config.checkpoint_interval_ms == 0:
+        parser.error(
+            "--delivery exactly-once needs checkpoints, which commit its transactions: "
+            "--checkpoint-interval-ms must be above 0"
+        )
+    if len(set(config.topics)) < len(config.topics):
+        parser.error("the five topics must differ: --models-topic, --data-topic, --results-topic, … name one twice")
+    return config
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # One line: the usage of twenty flags would hide what is wrong.
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+_DESCRIPTION = (
+    "Scores the records of a Kafka topic with models that arrive on another one, while it runs. "
+    "Each flag can also be set as an environment variable."
+)
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise _Wrong("must not be empty")
+    return text
+
+
+def _choice(kind: type[Enum]) -> Callable[[str], Enum]:
+    def read(text: str) -> Enum:
+        try:
+            return kind(text)
+        except ValueError:
+            allowed = ", ".join(str(member.value) for member in kind)
+            raise _Wrong(f"'{text}' is not one of: {allowed}") from None
+
+    return read
+
+
+def _number(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise _Wrong(f"'{text}' is not a whole number of {least} or more")
+        return number
+
+    return read
+
+
+def _switch(text: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "on": True, "": False, "false": False, "0": False, "no": False}
+    known["off"] = False
+    try:
+        return known[text.strip().lower()]
+    except KeyError:
+        raise _Wrong(f"'{text}' is neither true nor false") from None
+
+
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise _Wrong(f"'{text}' is not host:port, or several of them with commas between")
+    return text
+
+
+def _directory(text: str) -> str:
+    text = _text(text)
+    return text if "://" in text else "file://" + os.path.abspath(text)
+
+
+def _record_type(text: str) -> str:
+    try:
+        RecordCodec(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+    return text
+
+
+_FLAGS = (
+    _Flag("bootstrap-servers", "localhost:9092", _servers, "Kafka"),
+    _Flag("models-topic", "models", _text, "models and model commands in"),
+    _Flag("data-topic", "mdata", _text, "records in"),
+    _Flag("results-topic", "results", _text, "one result per scored record"),
+    _Flag("dead-letter-topic", "dead-letters", _text, "everything that could not be served, with its bytes"),
+    _Flag("status-topic", "model-status", _text, "what became of each model message"),
+    _Flag("models-group", "modelRecordsGroup", _text, "consumer group that reads the models"),
+    _Flag("data-group", "wineRecordsGroup", _text, "consumer group that reads the records"),
+    _Flag(
+        "starting-offsets",
+        "committed",
+        _choice(StartingOffsets),
+        "where a job that is not restored starts: committed (earliest where none is), earliest or latest",
+    ),
+    _Flag("bounded", "", _switch, "read both topics to the end that they have now, then finish"),
+    _Flag("parallelism", "1", _number(1), "parallel instances of each operator"),
+    _Flag("execution-mode", "thread", _choice(ExecutionMode), "how Flink runs the Python code: thread or process"),
+    _Flag("checkpoint-interval-ms", "5000", _number(0), "time between checkpoints; 0: none"),
+    _Flag("checkpoint-dir", "checkpoints", _directory, "where checkpoints and savepoints go, a path or a URI"),
+    _Flag("delivery", "at-least-once", _choice(Delivery), "at-least-once, or exactly-once by Kafka transactions"),
+    _Flag(
+        "no-model",
+        "buffer",
+        _choice(NoModelPolicy),
+        "what becomes of a record whose data type has no model yet: buffer, dead-letter or drop",
+    ),
+    _Flag("buffer-limit", "10000", _number(0), "records of a data type that may wait for a model"),
+    _Flag("keep-versions", "3", _number(1), "versions of a data type that are kept for rollback, with the active one"),
+    _Flag("record-type", "protos.winerecord_pb2:WineRecord", _record_type, "the protobuf message on the data topic"),
+    _Flag("model-size-limit", str(256 * _MEBIBYTE), _number(1), "greatest size of a model by location, in bytes"),
+)

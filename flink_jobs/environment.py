@@ -1,0 +1,55 @@
+"""The execution environment of a job: Flink's settings that the job's flags decide."""
+
+from __future__ import annotations
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from flink_jobs.config import ExecutionMode, JobConfig
+
+__all__ = ["build_environment"]
+
+_RESTART_ATTEMPTS = 10
+
+
+def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
+    """A stream environment, and the table environment on top of it."""
+    settings = Configuration()
+    for key, value in _settings(config).items():
+        settings.set_string(key, value)
+    env = StreamExecutionEnvironment.get_execution_environment(settings)
+    env.set_parallelism(config.parallelism)
+    return env, StreamTableEnvironment.create(env)
+
+
+def _settings(config: JobConfig) -> dict[str, str]:
+    settings = {
+        "python.execution-mode": config.execution_mode.value,
+        # A minicluster has one slot unless told otherwise, and a job that lacks slots waits without a word.
+        "taskmanager.numberOfTaskSlots": str(config.parallelism),
+        # Records have been gathered already (kafka_io): waiting once more at each network buffer only adds delay.
+        "execution.buffer-timeout.interval": "0 ms",
+        # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not single records.
+        "python.fn-execution.bundle.time": "5",
+        # The operators that SQL makes get uids like all others, so that a savepoint finds them again.
+        "table.exec.uid.generation": "ALWAYS",
+        # A fault that stays would otherwise restart the job for ever, and nobody would see its cause.
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        "restart-strategy.exponential-delay.max-backoff": "30 s",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
+        "restart-strategy.exponential-delay.attempts-before-reset-backoff": str(_RESTART_ATTEMPTS),
+    }
+    if config.execution_mode is ExecutionMode.THREAD:
+        # Thread mode's bridge to Python must be one class for all jobs of a TaskManager, not one for each.
+        settings["classloader.parent-first-patterns.additional"] = "pemja"
+    if config.checkpoint_interval_ms:
+        settings |= {
+            "execution.checkpointing.interval": f"{config.checkpoint_interval_ms} ms",
+            "execution.checkpointing.mode": "EXACTLY_ONCE",
+            "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+            "execution.checkpointing.dir": config.checkpoint_dir,
+            "execution.checkpointing.savepoint-dir": config.checkpoint_dir,
+        }
+    return settings

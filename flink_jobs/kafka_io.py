@@ -1,0 +1,145 @@
+"""Kafka in and out: the only place that knows topics, groups and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyflink.common import WatermarkStrategy
+from pyflink.common.serialization import ByteArraySchema
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream.connectors.base import DeliveryGuarantee
+from pyflink.datastream.connectors.kafka import (
+    KafkaOffsetResetStrategy,
+    KafkaOffsetsInitializer,
+    KafkaRecordSerializationSchema,
+    KafkaSink,
+    KafkaSource,
+)
+from pyflink.table import StreamTableEnvironment
+
+from flink_jobs.config import Delivery, JobConfig, StartingOffsets
+
+__all__ = ["model_messages", "record_vectors", "write_to"]
+
+_MESSAGE_LIMIT = 32 << 20
+"""Bytes: the largest message that is read and written, a 20 MB model and what a dead letter adds to it."""
+
+_VECTOR_MS = 5
+"""Records are gathered for this long. It adds half of it to the latency, and at a full load one trip from the
+JVM to Python carries hundreds of records instead of one, which is what bounds the throughput."""
+
+_VECTOR_OFFSETS = 1024
+"""Records of a partition in a vector of a bounded run."""
+
+_TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
+"""The broker's default maximum: a transaction must outlive the longest pause between two checkpoints."""
+
+
+def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataStream:
+    """The models topic as bytes, by one reader: the order of a data type's models is the topic's."""
+    builder = (
+        KafkaSource.builder()
+        .set_bootstrap_servers(config.bootstrap_servers)
+        .set_topics(config.models_topic)
+        .set_group_id(config.models_group)
+        .set_starting_offsets(_starting_offsets(config.starting_offsets))
+        .set_property("max.partition.fetch.bytes", str(_MESSAGE_LIMIT))
+        .set_value_only_deserializer(ByteArraySchema())
+    )
+    if config.bounded:
+        builder = builder.set_bounded(KafkaOffsetsInitializer.latest())
+    return (
+        env.from_source(builder.build(), WatermarkStrategy.no_watermarks(), "models")
+        .set_parallelism(1)
+        .name("models")
+        .uid("models")
+    )
+
+
+def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStream:
+    """The data topic as rows of one array: the values of some records of one partition, in their order.
+
+    They are gathered in the JVM. A stream that goes on does so in windows of processing time. Such a window is
+    dropped when its input ends, so a bounded run gathers in windows of event time, and takes the offset as the
+    time: it only grows within a partition, no record is late, and the end of the input closes every window.
+    """
+    if config.bounded:
+        time_columns = (
+            "`offset` BIGINT METADATA VIRTUAL, came AS TO_TIMESTAMP_LTZ(`offset`, 3), WATERMARK FOR came AS came"
+        )
+        size = _VECTOR_OFFSETS
+    else:
+        time_columns = "came AS PROCTIME()"
+        size = _VECTOR_MS
+    tables.execute_sql(
+        f"CREATE TEMPORARY TABLE records (payload BYTES, `partition` INT METADATA VIRTUAL, {time_columns}) "
+        f"WITH ({_sql_options(_record_options(config))})"
+    )
+    vectors = tables.sql_query(
+        "SELECT ARRAY_AGG(payload) AS payloads "
+        f"FROM TABLE(TUMBLE(TABLE records, DESCRIPTOR(came), INTERVAL '{size / 1000:.3f}' SECOND)) "
+        "GROUP BY window_start, window_end, `partition`"
+    )
+    return tables.to_data_stream(vectors)
+
+
+def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> None:
+    """Writes messages to a topic, with the delivery that the job asks for."""
+    schema = (
+        KafkaRecordSerializationSchema.builder()
+        .set_topic(topic)
+        .set_value_serialization_schema(ByteArraySchema())
+        .build()
+    )
+    builder = (
+        KafkaSink.builder()
+        .set_bootstrap_servers(config.bootstrap_servers)
+        .set_record_serializer(schema)
+        .set_property("max.request.size", str(_MESSAGE_LIMIT))
+        .set_property("buffer.memory", str(2 * _MESSAGE_LIMIT))
+    )
+    if config.delivery is Delivery.EXACTLY_ONCE:
+        builder = (
+            builder.set_delivery_guarantee(DeliveryGuarantee.EXACTLY_ONCE)
+            # Two jobs that wrote under one prefix would fence each other's transactions.
+            .set_transactional_id_prefix(f"model-serving-{config.data_group}-{config.data_topic}-{topic}")
+            .set_property("transaction.timeout.ms", str(_TRANSACTION_TIMEOUT_MS))
+        )
+    else:
+        builder = builder.set_delivery_guarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+    stream.sink_to(builder.build()).name(name).uid(name)
+
+
+def _starting_offsets(start: StartingOffsets) -> KafkaOffsetsInitializer:
+    if start is StartingOffsets.EARLIEST:
+        return KafkaOffsetsInitializer.earliest()
+    if start is StartingOffsets.LATEST:
+        return KafkaOffsetsInitializer.latest()
+    return KafkaOffsetsInitializer.committed_offsets(KafkaOffsetResetStrategy.EARLIEST)
+
+
+def _record_options(config: JobConfig) -> dict[str, str]:
+    modes = {
+        StartingOffsets.COMMITTED: "group-offsets",
+        StartingOffsets.EARLIEST: "earliest-offset",
+        StartingOffsets.LATEST: "latest-offset",
+    }
+    options = {
+        "connector": "kafka",
+        "topic": config.data_topic,
+        "properties.bootstrap.servers": config.bootstrap_servers,
+        "properties.group.id": config.data_group,
+        "properties.auto.offset.reset": "earliest",
+        "scan.startup.mode": modes[config.starting_offsets],
+        "value.format": "raw",
+    }
+    if config.bounded:
+        options["scan.bounded.mode"] = "latest-offset"
+    return options
+
+
+def _sql_options(options: Mapping[str, str]) -> str:
+    def quoted(text: str) -> str:
+        return "'" + text.replace("'", "''") + "'"
+
+    return ", ".join(f"{quoted(key)} = {quoted(value)}" for key, value in options.items())

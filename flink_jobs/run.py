@@ -1,0 +1,118 @@
+"""From the command line to a job that ran: what both entry scripts do, with their own topology."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from flink_jobs.config import JobConfig, parse_config
+from flink_jobs.preflight import PreflightError, check_broker
+from runtime.environment import flink_environment
+from runtime.errors import SetupError
+from runtime.flink_cli import PREFLIGHT_VARIABLE
+
+if TYPE_CHECKING:
+    from pyflink.datastream import DataStream, StreamExecutionEnvironment
+
+    from flink_jobs.topology import Served
+
+__all__ = ["Topology", "main"]
+
+Topology = Callable[["DataStream", "DataStream", JobConfig], "Served"]
+"""Connects models and records, as messages from Kafka, to what is served."""
+
+
+class _Stopped(BaseException):
+    """The process was asked to stop. Not an Exception: nothing on the way may take it for a failure."""
+
+
+def main(program: str, topology: Topology) -> None:
+    """Parses the flags, checks the surroundings, runs the job until it ends or is stopped, then exits.
+
+    Exit status: 0 when the job finished or was stopped by SIGINT or SIGTERM, 1 when it could not start or
+    failed, 2 for a wrong flag; each failure is one line on stderr.
+    """
+    config = parse_config(sys.argv[1:], os.environ, program)
+    try:
+        if PREFLIGHT_VARIABLE not in os.environ:
+            # Started without the flink command: the JVM that PyFlink starts inherits this environment.
+            os.environ.update(flink_environment(os.environ))
+            for topic in check_broker(config):
+                print(f"{program}: the topic '{topic}' did not exist and was created", file=sys.stderr)
+    except (SetupError, PreflightError) as error:
+        _fail(program, str(error))
+    try:
+        _run(program, topology, config)
+    except _Stopped:
+        print(f"{program}: stopped")
+    # Py4J wraps whatever goes wrong in the JVM; what the user needs is the first cause.
+    except Exception as error:
+        _fail(program, _first_cause(error))
+
+
+def _run(program: str, topology: Topology, config: JobConfig) -> None:
+    from flink_jobs.environment import build_environment
+    from flink_jobs.kafka_io import model_messages, record_vectors, write_to
+
+    env, tables = build_environment(config)
+    served = topology(model_messages(env, config), record_vectors(tables, config), config)
+    write_to(served.results, config.results_topic, "results", config)
+    write_to(served.dead_letters, config.dead_letter_topic, "dead letters", config)
+    write_to(served.statuses, config.status_topic, "statuses", config)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    job = env.execute_async(f"model-serving-{program.removesuffix('.py')}")
+    print(f"{program}: job {job.get_job_id()} runs", flush=True)
+    if _is_detached(env):
+        return
+    try:
+        job.get_job_execution_result().result()
+    except _Stopped:
+        if _is_local(env):
+            # A second signal must not tear the cancellation apart.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            job.cancel().result()
+        raise
+    print(f"{program}: finished")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _is_detached(env: StreamExecutionEnvironment) -> bool:
+    return _setting(env, "execution.attached", "true") == "false"
+
+
+def _is_local(env: StreamExecutionEnvironment) -> bool:
+    return _setting(env, "execution.target", "local") == "local"
+
+
+def _setting(env: StreamExecutionEnvironment, key: str, default: str) -> str:
+    from pyflink.common import Configuration
+
+    java_settings = env._j_stream_execution_environment.getConfiguration()
+    return str(Configuration(j_configuration=java_settings).get_string(key, default))
+
+
+def _first_cause(error: BaseException) -> str:
+    java: Any = getattr(error, "java_exception", None)
+    if java is None:
+        text = str(error) or type(error).__name__
+    else:
+        while java.getCause() is not None:
+            java = java.getCause()
+        text = str(java.getMessage() or java.toString())
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [text]
+    # A Python fault arrives with its traceback, whose last line names it.
+    return lines[-1] if "Traceback (most recent call last):" in text else lines[0]
+
+
+def _fail(program: str, why: str) -> None:
+    print(f"{program}: {why}", file=sys.stderr, flush=True)
+    raise SystemExit(1)

@@ -1,0 +1,143 @@
+"""Streams in, streams out: how the operators of both variants are connected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream, OutputTag
+
+from functions.admission import ModelAdmission
+from functions.broadcast import BroadcastModelServing
+from functions.flink_types import (
+    ACTIVATIONS,
+    BYTES,
+    DEAD_LETTERS,
+    KEYED_BYTES,
+    STATUSES,
+    SWAPS,
+    UNMATCHED,
+    broadcast_models,
+    data_type_of,
+)
+from functions.intake import RouteModels, RouteRecords
+from functions.keyed import KeyedModelServing
+from functions.settings import ServingSettings
+from functions.swaps import ConfirmSwaps
+
+__all__ = ["Served", "serve_broadcast", "serve_keyed"]
+
+_STRING = Types.STRING()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What comes out: streams of messages for Kafka."""
+
+    results: DataStream
+    dead_letters: DataStream
+    statuses: DataStream
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """Models that were let in, and what was said of those that were not."""
+
+    activations: DataStream
+    dead_letters: DataStream
+    statuses: DataStream
+
+
+def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:
+    """Models and records meet by data type: each data type is served by one instance, in order."""
+    admitted = _admit(models, settings)
+    routed = (
+        records.process(RouteRecords(settings), KEYED_BYTES).name("route records").uid("route-records")
+    )
+    served = (
+        admitted.activations.key_by(data_type_of, _STRING)
+        .connect(routed.key_by(data_type_of, _STRING))
+        .process(KeyedModelServing(settings), BYTES)
+        .name("serve")
+        .uid("serve-keyed")
+    )
+    return Served(
+        results=served,
+        dead_letters=admitted.dead_letters.union(
+            _side_output(routed, DEAD_LETTERS), _side_output(served, DEAD_LETTERS)
+        ),
+        statuses=admitted.statuses.union(_confirm(_side_output(served, SWAPS), instances=1)),
+    )
+
+
+def serve_broadcast(
+    models: DataStream, records: DataStream, settings: ServingSettings, parallelism: int
+) -> Served:
+    """Models go to every instance and records to any; records without a model wait in the keyed operator.
+
+    That operator takes every activation too, so whichever comes first there, the record or its model, the
+    record is scored once.
+    """
+    admitted = _admit(models, settings)
+    served = (
+        records.rebalance()
+        .connect(admitted.activations.broadcast(broadcast_models()))
+        .process(BroadcastModelServing(settings), BYTES)
+        .name("serve")
+        .uid("serve-broadcast")
+    )
+    waited = (
+        admitted.activations.key_by(data_type_of, _STRING)
+        .connect(_side_output(served, UNMATCHED).key_by(data_type_of, _STRING))
+        .process(KeyedModelServing(settings), BYTES)
+        .name("wait for a model")
+        .uid("wait-for-model")
+    )
+    swaps = _side_output(served, SWAPS).union(_side_output(waited, SWAPS))
+    return Served(
+        results=served.union(waited),
+        dead_letters=admitted.dead_letters.union(
+            _side_output(served, DEAD_LETTERS), _side_output(waited, DEAD_LETTERS)
+        ),
+        statuses=admitted.statuses.union(_confirm(swaps, instances=parallelism + 1)),
+    )
+
+
+def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
+    routed = (
+        models.process(RouteModels(settings), KEYED_BYTES)
+        .set_parallelism(1)
+        .name("route models")
+        .uid("route-models")
+    )
+    admitted = (
+        routed.key_by(data_type_of, _STRING)
+        .process(ModelAdmission(settings), BYTES)
+        .name("admit models")
+        .uid("admit-models")
+    )
+    return _Admitted(
+        activations=_side_output(admitted, ACTIVATIONS),
+        dead_letters=_side_output(routed, DEAD_LETTERS).union(_side_output(admitted, DEAD_LETTERS)),
+        statuses=_side_output(routed, STATUSES).union(admitted),
+    )
+
+
+def _confirm(swaps: DataStream, instances: int) -> DataStream:
+    return (
+        swaps.key_by(data_type_of, _STRING)
+        .process(ConfirmSwaps(instances), BYTES)
+        .name("confirm swaps")
+        .uid("confirm-swaps")
+    )
+
+
+def _side_output(stream: DataStream, tag: OutputTag) -> DataStream:
+    """A side output, in a task of its own.
+
+    PyFlink puts a Python operator behind each side output. In thread mode every Python operator brings an
+    interpreter state of its own, and Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow and
+    ONNX Runtime call) knows one state a thread: chained to an operator that scores, it would wait for itself.
+    ``functions.parts.check_interpreter_state`` proves at start that no two share a thread.
+    """
+    return stream.get_side_output(tag).start_new_chain()

@@ -1,0 +1,1 @@
+"""What runs inside the Flink operators: the serving core, the model engines, the wire layer, the adapters."""

@@ -1,0 +1,73 @@
+"""The broadcast variant: every instance holds every model, and the records of a data type are spread over all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
+
+from functions.core.state import decode_activation, decode_model, encode_model
+from functions.flink_types import DEAD_LETTERS, SWAPS, UNMATCHED, broadcast_models, subtask_index
+from functions.intake import RecordIntake
+from functions.metrics import ServingMetrics
+from functions.outcomes import swap_report, write_outcomes
+from functions.parts import build_server, check_interpreter_state
+from functions.settings import ServingSettings
+from functions.wire import RecordCodec, encode_dead_letter
+
+__all__ = ["BroadcastModelServing"]
+
+
+class BroadcastModelServing(BroadcastProcessFunction):  # type: ignore[misc]
+    """Vectors of records and broadcast (data type, activation) → results.
+
+    Broadcast functions have neither keyed state nor timers, so records without a model leave by ``UNMATCHED``,
+    to wait in an operator that has both.
+    """
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._settings = settings
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        check_interpreter_state()
+        self._subtask = subtask_index(runtime_context)
+        self._metrics = ServingMetrics(runtime_context)
+        codec = RecordCodec(self._settings.record_type)
+        self._intake = RecordIntake(codec, self._settings.data_topic)
+        self._server = build_server(self._settings, codec)
+        self._models = broadcast_models()
+
+    def process_element(self, value: Any, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
+        records, letters = self._intake.sort(value[0])
+        for letter in letters:
+            yield DEAD_LETTERS, encode_dead_letter(letter)
+        for data_type, batch in records.items():
+            if self._server.serves(data_type) or self._restored(data_type, ctx):
+                yield from write_outcomes(self._server.serve(data_type, batch), self._metrics)
+            else:
+                yield UNMATCHED, (data_type, [record.payload for record in batch])
+
+    def process_broadcast_element(
+        self, value: tuple[str, bytes], ctx: BroadcastProcessFunction.Context
+    ) -> Iterator[Any]:
+        activation = decode_activation(value[1])
+        models = ctx.get_broadcast_state(self._models)
+        if activation.model is None:
+            self._server.deactivate(activation.data_type)
+            models.remove(activation.data_type)
+        else:
+            self._server.activate(activation.model)
+            models.put(activation.data_type, encode_model(activation.model))
+        self._metrics.swaps.inc()
+        yield SWAPS, swap_report(activation, self._subtask)
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _restored(self, data_type: str, ctx: BroadcastProcessFunction.ReadOnlyContext) -> bool:
+        saved = ctx.get_broadcast_state(self._models).get(data_type)
+        if saved is None:
+            return False
+        self._server.activate(decode_model(saved))
+        return True

@@ -1,0 +1,68 @@
+"""Everything that can be wrong with what comes from outside.
+
+::
+
+    ModelServingError
+    ├── UnparsableMessage   the bytes are no message of the topic's type
+    ├── InvalidRecord       parses, but is no record
+    ├── NoModel             nothing serves the record's data type
+    ├── ScoringFailed       the model gave an error or no result for a record
+    ├── ModelRejected       a model or a command cannot be carried out
+    └── IncompatibleState   state was written by a newer version of this software
+
+The first five are data: they end as a dead letter that carries the text of the error and the original bytes.
+``IncompatibleState`` and every exception that is not in this tree are faults of the program or of its
+surroundings: they fail the job, which then restarts from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "IncompatibleState",
+    "InvalidRecord",
+    "ModelRejected",
+    "ModelServingError",
+    "NoModel",
+    "ScoringFailed",
+    "UnparsableMessage",
+]
+
+
+class ModelServingError(Exception):
+    """The root. Its text is one line that says what is wrong and, where there is one, what to do next."""
+
+
+class UnparsableMessage(ModelServingError):
+    """The bytes are no message of the topic's type."""
+
+    def __init__(self, message_type: str, why: str) -> None:
+        super().__init__(f"not a {message_type} message: {why}")
+
+
+class InvalidRecord(ModelServingError):
+    """A message of the right type that is no record to score."""
+
+
+class NoModel(ModelServingError):
+    """No model serves the record's data type."""
+
+    def __init__(self, data_type: str, why: str) -> None:
+        super().__init__(f"no model for data type '{data_type}': {why}")
+
+
+class ScoringFailed(ModelServingError):
+    """A model gave an error or no result for a record."""
+
+
+class ModelRejected(ModelServingError):
+    """A model or a command that cannot be carried out."""
+
+
+class IncompatibleState(ModelServingError):
+    """State that this version of the software cannot read."""
+
+    def __init__(self, what: str, found: int, newest: int) -> None:
+        super().__init__(
+            f"{what} has schema version {found}, this software reads up to {newest}: "
+            "restore it with the version that wrote it, or a later one"
+        )

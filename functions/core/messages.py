@@ -1,0 +1,174 @@
+"""The values that the core works on. ``functions.wire`` translates them from and to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+__all__ = [
+    "Command",
+    "DataToServe",
+    "DeadLetter",
+    "Example",
+    "ModelMessage",
+    "ModelState",
+    "ModelStatus",
+    "ModelToServe",
+    "ModelType",
+    "OutputRule",
+    "Reason",
+    "ServingResult",
+]
+
+
+class ModelType(IntEnum):
+    """The kinds of model, numbered as on the wire."""
+
+    TENSORFLOW = 0
+    TENSORFLOWSAVED = 1
+    PMML = 2
+    ONNX = 3
+
+
+class Command(IntEnum):
+    """What a model message asks for, numbered as on the wire."""
+
+    DEPLOY = 0
+    REMOVE = 1
+    ROLLBACK = 2
+
+
+class OutputRule(IntEnum):
+    """How a model's outputs become the one result, numbered as on the wire."""
+
+    AUTO = 0
+    ARGMAX = 1
+    VALUE = 2
+
+
+class Reason(IntEnum):
+    """Why a message became a dead letter, numbered as on the wire."""
+
+    UNSPECIFIED = 0
+    UNPARSABLE = 1
+    INVALID_RECORD = 2
+    NO_MODEL = 3
+    SCORING_FAILED = 4
+    MODEL_REJECTED = 5
+
+
+class ModelState(IntEnum):
+    """What became of a model message, numbered as on the wire."""
+
+    UNSPECIFIED = 0
+    ACTIVE = 1
+    REJECTED = 2
+    REMOVED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A record with a known answer, that a model must give within ``tolerance`` before it goes live."""
+
+    record: bytes
+    expected: float
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMessage:
+    """A model message as it arrived. Exactly one of ``data`` and ``location`` is set for a model to deploy."""
+
+    data_type: str
+    name: str = ""
+    model_type: ModelType = ModelType.TENSORFLOW
+    data: bytes | None = None
+    location: str | None = None
+    version: str = ""
+    sha256: str = ""
+    command: Command = Command.DEPLOY
+    inputs: tuple[str, ...] = ()
+    output: OutputRule = OutputRule.AUTO
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelToServe:
+    """A model with its content at hand: what an engine loads and what state holds.
+
+    ``content`` is the file itself; for a SavedModel a zip or tar of its folder. ``sha256`` is its digest in hex.
+    """
+
+    data_type: str
+    name: str
+    model_type: ModelType
+    version: str
+    sha256: str
+    content: bytes = field(repr=False)
+    inputs: tuple[str, ...] = ()
+    output: OutputRule = OutputRule.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class DataToServe:
+    """A valid record: ``message`` is the parsed record, ``payload`` the bytes that arrived.
+
+    ``submission_ts`` is the sender's clock in epoch milliseconds.
+    """
+
+    data_type: str
+    submission_ts: int
+    message: Any = field(repr=False)
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServingResult:
+    """A scored record. Instants are epoch milliseconds, ``scoring_ns`` is a duration in nanoseconds."""
+
+    data_type: str
+    name: str
+    version: str
+    model_type: ModelType
+    submission_ts: int
+    served_ts: int
+    scoring_ns: int
+    result: float
+    label: str = ""
+    outputs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def latency_ms(self) -> float:
+        """Time from the sender's clock to the result, in milliseconds."""
+        return float(self.served_ts - self.submission_ts)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be served. ``ts`` is epoch milliseconds."""
+
+    reason: Reason
+    detail: str
+    payload: bytes = field(repr=False)
+    topic: str
+    ts: int
+    data_type: str = ""
+    model: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in milliseconds."""
+
+    data_type: str
+    name: str
+    version: str
+    state: ModelState
+    ts: int
+    detail: str = ""
+    previous: str = ""
+    load_ms: float = 0.0
+    subtask: int = 0

@@ -1,0 +1,202 @@
+"""What is kept in Flink state and travels between operators: plain bytes with a schema version.
+
+Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 bytes, big endian), the header
+(UTF-8 JSON), the body. A reader takes every version up to its own and refuses newer ones.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from functions.core.errors import IncompatibleState
+from functions.core.messages import ModelToServe, ModelType, OutputRule
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Activation",
+    "History",
+    "KeptVersion",
+    "decode_activation",
+    "decode_history",
+    "decode_model",
+    "decode_payloads",
+    "encode_activation",
+    "encode_history",
+    "encode_model",
+    "encode_payloads",
+]
+
+SCHEMA_VERSION = 1
+
+_PREFIX = struct.Struct(">2sBI")
+_MAGIC = b"MS"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version that a data type can serve. Its content is kept beside the history, not in it."""
+
+    version: str
+    sha256: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The versions of one data type, oldest first; the last one serves.
+
+    ``sequence`` counts the commands that were carried out, so that every activation has a number of its own.
+    """
+
+    kept: tuple[KeptVersion, ...] = ()
+    sequence: int = 0
+
+    @property
+    def active(self) -> KeptVersion | None:
+        """The version that serves, if any does."""
+        return self.kept[-1] if self.kept else None
+
+    def find(self, version: str) -> KeptVersion | None:
+        """The kept version of this name, if there is one."""
+        return next((kept for kept in self.kept if kept.version == version), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An order to the serving operators: serve ``model`` from now on, or nothing when it is None.
+
+    ``load_ms`` is what loading, checking and warming up took, in milliseconds.
+    """
+
+    data_type: str
+    sequence: int
+    model: ModelToServe | None
+    previous: str = ""
+    detail: str = ""
+    load_ms: float = 0.0
+
+
+def _encode(header: dict[str, Any], body: bytes = b"") -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return _PREFIX.pack(_MAGIC, SCHEMA_VERSION, len(text)) + text + body
+
+
+def _decode(data: bytes, what: str) -> tuple[dict[str, Any], bytes]:
+    magic, version, length = _PREFIX.unpack_from(data)
+    if magic != _MAGIC or version > SCHEMA_VERSION:
+        raise IncompatibleState(what, version if magic == _MAGIC else -1, SCHEMA_VERSION)
+    end = _PREFIX.size + length
+    return json.loads(data[_PREFIX.size : end]), data[end:]
+
+
+def _model_header(model: ModelToServe) -> dict[str, Any]:
+    return {
+        "data_type": model.data_type,
+        "name": model.name,
+        "model_type": int(model.model_type),
+        "version": model.version,
+        "sha256": model.sha256,
+        "inputs": model.inputs,
+        "output": int(model.output),
+    }
+
+
+def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
+    return ModelToServe(
+        data_type=header["data_type"],
+        name=header["name"],
+        model_type=ModelType(header["model_type"]),
+        version=header["version"],
+        sha256=header["sha256"],
+        content=content,
+        inputs=tuple(header["inputs"]),
+        output=OutputRule(header["output"]),
+    )
+
+
+def encode_model(model: ModelToServe) -> bytes:
+    """A model with its content."""
+    return _encode(_model_header(model), model.content)
+
+
+def decode_model(data: bytes) -> ModelToServe:
+    """The inverse of :func:`encode_model`.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote it.
+    """
+    return _model_from(*_decode(data, "a model in state"))
+
+
+def encode_history(history: History) -> bytes:
+    """The versions of a data type, without their contents."""
+    kept = [[version.version, version.sha256, version.name] for version in history.kept]
+    return _encode({"kept": kept, "sequence": history.sequence})
+
+
+def decode_history(data: bytes | None) -> History:
+    """The inverse of :func:`encode_history`; no bytes are an empty history.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote it.
+    """
+    if data is None:
+        return History()
+    header, _ = _decode(data, "a model history in state")
+    return History(tuple(KeptVersion(*entry) for entry in header["kept"]), header["sequence"])
+
+
+def encode_activation(activation: Activation) -> bytes:
+    """An order to the serving operators, with the model's content."""
+    model = activation.model
+    header = {
+        "data_type": activation.data_type,
+        "sequence": activation.sequence,
+        "model": None if model is None else _model_header(model),
+        "previous": activation.previous,
+        "detail": activation.detail,
+        "load_ms": activation.load_ms,
+    }
+    return _encode(header, b"" if model is None else model.content)
+
+
+def decode_activation(data: bytes) -> Activation:
+    """The inverse of :func:`encode_activation`.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote it.
+    """
+    header, content = _decode(data, "an activation")
+    model = None if header["model"] is None else _model_from(header["model"], content)
+    return Activation(
+        header["data_type"],
+        header["sequence"],
+        model,
+        header["previous"],
+        header["detail"],
+        header["load_ms"],
+    )
+
+
+def encode_payloads(payloads: Sequence[bytes]) -> bytes:
+    """Records that wait for a model, in their order."""
+    return _encode({"lengths": [len(payload) for payload in payloads]}, b"".join(payloads))
+
+
+def decode_payloads(data: bytes) -> list[bytes]:
+    """The inverse of :func:`encode_payloads`.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote it.
+    """
+    header, body = _decode(data, "waiting records in state")
+    payloads: list[bytes] = []
+    start = 0
+    for length in header["lengths"]:
+        payloads.append(body[start : start + length])
+        start += length
+    return payloads

@@ -1,0 +1,199 @@
+"""PMML models, scored by PMML4S in a Java process of its own (see ``pmml_gateway``).
+
+Inputs: with no ``inputs`` in the descriptor, the model's active fields by name; else those record fields, in
+the order of the MiningSchema. Numeric and boolean PMML fields take the record's numbers, all others its text.
+NaN and empty text are missing values.
+
+Result: the predicted value of the target. A class label is the number that it spells; a classifier with a
+label that spells no number is rejected, unless ``output`` is ARGMAX: the result is then the index of the
+predicted class in the order of the target's values in the DataDictionary. ``labels`` are the predicted
+classes as spelled there, ``outputs`` every other number that the evaluator gives, NaN where it gives none.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from functions.core.engine import Columns, LoadedModel, RecordSchema, Scores
+from functions.core.errors import ModelRejected, ScoringFailed
+from functions.core.messages import ModelToServe, OutputRule
+from functions.engines.foreign_errors import rejecting
+from functions.engines.pmml_document import PmmlInput, read_pmml
+from functions.engines.pmml_gateway import (
+    EvaluatorError,
+    GatewayLostError,
+    OutputColumn,
+    PmmlGateway,
+    current_gateway,
+)
+from functions.engines.pmml_rows import Classes, RowEncoder, numbers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["PmmlEngine"]
+
+_ANSWER_BYTES = 8000
+"""An answer beyond Java's write buffer of 8192 bytes leaves in several packets, and the last one waits 40 ms
+for an acknowledgement (Nagle's algorithm against delayed ACK). Batches are asked for in parts whose answers
+fit."""
+
+_NUMBER_BYTES = 25
+_NUMERIC_TYPES = ("integer", "float", "double", "real", "boolean", "numeric")
+
+
+class PmmlEngine:
+    """Loads PMML models."""
+
+    def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
+        """See ``Engine.load``. The first load of a process starts Java, about a second."""
+        document = read_pmml(model.content)
+        fields = _fields_for(document.inputs, model.inputs, schema)
+        if document.function != "classification" and model.output is OutputRule.ARGMAX:
+            raise ModelRejected(
+                f"output ARGMAX needs a classifier, this model is for {document.function}: use AUTO or VALUE"
+            )
+        classes = Classes(document.classes, model.output) if document.function == "classification" else None
+        with rejecting("the PMML evaluator cannot load the model"):
+            resident = _Resident.of(document.text)
+            columns = resident.gateway.output_columns(resident.java)
+        predicted = next(
+            (index for index, column in enumerate(columns) if column.feature == "predictedValue"), None
+        )
+        if predicted is None:
+            raise ModelRejected(
+                "the PMML model gives no predicted value: add a target or a predictedValue output"
+            )
+        if classes is None and columns[predicted].data_type not in _NUMERIC_TYPES:
+            classes = Classes((), OutputRule.AUTO)
+        return _PmmlModel(
+            fields=fields,
+            text=document.text,
+            resident=resident,
+            encoder=RowEncoder(document.inputs),
+            answer=_Answer(columns, predicted, classes),
+            part=_rows_that_fit(columns, document.classes),
+        )
+
+
+def _fields_for(inputs: Sequence[PmmlInput], given: tuple[str, ...], schema: RecordSchema) -> tuple[str, ...]:
+    if given and len(given) != len(inputs):
+        raise ModelRejected(
+            f"the model takes {len(inputs)} inputs ({', '.join(field.name for field in inputs)}), "
+            f"the descriptor names {len(given)}: name as many, or none"
+        )
+    fields = tuple(schema.field_named(name) for name in (given or [field.name for field in inputs]))
+    for field, pmml in zip(fields, inputs, strict=True):
+        if pmml.is_number != (field in schema.numeric):
+            raise ModelRejected(
+                f"the model takes '{pmml.name}' as {pmml.data_type}, but '{field}' of {schema.name} is "
+                f"{'text' if pmml.is_number else 'a number'}: change the model's dataType or its inputs"
+            )
+    return fields
+
+
+def _rows_that_fit(columns: Sequence[OutputColumn], labels: Sequence[str]) -> int:
+    cell = max(_NUMBER_BYTES, *(len(json.dumps(label)) + 1 for label in labels), 0)
+    head = sum(len(json.dumps(column.name)) + 1 for column in columns)
+    return max(1, (_ANSWER_BYTES - head) // (cell * len(columns)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Resident:
+    """A model inside one Java process."""
+
+    gateway: PmmlGateway
+    java: Any
+
+    @staticmethod
+    def of(text: str) -> _Resident:
+        gateway = current_gateway()
+        return _Resident(gateway, gateway.load(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How to read the evaluator's answers."""
+
+    columns: Sequence[OutputColumn]
+    predicted: int
+    classes: Classes | None
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
+        values = list(zip(*rows, strict=True))
+        outputs = {
+            column.name: numbers_of(values[index])
+            for index, column in enumerate(self.columns)
+            if index != self.predicted and column.data_type in _NUMERIC_TYPES
+        }
+        if self.classes is None:
+            return Scores(numbers_of(values[self.predicted]), None, outputs)
+        labels, result = self.classes.read(values[self.predicted])
+        return Scores(result, labels, outputs)
+
+
+class _PmmlModel:
+    """A loaded PMML model. When its Java process has died it moves to a new one."""
+
+    def __init__(
+        self,
+        *,
+        fields: tuple[str, ...],
+        text: str,
+        resident: _Resident,
+        encoder: RowEncoder,
+        answer: _Answer,
+        part: int,
+    ) -> None:
+        self._fields = fields
+        self._text = text
+        self._resident = resident
+        self._encoder = encoder
+        self._answer = answer
+        self._part = part
+        self._moving = threading.Lock()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The record fields, in MiningSchema order."""
+        return self._fields
+
+    def score(self, columns: Columns) -> Scores:
+        """See ``LoadedModel.score``.
+
+        Raises:
+            GatewayLostError: the Java process died and does not start again, which is no fault of the
+            records.
+        """
+        rows: list[Any] = []
+        for start in range(0, len(columns), self._part):
+            rows.extend(self._predict(self._encoder.encode(columns[start : start + self._part])))
+        return self._answer.read(rows)
+
+    def close(self) -> None:
+        """Lets the Java process forget the model."""
+        self._resident.gateway.release(self._resident.java)
+
+    def _predict(self, request: str) -> list[Any]:
+        resident = self._resident
+        try:
+            try:
+                answer = resident.gateway.predict(resident.java, request)
+            except GatewayLostError:
+                answer = self._predict_elsewhere(resident, request)
+        except EvaluatorError as error:
+            raise ScoringFailed(f"the PMML evaluator failed: {error}") from error
+        rows: list[Any] = json.loads(answer)["data"]
+        return rows
+
+    def _predict_elsewhere(self, lost: _Resident, request: str) -> str:
+        with self._moving:
+            if self._resident is lost:
+                self._resident = _Resident.of(self._text)
+        try:
+            return self._resident.gateway.predict(self._resident.java, request)
+        except GatewayLostError as error:
+            raise ScoringFailed(f"the PMML evaluator fails again on this batch: {error}") from error

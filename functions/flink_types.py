@@ -1,0 +1,78 @@
+"""Every type, state descriptor and output tag of the operators, on one page.
+
+``PICKLED_BYTE_ARRAY`` carries plain values of this package between operators and bytes in state: thread mode
+moves it in one piece, a primitive array in state byte by byte. Nothing from outside is ever unpickled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyflink.common import Types
+from pyflink.datastream import OutputTag, RuntimeContext
+from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor
+
+__all__ = [
+    "ACTIVATIONS",
+    "ACTIVE_MODEL",
+    "BYTES",
+    "DEAD_LETTERS",
+    "HISTORY",
+    "KEPT_MODELS",
+    "KEYED_BYTES",
+    "PENDING_SWAPS",
+    "STATUSES",
+    "SWAPS",
+    "UNMATCHED",
+    "WAITING",
+    "WAITING_COUNT",
+    "broadcast_models",
+    "data_type_of",
+    "subtask_index",
+]
+
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+"""A message for Kafka."""
+
+KEYED_BYTES = Types.TUPLE([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
+"""A data type, and what goes to it: an activation's bytes, or a list of records' bytes."""
+
+ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
+"""(data type, activation's bytes) for the operators that serve."""
+
+DEAD_LETTERS = OutputTag("dead-letters", BYTES)
+STATUSES = OutputTag("statuses", BYTES)
+SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
+"""(data type, sequence of the activation, status): one from every operator instance that carried it out."""
+
+UNMATCHED = OutputTag("unmatched", Types.PICKLED_BYTE_ARRAY())
+"""(data type, list of records' bytes) that came to a broadcast instance without a model for them."""
+
+HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
+KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+ACTIVE_MODEL = ValueStateDescriptor("active-model", Types.PICKLED_BYTE_ARRAY())
+WAITING = ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY())
+WAITING_COUNT = ValueStateDescriptor("waiting-count", Types.LONG())
+PENDING_SWAPS = MapStateDescriptor("pending-swaps", Types.LONG(), Types.LONG())
+
+
+def broadcast_models() -> MapStateDescriptor:
+    """Data type → model. Made anew at each use: PyFlink pickles a function together with its descriptor."""
+    return MapStateDescriptor("models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+
+
+def data_type_of(element: tuple[str, Any]) -> str:
+    """The key of everything that is routed."""
+    return element[0]
+
+
+def subtask_index(context: RuntimeContext) -> int:
+    """Which parallel instance of the operator this is, from 0.
+
+    PyFlink's own ``get_index_of_this_subtask`` calls a Java method that Flink 2 has moved when Python runs in
+    thread mode, so that mode asks where the method is now.
+    """
+    java_context = getattr(context, "_runtime_context", None)
+    if java_context is not None:
+        return int(java_context.getTaskInfo().getIndexOfThisSubtask())
+    return int(context.get_index_of_this_subtask())

@@ -1,0 +1,131 @@
+"""The keyed variant: the model of a data type is in state beside the records that it scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
+
+from functions.core.dead_letters import dead_letter
+from functions.core.errors import NoModel
+from functions.core.messages import DataToServe
+from functions.core.state import (
+    decode_activation,
+    decode_model,
+    decode_payloads,
+    encode_model,
+    encode_payloads,
+)
+from functions.flink_types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT, subtask_index
+from functions.metrics import ServingMetrics
+from functions.outcomes import swap_report, write_outcomes
+from functions.parts import CLOCK, build_server, check_interpreter_state
+from functions.settings import ServingSettings
+from functions.wire import RecordCodec, encode_dead_letter
+
+__all__ = ["KeyedModelServing"]
+
+_END_OF_INPUT = 2**63 - 2
+"""A time that only the watermark at the end of bounded inputs reaches."""
+
+
+class KeyedModelServing(KeyedCoProcessFunction):  # type: ignore[misc]
+    """(data type, activation) and (data type, records' bytes) → results.
+
+    The loaded model is a cache over the bytes in state: after a restore it is loaded at first use. The path of
+    records that have a model touches no state.
+    """
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._settings = settings
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        check_interpreter_state()
+        self._subtask = subtask_index(runtime_context)
+        self._metrics = ServingMetrics(runtime_context)
+        self._codec = RecordCodec(self._settings.record_type)
+        self._server = build_server(self._settings, self._codec)
+        self._active_model = runtime_context.get_state(ACTIVE_MODEL)
+        self._waiting = runtime_context.get_list_state(WAITING)
+        self._waiting_count = runtime_context.get_state(WAITING_COUNT)
+
+    def process_element1(self, value: tuple[str, bytes], ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+        activation = decode_activation(value[1])
+        if activation.model is None:
+            self._server.deactivate(activation.data_type)
+            self._active_model.clear()
+        else:
+            self._server.activate(activation.model)
+            self._active_model.update(encode_model(activation.model))
+        self._metrics.swaps.inc()
+        yield SWAPS, swap_report(activation, self._subtask)
+        if activation.model is not None:
+            yield from self._serve_waiting(activation.data_type)
+
+    def process_element2(self, value: tuple[str, list[bytes]], ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+        data_type, payloads = value
+        if self._server.serves(data_type) or self._restored():
+            yield from self._serve(data_type, payloads)
+        else:
+            yield from self._without_model(data_type, payloads, ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """The end of a bounded run: what still waits has no model."""
+        data_type = ctx.get_current_key()
+        error = self._settings.waiting.at_end(data_type)
+        for payload in self._take_waiting():
+            yield from self._refuse(data_type, payload, error)
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _restored(self) -> bool:
+        saved = self._active_model.value()
+        if saved is None:
+            return False
+        self._server.activate(decode_model(saved))
+        return True
+
+    def _serve(self, data_type: str, payloads: list[bytes]) -> Iterator[Any]:
+        records: list[DataToServe] = [self._codec.parse(payload) for payload in payloads]
+        yield from write_outcomes(self._server.serve(data_type, records), self._metrics)
+
+    def _serve_waiting(self, data_type: str) -> Iterator[Any]:
+        payloads = self._take_waiting()
+        size = _WAITING_BATCH
+        for start in range(0, len(payloads), size):
+            yield from self._serve(data_type, payloads[start : start + size])
+
+    def _without_model(
+        self, data_type: str, payloads: list[bytes], ctx: KeyedCoProcessFunction.Context
+    ) -> Iterator[Any]:
+        count = self._waiting_count.value() or 0
+        admitted = self._settings.waiting.admit(data_type, payloads, count)
+        if admitted.waiting:
+            self._waiting.add(encode_payloads(payloads[: admitted.waiting]))
+            self._waiting_count.update(count + admitted.waiting)
+            if self._settings.waiting.bounded:
+                ctx.timer_service().register_event_time_timer(_END_OF_INPUT)
+        for payload in payloads[admitted.waiting :]:
+            yield from self._refuse(data_type, payload, admitted.error)
+
+    def _take_waiting(self) -> list[bytes]:
+        if not self._waiting_count.value():
+            return []
+        payloads = [payload for batch in self._waiting.get() for payload in decode_payloads(batch)]
+        self._waiting.clear()
+        self._waiting_count.clear()
+        return payloads
+
+    def _refuse(self, data_type: str, payload: bytes, error: NoModel | None) -> Iterator[Any]:
+        if error is None:
+            self._metrics.dropped.inc()
+            return
+        self._metrics.dead_letters.inc()
+        letter = dead_letter(error, payload, self._settings.data_topic, CLOCK.epoch_ms(), data_type=data_type)
+        yield DEAD_LETTERS, encode_dead_letter(letter)
+
+
+_WAITING_BATCH = 512
+"""Records that waited are scored this many at a time: a full buffer in one batch would hold up a checkpoint."""

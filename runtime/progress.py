@@ -1,0 +1,77 @@
+"""How the set-up shows that it moves: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TextIO
+
+__all__ = ["BarProgress", "PlainProgress", "Progress", "show_progress"]
+
+
+class Progress(Protocol):
+    """Shows one run over a known number of things; `advance` may be called from any thread."""
+
+    def over(self, what: str, total: int) -> AbstractContextManager[None]:
+        """Shows `total` things to come for as long as the context is open."""
+
+    def advance(self, name: str) -> None:
+        """One thing, `name`, is done."""
+
+
+class PlainProgress:
+    """One line a thing."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._what = ""
+        self._total = 0
+        self._done = 0
+
+    @contextmanager
+    def over(self, what: str, total: int) -> Iterator[None]:
+        """See Progress."""
+        self._what, self._total, self._done = what, total, 0
+        yield
+
+    def advance(self, name: str) -> None:
+        """See Progress."""
+        with self._lock:
+            self._done += 1
+            print(f"{self._what} {self._done}/{self._total}  {name}", file=self._out, flush=True)
+
+
+class BarProgress:
+    """A bar, drawn by rich."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[name]}", style="dim"),
+        )
+        self._task = self._bar.add_task("", visible=False, name="")
+
+    @contextmanager
+    def over(self, what: str, total: int) -> Iterator[None]:
+        """See Progress."""
+        self._bar.reset(self._task, total=total, description=what, visible=True, name="")
+        with self._bar:
+            yield
+
+    def advance(self, name: str) -> None:
+        """See Progress."""
+        self._bar.update(self._task, advance=1, name=name)
+
+
+def show_progress() -> Progress:
+    """The bar if standard output is a terminal, else lines on it."""
+    return BarProgress() if sys.stdout.isatty() else PlainProgress(sys.stdout)

@@ -1,0 +1,33 @@
+"""One Kafka for all tests of a run, and topics of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from client.broker import EmbeddedBroker
+from client.connection import connect, create_topics
+from client.topics import TopicNames
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[EmbeddedBroker]:
+    """A running Kafka on a free port."""
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """What a test puts before the names of its topics and consumer groups to be alone with them."""
+    return f"t{uuid4().hex[:8]}-"
+
+
+@pytest.fixture
+def topics(broker: EmbeddedBroker, topic_prefix: str) -> TopicNames:
+    """Fresh topics, one partition each, ready to use."""
+    names = TopicNames().prefixed(topic_prefix)
+    create_topics(connect(broker.bootstrap_servers), names, partitions=1)
+    return names

@@ -1,0 +1,123 @@
+"""The command line: a wrong call is one line and status 2, what is outside is one line and status 1."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from client import cli
+from client.ports import free_port, is_free
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODEL_SERVING_BOOTSTRAP_SERVERS", raising=False)
+    # The command installs handlers for good; pytest keeps its own.
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        status = cli.main(arguments)
+    except SystemExit as exited:
+        status = int(exited.code or 0)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["publish-data", "--rate", "0"], "--rate: give more than 0 records a second"),
+        (["publish-data", "--rate", "fast"], "--rate: 'fast' is no number from 0 up"),
+        (["publish-data", "--count", "0"], "--count: '0' is no number of things"),
+        (["publish-models", "--interval-s", "-1"], "--interval-s: '-1' is no number from 0 up"),
+        (["broker", "--port", "70000"], "--port: '70000' is no port"),
+        (["read"], "TOPIC"),
+        (["read", "x", "--as", "wine"], "--as: invalid choice: 'wine'"),
+        (["read", "x"], "say it with --as (models, data, results, dead-letters, status)"),
+        (["publish-data", "--record-type", "absent:X"], "--record-type: "),
+        (["rollback"], "DATA_TYPE"),
+        (["dance"], "invalid choice: 'dance'"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    status, out, err = run(capsys, *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert err.startswith("model-serving")
+
+
+def test_a_file_that_is_no_model_is_one_line_and_status_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, err = run(capsys, "publish-models", "--once", str(tmp_path / "absent.pmml"))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "absent.pmml is no model that can be served (No such file or directory): give a PMML file" in err
+
+
+def test_a_model_over_the_message_limit_is_one_line_that_names_the_way_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "huge.pmml"
+    file.write_bytes(b"<PMML>" + b" " * 33_554_432 + b"</PMML>")
+    status, out, err = run(capsys, "publish-models", "--once", str(file))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "a message holds at most 32 MiB: publish it by its location (--by-location)" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["read", "results"], ["remove", "wine"], ["publish-models"], ["publish-data"]]
+)
+def test_no_broker_is_one_line_within_ten_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("client.connection.UNREACHABLE_AFTER_S", 1.0)
+    nowhere = f"127.0.0.1:{free_port()}"
+    start = time.monotonic()
+    status, _, err = run(capsys, *arguments, "--bootstrap-servers", nowhere)
+    assert (status, err.count("\n")) == (1, 1)
+    assert f"no Kafka answers at {nowhere}: start one (`model-serving broker`)" in err
+    assert time.monotonic() - start < 10
+
+
+def test_a_bad_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "status", "--bootstrap-servers", "::/")
+    assert (status, err.count("\n")) == (1, 1)
+
+
+def test_a_taken_port_is_one_line_that_names_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        assert not is_free(port)
+        assert free_port(preferred=port) != port
+        status, _, err = run(capsys, "broker", "--port", str(port))
+    assert (status, err) == (
+        1,
+        f"model-serving broker: port {port} is taken by another program: stop it, "
+        "or choose another port with --port\n",
+    )
+    assert is_free(port)
+
+
+def test_the_broker_leaves_a_folder_with_other_things_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.broker.ensure_jars", lambda *_: ())
+    precious = tmp_path / "thesis.tex"
+    precious.write_text("years of work")
+    status, _, err = run(capsys, "broker", "--port", str(free_port()), "--data-dir", str(tmp_path))
+    assert (status, err) == (
+        1,
+        f"model-serving broker: {tmp_path} holds something else ('thesis.tex'): "
+        "choose an empty or new folder as --data-dir\n",
+    )
+    assert precious.read_text() == "years of work"

@@ -1,0 +1,42 @@
+"""Models are loaded through ``load``, which closes them when the test ends, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from functions.core.engine import LoadedModel, RecordSchema
+from functions.core.messages import ModelToServe, ModelType, OutputRule
+from functions.engines import engine_for
+
+Load = Callable[..., LoadedModel]
+
+
+@pytest.fixture
+def schema() -> RecordSchema:
+    """A record type with two numbers and a text."""
+    return RecordSchema("Sample", ("first_number", "other"), ("colour",))
+
+
+@pytest.fixture
+def load(schema: RecordSchema) -> Iterator[Load]:
+    """``load(model_type, content, inputs=..., output=..., schema=...)``: a loaded model."""
+    loaded: list[LoadedModel] = []
+    default_schema = schema
+
+    def load_model(
+        model_type: ModelType,
+        content: bytes,
+        inputs: tuple[str, ...] = (),
+        output: OutputRule = OutputRule.AUTO,
+        schema: RecordSchema = default_schema,
+    ) -> LoadedModel:
+        offered = ModelToServe("sample", "model", model_type, "1", "", content, inputs, output)
+        model = engine_for(model_type).load(offered, schema)
+        loaded.append(model)
+        return model
+
+    yield load_model
+    for model in loaded:
+        model.close()

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from functions.core.messages import ModelType
+from functions.engines import engine_for
+
+HEAVY = ("tensorflow", "onnxruntime", "py4j", "jpype", "pypmml", "pyflink")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "name"),
+    [
+        (ModelType.TENSORFLOW, "TensorFlowGraphEngine"),
+        (ModelType.TENSORFLOWSAVED, "TensorFlowSavedEngine"),
+        (ModelType.PMML, "PmmlEngine"),
+        (ModelType.ONNX, "OnnxEngine"),
+    ],
+)
+def test_every_kind_of_model_has_its_engine(model_type: ModelType, name: str) -> None:
+    assert type(engine_for(model_type)).__name__ == name
+
+
+def test_no_model_library_is_imported_before_a_model_is_loaded() -> None:
+    program = (
+        "import sys; from functions.engines import engine_for; "
+        "from functions.core.messages import ModelType; "
+        "[engine_for(kind) for kind in ModelType]; "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
