@@ -211,8 +211,8 @@ class EmbeddedBroker:
         format_ = [
             "kafka.tools.StorageTool",
             "format",
-            "--cluster-id",
-            cluster_id,
+            # Joined: an id may begin with a dash.
+            f"--cluster-id={cluster_id}",
             "--config",
             str(properties),
         ]

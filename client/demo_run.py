@@ -123,10 +123,11 @@ class DemoRun:
         flow = _Flow(self._bootstrap_servers, self._topics.data, records, record_type, rate)
         with self._screen.streaming():
             with flow:
+                start_s = self._at_s()
                 for turn, model in enumerate(models):
                     if turn:
                         self._publish(model, self._data_type)
-                    end_s = seconds * (turn + 1) / len(models)
+                    end_s = start_s + seconds * (turn + 1) / len(models)
                     while self._at_s() < end_s:
                         self._step(flow)
                     self._until(
@@ -215,6 +216,7 @@ class _Flow:
         self.sent = 0
 
     def __enter__(self) -> Self:
+        self._sender.__enter__()
         self._thread.start()
         return self
 
@@ -225,6 +227,7 @@ class _Flow:
         self._thread.join()
         if kind is None:
             self.check()
+        self._sender.__exit__(kind, error, trace)
 
     def check(self) -> None:
         """Raises what went wrong in the thread."""
@@ -233,12 +236,11 @@ class _Flow:
 
     def _send(self) -> None:
         try:
-            with self._sender as sender:
-                for newly in send_at_rate(
-                    sender, self._records, record_type=self._record_type, rate=self._rate
-                ):
-                    self.sent += newly
-                    if self._stopping.is_set():
-                        return
+            for newly in send_at_rate(
+                self._sender, self._records, record_type=self._record_type, rate=self._rate
+            ):
+                self.sent += newly
+                if self._stopping.is_set():
+                    return
         except ClientError as error:
             self._failure = error

@@ -1,6 +1,6 @@
 """Serves models from broadcast state: every instance has every model, a hot data type is spread over all.
 
-    flink run -py flink_jobs/broadcast.py [flags]        (--help lists them)
+``flink run -py flink_jobs/broadcast.py [flags]``; ``--help`` lists them.
 """
 
 from __future__ import annotations

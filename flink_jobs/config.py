@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, NoReturn
 
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
@@ -135,14 +135,16 @@ def parse_config(argv: Sequence[str], environ: Mapping[str, str], program: str) 
             values[attribute] = flag.read(flag.default if text is None else text)
         except _Wrong as wrong:
             parser.error(f"{source}: {wrong}")
-    config = JobConfig(**values, base_dir=os.getcwd())
+    config = JobConfig(**values, base_dir=str(Path.cwd()))
     if config.delivery is Delivery.EXACTLY_ONCE and config.checkpoint_interval_ms == 0:
         parser.error(
             "--delivery exactly-once needs checkpoints, which commit its transactions: "
             "--checkpoint-interval-ms must be above 0"
         )
     if len(set(config.topics)) < len(config.topics):
-        parser.error("the five topics must differ: --models-topic, --data-topic, --results-topic, … name one twice")
+        parser.error(
+            "the five topics must differ: --models-topic, --data-topic, --results-topic, … name one twice"
+        )
     return config
 
 
@@ -190,12 +192,12 @@ def _number(least: int) -> Callable[[str], int]:
 
 
 def _switch(text: str) -> bool:
-    known = {"true": True, "1": True, "yes": True, "on": True, "": False, "false": False, "0": False, "no": False}
-    known["off"] = False
-    try:
-        return known[text.strip().lower()]
-    except KeyError:
-        raise _Wrong(f"'{text}' is neither true nor false") from None
+    word = text.strip().lower()
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("", "false", "0", "no", "off"):
+        return False
+    raise _Wrong(f"'{text}' is neither true nor false")
 
 
 def _servers(text: str) -> str:
@@ -208,7 +210,7 @@ def _servers(text: str) -> str:
 
 def _directory(text: str) -> str:
     text = _text(text)
-    return text if "://" in text else "file://" + os.path.abspath(text)
+    return text if "://" in text else f"file://{Path(text).resolve()}"
 
 
 def _record_type(text: str) -> str:
@@ -236,10 +238,19 @@ _FLAGS = (
     ),
     _Flag("bounded", "", _switch, "read both topics to the end that they have now, then finish"),
     _Flag("parallelism", "1", _number(1), "parallel instances of each operator"),
-    _Flag("execution-mode", "thread", _choice(ExecutionMode), "how Flink runs the Python code: thread or process"),
+    _Flag(
+        "execution-mode",
+        "thread",
+        _choice(ExecutionMode),
+        "how Flink runs the Python code: thread or process",
+    ),
     _Flag("checkpoint-interval-ms", "5000", _number(0), "time between checkpoints; 0: none"),
-    _Flag("checkpoint-dir", "checkpoints", _directory, "where checkpoints and savepoints go, a path or a URI"),
-    _Flag("delivery", "at-least-once", _choice(Delivery), "at-least-once, or exactly-once by Kafka transactions"),
+    _Flag(
+        "checkpoint-dir", "checkpoints", _directory, "where checkpoints and savepoints go, a path or a URI"
+    ),
+    _Flag(
+        "delivery", "at-least-once", _choice(Delivery), "at-least-once, or exactly-once by Kafka transactions"
+    ),
     _Flag(
         "no-model",
         "buffer",
@@ -247,7 +258,14 @@ _FLAGS = (
         "what becomes of a record whose data type has no model yet: buffer, dead-letter or drop",
     ),
     _Flag("buffer-limit", "10000", _number(0), "records of a data type that may wait for a model"),
-    _Flag("keep-versions", "3", _number(1), "versions of a data type that are kept for rollback, with the active one"),
-    _Flag("record-type", "protos.winerecord_pb2:WineRecord", _record_type, "the protobuf message on the data topic"),
-    _Flag("model-size-limit", str(256 * _MEBIBYTE), _number(1), "greatest size of a model by location, in bytes"),
+    _Flag("keep-versions", "3", _number(1), "versions of a data type that are kept for rollback"),
+    _Flag(
+        "record-type",
+        "protos.winerecord_pb2:WineRecord",
+        _record_type,
+        "the protobuf message on the data topic",
+    ),
+    _Flag(
+        "model-size-limit", str(256 * _MEBIBYTE), _number(1), "greatest size of a model by location, in bytes"
+    ),
 )

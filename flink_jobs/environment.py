@@ -28,9 +28,9 @@ def _settings(config: JobConfig) -> dict[str, str]:
         "python.execution-mode": config.execution_mode.value,
         # A minicluster has one slot unless told otherwise, and a job that lacks slots waits without a word.
         "taskmanager.numberOfTaskSlots": str(config.parallelism),
-        # Records have been gathered already (kafka_io): waiting once more at each network buffer only adds delay.
+        # Records have been gathered already (kafka_io): waiting again at each network buffer only adds delay.
         "execution.buffer-timeout.interval": "0 ms",
-        # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not single records.
+        # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not records.
         "python.fn-execution.bundle.time": "5",
         # The operators that SQL makes get uids like all others, so that a savepoint finds them again.
         "table.exec.uid.generation": "ALWAYS",

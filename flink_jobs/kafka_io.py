@@ -22,7 +22,10 @@ from flink_jobs.config import Delivery, JobConfig, StartingOffsets
 __all__ = ["model_messages", "record_vectors", "write_to"]
 
 _MESSAGE_LIMIT = 32 << 20
-"""Bytes: the largest message that is read and written, a 20 MB model and what a dead letter adds to it."""
+"""Bytes: the largest message that is read, such as a model of 20 MB."""
+
+_LETTER_LIMIT = 33 << 20
+"""Bytes: the largest message that is written, a dead letter around the largest that is read."""
 
 _VECTOR_MS = 5
 """Records are gathered for this long. It adds half of it to the latency, and at a full load one trip from the
@@ -59,13 +62,14 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
 def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStream:
     """The data topic as rows of one array: the values of some records of one partition, in their order.
 
-    They are gathered in the JVM. A stream that goes on does so in windows of processing time. Such a window is
-    dropped when its input ends, so a bounded run gathers in windows of event time, and takes the offset as the
-    time: it only grows within a partition, no record is late, and the end of the input closes every window.
+    They are gathered in the JVM. A stream that goes on does so in windows of processing time. Such a window
+    is dropped when its input ends, so a bounded run gathers in windows of event time, and takes the offset as
+    the time: it only grows within a partition, no record is late, and the input's end closes every window.
     """
     if config.bounded:
         time_columns = (
-            "`offset` BIGINT METADATA VIRTUAL, came AS TO_TIMESTAMP_LTZ(`offset`, 3), WATERMARK FOR came AS came"
+            "`offset` BIGINT METADATA VIRTUAL, "
+            "came AS TO_TIMESTAMP_LTZ(`offset`, 3), WATERMARK FOR came AS came"
         )
         size = _VECTOR_OFFSETS
     else:
@@ -76,7 +80,7 @@ def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStr
         f"WITH ({_sql_options(_record_options(config))})"
     )
     vectors = tables.sql_query(
-        "SELECT ARRAY_AGG(payload) AS payloads "
+        "SELECT ARRAY_AGG(payload) AS payloads "  # noqa: S608 - size is a number of this module
         f"FROM TABLE(TUMBLE(TABLE records, DESCRIPTOR(came), INTERVAL '{size / 1000:.3f}' SECOND)) "
         "GROUP BY window_start, window_end, `partition`"
     )
@@ -95,8 +99,8 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
         KafkaSink.builder()
         .set_bootstrap_servers(config.bootstrap_servers)
         .set_record_serializer(schema)
-        .set_property("max.request.size", str(_MESSAGE_LIMIT))
-        .set_property("buffer.memory", str(2 * _MESSAGE_LIMIT))
+        .set_property("max.request.size", str(_LETTER_LIMIT))
+        .set_property("buffer.memory", str(2 * _LETTER_LIMIT))
     )
     if config.delivery is Delivery.EXACTLY_ONCE:
         builder = (

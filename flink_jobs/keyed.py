@@ -1,6 +1,6 @@
 """Serves models keyed by data type: each data type's model is in keyed state beside the records it scores.
 
-    flink run -py flink_jobs/keyed.py [flags]        (--help lists them)
+``flink run -py flink_jobs/keyed.py [flags]``; ``--help`` lists them.
 """
 
 from __future__ import annotations

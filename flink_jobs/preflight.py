@@ -1,11 +1,11 @@
-"""What is checked about the surroundings before a JVM starts, so that the user reads one line, not a stack trace."""
+"""What is checked before a JVM starts, so that the user reads one line, not a stack trace."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from flink_jobs.config import JobConfig
 
@@ -21,7 +21,7 @@ class PreflightError(Exception):
 def check_broker(config: JobConfig) -> list[str]:
     """Makes sure that Kafka answers and that every topic of the job exists.
 
-    Topics that do not exist are created with the broker's default settings, as Kafka itself does for producers.
+    Topics that do not exist are created with the broker's defaults, as Kafka itself does for producers.
 
     Returns:
         The topics that were created.
@@ -46,14 +46,17 @@ def check_broker(config: JobConfig) -> list[str]:
 def _create(admin: AdminClient, topics: Sequence[str]) -> None:
     if not topics:
         return
-    created = admin.create_topics([NewTopic(topic, num_partitions=-1, replication_factor=-1) for topic in topics])
+    created = admin.create_topics(
+        [NewTopic(topic, num_partitions=-1, replication_factor=-1) for topic in topics]
+    )
     for topic, future in created.items():
         try:
             future.result(timeout=_TIMEOUT_S)
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise PreflightError(
-                    f"the topic '{topic}' does not exist and cannot be created ({error.args[0].str()}): create it"
+                    f"the topic '{topic}' does not exist and cannot be created "
+                    f"({error.args[0].str()}): create it"
                 ) from None
 
 

@@ -50,7 +50,7 @@ def main(program: str, topology: Topology) -> None:
     except _Stopped:
         print(f"{program}: stopped")
     # Py4J wraps whatever goes wrong in the JVM; what the user needs is the first cause.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         _fail(program, _first_cause(error))
 
 
@@ -96,7 +96,7 @@ def _is_local(env: StreamExecutionEnvironment) -> bool:
 def _setting(env: StreamExecutionEnvironment, key: str, default: str) -> str:
     from pyflink.common import Configuration
 
-    java_settings = env._j_stream_execution_environment.getConfiguration()
+    java_settings = env._j_stream_execution_environment.getConfiguration()  # noqa: SLF001 - no public way
     return str(Configuration(j_configuration=java_settings).get_string(key, default))
 
 

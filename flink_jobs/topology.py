@@ -51,9 +51,7 @@ class _Admitted:
 def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:
     """Models and records meet by data type: each data type is served by one instance, in order."""
     admitted = _admit(models, settings)
-    routed = (
-        records.process(RouteRecords(settings), KEYED_BYTES).name("route records").uid("route-records")
-    )
+    routed = records.process(RouteRecords(settings), KEYED_BYTES).name("route records").uid("route-records")
     served = (
         admitted.activations.key_by(data_type_of, _STRING)
         .connect(routed.key_by(data_type_of, _STRING))
@@ -136,8 +134,9 @@ def _side_output(stream: DataStream, tag: OutputTag) -> DataStream:
     """A side output, in a task of its own.
 
     PyFlink puts a Python operator behind each side output. In thread mode every Python operator brings an
-    interpreter state of its own, and Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow and
-    ONNX Runtime call) knows one state a thread: chained to an operator that scores, it would wait for itself.
+    interpreter state of its own, and Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow
+    and ONNX Runtime call) knows one state a thread: chained to an operator that scores, it would wait for
+    itself.
     ``functions.parts.check_interpreter_state`` proves at start that no two share a thread.
     """
     return stream.get_side_output(tag).start_new_chain()

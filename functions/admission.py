@@ -50,9 +50,9 @@ class _KeptInState:
 
 
 class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
-    """(data type, model message) → ``ACTIVATIONS`` of models that were let in, and statuses of those that were not.
+    """(data type, model message) → ``ACTIVATIONS`` of models that were let in; statuses of the others.
 
-    It runs beside the operators that serve, so that loading and checking a model does not keep a record waiting.
+    It runs beside the operators that serve: loading and checking a model does not keep a record waiting.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -83,7 +83,9 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             )
             yield DEAD_LETTERS, encode_dead_letter(letter)
             yield encode_status(
-                ModelStatus(data_type, name, version, ModelState.REJECTED, now, str(error), subtask=self._subtask)
+                ModelStatus(
+                    data_type, name, version, ModelState.REJECTED, now, str(error), subtask=self._subtask
+                )
             )
         else:
             yield ACTIVATIONS, (data_type, encode_activation(activation))

@@ -1,4 +1,4 @@
-"""The broadcast variant: every instance holds every model, and the records of a data type are spread over all."""
+"""The broadcast variant: every instance has every model, the records of a data type are spread over all."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from functions.wire import RecordCodec, encode_dead_letter
 __all__ = ["BroadcastModelServing"]
 
 
-class BroadcastModelServing(BroadcastProcessFunction):  # type: ignore[misc]
+class BroadcastModelServing(BroadcastProcessFunction):
     """Vectors of records and broadcast (data type, activation) → results.
 
-    Broadcast functions have neither keyed state nor timers, so records without a model leave by ``UNMATCHED``,
-    to wait in an operator that has both.
+    Broadcast functions have neither keyed state nor timers, so records without a model leave by
+    ``UNMATCHED``, to wait in an operator that has both.
     """
 
     def __init__(self, settings: ServingSettings) -> None:

@@ -19,14 +19,16 @@ __all__ = ["RecordIntake", "RouteModels", "RouteRecords"]
 
 
 class RecordIntake:
-    """Sorts the records of one vector by data type, in their order; what is no record becomes a dead letter."""
+    """Sorts the records of a vector by data type, in their order; what is no record becomes a dead letter."""
 
     def __init__(self, codec: RecordCodec, topic: str) -> None:
         self._codec = codec
         self._topic = topic
 
-    def sort(self, payloads: tuple[bytes | None, ...]) -> tuple[dict[str, list[DataToServe]], list[DeadLetter]]:
-        """The valid records by data type, and the dead letters. A Kafka message without a value is empty bytes."""
+    def sort(
+        self, payloads: tuple[bytes | None, ...]
+    ) -> tuple[dict[str, list[DataToServe]], list[DeadLetter]]:
+        """The valid records by data type, and the dead letters; a Kafka message without a value is empty."""
         records: dict[str, list[DataToServe]] = {}
         letters: list[DeadLetter] = []
         for payload in payloads:
@@ -58,7 +60,7 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
 
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]
-    """Model messages from Kafka → (data type, message), to be keyed; what cannot be routed is rejected here."""
+    """Model messages from Kafka → (data type, message), to be keyed; the unroutable are rejected here."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
@@ -74,9 +76,15 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
                 raise ModelRejected("the model message has no dataType: say which records the model scores")
         except (UnparsableMessage, ModelRejected) as error:
             now = CLOCK.epoch_ms()
-            yield DEAD_LETTERS, encode_dead_letter(dead_letter(error, payload, self._settings.models_topic, now))
-            yield STATUSES, encode_status(
-                ModelStatus("", "", "", ModelState.REJECTED, now, str(error), subtask=self._subtask)
+            yield (
+                DEAD_LETTERS,
+                encode_dead_letter(dead_letter(error, payload, self._settings.models_topic, now)),
+            )
+            yield (
+                STATUSES,
+                encode_status(
+                    ModelStatus("", "", "", ModelState.REJECTED, now, str(error), subtask=self._subtask)
+                ),
             )
         else:
             yield data_type, payload

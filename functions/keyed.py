@@ -30,11 +30,11 @@ _END_OF_INPUT = 2**63 - 2
 """A time that only the watermark at the end of bounded inputs reaches."""
 
 
-class KeyedModelServing(KeyedCoProcessFunction):  # type: ignore[misc]
+class KeyedModelServing(KeyedCoProcessFunction):
     """(data type, activation) and (data type, records' bytes) → results.
 
-    The loaded model is a cache over the bytes in state: after a restore it is loaded at first use. The path of
-    records that have a model touches no state.
+    The loaded model is a cache over the bytes in state: after a restore it is loaded at first use. The path
+    of records that have a model touches no state.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -50,7 +50,9 @@ class KeyedModelServing(KeyedCoProcessFunction):  # type: ignore[misc]
         self._waiting = runtime_context.get_list_state(WAITING)
         self._waiting_count = runtime_context.get_state(WAITING_COUNT)
 
-    def process_element1(self, value: tuple[str, bytes], ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+    def process_element1(
+        self, value: tuple[str, bytes], ctx: KeyedCoProcessFunction.Context
+    ) -> Iterator[Any]:
         activation = decode_activation(value[1])
         if activation.model is None:
             self._server.deactivate(activation.data_type)
@@ -63,7 +65,9 @@ class KeyedModelServing(KeyedCoProcessFunction):  # type: ignore[misc]
         if activation.model is not None:
             yield from self._serve_waiting(activation.data_type)
 
-    def process_element2(self, value: tuple[str, list[bytes]], ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+    def process_element2(
+        self, value: tuple[str, list[bytes]], ctx: KeyedCoProcessFunction.Context
+    ) -> Iterator[Any]:
         data_type, payloads = value
         if self._server.serves(data_type) or self._restored():
             yield from self._serve(data_type, payloads)
@@ -128,4 +132,4 @@ class KeyedModelServing(KeyedCoProcessFunction):  # type: ignore[misc]
 
 
 _WAITING_BATCH = 512
-"""Records that waited are scored this many at a time: a full buffer in one batch would hold up a checkpoint."""
+"""Records that waited are scored this many at a time: a full buffer at once would hold up a checkpoint."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
 from posixpath import relpath
 from typing import Any
 
@@ -50,12 +51,10 @@ class LocationStore:
 
     def _open(self, location: str) -> tuple[Any, str]:
         # Imported here: not every process that imports this module fetches a model.
-        import os
-
         from fsspec.core import url_to_fs
 
         if "://" not in location:
-            location = os.path.join(self._base_dir, location)
+            location = str(Path(self._base_dir, location))
         filesystem, path = url_to_fs(location)
         return filesystem, str(path)
 

@@ -40,7 +40,7 @@ def swap_report(activation: Activation, subtask: int) -> tuple[str, int, bytes]:
         state=ModelState.REMOVED if model is None else ModelState.ACTIVE,
         ts=CLOCK.epoch_ms(),
         detail=activation.detail,
-        previous=activation.previous,
+        previous="" if model is None else activation.previous,
         load_ms=activation.load_ms,
         subtask=subtask,
     )

@@ -32,22 +32,31 @@ from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
 from protos.servingresult_pb2 import ServingResult as ServingResultMessage
 
-__all__ = ["RecordCodec", "encode_dead_letter", "encode_result", "encode_status", "parse_descriptor", "read_model"]
+__all__ = [
+    "RecordCodec",
+    "encode_dead_letter",
+    "encode_result",
+    "encode_status",
+    "parse_descriptor",
+    "read_model",
+]
 
 _DATA_TYPE = "dataType"
 _TIMESTAMP = "ts"
 
-_NUMBERS = frozenset(
+_INTEGERS = frozenset(
     {
-        FieldDescriptor.CPPTYPE_DOUBLE,
-        FieldDescriptor.CPPTYPE_FLOAT,
         FieldDescriptor.CPPTYPE_INT32,
         FieldDescriptor.CPPTYPE_INT64,
         FieldDescriptor.CPPTYPE_UINT32,
         FieldDescriptor.CPPTYPE_UINT64,
-        FieldDescriptor.CPPTYPE_BOOL,
     }
 )
+_NUMBERS = _INTEGERS | {
+    FieldDescriptor.CPPTYPE_DOUBLE,
+    FieldDescriptor.CPPTYPE_FLOAT,
+    FieldDescriptor.CPPTYPE_BOOL,
+}
 
 
 class RecordCodec:
@@ -63,28 +72,23 @@ class RecordCodec:
     def __init__(self, record_type: str) -> None:
         self._message = _message_class(record_type)
         fields = {field.name: field for field in self._message.DESCRIPTOR.fields}
-        if _DATA_TYPE not in fields or fields[_DATA_TYPE].cpp_type != FieldDescriptor.CPPTYPE_STRING:
+        if _DATA_TYPE not in fields or not _is_text(fields[_DATA_TYPE]):
             raise ValueError(f"the message {record_type} has no string field '{_DATA_TYPE}' to route by")
+        self._has_timestamp = _TIMESTAMP in fields and _is_integer(fields[_TIMESTAMP])
+        reserved = {_DATA_TYPE, _TIMESTAMP} if self._has_timestamp else {_DATA_TYPE}
         ordered = sorted(fields.values(), key=lambda field: field.number)
-        features = [
-            field
-            for field in ordered
-            if field.name not in (_DATA_TYPE, _TIMESTAMP) and field.label != FieldDescriptor.LABEL_REPEATED
-        ]
+        features = [field for field in ordered if field.name not in reserved]
         self.schema = RecordSchema(
             name=self._message.DESCRIPTOR.name,
-            numeric=tuple(field.name for field in features if field.cpp_type in _NUMBERS),
-            text=tuple(
-                field.name
-                for field in features
-                if field.cpp_type == FieldDescriptor.CPPTYPE_STRING
-            ),
+            numeric=tuple(field.name for field in features if _is_number(field)),
+            text=tuple(field.name for field in features if _is_text(field)),
         )
         names = (*self.schema.numeric, *self.schema.text)
         if not names:
-            raise ValueError(f"the message {record_type} has no number and no string field that a model could take")
+            raise ValueError(
+                f"the message {record_type} has no number and no string field that a model could take"
+            )
         self._features = _row_getter(names)
-        self._has_timestamp = _TIMESTAMP in fields
         self._getters: dict[tuple[str, ...], Callable[[Any], tuple[Any, ...]]] = {}
 
     def parse(self, payload: bytes) -> DataToServe:
@@ -211,22 +215,41 @@ def encode_status(status: ModelStatus) -> bytes:
 def _message_class(record_type: str) -> Any:
     module_name, _, name = record_type.partition(":")
     if not module_name or not name:
-        raise ValueError(f"'{record_type}' is not of the form module:Message, such as protos.winerecord_pb2:WineRecord")
+        raise ValueError(
+            f"'{record_type}' is not of the form module:Message, such as protos.winerecord_pb2:WineRecord"
+        )
     try:
         module = import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"the module {module_name} cannot be imported ({error}): install it, or put it on PYTHONPATH") from None
+    # A module of the user's may fail in any way, generated code that is newer than protobuf among them.
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"the module {module_name} cannot be imported ({why}): install it, or put it on PYTHONPATH"
+        ) from error
     message = getattr(module, name, None)
     if not (isinstance(message, type) and issubclass(message, Message)):
         raise ValueError(f"the module {module_name} has no protobuf message {name}")
     return message
 
 
+def _is_number(field: FieldDescriptor) -> bool:
+    return field.cpp_type in _NUMBERS and field.label != FieldDescriptor.LABEL_REPEATED
+
+
+def _is_integer(field: FieldDescriptor) -> bool:
+    return field.cpp_type in _INTEGERS and field.label != FieldDescriptor.LABEL_REPEATED
+
+
+def _is_text(field: FieldDescriptor) -> bool:
+    # Not cpp_type, which is the same for bytes.
+    return bool(field.type == FieldDescriptor.TYPE_STRING) and field.label != FieldDescriptor.LABEL_REPEATED
+
+
 def _row_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    getter = attrgetter(*names)
-    if len(names) == 1:
-        return lambda message: (getter(message),)
-    return getter
+    if len(names) < 2:
+        # attrgetter gives no tuple for one name and refuses none, which a constant model asks for.
+        return lambda message: tuple(getattr(message, name) for name in names)
+    return attrgetter(*names)
 
 
 def _known(kind: Any, number: int, field: str) -> Any:

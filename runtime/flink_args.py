@@ -60,8 +60,8 @@ class JobScript:
 class FlinkCall:
     """What Flink's own command line is called with.
 
-    `job` is set when the call runs one of this project's jobs; `is_local` when it runs in this call's own
-    process; `variables` are to be added to the environment.
+    `job` is set when the call runs one of this project's jobs; `variables` are to be added to the
+    environment, where they are not set already.
     """
 
     arguments: tuple[str, ...]
@@ -76,8 +76,7 @@ def read_call(
     project: Path,
     exists: Callable[[Path], bool] = Path.exists,
 ) -> FlinkCall:
-    """Completes a call of `flink`: a target where none is named, and for this project's jobs the script's own
-    place.
+    """Completes a call of `flink`: a target where none is named, and the place of a job's script.
 
     A cluster comes from the arguments, else from FLINK_REST, else a run is local. A script path
     `flink_jobs/...` that is not there is taken from `project`, so that the call works from any folder. Raises

@@ -90,7 +90,7 @@ class Admission:
     def _resolve(self, message: ModelMessage) -> ModelToServe:
         if message.data is not None:
             content = message.data
-        elif message.location is not None:
+        elif message.location:
             content = self._read_location(message.location)
         else:
             raise ModelRejected("the message has neither data nor a location: send one of them")
@@ -197,7 +197,9 @@ class Admission:
                 columns = self._read_example(example.record, model.fields)
                 result = float(model.score(columns).result[0])
             except (UnparsableMessage, InvalidRecord, ScoringFailed) as error:
-                raise ModelRejected(f"example {number} of {len(examples)} cannot be scored: {error}") from error
+                raise ModelRejected(
+                    f"example {number} of {len(examples)} cannot be scored: {error}"
+                ) from error
             # Written so that a NaN fails too.
             if not abs(result - example.expected) <= example.tolerance:
                 raise ModelRejected(
@@ -207,7 +209,7 @@ class Admission:
 
 
 def _warm_up(model: LoadedModel, schema: RecordSchema) -> None:
-    """Scores a row of zeros: what is allocated or compiled at the first call is so before a record waits for it.
+    """Scores a row of zeros: what a first call allocates or compiles is there before a record waits for it.
 
     A missing result is no fault here: zeros may be outside of what the model knows.
     """

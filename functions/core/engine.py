@@ -1,4 +1,4 @@
-"""The seam between the core and the model libraries: an engine loads a model, a loaded model scores batches."""
+"""The seam between core and model libraries: an engine loads a model, a loaded model scores batches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RecordSchema:
     text: tuple[str, ...] = ()
 
     def field_named(self, name: str) -> str:
-        """The record field that is called ``name``; spaces, dots, dashes and underscores are equal, case is ignored.
+        """The record field called ``name``; spaces, dots, dashes and underscores are equal, case is ignored.
 
         Raises:
             ModelRejected: the record type has no such field.

@@ -79,7 +79,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class ModelMessage:
-    """A model message as it arrived. Exactly one of ``data`` and ``location`` is set for a model to deploy."""
+    """A model message as it arrived. To deploy, one of ``data`` and ``location`` is set."""
 
     data_type: str
     name: str = ""
@@ -98,7 +98,7 @@ class ModelMessage:
 class ModelToServe:
     """A model with its content at hand: what an engine loads and what state holds.
 
-    ``content`` is the file itself; for a SavedModel a zip or tar of its folder. ``sha256`` is its digest in hex.
+    ``content`` is the file itself; for a SavedModel a zip or tar of its folder. ``sha256`` is its hex digest.
     """
 
     data_type: str
@@ -161,7 +161,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in milliseconds."""
+    """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in them."""
 
     data_type: str
     name: str

@@ -108,7 +108,7 @@ class Server:
         names = tuple(scores.outputs)
         rows = zip(*(values.tolist() for values in scores.outputs.values()), strict=True) if names else None
         for record, result, label in zip(records, results, labels, strict=True):
-            outputs = dict(zip(names, next(rows), strict=True)) if rows is not None else {}
+            outputs = _present(names, next(rows)) if rows is not None else {}
             if result != result:  # NaN
                 yield self._failed(record, model, ScoringFailed("the model gives no result for this record"))
                 continue
@@ -136,3 +136,8 @@ class Server:
             model=model.name,
             version=model.version,
         )
+
+
+def _present(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """The outputs that the model gave for a record; NaN stands for one that it did not give."""
+    return {name: value for name, value in zip(names, values, strict=True) if value == value}

@@ -21,9 +21,9 @@ class NoModelPolicy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """How a batch without a model is split: the first ``waiting`` records wait, the rest is refused or dropped.
+    """How a batch without a model is split: the first ``waiting`` records wait, the others do not.
 
-    ``error`` says why records are refused; None means that they are dropped, and counted.
+    ``error`` says why those are refused; None means that they are dropped, and counted.
     """
 
     waiting: int
@@ -34,9 +34,9 @@ class Admitted:
 class WaitingPolicy:
     """Decides who waits for a model.
 
-    Between streams, ``policy`` decides, and at most ``limit`` records a data type wait. A bounded run has read
-    every model there is when it ends, so each record waits for that end, however many there are; only then
-    ``policy`` decides between dropping and dead letters.
+    Between streams, ``policy`` decides, and at most ``limit`` records a data type wait. A bounded run has
+    read every model there is when it ends, so each record waits for that end, however many there are; only
+    then ``policy`` decides between dropping and dead letters.
     """
 
     policy: NoModelPolicy

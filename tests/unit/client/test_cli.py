@@ -16,7 +16,7 @@ from client.ports import free_port, is_free
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODEL_SERVING_BOOTSTRAP_SERVERS", raising=False)
     # The command installs handlers for good; pytest keeps its own.
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -102,8 +102,10 @@ def test_a_taken_port_is_one_line_that_names_the_way_out(capsys: pytest.CaptureF
         status, _, err = run(capsys, "broker", "--port", str(port))
     assert (status, err) == (
         1,
-        f"model-serving broker: port {port} is taken by another program: stop it, "
-        "or choose another port with --port\n",
+        (
+            f"model-serving broker: port {port} is taken by another program: stop it, "
+            "or choose another port with --port\n"
+        ),
     )
     assert is_free(port)
 
@@ -117,7 +119,9 @@ def test_the_broker_leaves_a_folder_with_other_things_alone(
     status, _, err = run(capsys, "broker", "--port", str(free_port()), "--data-dir", str(tmp_path))
     assert (status, err) == (
         1,
-        f"model-serving broker: {tmp_path} holds something else ('thesis.tex'): "
-        "choose an empty or new folder as --data-dir\n",
+        (
+            f"model-serving broker: {tmp_path} holds something else ('thesis.tex'): "
+            "choose an empty or new folder as --data-dir\n"
+        ),
     )
     assert precious.read_text() == "years of work"

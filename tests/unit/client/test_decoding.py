@@ -77,17 +77,23 @@ def test_bytes_are_base64_enums_have_names_and_of_a_oneof_only_what_is_set_appea
         (
             Kind.RESULTS,
             RESULT,
-            "wine                  5  by tree abc (PMML) scoring 12.5 µs, latency 7 ms label=5"
-            " probability(5)=0.75 probability(6)=0.25",
+            (
+                "wine                  5  by tree abc (PMML) scoring 12.5 µs, latency 7 ms label=5"
+                " probability(5)=0.75 probability(6)=0.25"
+            ),
         ),
         (
             Kind.MODELS,
-            ModelDescriptor(name="m", dataType="wine", modeltype=ModelDescriptor.PMML, data=b"abc", version="v"),
+            ModelDescriptor(
+                name="m", dataType="wine", modeltype=ModelDescriptor.PMML, data=b"abc", version="v"
+            ),
             "wine         PMML            m version v (3 bytes, sha256 ba7816bf8f01)",
         ),
         (
             Kind.MODELS,
-            ModelDescriptor(name="m", dataType="wine", modeltype=ModelDescriptor.TENSORFLOWSAVED, location="/m/1"),
+            ModelDescriptor(
+                name="m", dataType="wine", modeltype=ModelDescriptor.TENSORFLOWSAVED, location="/m/1"
+            ),
             "wine         TENSORFLOWSAVED m (at /m/1)",
         ),
         (
@@ -104,7 +110,13 @@ def test_bytes_are_base64_enums_have_names_and_of_a_oneof_only_what_is_set_appea
         (
             Kind.STATUS,
             ModelStatus(
-                dataType="wine", name="m", version="v2", state=ModelStatus.ACTIVE, previous="v1", load_ms=12.4, subtask=1
+                dataType="wine",
+                name="m",
+                version="v2",
+                state=ModelStatus.ACTIVE,
+                previous="v1",
+                load_ms=12.4,
+                subtask=1,
             ),
             "wine         ACTIVE    m v2, replaces v1, loaded in 12 ms (subtask 1)",
         ),

@@ -37,7 +37,7 @@ def saved_model(tmp_path: Path) -> Path:
     [
         (PMML, ModelType.PMML),
         (b"\xef\xbb\xbf" + PMML, ModelType.PMML),
-        (PMML.decode().replace("<?xml", '<?xml').encode("utf-16"), ModelType.PMML),
+        (PMML.decode().replace("<?xml", "<?xml").encode("utf-16"), ModelType.PMML),
         (b"<pmml:PMML xmlns:pmml='http://www.dmg.org/PMML-4_4'/>", ModelType.PMML),
         (ONNX, ModelType.ONNX),
         (GRAPH, ModelType.TENSORFLOW),

@@ -1,0 +1,225 @@
+"""Stand-ins for what the core works with: time, engines, kept models, records."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from functions.core.engine import Columns, RecordSchema, Scores
+from functions.core.errors import InvalidRecord, ModelRejected, ScoringFailed, UnparsableMessage
+from functions.core.messages import DataToServe, ModelToServe, ModelType
+from functions.core.state import (
+    History,
+    decode_history,
+    decode_model,
+    encode_history,
+    encode_model,
+)
+
+__all__ = [
+    "POINT",
+    "FakeClock",
+    "FakeEngine",
+    "FakeLocations",
+    "FakeModel",
+    "InMemoryKeptModels",
+    "Script",
+    "point",
+    "read_point",
+    "read_points",
+]
+
+POINT = RecordSchema("Point", ("x", "y"), ("colour",))
+"""The record type of the core's tests; its bytes are ``x,y,colour``."""
+
+
+class FakeClock:
+    """Time that stands still until it is told to pass."""
+
+    def __init__(self, epoch_ms: int = 1_000_000) -> None:
+        self._start_ms = epoch_ms
+        self._passed_ns = 0
+
+    def pass_ns(self, nanoseconds: int) -> None:
+        self._passed_ns += nanoseconds
+
+    def monotonic_ns(self) -> int:
+        return self._passed_ns
+
+    def epoch_ms(self) -> int:
+        return self._start_ms + self._passed_ns // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the model of one content does: x + ``offset``, unless told otherwise.
+
+    ``poison``: an x that makes the batch fail. ``nothing``: an x without a result. A fault is no error of the
+    model but of the program. Times pass on the engine's clock.
+    """
+
+    offset: float = 0.0
+    fields: tuple[str, ...] = ("x", "y")
+    load_error: str = ""
+    load_fault: Exception | None = None
+    load_ns: int = 0
+    score_ns: int = 0
+    poison: float | None = None
+    nothing: float | None = None
+    score_fault: Exception | None = None
+    extra_results: int = 0
+    labels: Sequence[str] | None = None
+    outputs: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+class FakeModel:
+    """A loaded model that follows its script, and complains when it is used or closed after ``close``."""
+
+    def __init__(self, name: str, script: Script, engine: FakeEngine) -> None:
+        self.name = name
+        self._script = script
+        self._engine = engine
+        self._closed = False
+        self.scored: list[Columns] = []
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self._script.fields
+
+    def score(self, columns: Columns) -> Scores:
+        assert not self._closed, f"{self.name} was used after close"
+        script = self._script
+        self.scored.append(columns)
+        self._engine.clock.pass_ns(script.score_ns)
+        if script.score_fault is not None:
+            raise script.score_fault
+        x = columns[:, script.fields.index("x")].astype(np.float64)
+        if script.poison is not None and (x == script.poison).any():
+            raise ScoringFailed(f"x is {script.poison:g}")
+        result = x + script.offset
+        if script.nothing is not None:
+            result[x == script.nothing] = np.nan
+        return Scores(
+            result=np.concatenate([result, np.zeros(script.extra_results)]),
+            labels=script.labels,
+            outputs={name: np.array(values, dtype=np.float64) for name, values in script.outputs.items()},
+        )
+
+    def close(self) -> None:
+        assert not self._closed, f"{self.name} was closed twice"
+        self._closed = True
+        self._engine.note("close", self)
+
+
+class FakeEngine:
+    """Loads models whose content is the name of a script. ``events``: what was loaded and closed, in order."""
+
+    def __init__(self, clock: FakeClock, scripts: Mapping[bytes, Script] | None = None) -> None:
+        self.clock = clock
+        self.scripts = dict(scripts or {})
+        self.events: list[str] = []
+        self.models: list[FakeModel] = []
+        self._lock = threading.Lock()
+        self._live: list[str] = []
+
+    def __call__(self, model_type: ModelType) -> FakeEngine:
+        """The engine for every type of model: what a pool is given."""
+        return self
+
+    def load(self, model: ModelToServe, schema: RecordSchema) -> FakeModel:
+        script = self.scripts.get(model.content, Script())
+        self.clock.pass_ns(script.load_ns)
+        if script.load_fault is not None:
+            raise script.load_fault
+        if script.load_error:
+            raise ModelRejected(script.load_error)
+        loaded = FakeModel(model.content.decode(), script, self)
+        self.models.append(loaded)
+        self.note("load", loaded)
+        return loaded
+
+    def note(self, event: str, model: FakeModel) -> None:
+        with self._lock:
+            self.events.append(f"{event} {model.name}")
+            if event == "load":
+                self._live.append(model.name)
+            else:
+                self._live.remove(model.name)
+
+    @property
+    def live(self) -> list[str]:
+        """The contents of the models that are loaded and not closed, sorted."""
+        with self._lock:
+            return sorted(self._live)
+
+
+class InMemoryKeptModels:
+    """Kept models as Flink state keeps them: bytes only."""
+
+    def __init__(self) -> None:
+        self.saved_history: bytes | None = None
+        self.saved_models: dict[str, bytes] = {}
+
+    def history(self) -> History:
+        return decode_history(self.saved_history)
+
+    def save_history(self, history: History) -> None:
+        self.saved_history = encode_history(history)
+
+    def model(self, version: str) -> ModelToServe:
+        return decode_model(self.saved_models[version])
+
+    def save_model(self, model: ModelToServe) -> None:
+        self.saved_models[model.version] = encode_model(model)
+
+    def drop_model(self, version: str) -> None:
+        del self.saved_models[version]
+
+    @property
+    def versions(self) -> list[str]:
+        """The kept versions, oldest first; their contents are kept too, and no others."""
+        versions = [kept.version for kept in self.history().kept]
+        assert sorted(versions) == sorted(self.saved_models)
+        return versions
+
+
+class FakeLocations:
+    """Contents by location; ``asked`` are the locations that were read."""
+
+    def __init__(self, contents: Mapping[str, bytes] | None = None) -> None:
+        self.contents = dict(contents or {})
+        self.asked: list[str] = []
+
+    def __call__(self, location: str) -> bytes:
+        self.asked.append(location)
+        if location not in self.contents:
+            raise ModelRejected(f"nothing is at {location}")
+        return self.contents[location]
+
+
+def point(
+    x: float, y: float = 0.0, colour: str = "red", *, data_type: str = "wine", ts: int = 0
+) -> DataToServe:
+    """A record of the type ``POINT``."""
+    payload = f"{x:g},{y:g},{colour}".encode()
+    return DataToServe(data_type, ts, {"x": x, "y": y, "colour": colour}, payload)
+
+
+def read_points(messages: Sequence[Mapping[str, float | str]], fields: tuple[str, ...]) -> Columns:
+    """The columns of parsed points."""
+    kind = object if any(name in POINT.text for name in fields) else np.float64
+    return np.array([[message[name] for name in fields] for message in messages], dtype=kind)
+
+
+def read_point(payload: bytes, fields: tuple[str, ...]) -> Columns:
+    """One point's bytes as a row."""
+    if not payload:
+        raise InvalidRecord("the Point has none of its fields set")
+    try:
+        x, y, colour = payload.decode().split(",")
+        return read_points([{"x": float(x), "y": float(y), "colour": colour}], fields)
+    except ValueError:
+        raise UnparsableMessage("Point", "truncated") from None

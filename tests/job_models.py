@@ -1,0 +1,115 @@
+"""Models and records that the jobs are fed with, as messages of producers that know nothing of this project."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.winerecord_pb2 import WineRecord
+
+__all__ = [
+    "SAMPLES",
+    "Sample",
+    "constant_pmml",
+    "needs_seed_data",
+    "sample_records",
+    "seed_data",
+    "wine",
+]
+
+_ROOT = Path(__file__).resolve().parents[1]
+_FEATURES = tuple(
+    field.name for field in WineRecord.DESCRIPTOR.fields if field.name not in {"dataType", "ts"}
+)
+
+
+def seed_data() -> Path:
+    """Where real models and records are, if they are there."""
+    return Path(os.environ.get("MODEL_SERVING_SEED_DATA", _ROOT.parent / "shared" / "seed-data"))
+
+
+needs_seed_data = pytest.mark.skipif(
+    not (seed_data() / "golden.json").is_file(), reason=f"seed data not found ({seed_data()})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample model, with what it has to answer for the first sample records."""
+
+    key: str
+    path: Path
+    kind: str
+    expected: tuple[float, ...]
+    tolerance: float
+
+    def message(self, data_type: str, **more: Any) -> ModelDescriptor:
+        """The model for a data type: a folder by its location, a file by its content."""
+        content: dict[str, Any] = (
+            {"location": str(self.path)} if self.path.is_dir() else {"data": self.path.read_bytes()}
+        )
+        return ModelDescriptor(
+            name=self.key, dataType=data_type, modeltype=self.kind, **{**content, **more}
+        )
+
+
+def _samples() -> dict[str, Sample]:
+    manifest = json.loads((_ROOT / "data" / "MANIFEST.json").read_text(encoding="utf-8"))
+    samples = {}
+    for entry in manifest["models"]:
+        key = entry["name"].removeprefix("wine ").replace(" ", "-")
+        samples[key] = Sample(
+            key,
+            _ROOT / "data" / entry["file"],
+            entry["modeltype"],
+            tuple(entry["expected"]),
+            # Single precision models differ from the evaluator's double precision.
+            entry["tolerance"],
+        )
+    return samples
+
+
+SAMPLES = _samples()
+
+
+def sample_records(data_type: str, count: int, *, first_ts: int = 1) -> list[WineRecord]:
+    """The first ``count`` sample records, then from the start again; ``ts`` counts them from ``first_ts``."""
+    with (_ROOT / "data" / "records.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file, delimiter=";"))[1:]
+    return [wine(rows[index % len(rows)], data_type, first_ts + index) for index in range(count)]
+
+
+def wine(row: Sequence[str | float], data_type: str, ts: int) -> WineRecord:
+    """A record out of its features, in field order; a label behind them is left out."""
+    values = dict(zip(_FEATURES, map(float, row), strict=False))
+    return WineRecord(**values, dataType=data_type, ts=ts)
+
+
+def constant_pmml(value: float, *, field: str = "alcohol", padding: int = 0) -> bytes:
+    """A regression that answers ``value`` whatever ``field`` is; a comment of ``padding`` bytes makes it large."""
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<PMML version="4.3" xmlns="http://www.dmg.org/PMML-4_3"><!--{"x" * padding}-->
+  <Header/>
+  <DataDictionary numberOfFields="2">
+    <DataField name="{field}" optype="continuous" dataType="double"/>
+    <DataField name="quality" optype="continuous" dataType="double"/>
+  </DataDictionary>
+  <RegressionModel functionName="regression">
+    <MiningSchema>
+      <MiningField name="{field}"/>
+      <MiningField name="quality" usageType="target"/>
+    </MiningSchema>
+    <RegressionTable intercept="{value}">
+      <NumericPredictor name="{field}" coefficient="0"/>
+    </RegressionTable>
+  </RegressionModel>
+</PMML>
+""".encode()

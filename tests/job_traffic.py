@@ -1,0 +1,206 @@
+"""What goes into a job and what comes out of it, by plain Kafka clients: messages without keys, raw protobuf."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from google.protobuf.message import Message
+
+from client.topics import TopicNames
+from protos.deadletter_pb2 import DeadLetter
+from protos.modelstatus_pb2 import ModelStatus
+from protos.servingresult_pb2 import ServingResult
+
+__all__ = ["Traffic"]
+
+_LARGEST = 34 << 20
+_T = TypeVar("_T")
+
+
+class Traffic:
+    """Writes models and records; collects results, statuses and dead letters in the order of their topics.
+
+    ``variant`` is the job's name. ``check`` is called while something is awaited: it raises when nothing can come any more.
+    """
+
+    def __init__(
+        self, variant: str, bootstrap_servers: str, topics: TopicNames, check: Callable[[], None]
+    ) -> None:
+        self.variant = variant
+        self.topics = topics
+        self._check = check
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "log_level": 0,
+                "message.max.bytes": _LARGEST,
+                "linger.ms": 1,
+                "enable.idempotence": True,
+                "queue.buffering.max.messages": 1_000_000,
+            }
+        )
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "log_level": 0,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.message.max.bytes": _LARGEST,
+                "fetch.max.bytes": 2 * _LARGEST,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        outputs = (topics.results, topics.status, topics.dead_letters)
+        known = self._consumer.list_topics(timeout=30).topics
+        self._consumer.assign(
+            [
+                TopicPartition(topic, partition, OFFSET_BEGINNING)
+                for topic in outputs
+                for partition in known[topic].partitions
+            ]
+        )
+        self._news = threading.Condition()
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._collect, name="collector", daemon=True)
+        self.sent: Counter[str] = Counter()
+        """Messages written, by topic."""
+        self.results: dict[str, list[ServingResult]] = defaultdict(list)
+        """By data type."""
+        self.statuses: dict[str, list[ModelStatus]] = defaultdict(list)
+        """By data type."""
+        self.letters: list[DeadLetter] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._thread.join()
+        self._consumer.close()
+        self._producer.flush(10)
+
+    def offer(self, *models: Message | bytes | None) -> None:
+        """Writes model messages, and returns when Kafka has them."""
+        self._write(self.topics.models, models)
+        self.flush()
+
+    def offer_later(self, model: Message | bytes | None) -> None:
+        """Writes a model message, and does not wait."""
+        self._write(self.topics.models, [model])
+
+    def send(self, *records: Message | bytes | None) -> None:
+        """Writes records, and returns when Kafka has them."""
+        self._write(self.topics.data, records)
+        self.flush()
+
+    def stream(self, record: Message | bytes | None) -> None:
+        """Writes a record, and does not wait."""
+        self._write(self.topics.data, [record])
+
+    def flush(self) -> None:
+        """Returns when Kafka has everything that was written."""
+        assert self._producer.flush(60) == 0
+
+    def await_results(self, data_type: str, count: int, *, within_s: float = 60) -> list[ServingResult]:
+        """The results of a data type, when there are ``count``; more are a failure."""
+        return self._await(
+            lambda: self.results[data_type], count, f"results for '{data_type}'", within_s
+        )
+
+    def await_statuses(self, data_type: str, count: int, *, within_s: float = 60) -> list[ModelStatus]:
+        """The statuses of a data type, when there are ``count``; more are a failure."""
+        return self._await(
+            lambda: self.statuses[data_type], count, f"statuses of '{data_type}'", within_s
+        )
+
+    def await_letters(
+        self, wanted: Callable[[DeadLetter], bool], count: int, *, within_s: float = 60
+    ) -> list[DeadLetter]:
+        """The dead letters that are ``wanted``, when there are ``count``; more are a failure."""
+        return self._await(
+            lambda: [letter for letter in self.letters if wanted(letter)], count, "dead letters", within_s
+        )
+
+    def await_letters_of(self, data_type: str, count: int, *, within_s: float = 60) -> list[DeadLetter]:
+        """The dead letters of a data type, when there are ``count``; more are a failure."""
+        return self.await_letters(lambda letter: letter.dataType == data_type, count, within_s=within_s)
+
+    def serve(self, model: Message) -> ModelStatus:
+        """Offers a model that has to become active; its status."""
+        data_type = str(getattr(model, "dataType"))  # noqa: B009 - any descriptor, not this project's alone
+        before = len(self.statuses[data_type])
+        self.offer(model)
+        status = self.await_statuses(data_type, before + 1)[-1]
+        assert status.state == ModelStatus.ACTIVE, status
+        return status
+
+    def await_all_accounted(self, *, within_s: float = 60) -> None:
+        """Returns when each record has its result or dead letter, each model message its status, and no more."""
+
+        def accounted() -> tuple[int, int]:
+            lost = sum(letter.topic == self.topics.data for letter in self.letters)
+            return sum(map(len, self.results.values())) + lost, sum(map(len, self.statuses.values()))
+
+        wanted = (self.sent[self.topics.data], self.sent[self.topics.models])
+        self._wait(lambda: all(map(int.__ge__, accounted(), wanted)), within_s)
+        assert accounted() == wanted, "accounted for, and sent: records, model messages"
+
+    def _write(self, topic: str, messages: Sequence[Message | bytes | None]) -> None:
+        for message in messages:
+            value = message.SerializeToString() if isinstance(message, Message) else message
+            self._producer.produce(topic, value)
+            self._producer.poll(0)
+        self.sent[topic] += len(messages)
+
+    def _await(self, found: Callable[[], list[_T]], count: int, what: str, within_s: float) -> list[_T]:
+        self._wait(lambda: len(found()) >= count, within_s)
+        have = found()
+        assert len(have) == count, f"{len(have)} {what} instead of {count}; the last: {have[-1:]}"
+        return list(have)
+
+    def _wait(self, condition: Callable[[], bool], within_s: float) -> None:
+        """Returns when the condition holds, or time is up."""
+        end = time.monotonic() + within_s
+        with self._news:
+            while not condition() and time.monotonic() < end:
+                self._news.wait(0.5)
+                if self._failure is not None:
+                    raise self._failure
+                self._check()
+
+    def _collect(self) -> None:
+        try:
+            while not self._closing:
+                messages = self._consumer.consume(5_000, 0.05)
+                with self._news:
+                    for message in messages:
+                        error = message.error()
+                        if error is None:
+                            self._sort(str(message.topic()), message.value() or b"")
+                        elif error.code() != KafkaError._ALL_BROKERS_DOWN and not error.retriable():
+                            raise AssertionError(error)
+                    if messages:
+                        self._news.notify_all()
+        except BaseException as failure:
+            self._failure = failure
+
+    def _sort(self, topic: str, value: bytes) -> None:
+        if topic == self.topics.results:
+            result = ServingResult.FromString(value)
+            self.results[result.dataType].append(result)
+        elif topic == self.topics.status:
+            status = ModelStatus.FromString(value)
+            self.statuses[status.dataType].append(status)
+        else:
+            self.letters.append(DeadLetter.FromString(value))

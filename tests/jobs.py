@@ -1,0 +1,191 @@
+"""Runs the jobs as a user does: ``flink run -py …`` as a child process, of which nothing may be left."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+import psutil
+
+from client.topics import TopicNames
+
+__all__ = ["FLINK", "ROOT", "VARIANTS", "FlinkRun", "eventually", "job_flags", "marked_processes", "run_flink"]
+
+ROOT = Path(__file__).resolve().parents[1]
+FLINK = Path(sys.prefix) / "bin" / "flink"
+VARIANTS = ("keyed", "broadcast")
+
+_MARK = "MODEL_SERVING_TEST_RUN"
+_START_S = 90.0
+_STOP_S = 40.0
+_RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
+
+
+def eventually(
+    condition: Callable[[], bool], what: Callable[[], str], *, within_s: float, step_s: float = 0.1
+) -> None:
+    """Waits until ``condition`` holds; fails with what ``what`` says when it does not within ``within_s``."""
+    end = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within_s:g} s: {what()}")
+        time.sleep(step_s)
+
+
+def job_flags(bootstrap_servers: str, topics: TopicNames, checkpoints: Path, group: str) -> list[str]:
+    """The flags that keep a job to its own topics, consumer groups and checkpoints."""
+    return [
+        *("--bootstrap-servers", bootstrap_servers),
+        *("--models-topic", topics.models),
+        *("--data-topic", topics.data),
+        *("--results-topic", topics.results),
+        *("--dead-letter-topic", topics.dead_letters),
+        *("--status-topic", topics.status),
+        *("--models-group", f"{group}-models"),
+        *("--data-group", f"{group}-data"),
+        *("--checkpoint-dir", str(checkpoints)),
+    ]
+
+
+def marked_processes(mark: str) -> list[str]:
+    """What still runs of a ``FlinkRun``: every process that has its mark in the environment, in any session."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"{process.pid} {' '.join(process.cmdline())[:200]}")
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+class FlinkRun:
+    """``flink run`` of a job for as long as the context is open.
+
+    Left without an error, the job is stopped by SIGTERM, has to end with status 0, and nothing of it may be
+    left. ``name`` is the job's script without its ending; ``log`` takes all that it prints.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        flags: Sequence[str],
+        log: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        self._command = [str(FLINK), "run", *options, "-py", str(ROOT / "flink_jobs" / f"{name}.py"), *flags]
+        self._log = log
+        self._mark = uuid4().hex
+        self._environ = {**os.environ, **(environ or {}), _MARK: self._mark}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the job has not been started"
+        return self._process
+
+    def printed(self) -> str:
+        """What the job has printed until now."""
+        return self._log.read_text(errors="replace")
+
+    def job_id(self) -> str:
+        """Flink's id of the running job."""
+        found = _RUNS.search(self.printed())
+        assert found is not None, f"no job id in:\n{self.printed()}"
+        return found["id"]
+
+    def check(self) -> None:
+        """Fails when the job has ended."""
+        status = self.process.poll()
+        assert status is None, f"the job ended with status {status}:\n{self.printed()[-4000:]}"
+
+    def await_end(self, *, within_s: float) -> int:
+        """The exit status of a job that ends by itself."""
+        try:
+            return self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still runs after {within_s:g} s:\n{self.printed()[-4000:]}") from None
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Asks the job to stop; its exit status."""
+        self.process.send_signal(number)
+        return self.await_end(within_s=_STOP_S)
+
+    def left_over(self) -> list[str]:
+        """Processes of the job that still run."""
+        return marked_processes(self._mark)
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._log.parent,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            eventually(
+                lambda: _RUNS.search(self.printed()) is not None or self.process.poll() is not None,
+                lambda: f"no job runs:\n{self.printed()[-4000:]}",
+                within_s=_START_S,
+            )
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                if self.process.poll() is None:
+                    assert self.stop() == 0, f"stopped with an error:\n{self.printed()[-4000:]}"
+                assert self.left_over() == []
+        finally:
+            self._kill()
+
+    def _kill(self) -> None:
+        """Ends whatever is left, politely first: the flink command then ends its own children."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for line in marked_processes(self._mark):
+            try:
+                psutil.Process(int(line.split()[0])).kill()
+            except psutil.Error:
+                continue
+
+
+def run_flink(
+    arguments: Sequence[str], *, within_s: float, environ: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """A call of the ``flink`` command that ends by itself."""
+    return subprocess.run(
+        [str(FLINK), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+    )

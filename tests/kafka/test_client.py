@@ -1,0 +1,306 @@
+"""The client against a real Kafka: what is published is what is read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from client import cli
+from client.broker import EmbeddedBroker
+from client.connection import connect
+from client.demo_run import DemoRun
+from client.demo_screen import choose_screen
+from client.model_messages import models_at, models_of_samples
+from client.ports import free_port, is_free
+from client.receiving import Start, TopicReader
+from client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
+from client.samples import sample_records
+from client.sending import Sender
+from client.topics import TopicNames
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.winerecord_pb2 import WineRecord
+from tests.kafka.fake_job import FakeJob
+
+pytestmark = pytest.mark.kafka
+
+ROOT = Path(cli.__file__).parents[1]
+
+Command = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def command(
+    broker: EmbeddedBroker,
+    topics: TopicNames,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    """Runs ``model-serving`` in this process against the test's own topics: exit status, lines printed."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    for name, value in environment(broker, topics).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> tuple[int, list[str]]:
+        status = cli.main(arguments)
+        return status, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def environment(broker: EmbeddedBroker, topics: TopicNames) -> dict[str, str]:
+    return {
+        "MODEL_SERVING_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "MODEL_SERVING_MODELS_TOPIC": topics.models,
+        "MODEL_SERVING_DATA_TOPIC": topics.data,
+        "MODEL_SERVING_RESULTS_TOPIC": topics.results,
+        "MODEL_SERVING_DEAD_LETTER_TOPIC": topics.dead_letters,
+        "MODEL_SERVING_STATUS_TOPIC": topics.status,
+    }
+
+
+def started(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "client.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_model_of_20_mb_arrives_whole(command: Command, topics: TopicNames, tmp_path: Path) -> None:
+    content = b"<PMML version='4.3'><!--" + os.urandom(10_000_000).hex().encode() + b"--></PMML>"
+    file = tmp_path / "large.pmml"
+    file.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    assert command("publish-models", "--once", str(file)) == (
+        0,
+        [f"published large as PMML for 'wine', {len(content):,} bytes, version {digest[:12]}"],
+    )
+    status, lines = command("read", topics.models, "--from-beginning", "--count", "1", "--json")
+    assert (status, len(lines)) == (0, 1)
+    value = json.loads(lines[0])
+    assert base64.b64decode(value["data"]) == content
+    assert (value["modeltype"], value["sha256"], value["kafka"]["offset"]) == ("PMML", digest, 0)
+
+
+def test_records_arrive_in_order_each_with_its_time(
+    command: Command, broker: EmbeddedBroker, topics: TopicNames
+) -> None:
+    before = time.time_ns() // 1_000_000
+    assert command("publish-data", "--rate", "200", "--count", "100") == (
+        0,
+        [f"sent 100 records to '{topics.data}'"],
+    )
+    after = time.time_ns() // 1_000_000
+    with TopicReader(broker.bootstrap_servers, [topics.data], start=Start.BEGINNING) as reader:
+        records = [WineRecord.FromString(one.payload) for one in reader.until_end()]
+    times = [record.ts for record in records]
+    assert times == sorted(times)
+    assert before <= times[0]
+    assert times[-1] <= after
+    # The last of 100 at 200 a second is due after 495 ms.
+    assert times[-1] - times[0] >= 480
+    for record in records:
+        record.ClearField("ts")
+    wanted = read_records(sample_records(), load_record_type(DEFAULT_RECORD_TYPE), "wine")[:100]
+    assert [record.SerializeToString() for record in records] == wanted
+
+
+def test_a_high_rate_is_kept(command: Command, broker: EmbeddedBroker, topics: TopicNames) -> None:
+    assert command("publish-data", "--rate", "20000", "--count", "40000", "--loop")[0] == 0
+    with TopicReader(broker.bootstrap_servers, [topics.data], start=Start.BEGINNING) as reader:
+        times = [WineRecord.FromString(one.payload).ts for one in reader.until_end()]
+    assert len(times) == 40_000
+    assert 1_900 <= times[-1] - times[0] <= 4_000
+
+
+def test_reading_shows_what_comes_after_its_start_and_joins_no_group(
+    command: Command, broker: EmbeddedBroker, topics: TopicNames
+) -> None:
+    command("publish-data", "--count", "1")
+    reader = started(["read", topics.data, "--json"], environment(broker, topics))
+    try:
+        assert reader.stderr is not None
+        assert reader.stdout is not None
+        assert reader.stderr.readline() == f"reading '{topics.data}' from now on; Ctrl-C ends\n"
+        command("publish-data", "--count", "2", "--rate", "1000")
+        assert [json.loads(reader.stdout.readline())["kafka"]["offset"] for _ in range(2)] == [1, 2]
+        # Held by name: an admin client that is collected never answers.
+        admin = connect(broker.bootstrap_servers)
+        groups = admin.list_consumer_groups().result(timeout=10)
+        assert [group.group_id for group in groups.valid if "model-serving-read" in group.group_id] == []
+        reader.send_signal(signal.SIGINT)
+        assert (reader.wait(20), reader.stdout.read(), reader.stderr.read()) == (0, "", "")
+    finally:
+        reader.kill()
+        reader.communicate()
+
+
+def test_what_is_no_message_of_the_topic_is_shown_as_such(
+    command: Command, broker: EmbeddedBroker, topics: TopicNames
+) -> None:
+    with Sender(broker.bootstrap_servers, topics.results) as sender:
+        sender.send(b"\xff\x00")
+    status, lines = command("read", topics.results, "--from-beginning", "--count", "1", "--json")
+    value = json.loads(lines[0])
+    assert (status, len(lines)) == (0, 1)
+    assert (value["error"], base64.b64decode(value["payload"])) == ("not a ServingResult", b"\xff\x00")
+    status, lines = command("read", topics.results, "--from-beginning", "--count", "1")
+    assert (status, lines) == (0, ["(partition 0, offset 0: 2 bytes of another kind)"])
+
+
+def test_commands_and_locations_are_published(
+    command: Command, broker: EmbeddedBroker, topics: TopicNames, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.pmml"
+    file.write_bytes(b"<PMML/>")
+    assert command("publish-models", "--once", "--by-location", str(file))[0] == 0
+    assert command("rollback", "beer")[0] == 0
+    assert command("remove", "wine")[0] == 0
+    with TopicReader(broker.bootstrap_servers, [topics.models], start=Start.BEGINNING) as reader:
+        sent = [ModelDescriptor.FromString(one.payload) for one in reader.until_end()]
+    assert [(one.dataType, one.command, one.location) for one in sent] == [
+        ("wine", ModelDescriptor.DEPLOY, str(file)),
+        ("beer", ModelDescriptor.ROLLBACK, ""),
+        ("wine", ModelDescriptor.REMOVE, ""),
+    ]
+
+
+def test_status_shows_what_serves_and_what_it_replaced(
+    command: Command, broker: EmbeddedBroker, topics: TopicNames, tmp_path: Path
+) -> None:
+    assert command("status") == (
+        0,
+        ["no job has reported a model yet: publish one (`model-serving publish-models`)"],
+    )
+    assert command("status", "wine") == (1, [])
+    digests = []
+    for name in ("one", "two", "bad"):
+        (tmp_path / f"{name}.pmml").write_bytes(f"<PMML id='{name}'/>".encode())
+        digests.append(hashlib.sha256((tmp_path / f"{name}.pmml").read_bytes()).hexdigest()[:12])
+        command("publish-models", "--once", str(tmp_path / f"{name}.pmml"))
+    with (
+        TopicReader(broker.bootstrap_servers, [topics.status], start=Start.BEGINNING) as statuses,
+        FakeJob(broker.bootstrap_servers, topics),
+    ):
+        seen, end = 0, time.monotonic() + 30
+        while seen < 3 and time.monotonic() < end:
+            seen += len(statuses.poll(0.1))
+    assert seen == 3
+    status, lines = command("status", "wine", "--json")
+    shown = json.loads(lines[0])
+    assert (status, len(lines)) == (0, 1)
+    assert (shown["state"], shown["name"], shown["version"], shown["previous"]) == (
+        "ACTIVE",
+        "two",
+        digests[1],
+        digests[0],
+    )
+    assert (shown["rejected"]["name"], shown["rejected"]["detail"]) == ("bad", "it is bad")
+    status, lines = command("status")
+    assert (status, len(lines)) == (0, 1)
+    assert f"model=two  version={digests[1]}  replaced={digests[0]}" in lines[0]
+
+
+def test_the_demo_counts_every_record_and_every_model(
+    broker: EmbeddedBroker, topics: TopicNames, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = models_of_samples("wine")
+    record_type = load_record_type(DEFAULT_RECORD_TYPE)
+    records = itertools.cycle(read_records(sample_records(), record_type, "wine"))
+    screen = choose_screen()
+    with (
+        FakeJob(broker.bootstrap_servers, topics),
+        DemoRun(broker.bootstrap_servers, topics, "wine", screen, check=lambda: None) as run,
+    ):
+        run.prepare(models)
+        run.stream(models, records, record_type, rate=200, seconds=4)
+    assert run.failures(models) == []
+    assert run.sent == run.tally.results
+    assert run.sent >= 600
+    assert [swap.name for swap in run.tally.swaps] == [model.name for model in models]
+    screen.summarize(run.tally, sent=run.sent)
+    shown = capsys.readouterr().out
+    assert f"{run.sent:,} records sent = {run.sent:,} results + 0 dead letters; {len(models)} models" in shown
+    assert all(f"now serving {model.name} " in shown for model in models)
+
+
+def test_the_demo_notices_what_does_not_come_back(
+    broker: EmbeddedBroker, topics: TopicNames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.demo_run._DRAIN_SILENCE_S", 1.0)
+    for name in ("one", "bad"):
+        (tmp_path / f"{name}.pmml").write_bytes(f"<PMML id='{name}'/>".encode())
+    models = models_at([tmp_path / "one.pmml", tmp_path / "bad.pmml"])
+    record_type = load_record_type(DEFAULT_RECORD_TYPE)
+    records = itertools.cycle(read_records(sample_records(), record_type, "wine"))
+    with (
+        FakeJob(broker.bootstrap_servers, topics, lose_every=10),
+        DemoRun(broker.bootstrap_servers, topics, "wine", choose_screen(), check=lambda: None) as run,
+    ):
+        run.stream(models, records, record_type, rate=100, seconds=1)
+    lost = run.sent // 10
+    assert run.failures(models) == [
+        "1 models were rejected, the first: it is bad",
+        f"{run.sent:,} records were sent and {run.sent - lost:,} came back",
+        "no result came from bad",
+    ]
+
+
+def test_the_broker_command_runs_until_it_is_told_to_end_and_leaves_nothing(tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "kafka"
+    running = started(["broker", "--port", str(port), "--data-dir", str(folder)], {})
+    family: list[psutil.Process] = []
+    try:
+        assert running.stdout is not None
+        assert f"Kafka runs at 127.0.0.1:{port}" in running.stdout.readline()
+        family = psutil.Process(running.pid).children(recursive=True)
+        assert sorted(connect(f"127.0.0.1:{port}").list_topics(timeout=10).topics) == sorted(
+            TopicNames().all()
+        )
+        second = started(["broker", "--port", str(port)], {})
+        out, err = second.communicate(timeout=30)
+        assert (second.returncode, out, err.count("\n")) == (1, "", 1)
+        assert f"port {port} is taken by another program" in err
+        running.send_signal(signal.SIGINT)
+        assert (running.wait(40), running.stderr.read() if running.stderr else None) == (0, "")
+    finally:
+        running.kill()
+        running.communicate()
+    assert [process.pid for process in family if process.is_running()] == []
+    assert not folder.exists()
+    assert is_free(port)
+
+
+def test_a_kept_broker_still_has_its_messages(tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "kafka"
+    names = TopicNames()
+    environ = {"MODEL_SERVING_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"}
+    for sent in (1, 2):
+        running = started(["broker", "--data-dir", str(folder), "--keep"], environ)
+        try:
+            assert running.stdout is not None
+            assert f"127.0.0.1:{port}" in running.stdout.readline()
+            command = started(["publish-data", "--count", "1"], environ)
+            assert command.communicate(timeout=30) == ("sent 1 records to 'mdata'\n", "")
+            with TopicReader(f"127.0.0.1:{port}", [names.data], start=Start.BEGINNING) as reader:
+                assert len(list(reader.until_end())) == sent
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(40) == 0
+        finally:
+            running.kill()
+            running.communicate()

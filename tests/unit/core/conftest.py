@@ -1,0 +1,61 @@
+"""The core's objects around one fake clock and one fake engine; whatever a test leaves loaded is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from functions.core.admission import Admission
+from functions.core.pool import ModelPool
+from functions.core.server import Server
+from tests.fakes import (
+    POINT,
+    FakeClock,
+    FakeEngine,
+    FakeLocations,
+    InMemoryKeptModels,
+    read_point,
+    read_points,
+)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def engine(clock: FakeClock) -> FakeEngine:
+    return FakeEngine(clock)
+
+
+@pytest.fixture
+def pool(engine: FakeEngine) -> ModelPool:
+    return ModelPool(engine)
+
+
+@pytest.fixture
+def kept() -> InMemoryKeptModels:
+    return InMemoryKeptModels()
+
+
+@pytest.fixture
+def locations() -> FakeLocations:
+    return FakeLocations()
+
+
+@pytest.fixture
+def admission(pool: ModelPool, locations: FakeLocations, clock: FakeClock) -> Iterator[Admission]:
+    """An admission that keeps three versions."""
+    made = Admission(pool, POINT, locations, read_point, keep_versions=3, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(pool: ModelPool, clock: FakeClock) -> Iterator[Server]:
+    """A server of points from the topic ``mdata``."""
+    made = Server(pool, POINT, read_points, "mdata", clock)
+    yield made
+    made.close()

@@ -1,0 +1,167 @@
+"""Whatever order models, commands, records and restarts come in, serving does what a naive reference does."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.core.admission import Admission
+from functions.core.errors import ModelRejected
+from functions.core.messages import Command, DeadLetter, ModelMessage, ModelType, ServingResult
+from functions.core.pool import ModelPool
+from functions.core.server import Server
+from functions.core.state import decode_activation, decode_model, encode_activation, encode_model
+from tests.fakes import (
+    POINT,
+    FakeClock,
+    FakeEngine,
+    FakeLocations,
+    InMemoryKeptModels,
+    Script,
+    point,
+    read_point,
+    read_points,
+)
+
+KEEP = 2
+POISON = 3.0
+SCRIPTS = {
+    b"plus 100": Script(offset=100),
+    b"plus 200": Script(offset=200),
+    b"plus 300, but not 3": Script(offset=300, poison=POISON),
+    b"nothing for 3": Script(offset=400, nothing=POISON),
+    b"does not load": Script(load_error="not a model"),
+    b"fails on zeros": Script(poison=0.0),
+}
+Answer = tuple[str, float | None] | str
+"""(version, result or None when scoring failed), or that there is no model."""
+
+
+class Reference:
+    """What should happen, in the fewest words: kept versions as (version, content) by data type."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[tuple[str, bytes]]] = {}
+
+    def offer(self, message: ModelMessage) -> str:
+        kept = self.kept.setdefault(message.data_type, [])
+        if message.command is Command.REMOVE:
+            return (
+                "rejected" if not kept else f"serves nothing, not {self.kept.pop(message.data_type)[-1][0]}"
+            )
+        if message.command is Command.ROLLBACK:
+            if len(kept) < 2:
+                return "rejected"
+            bad, _ = kept.pop()
+            return f"serves {kept[-1][0]}, not {bad}"
+        content = message.data or b""
+        version = message.version or hashlib.sha256(content).hexdigest()[:12]
+        if content in (b"does not load", b"fails on zeros") or dict(kept).get(version, content) != content:
+            return "rejected"
+        before = kept[-1][0] if kept and kept[-1][0] != version else ""
+        kept[:] = [*[pair for pair in kept if pair[0] != version][1 - KEEP :], (version, content)]
+        return f"serves {version}, not {before}"
+
+    def serve(self, data_type: str, x: float) -> Answer:
+        if not self.kept.get(data_type):
+            return "no model"
+        version, content = self.kept[data_type][-1]
+        fails = x in (SCRIPTS[content].poison, SCRIPTS[content].nothing)
+        return version, None if fails else x + SCRIPTS[content].offset
+
+
+@dataclass
+class Serving:
+    """Admission and server as an operator holds them: bytes in ``kept`` and ``active`` outlive a restart."""
+
+    engine: FakeEngine = field(default_factory=lambda: FakeEngine(FakeClock(), SCRIPTS))
+    kept: dict[str, InMemoryKeptModels] = field(default_factory=dict)
+    active: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        clock = self.engine.clock
+        pool = ModelPool(self.engine)
+        self.admission = Admission(pool, POINT, FakeLocations(), read_point, KEEP, clock)
+        self.server = Server(pool, POINT, read_points, "mdata", clock)
+
+    def stop(self) -> None:
+        self.admission.close()
+        self.server.close()
+        assert self.engine.live == []
+
+    def offer(self, message: ModelMessage) -> str:
+        kept = self.kept.setdefault(message.data_type, InMemoryKeptModels())
+        try:
+            offered = self.admission.offer(message, kept)
+        except ModelRejected:
+            return "rejected"
+        activation = decode_activation(encode_activation(offered))
+        if activation.model is None:
+            self.server.deactivate(activation.data_type)
+            del self.active[activation.data_type]
+            return f"serves nothing, not {activation.previous}"
+        self.server.activate(activation.model)
+        self.active[activation.data_type] = encode_model(activation.model)
+        return f"serves {activation.model.version}, not {activation.previous}"
+
+    def serve(self, data_type: str, xs: list[float]) -> list[Answer]:
+        if not self.server.serves(data_type):
+            if data_type not in self.active:
+                return ["no model"] * len(xs)
+            self.server.activate(decode_model(self.active[data_type]))
+        records = [point(x, data_type=data_type) for x in xs]
+        outcomes = self.server.serve(data_type, records)
+        for record, outcome in zip(records, outcomes, strict=True):
+            assert not isinstance(outcome, DeadLetter) or outcome.payload == record.payload
+        return [
+            (outcome.version, outcome.result if isinstance(outcome, ServingResult) else None)
+            for outcome in outcomes
+        ]
+
+
+DATA_TYPES = st.sampled_from(["wine", "beer"])
+MESSAGES = st.builds(
+    ModelMessage,
+    data_type=DATA_TYPES,
+    name=st.just("model"),
+    model_type=st.just(ModelType.PMML),
+    data=st.sampled_from(sorted(SCRIPTS)),
+    version=st.sampled_from(["", "v1", "v2"]),
+    command=st.sampled_from(
+        [Command.DEPLOY, Command.DEPLOY, Command.DEPLOY, Command.ROLLBACK, Command.REMOVE]
+    ),
+)
+BATCHES = st.tuples(DATA_TYPES, st.lists(st.sampled_from([1.0, 2.0, POISON]), min_size=1, max_size=4))
+RESTART = st.just("restart")
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(MESSAGES | BATCHES | RESTART, max_size=20))
+def test_any_interleaving_does_what_the_reference_does(
+    events: list[ModelMessage | tuple[str, list[float]] | str],
+) -> None:
+    serving, reference = Serving(), Reference()
+    for event in events:
+        if isinstance(event, str):
+            serving.stop()
+            serving.start()
+        elif isinstance(event, ModelMessage):
+            assert serving.offer(event) == reference.offer(event)
+        else:
+            data_type, xs = event
+            assert serving.serve(data_type, xs) == [reference.serve(data_type, x) for x in xs]
+        kept = {name: kept.versions for name, kept in serving.kept.items() if kept.versions}
+        assert kept == {
+            name: [v for v, _ in versions] for name, versions in reference.kept.items() if versions
+        }
+        alive = {content.decode() for versions in reference.kept.values() for _, content in versions}
+        live = serving.engine.live
+        assert len(live) == len(set(live))
+        assert set(live) <= alive
+    serving.stop()

@@ -1,0 +1,161 @@
+"""State is bytes that a later version of this software still reads.
+
+``tests/fixtures/state_v<N>_*.bin`` were written by the software whose schema version is N, and are never
+written again: a new schema version adds files of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.core.errors import IncompatibleState
+from functions.core.messages import ModelToServe, ModelType, OutputRule
+from functions.core.state import (
+    SCHEMA_VERSION,
+    Activation,
+    History,
+    KeptVersion,
+    decode_activation,
+    decode_history,
+    decode_model,
+    decode_payloads,
+    encode_activation,
+    encode_history,
+    encode_model,
+    encode_payloads,
+)
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+
+MODEL = ModelToServe(
+    data_type="vin rosé",
+    name="forêt",
+    model_type=ModelType.ONNX,
+    version="2024-01",
+    sha256="ab" * 32,
+    content=b'\x00MS\x01{"not": "a header"}\xff',
+    inputs=("pH", "alcohol"),
+    output=OutputRule.VALUE,
+)
+WRITTEN_BY_VERSION_1: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any], Any]] = {
+    "model": (encode_model, decode_model, MODEL),
+    "history": (
+        encode_history,
+        decode_history,
+        History((KeptVersion("2023-12", "cd" * 32, "forêt"), KeptVersion("2024-01", "ab" * 32, "forêt")), 7),
+    ),
+    "activation": (
+        encode_activation,
+        decode_activation,
+        Activation("vin rosé", 7, MODEL, previous="2023-12", detail="rolled back", load_ms=12.5),
+    ),
+    "removal": (encode_activation, decode_activation, Activation("vin rosé", 8, None, previous="2024-01")),
+    "payloads": (encode_payloads, decode_payloads, [b"first", b"", b"\x00\xff third"]),
+}
+KINDS = pytest.mark.parametrize(
+    ("kind", "encode", "decode", "value"),
+    [(kind, *rest) for kind, rest in WRITTEN_BY_VERSION_1.items()],
+    ids=list(WRITTEN_BY_VERSION_1),
+)
+
+
+@KINDS
+def test_what_version_1_wrote_is_still_read(
+    kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
+) -> None:
+    assert decode((FIXTURES / f"state_v1_{kind}.bin").read_bytes()) == value
+
+
+@KINDS
+def test_what_is_written_is_what_the_schema_version_says(
+    kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
+) -> None:
+    """Another format needs another version, and fixtures of its own."""
+    assert encode(value) == (FIXTURES / f"state_v{SCHEMA_VERSION}_{kind}.bin").read_bytes()
+
+
+def test_the_layout_byte_by_byte() -> None:
+    assert encode_payloads([b"ab", b"c"]) == b'MS\x01\x00\x00\x00\x11{"lengths":[2,1]}abc'
+
+
+@KINDS
+def test_what_a_newer_version_wrote_is_refused(
+    kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
+) -> None:
+    written = bytearray(encode(value))
+    written[2] = SCHEMA_VERSION + 1
+    with pytest.raises(IncompatibleState) as refused:
+        decode(bytes(written))
+    assert str(refused.value).endswith(
+        f"has schema version {SCHEMA_VERSION + 1}, this software reads up to {SCHEMA_VERSION}: "
+        "restore it with the version that wrote it, or a later one"
+    )
+
+
+@KINDS
+def test_bytes_of_another_program_are_refused(
+    kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
+) -> None:
+    with pytest.raises(IncompatibleState, match="has schema version -1"):
+        decode(b"PK" + encode(value)[2:])
+
+
+def test_no_bytes_are_an_empty_history() -> None:
+    history = decode_history(None)
+    assert (history, history.active, history.find("v1")) == (History((), 0), None, None)
+
+
+def test_the_last_kept_version_is_active() -> None:
+    one, two = KeptVersion("1", "a", "m"), KeptVersion("2", "b", "m")
+    history = History((one, two), 2)
+    assert (history.active, history.find("1"), history.find("3")) == (two, one, None)
+
+
+TEXTS = st.text(max_size=20)
+MODELS = st.builds(
+    ModelToServe,
+    data_type=TEXTS,
+    name=TEXTS,
+    model_type=st.sampled_from(ModelType),
+    version=TEXTS,
+    sha256=TEXTS,
+    content=st.binary(max_size=200),
+    inputs=st.lists(TEXTS, max_size=3).map(tuple),
+    output=st.sampled_from(OutputRule),
+)
+
+
+@given(MODELS)
+def test_models_come_back_as_they_were(model: ModelToServe) -> None:
+    assert decode_model(encode_model(model)) == model
+
+
+@given(st.lists(st.builds(KeptVersion, TEXTS, TEXTS, TEXTS), max_size=4).map(tuple), st.integers(0, 2**70))
+def test_histories_come_back_as_they_were(kept: tuple[KeptVersion, ...], sequence: int) -> None:
+    assert decode_history(encode_history(History(kept, sequence))) == History(kept, sequence)
+
+
+@given(
+    st.builds(
+        Activation,
+        data_type=TEXTS,
+        sequence=st.integers(0, 2**70),
+        model=st.none() | MODELS,
+        previous=TEXTS,
+        detail=TEXTS,
+        load_ms=st.floats(allow_nan=False),
+    )
+)
+def test_activations_come_back_as_they_were(activation: Activation) -> None:
+    assert decode_activation(encode_activation(activation)) == activation
+
+
+@given(st.lists(st.binary(max_size=50), max_size=20))
+def test_waiting_records_come_back_as_they_were(payloads: list[bytes]) -> None:
+    assert decode_payloads(encode_payloads(payloads)) == payloads
