@@ -14,7 +14,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -
 UV := uv==0.13.9
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
-PROTOS := $(wildcard protos/*.proto)
+PROTOS := $(wildcard protos/*.proto tests/protos/*.proto)
 
 .PHONY: help install demo test check format proto lock samples clean
 
@@ -71,7 +71,7 @@ format: install ## format the sources, mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-proto: install ## generate Python code from protos/*.proto
+proto: install ## generate Python code from the .proto files
 	@$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. $(PROTOS)
 
 samples: install ## make the sample data and models anew (installs the training packages)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
-from types import FrameType
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from flink_jobs.config import JobConfig, parse_config
@@ -16,6 +17,8 @@ from runtime.errors import SetupError
 from runtime.flink_cli import PREFLIGHT_VARIABLE
 
 if TYPE_CHECKING:
+    from pyflink.common.completable_future import CompletableFuture
+    from pyflink.common.job_client import JobClient
     from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
     from flink_jobs.topology import Served
@@ -26,8 +29,8 @@ Topology = Callable[["DataStream", "DataStream", JobConfig], "Served"]
 """Connects models and records, as messages from Kafka, to what is served."""
 
 
-class _Stopped(BaseException):
-    """The process was asked to stop. Not an Exception: nothing on the way may take it for a failure."""
+_SAVEPOINT_S = 8.0
+_POLL_S = 0.1
 
 
 def main(program: str, topology: Topology) -> None:
@@ -47,8 +50,6 @@ def main(program: str, topology: Topology) -> None:
         _fail(program, str(error))
     try:
         _run(program, topology, config)
-    except _Stopped:
-        print(f"{program}: stopped")
     # Py4J wraps whatever goes wrong in the JVM; what the user needs is the first cause.
     except Exception as error:  # noqa: BLE001
         _fail(program, _first_cause(error))
@@ -63,34 +64,48 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     write_to(served.results, config.results_topic, "results", config)
     write_to(served.dead_letters, config.dead_letter_topic, "dead letters", config)
     write_to(served.statuses, config.status_topic, "statuses", config)
+    stopping = Event()
+    # An exception from a handler could surface in the middle of a call to the JVM, or be lost in a finalizer.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        signal.signal(number, lambda _number, _frame: stopping.set())
     job = env.execute_async(f"model-serving-{program.removesuffix('.py')}")
     print(f"{program}: job {job.get_job_id()} runs", flush=True)
-    if _is_detached(env):
+    if _setting(env, "execution.attached", "true") == "false":
         return
-    try:
-        job.get_job_execution_result().result()
-    except _Stopped:
-        if _is_local(env):
-            # A second signal must not tear the cancellation apart.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
-            job.cancel().result()
-        raise
+    result = job.get_job_execution_result()
+    while not result.done():
+        if stopping.wait(_POLL_S):
+            # A job on a cluster goes on without its client.
+            if _setting(env, "execution.target", "local") == "local":
+                _end(program, job, config)
+            print(f"{program}: stopped")
+            return
+    result.result()
     print(f"{program}: finished")
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
+def _end(program: str, job: JobClient, config: JobConfig) -> None:
+    """Ends a local job with a savepoint, so that nothing is read twice or forgotten; else cancels it."""
+    if config.checkpoint_interval_ms:
+        savepoint = _stop_with_savepoint(job, config.checkpoint_dir)
+        deadline = time.monotonic() + _SAVEPOINT_S
+        while not savepoint.done() and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        if savepoint.done() and savepoint.exception() is None:
+            again = f"flink run -s {savepoint.result()} -py flink_jobs/{program}"
+            print(f"{program}: to go on from here: {again}")
+            return
+        print(f"{program}: no savepoint could be made in {_SAVEPOINT_S:.0f} s, cancelling", file=sys.stderr)
+    job.cancel().result()
 
 
-def _is_detached(env: StreamExecutionEnvironment) -> bool:
-    return _setting(env, "execution.attached", "true") == "false"
+def _stop_with_savepoint(job: JobClient, directory: str) -> CompletableFuture:
+    # JobClient.stop_with_savepoint calls the Java method without a format, which Flink 2 has no more.
+    from pyflink.common.completable_future import CompletableFuture
+    from pyflink.java_gateway import get_gateway
 
-
-def _is_local(env: StreamExecutionEnvironment) -> bool:
-    return _setting(env, "execution.target", "local") == "local"
+    form = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
+    return CompletableFuture(job._j_job_client.stopWithSavepoint(False, directory, form), str)  # noqa: SLF001
 
 
 def _setting(env: StreamExecutionEnvironment, key: str, default: str) -> str:

@@ -91,7 +91,7 @@ def run_supervised(
             start_new_session=True,
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread runs yet)
         )
-        pump = _start_pump(child.stderr)
+        pump = _start_pump(child.stderr, stop)
         try:
             status = _wait(child, stop, grace_s)
         finally:
@@ -207,18 +207,21 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         return
 
 
-def _start_pump(source: IO[bytes] | None) -> threading.Thread | None:
+def _start_pump(source: IO[bytes] | None, stop: _Stop) -> threading.Thread | None:
     if source is None:
         return None
-    pump = threading.Thread(target=_pump, args=(source, sys.stderr.buffer), name="stderr", daemon=True)
+    pump = threading.Thread(target=_pump, args=(source, sys.stderr.buffer, stop), name="stderr", daemon=True)
     pump.start()
     return pump
 
 
-def _pump(source: IO[bytes], out: IO[bytes]) -> None:
+def _pump(source: IO[bytes], out: IO[bytes], stop: _Stop) -> None:
     trace = TraceFilter()
     with source:
         for line in iter(source.readline, b""):
+            # At a second signal the child is killed where it stands; what it says of that is of no use.
+            if stop.count > 1:
+                continue
             out.writelines(trace.feed(line))
             out.flush()
     out.writelines(trace.flush())

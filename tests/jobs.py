@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -27,6 +28,7 @@ VARIANTS = ("keyed", "broadcast")
 _MARK = "MODEL_SERVING_TEST_RUN"
 _START_S = 90.0
 _STOP_S = 40.0
+_PR_SET_PDEATHSIG = 1
 _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 
 
@@ -136,6 +138,7 @@ class FlinkRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_ends_with_this_process(),
             )
         try:
             eventually(
@@ -173,6 +176,14 @@ class FlinkRun:
                 psutil.Process(int(line.split()[0])).kill()
             except psutil.Error:
                 continue
+
+
+def _ends_with_this_process() -> Callable[[], object]:
+    """What the child does before it becomes the command: asks for SIGTERM when the tests are killed (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return lambda: None
+    library = ctypes.CDLL(None)
+    return lambda: library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def run_flink(

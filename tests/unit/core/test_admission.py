@@ -267,8 +267,10 @@ def test_a_model_with_right_examples_is_let_in(
 BAD_MESSAGES = {
     "digest of other content": (
         deploy("v2", sha256="ab" * 32),
-        f"the content's SHA-256 is {sha256(b'v2')}, the message says {'ab' * 32}: "
-        "send the model again with the digest of what is sent",
+        (
+            f"the content's SHA-256 is {sha256(b'v2')}, the message says {'ab' * 32}: "
+            "send the model again with the digest of what is sent"
+        ),
     ),
     "no content": (
         ModelMessage("wine", version="v2"),
@@ -283,8 +285,10 @@ BAD_MESSAGES = {
     "unknown location": (ModelMessage("wine", location="nowhere"), "nothing is at nowhere"),
     "known version, other content": (
         deploy("v1", b"other"),
-        f"version 'v1' is known with other content (SHA-256 {sha256(b'v1')[:12]}…): "
-        "give the new content a version of its own",
+        (
+            f"version 'v1' is known with other content (SHA-256 {sha256(b'v1')[:12]}…): "
+            "give the new content a version of its own"
+        ),
     ),
     "does not load": (deploy("v2", b"broken"), "not a model"),
     "fails on zeros": (deploy("v2", b"fails"), "the model fails on a first record: x is 0"),

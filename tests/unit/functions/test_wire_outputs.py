@@ -35,18 +35,20 @@ RESULT = ServingResult(
 
 
 def test_a_result() -> None:
-    assert encode_result(RESULT) == (
-        b"\x0a\x06forest"  # 1: name
-        + b"\x12\x04wine"  # 2: dataType
-        + b"\x18\xe8\x07"  # 3: submissionTs 1000
-        + b"\x21" + struct.pack("<d", 6.5)  # 4: result
-        + b"\x2a\x02v1"  # 5: version
-        + b"\x30\x02"  # 6: modeltype PMML
-        + b"\x38\xac\x02"  # 7: scoring_ns 300
-        + b"\x40\xef\x07"  # 8: served_ts 1007
-        + b"\x49" + struct.pack("<d", 7.0)  # 9: latency_ms
-        + b"\x52\x0c\x0a\x01p\x11" + struct.pack("<d", 0.75)  # 10: outputs, an entry of key and value
-        + b"\x5a\x04good"  # 11: label
+    assert encode_result(RESULT) == b"".join(
+        [
+            b"\x0a\x06forest",  # 1: name
+            b"\x12\x04wine",  # 2: dataType
+            b"\x18\xe8\x07",  # 3: submissionTs 1000
+            b"\x21" + struct.pack("<d", 6.5),  # 4: result
+            b"\x2a\x02v1",  # 5: version
+            b"\x30\x02",  # 6: modeltype PMML
+            b"\x38\xac\x02",  # 7: scoring_ns 300
+            b"\x40\xef\x07",  # 8: served_ts 1007
+            b"\x49" + struct.pack("<d", 7.0),  # 9: latency_ms
+            b"\x52\x0c\x0a\x01p\x11" + struct.pack("<d", 0.75),  # 10: outputs, an entry of key and value
+            b"\x5a\x04good",  # 11: label
+        ]
     )  # fmt: skip
 
 
@@ -79,16 +81,18 @@ def test_a_dead_letter() -> None:
 
 def test_a_status() -> None:
     status = ModelStatus("wine", "forest", "v2", ModelState.ACTIVE, 300, "swapped", "v1", 12.5, 3)
-    assert encode_status(status) == (
-        b"\x0a\x04wine"  # 1: dataType
-        + b"\x12\x06forest"  # 2: name
-        + b"\x1a\x02v2"  # 3: version
-        + b"\x20\x01"  # 4: state ACTIVE
-        + b"\x2a\x07swapped"  # 5: detail
-        + b"\x30\xac\x02"  # 6: ts
-        + b"\x3a\x02v1"  # 7: previous
-        + b"\x41" + struct.pack("<d", 12.5)  # 8: load_ms
-        + b"\x48\x03"  # 9: subtask
+    assert encode_status(status) == b"".join(
+        [
+            b"\x0a\x04wine",  # 1: dataType
+            b"\x12\x06forest",  # 2: name
+            b"\x1a\x02v2",  # 3: version
+            b"\x20\x01",  # 4: state ACTIVE
+            b"\x2a\x07swapped",  # 5: detail
+            b"\x30\xac\x02",  # 6: ts
+            b"\x3a\x02v1",  # 7: previous
+            b"\x41" + struct.pack("<d", 12.5),  # 8: load_ms
+            b"\x48\x03",  # 9: subtask
+        ]
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from functions.core.engine import RecordSchema
 from functions.core.errors import InvalidRecord, UnparsableMessage
+from functions.core.messages import DataToServe
 from functions.wire import RecordCodec
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.winerecord_pb2 import WineRecord
@@ -171,16 +172,19 @@ def changed(golden: bytes) -> st.SearchStrategy[bytes]:
 @example(GOLDEN)
 def test_whatever_comes_is_a_record_or_one_of_the_two_errors(payload: bytes) -> None:
     for codec in (WINE, SENSOR):
+        outcome: DataToServe | str
         try:
-            record = codec.parse(payload)
+            outcome = codec.parse(payload)
         except (UnparsableMessage, InvalidRecord) as error:
-            assert len(str(error).splitlines()) == 1
-        else:
-            assert record.payload == payload
-            assert record.data_type
-            names = (*codec.schema.numeric, *codec.schema.text)
-            assert any(getattr(record.message, name) for name in names)
-            assert codec.columns([record.message], names).shape == (1, len(names))
+            outcome = str(error)
+        if isinstance(outcome, str):
+            assert len(outcome.splitlines()) == 1
+            continue
+        names = (*codec.schema.numeric, *codec.schema.text)
+        assert outcome.payload == payload
+        assert outcome.data_type
+        assert any(getattr(outcome.message, name) for name in names)
+        assert codec.columns([outcome.message], names).shape == (1, len(names))
 
 
 Field = descriptor_pb2.FieldDescriptorProto
@@ -274,8 +278,10 @@ def test_a_message_that_cannot_be_a_record_type(
         ("a:", "'a:' is not of the form module:Message, such as protos.winerecord_pb2:WineRecord"),
         (
             "no_such_pb2:WineRecord",
-            "the module no_such_pb2 cannot be imported (No module named 'no_such_pb2'): "
-            "install it, or put it on PYTHONPATH",
+            (
+                "the module no_such_pb2 cannot be imported (No module named 'no_such_pb2'): "
+                "install it, or put it on PYTHONPATH"
+            ),
         ),
         ("protos.winerecord_pb2:Wine", "the module protos.winerecord_pb2 has no protobuf message Wine"),
         (
@@ -297,5 +303,6 @@ def test_a_module_that_fails_is_told_in_one_line(tmp_path: Path, monkeypatch: py
     with pytest.raises(ValueError, match="too_new_pb2") as wrong:
         RecordCodec("too_new_pb2:Record")
     assert str(wrong.value) == (
-        "the module too_new_pb2 cannot be imported (gencode 99 runtime 5): install it, or put it on PYTHONPATH"
+        "the module too_new_pb2 cannot be imported (gencode 99 runtime 5): "
+        "install it, or put it on PYTHONPATH"
     )

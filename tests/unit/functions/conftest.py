@@ -1,0 +1,58 @@
+"""The operators around a fake engine, a fake clock and fake Flink contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from functions import admission, intake, keyed, outcomes, parts
+from functions.core.pool import ModelPool
+from functions.core.waiting import NoModelPolicy, WaitingPolicy
+from functions.settings import ServingSettings
+from tests.fakes import FakeClock, FakeEngine, FakeFlink, Script
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    made = FakeClock()
+    for module in (admission, intake, keyed, outcomes, parts):
+        monkeypatch.setattr(module, "CLOCK", made)
+    return made
+
+
+@pytest.fixture
+def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """Models of sensor readings: ``v1`` gives the temperature, ``v2`` adds 100 to it."""
+    takes = ("people", "temperature")
+    made = FakeEngine(
+        clock,
+        {
+            b"v1": Script(fields=takes, x="temperature"),
+            b"v2": Script(fields=takes, x="temperature", offset=100),
+            b"fails on 13": Script(fields=takes, x="temperature", poison=13.0),
+            b"broken": Script(load_error="not a model"),
+        },
+    )
+    monkeypatch.setattr(parts, "POOL", ModelPool(made))
+    yield made
+    assert made.live == [], "an operator's close must let go of every model"
+
+
+@pytest.fixture
+def flink() -> FakeFlink:
+    return FakeFlink(subtask=2)
+
+
+@pytest.fixture
+def settings() -> ServingSettings:
+    """A job that scores sensor readings and lets three records of a data type wait."""
+    return ServingSettings(
+        record_type="tests.protos.sensorreading_pb2:SensorReading",
+        models_topic="models",
+        data_topic="mdata",
+        waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=False),
+        keep_versions=3,
+        base_dir="/nowhere",
+        model_size_limit=1_000,
+    )

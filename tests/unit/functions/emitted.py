@@ -1,0 +1,94 @@
+"""What operators are given and what they emit, as values that a test can compare whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from functions.core.messages import ModelToServe, ModelType
+from functions.core.state import Activation, encode_activation
+from functions.flink_types import DEAD_LETTERS, STATUSES, SWAPS
+from protos.deadletter_pb2 import DeadLetter
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.modelstatus_pb2 import ModelStatus
+from protos.servingresult_pb2 import ServingResult
+from tests.fakes import FakeFlink
+from tests.protos.sensorreading_pb2 import SensorReading
+
+__all__ = ["NOW", "activation", "counts", "letter", "model", "read", "reading", "result", "swapped"]
+
+NOW = 1_000_000
+"""When the fake clock starts, and it stands still."""
+
+
+def reading(temperature: float, data_type: str = "hall", **fields: Any) -> bytes:
+    return SensorReading(
+        dataType=data_type, ts=NOW - 5, temperature=temperature, **fields
+    ).SerializeToString()
+
+
+def model(version: str, data_type: str = "hall", content: bytes = b"") -> ModelToServe:
+    content = content or version.encode()
+    return ModelToServe(
+        data_type, "model", ModelType.ONNX, version, hashlib.sha256(content).hexdigest(), content
+    )
+
+
+def activation(
+    sequence: int, to_serve: ModelToServe | None, previous: str = "", data_type: str = "hall"
+) -> Any:
+    order = Activation(data_type, sequence, to_serve, previous, load_ms=1.5)
+    return data_type, encode_activation(order)
+
+
+def result(temperature: float, version: str, data_type: str = "hall") -> ServingResult:
+    return ServingResult(
+        name="model",
+        dataType=data_type,
+        submissionTs=NOW - 5,
+        result=temperature,
+        version=version,
+        modeltype=ModelDescriptor.ONNX,
+        served_ts=NOW,
+        latency_ms=5,
+    )
+
+
+def letter(reason: Any, detail: str, payload: bytes, topic: str = "mdata", **fields: str) -> DeadLetter:
+    return DeadLetter(reason=reason, detail=detail, payload=payload, topic=topic, ts=NOW, **fields)
+
+
+def swapped(sequence: int, version: str, previous: str = "", data_type: str = "hall") -> Any:
+    status = ModelStatus(
+        dataType=data_type,
+        name="model" if version else "",
+        version=version or previous,
+        state=ModelStatus.ACTIVE if version else ModelStatus.REMOVED,
+        ts=NOW,
+        previous=previous if version else "",
+        load_ms=1.5,
+        subtask=2,
+    )
+    return data_type, sequence, status
+
+
+def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
+    """What an operator emitted, decoded: messages of the main output, (tag, value) of the side outputs."""
+    messages = {DEAD_LETTERS.tag_id: DeadLetter, STATUSES.tag_id: ModelStatus}
+    decoded: list[Any] = []
+    for element in emitted:
+        if isinstance(element, bytes):
+            decoded.append(main.FromString(element))
+        elif isinstance(element, tuple) and element[0] is SWAPS:
+            data_type, sequence, status = element[1]
+            decoded.append((data_type, sequence, ModelStatus.FromString(status)))
+        elif isinstance(element, tuple) and getattr(element[0], "tag_id", None) in messages:
+            decoded.append(messages[element[0].tag_id].FromString(element[1]))
+        else:
+            decoded.append(element)
+    return decoded
+
+
+def counts(flink: FakeFlink) -> dict[str, int]:
+    return {name: counter.value for name, counter in flink.counts.items() if counter.value}

@@ -1,0 +1,199 @@
+"""The keyed variant, element by element: who is scored, who waits, what outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.core.waiting import NoModelPolicy, WaitingPolicy
+from functions.keyed import KeyedModelServing
+from functions.settings import ServingSettings
+from protos.deadletter_pb2 import DeadLetter
+from tests.fakes import FakeEngine, FakeFlink
+from tests.unit.functions.emitted import (
+    activation,
+    counts,
+    letter,
+    model,
+    read,
+    reading,
+    result,
+    swapped,
+)
+
+
+@pytest.fixture
+def keyed(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> Iterator[Callable[..., KeyedModelServing]]:
+    """``keyed(**changes)``: an operator with these settings; more of them share the state, as restarts do."""
+    opened: list[KeyedModelServing] = []
+
+    def make(**changes: Any) -> KeyedModelServing:
+        operator = KeyedModelServing(replace(settings, **changes))
+        operator.open(flink)
+        opened.append(operator)
+        return operator
+
+    yield make
+    for operator in opened:
+        operator.close()
+
+
+def take_model(operator: KeyedModelServing, flink: FakeFlink, order: tuple[str, bytes]) -> list[Any]:
+    flink.key = order[0]
+    return read(operator.process_element1(order, flink))
+
+
+def take_records(operator: KeyedModelServing, flink: FakeFlink, data_type: str, *records: bytes) -> list[Any]:
+    flink.key = data_type
+    return read(operator.process_element2((data_type, list(records)), flink))
+
+
+def test_records_are_scored_by_the_model_of_their_data_type(keyed: Any, flink: FakeFlink) -> None:
+    operator = keyed()
+    assert take_model(operator, flink, activation(1, model("v1"))) == [swapped(1, "v1")]
+    assert take_model(operator, flink, activation(1, model("v2", "lab"), data_type="lab")) == [
+        swapped(1, "v2", data_type="lab")
+    ]
+    assert take_records(operator, flink, "hall", reading(1), reading(2)) == [result(1, "v1"), result(2, "v1")]
+    assert take_records(operator, flink, "lab", reading(1, "lab")) == [result(101, "v2", "lab")]
+    assert take_model(operator, flink, activation(2, model("v2"), "v1")) == [swapped(2, "v2", "v1")]
+    assert take_records(operator, flink, "hall", reading(1)) == [result(101, "v2")]
+    assert counts(flink) == {"records_scored": 4, "model_swaps": 3}
+
+
+def test_records_wait_in_their_order_and_what_does_not_fit_is_refused(keyed: Any, flink: FakeFlink) -> None:
+    operator = keyed()
+    assert take_records(operator, flink, "hall", reading(1), reading(2)) == []
+    full = "no model for data type 'hall': 3 records wait for one already (--buffer-limit)"
+    assert take_records(operator, flink, "hall", reading(3), reading(4), reading(5)) == [
+        letter(DeadLetter.NO_MODEL, full, reading(4), dataType="hall"),
+        letter(DeadLetter.NO_MODEL, full, reading(5), dataType="hall"),
+    ]
+    # The others have a buffer of their own.
+    assert take_records(operator, flink, "lab", reading(6, "lab")) == []
+    assert take_model(operator, flink, activation(1, model("v1"))) == [
+        swapped(1, "v1"),
+        result(1, "v1"),
+        result(2, "v1"),
+        result(3, "v1"),
+    ]
+    assert take_model(operator, flink, activation(2, model("v2"), "v1")) == [swapped(2, "v2", "v1")]
+    assert counts(flink) == {"records_scored": 3, "records_dead_lettered": 2, "model_swaps": 2}
+
+
+def test_a_full_buffer_is_scored_in_several_batches_in_order(
+    keyed: Any, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    operator = keyed(waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=2_000, bounded=False))
+    records = [reading(number + 1) for number in range(1_100)]
+    for start in range(0, 1_100, 100):
+        assert take_records(operator, flink, "hall", *records[start : start + 100]) == []
+    emitted = take_model(operator, flink, activation(1, model("v1")))
+    assert [message.result for message in emitted[1:]] == [number + 1 for number in range(1_100)]
+    assert [len(columns) for columns in engine.models[0].scored] == [512, 512, 76]
+
+
+def test_waiting_records_outlive_a_restart(keyed: Any, flink: FakeFlink) -> None:
+    assert take_records(keyed(), flink, "hall", reading(1)) == []
+    restarted = keyed()
+    assert take_records(restarted, flink, "hall", reading(2)) == []
+    assert take_model(restarted, flink, activation(1, model("v1"))) == [
+        swapped(1, "v1"),
+        result(1, "v1"),
+        result(2, "v1"),
+    ]
+
+
+def test_after_a_restart_the_model_is_loaded_at_its_first_record(
+    keyed: Any, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    first = keyed()
+    take_model(first, flink, activation(1, model("v2")))
+    first.close()
+    engine.events.clear()
+    restarted = keyed()
+    assert engine.events == []
+    assert take_records(restarted, flink, "hall", reading(1)) == [result(101, "v2")]
+    assert take_records(restarted, flink, "hall", reading(2)) == [result(102, "v2")]
+    assert engine.events == ["load v2"]
+
+
+def test_after_a_removal_records_wait_again_and_a_restart_serves_nothing(
+    keyed: Any, flink: FakeFlink
+) -> None:
+    operator = keyed()
+    take_model(operator, flink, activation(1, model("v1")))
+    assert take_model(operator, flink, activation(2, None, "v1")) == [swapped(2, "", "v1")]
+    assert take_records(operator, flink, "hall", reading(1)) == []
+    assert take_records(keyed(), flink, "hall", reading(2)) == []
+    assert take_model(operator, flink, activation(3, model("v2"))) == [
+        swapped(3, "v2"),
+        result(101, "v2"),
+        result(102, "v2"),
+    ]
+
+
+def test_a_record_that_cannot_be_scored_is_a_dead_letter_in_its_place(keyed: Any, flink: FakeFlink) -> None:
+    operator = keyed()
+    take_model(operator, flink, activation(1, model("v1", content=b"fails on 13")))
+    assert take_records(operator, flink, "hall", reading(12), reading(13, people=2), reading(14)) == [
+        result(12, "v1"),
+        letter(
+            DeadLetter.SCORING_FAILED,
+            "x is 13",
+            reading(13, people=2),
+            dataType="hall",
+            model="model",
+            version="v1",
+        ),
+        result(14, "v1"),
+    ]
+    assert counts(flink) == {"records_scored": 2, "records_dead_lettered": 1, "model_swaps": 1}
+
+
+def test_without_a_buffer_records_are_refused_or_dropped_and_counted(keyed: Any, flink: FakeFlink) -> None:
+    refusing = keyed(waiting=WaitingPolicy(NoModelPolicy.DEAD_LETTER, limit=3, bounded=False))
+    why = "no model for data type 'hall': publish one, then send the record again"
+    assert take_records(refusing, flink, "hall", reading(1)) == [
+        letter(DeadLetter.NO_MODEL, why, reading(1), dataType="hall")
+    ]
+    dropping = keyed(waiting=WaitingPolicy(NoModelPolicy.DROP, limit=3, bounded=False))
+    assert take_records(dropping, flink, "hall", reading(1), reading(2)) == []
+    assert counts(flink) == {"records_dead_lettered": 1, "records_dropped": 2}
+    assert take_model(dropping, flink, activation(1, model("v1"))) == [swapped(1, "v1")]
+    assert flink.timers == []
+
+
+@pytest.mark.parametrize("no_model", NoModelPolicy)
+def test_in_a_bounded_run_records_wait_for_the_end(
+    keyed: Any, flink: FakeFlink, no_model: NoModelPolicy
+) -> None:
+    operator = keyed(waiting=WaitingPolicy(no_model, limit=1, bounded=True))
+    for data_type in ("hall", "lab"):
+        records = [reading(number, data_type) for number in (1, 2, 3)]
+        assert take_records(operator, flink, data_type, *records) == []
+    assert flink.timers == [(2**63 - 2, "hall"), (2**63 - 2, "lab")]
+    assert take_model(operator, flink, activation(1, model("v1"))) == [
+        swapped(1, "v1"),
+        *(result(number, "v1") for number in (1, 2, 3)),
+    ]
+    at_end = {}
+    for timer, data_type in flink.timers:
+        flink.key = data_type
+        at_end[data_type] = read(operator.on_timer(timer, flink))
+    why = "no model for data type 'lab': none came before the end of the input"
+    refused = [
+        letter(DeadLetter.NO_MODEL, why, reading(number, "lab"), dataType="lab") for number in (1, 2, 3)
+    ]
+    drops = no_model is NoModelPolicy.DROP
+    assert at_end == {"hall": [], "lab": [] if drops else refused}
+    assert counts(flink) == {
+        "records_scored": 3,
+        "model_swaps": 1,
+        "records_dropped" if drops else "records_dead_lettered": 3,
+    }

@@ -1,0 +1,145 @@
+"""Models by location: files as they are, folders as a tar that depends on names and contents only."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from functions.core.errors import ModelRejected
+from functions.location import LocationStore
+
+LIMIT = 10_000
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+SAVED = {
+    "saved_model.pb": b"graph",
+    "variables/index": b"i" * 700,
+    "variables/data": b"",
+    "assets/a b.txt": b"text",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocationStore:
+    return LocationStore(str(tmp_path), LIMIT)
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """The URL of a folder in fsspec's in-memory file system."""
+    filesystem = fsspec.filesystem("memory")
+    yield "memory://models"
+    filesystem.rm("/models", recursive=True)
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+
+
+def test_a_file_is_its_content_however_it_is_named(tmp_path: Path, store: LocationStore) -> None:
+    content = bytes(range(256)) * 20
+    path = write(tmp_path, {"models/m.pmml": content}) / "models" / "m.pmml"
+    for location in (str(path), "models/m.pmml", "./models/../models/m.pmml", path.as_uri()):
+        assert store.read(location) == content
+
+
+def test_a_relative_location_starts_at_the_base_folder_not_where_the_process_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"base/m": b"right", "elsewhere/m": b"wrong"})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert LocationStore(str(tmp_path / "base"), LIMIT).read("m") == b"right"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_folder_is_a_tar_sorted_by_name(tmp_path: Path, store: LocationStore, slash: str) -> None:
+    write(tmp_path / "saved" / "1", SAVED)
+    packed = store.read(f"saved/1{slash}")
+    assert list(unpack(packed).items()) == sorted(SAVED.items())
+    assert store.read((tmp_path / "saved" / "1").as_uri() + slash) == packed
+
+
+def test_the_tar_depends_on_names_and_contents_only(tmp_path: Path, store: LocationStore) -> None:
+    write(tmp_path / "one", SAVED)
+    write(tmp_path / "two", dict(reversed(SAVED.items())))
+    for path in (tmp_path / "two").rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (1, 1))
+    assert store.read("one") == store.read("two")
+    write(tmp_path / "two", {"saved_model.pb": b"other"})
+    assert store.read("one") != store.read("two")
+
+
+def test_other_file_systems_are_read_the_same_way(tmp_path: Path, store: LocationStore, memory: str) -> None:
+    filesystem = fsspec.filesystem("memory")
+    for name, content in SAVED.items():
+        filesystem.pipe_file(f"/models/1/{name}", content)
+    write(tmp_path / "local", SAVED)
+    assert store.read(f"{memory}/1/saved_model.pb") == b"graph"
+    assert store.read(f"{memory}/1/") == store.read("local")
+
+
+def test_an_empty_folder_is_an_empty_tar(tmp_path: Path, store: LocationStore) -> None:
+    (tmp_path / "empty").mkdir()
+    assert unpack(store.read("empty")) == {}
+
+
+@pytest.mark.parametrize("location", ["nothing/here", "file:///nothing/here", "memory://nothing/here"])
+def test_nothing_is_there(store: LocationStore, location: str) -> None:
+    with pytest.raises(ModelRejected) as rejected:
+        store.read(location)
+    assert str(rejected.value) == (
+        f"nothing is at the location '{location}': it must be readable where the job runs"
+    )
+
+
+def test_a_model_up_to_the_limit_is_read_and_no_byte_more(tmp_path: Path, store: LocationStore) -> None:
+    write(tmp_path, {"fits": b"x" * LIMIT, "too large": b"x" * (LIMIT + 1)})
+    assert store.read("fits") == b"x" * LIMIT
+    with pytest.raises(ModelRejected) as rejected:
+        store.read("too large")
+    assert str(rejected.value) == "the model at 'too large' is larger than the limit of 10000 bytes"
+
+
+def test_the_limit_counts_all_files_of_a_folder(tmp_path: Path, store: LocationStore) -> None:
+    write(tmp_path, {"fits/a": b"x" * 6_000, "fits/b": b"x" * 4_000})
+    assert unpack(store.read("fits")) == {"a": b"x" * 6_000, "b": b"x" * 4_000}
+    write(tmp_path, {"fits/c": b"x"})
+    with pytest.raises(ModelRejected, match=r"^the model at 'fits' is larger than the limit of 10000 bytes$"):
+        store.read("fits")
+
+
+def test_a_file_system_that_does_not_exist_is_one_line(store: LocationStore) -> None:
+    with pytest.raises(ModelRejected) as rejected:
+        store.read("nosuch://bucket/model")
+    assert str(rejected.value) == (
+        "the location 'nosuch://bucket/model' cannot be read: Protocol not known: nosuch"
+    )
+
+
+def test_whatever_a_file_system_raises_is_one_line(
+    store: LocationStore, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("access denied\n  try again")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "isdir", fail)
+    fsspec.filesystem("memory").pipe_file("/models/1", b"")
+    with pytest.raises(ModelRejected) as rejected:
+        store.read(f"{memory}/1")
+    assert str(rejected.value) == ("the location 'memory://models/1' cannot be read: access denied try again")

@@ -1,0 +1,173 @@
+"""Routing, admission, the broadcast variant and the confirmation of swaps, element by element."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from functions.admission import ModelAdmission
+from functions.broadcast import BroadcastModelServing
+from functions.core.state import Activation, decode_activation
+from functions.flink_types import ACTIVATIONS, UNMATCHED
+from functions.intake import RouteModels, RouteRecords
+from functions.settings import ServingSettings
+from functions.swaps import ConfirmSwaps
+from protos.deadletter_pb2 import DeadLetter
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.modelstatus_pb2 import ModelStatus
+from tests.fakes import FakeEngine, FakeFlink
+from tests.unit.functions.emitted import (
+    NOW,
+    activation,
+    letter,
+    model,
+    read,
+    reading,
+    result,
+    swapped,
+)
+
+
+def test_a_vector_of_records_is_sorted_by_data_type_in_its_order(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    route = RouteRecords(settings)
+    route.open(flink)
+    vector = (reading(1), reading(2, "lab"), b"\xff", reading(3), None, reading(0), reading(4, "lab"))
+    assert read(route.process_element((vector,), flink)) == [
+        letter(
+            DeadLetter.UNPARSABLE,
+            "not a SensorReading message: Error parsing message with type 'SensorReading'",
+            b"\xff",
+        ),
+        letter(DeadLetter.INVALID_RECORD, "the SensorReading has no dataType", b""),
+        letter(DeadLetter.INVALID_RECORD, "the SensorReading has none of its fields set", reading(0)),
+        ("hall", [reading(1), reading(3)]),
+        ("lab", [reading(2, "lab"), reading(4, "lab")]),
+    ]
+
+
+def test_model_messages_are_routed_by_data_type_or_rejected(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    route = RouteModels(settings)
+    route.open(flink)
+    good = ModelDescriptor(dataType="hall", data=b"v1").SerializeToString()
+    assert list(route.process_element(good, flink)) == [("hall", good)]
+    nobody = ModelDescriptor(name="m", data=b"v1").SerializeToString()
+    for payload, reason, why in (
+        (
+            b"junk",
+            DeadLetter.UNPARSABLE,
+            "not a ModelDescriptor message: Error parsing message with type 'ModelDescriptor'",
+        ),
+        (
+            nobody,
+            DeadLetter.MODEL_REJECTED,
+            "the model message has no dataType: say which records the model scores",
+        ),
+    ):
+        assert read(route.process_element(payload, flink)) == [
+            letter(reason, why, payload, "models"),
+            ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=2),
+        ]
+
+
+def test_a_model_that_is_let_in_goes_to_the_serving_operators_and_is_kept(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    def offered(admit: ModelAdmission, descriptor: ModelDescriptor) -> Activation:
+        flink.key = "hall"
+        (element,) = admit.process_element(("hall", descriptor.SerializeToString()), flink)
+        tag, (data_type, order) = element
+        assert (tag, data_type) == (ACTIVATIONS, "hall")
+        return decode_activation(order)
+
+    def deploy(version: str) -> ModelDescriptor:
+        return ModelDescriptor(
+            name="model",
+            dataType="hall",
+            modeltype=ModelDescriptor.ONNX,
+            version=version,
+            data=version.encode(),
+        )
+
+    first = ModelAdmission(settings)
+    first.open(flink)
+    with closing(first):
+        assert offered(first, deploy("v1")) == Activation("hall", 1, model("v1"))
+        assert offered(first, deploy("v2")) == Activation("hall", 2, model("v2"), previous="v1")
+    restored = ModelAdmission(settings)
+    restored.open(flink)
+    with closing(restored):
+        back = offered(restored, ModelDescriptor(dataType="hall", command=ModelDescriptor.ROLLBACK))
+        assert back == Activation("hall", 3, model("v1"), previous="v2", detail="rolled back")
+
+
+def test_a_model_that_is_not_let_in_is_a_dead_letter_and_a_status(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    admit = ModelAdmission(settings)
+    admit.open(flink)
+    flink.key = "hall"
+    payload = ModelDescriptor(name="model", dataType="hall", version="v9", data=b"broken").SerializeToString()
+    about = {"dataType": "hall", "version": "v9"}
+    with closing(admit):
+        assert read(admit.process_element(("hall", payload), flink), ModelStatus) == [
+            letter(DeadLetter.MODEL_REJECTED, "not a model", payload, "models", model="model", **about),
+            ModelStatus(
+                name="model", state=ModelStatus.REJECTED, ts=NOW, detail="not a model", subtask=2, **about
+            ),
+        ]
+
+
+def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    operator = BroadcastModelServing(settings)
+    operator.open(flink)
+    with closing(operator):
+        order = activation(1, model("v2"))
+        assert read(operator.process_broadcast_element(order, flink)) == [swapped(1, "v2")]
+        vector = (reading(1), reading(2, "lab"), b"", reading(3), reading(4, "lab"))
+        assert read(operator.process_element((vector,), flink)) == [
+            letter(DeadLetter.INVALID_RECORD, "the SensorReading has no dataType", b""),
+            result(101, "v2"),
+            result(103, "v2"),
+            (UNMATCHED, ("lab", [reading(2, "lab"), reading(4, "lab")])),
+        ]
+        removal = activation(2, None, "v2")
+        assert read(operator.process_broadcast_element(removal, flink)) == [swapped(2, "", "v2")]
+        assert list(operator.process_element(((reading(1),),), flink)) == [
+            (UNMATCHED, ("hall", [reading(1)]))
+        ]
+
+
+def test_broadcast_loads_after_a_restart_at_the_first_record(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    first = BroadcastModelServing(settings)
+    first.open(flink)
+    list(first.process_broadcast_element(activation(1, model("v2")), flink))
+    first.close()
+    engine.events.clear()
+    restarted = BroadcastModelServing(settings)
+    restarted.open(flink)
+    with closing(restarted):
+        assert engine.events == []
+        assert read(restarted.process_element(((reading(1),),), flink)) == [result(101, "v2")]
+        assert engine.events == ["load v2"]
+
+
+def test_a_swap_is_confirmed_once_when_every_instance_has_reported(flink: FakeFlink) -> None:
+    confirm = ConfirmSwaps(instances=3)
+    confirm.open(flink)
+    flink.key = "hall"
+    reports = [(1, b"a"), (1, b"b"), (2, b"c"), (1, b"d"), (2, b"e"), (2, b"f"), (3, b"g")]
+    emitted = [list(confirm.process_element(("hall", *report), flink)) for report in reports]
+    assert emitted == [[], [], [], [b"d"], [], [b"f"], []]
+
+
+def test_one_instance_is_confirmed_at_once(flink: FakeFlink) -> None:
+    confirm = ConfirmSwaps(instances=1)
+    confirm.open(flink)
+    assert list(confirm.process_element(("hall", 1, b"a"), flink)) == [b"a"]
