@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
+from find_libpython import find_libpython
+
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
@@ -221,6 +223,12 @@ def _record_type(text: str) -> str:
     return text
 
 
+def _best_execution_mode() -> ExecutionMode:
+    # Thread mode embeds Python by its shared library, which some interpreters are built without. Pemja, which
+    # does the embedding, looks for it in this way.
+    return ExecutionMode.THREAD if find_libpython() else ExecutionMode.PROCESS
+
+
 _FLAGS = (
     _Flag("bootstrap-servers", "localhost:9092", _servers, "Kafka"),
     _Flag("models-topic", "models", _text, "models and model commands in"),
@@ -240,9 +248,9 @@ _FLAGS = (
     _Flag("parallelism", "1", _number(1), "parallel instances of each operator"),
     _Flag(
         "execution-mode",
-        "thread",
+        _best_execution_mode().value,
         _choice(ExecutionMode),
-        "how Flink runs the Python code: thread or process",
+        "how Flink runs the Python code: thread (faster) or process",
     ),
     _Flag("checkpoint-interval-ms", "5000", _number(0), "time between checkpoints; 0: none"),
     _Flag(

@@ -139,4 +139,6 @@ def _side_output(stream: DataStream, tag: OutputTag) -> DataStream:
     itself.
     ``functions.parts.check_interpreter_state`` proves at start that no two share a thread.
     """
-    return stream.get_side_output(tag).start_new_chain()
+    name = f"{stream.get_name()}: {tag.tag_id}"
+    uid = name.replace(":", "").replace(" ", "-")
+    return stream.get_side_output(tag).start_new_chain().name(name).uid(uid)

@@ -91,4 +91,6 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             yield ACTIVATIONS, (data_type, encode_activation(activation))
 
     def close(self) -> None:
-        self._admission.close()
+        # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        if hasattr(self, "_admission"):
+            self._admission.close()

@@ -63,7 +63,9 @@ class BroadcastModelServing(BroadcastProcessFunction):
         yield SWAPS, swap_report(activation, self._subtask)
 
     def close(self) -> None:
-        self._server.close()
+        # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        if hasattr(self, "_server"):
+            self._server.close()
 
     def _restored(self, data_type: str, ctx: BroadcastProcessFunction.ReadOnlyContext) -> bool:
         saved = ctx.get_broadcast_state(self._models).get(data_type)

@@ -82,7 +82,9 @@ class KeyedModelServing(KeyedCoProcessFunction):
             yield from self._refuse(data_type, payload, error)
 
     def close(self) -> None:
-        self._server.close()
+        # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        if hasattr(self, "_server"):
+            self._server.close()
 
     def _restored(self) -> bool:
         saved = self._active_model.value()

@@ -169,9 +169,10 @@ def test_every_address_of_the_one_machine_configuration_is_replaced(
     # jobmanager.sh reads `-Dkey=value` as a host name: the two have to be words of their own.
     assert all(given[::2] == ["-D"] * (len(given) // 2) for given in settings.values())
     replaced = {name: dict(word.split("=", 1) for word in given[1::2]) for name, given in settings.items()}
-    assert {*replaced["jobmanager"], *replaced["taskmanager"]} == {
-        key for key, value in ours.items() if value == "localhost"
-    }
+    assert {*replaced["jobmanager"], *replaced["taskmanager"]} - {
+        "execution.checkpointing.savepoint-dir"
+    } == {key for key, value in ours.items() if value == "localhost"}
+    assert replaced["jobmanager"]["execution.checkpointing.savepoint-dir"] == "file:///checkpoints"
     assert replaced["jobmanager"]["jobmanager.rpc.address"] == "jobmanager"
     assert replaced["taskmanager"]["jobmanager.rpc.address"] == "jobmanager"
 
