@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ __all__ = ["Delivery", "ExecutionMode", "JobConfig", "StartingOffsets", "parse_c
 
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _MEBIBYTE = 1 << 20
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class ExecutionMode(Enum):
@@ -153,7 +155,7 @@ def parse_config(argv: Sequence[str], environ: Mapping[str, str], program: str) 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # One line: the usage of twenty flags would hide what is wrong.
-        print(f"{self.prog}: {message}", file=sys.stderr)
+        print(f"{self.prog}: {' '.join(message.split())}", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -166,6 +168,12 @@ _DESCRIPTION = (
 def _text(text: str) -> str:
     if not text.strip():
         raise _Wrong("must not be empty")
+    return text
+
+
+def _topic(text: str) -> str:
+    if not _TOPIC_NAME.fullmatch(_text(text)) or text in {".", ".."}:
+        raise _Wrong(f"'{text}' is no topic name: letters, digits, '.', '_' and '-', at most 249 of them")
     return text
 
 
@@ -231,11 +239,11 @@ def _best_execution_mode() -> ExecutionMode:
 
 _FLAGS = (
     _Flag("bootstrap-servers", "localhost:9092", _servers, "Kafka"),
-    _Flag("models-topic", "models", _text, "models and model commands in"),
-    _Flag("data-topic", "mdata", _text, "records in"),
-    _Flag("results-topic", "results", _text, "one result per scored record"),
-    _Flag("dead-letter-topic", "dead-letters", _text, "everything that could not be served, with its bytes"),
-    _Flag("status-topic", "model-status", _text, "what became of each model message"),
+    _Flag("models-topic", "models", _topic, "models and model commands in"),
+    _Flag("data-topic", "mdata", _topic, "records in"),
+    _Flag("results-topic", "results", _topic, "one result per scored record"),
+    _Flag("dead-letter-topic", "dead-letters", _topic, "everything that could not be served, with its bytes"),
+    _Flag("status-topic", "model-status", _topic, "what became of each model message"),
     _Flag("models-group", "modelRecordsGroup", _text, "consumer group that reads the models"),
     _Flag("data-group", "wineRecordsGroup", _text, "consumer group that reads the records"),
     _Flag(

@@ -146,6 +146,7 @@ class FlinkRun:
                 lambda: f"no job runs:\n{self.printed()[-4000:]}",
                 within_s=_START_S,
             )
+            self.job_id()
         except BaseException:
             self._kill()
             raise

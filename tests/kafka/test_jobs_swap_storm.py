@@ -1,0 +1,100 @@
+"""Models of all kinds replace each other many times a second while records flow, and nothing goes wrong.
+
+MODEL_SERVING_SWAP_SECONDS=60 makes the storm longer than it is in the suite.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import cycle, groupby
+
+import pytest
+
+from protos.modelstatus_pb2 import ModelStatus
+from protos.servingresult_pb2 import ServingResult
+from tests.job_models import SAMPLES, sample_records
+from tests.job_traffic import Traffic
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+SECONDS = float(os.environ.get("MODEL_SERVING_SWAP_SECONDS", "15"))
+SWAP_EVERY_S = 0.2
+RECORDS_PER_S = 2000
+MODELS = [
+    SAMPLES[name]
+    for name in ("decision-tree", "linear-regression", "frozen-graph", "saved-model", "onnx-regression")
+]
+KNOWN = 5
+"""Records whose results are known for each model: the storm sends them again and again."""
+
+IN_FLIGHT_MS = {"keyed": 2, "broadcast": 100}
+"""How far a result's time may lie outside of its version's. In the keyed job the instance that serves says itself
+when it swapped; in the broadcast job the last of all instances says it for all."""
+
+
+def test_a_storm_of_swaps_loses_doubles_and_mixes_up_nothing(job: Traffic) -> None:
+    of_version = {job.serve(model.message("storm")).version: model for model in MODELS}
+    assert len(of_version) == len(MODELS)
+
+    count, swaps = _storm(job)
+    results = job.await_results("storm", count)
+    statuses = job.await_statuses("storm", len(MODELS) + swaps)
+
+    # Nothing lost, nothing doubled: `ts` numbers the records.
+    assert sorted(result.submissionTs for result in results) == list(range(1, count + 1))
+    assert [letter for letter in job.letters if letter.dataType == "storm"] == []
+    assert {status.state for status in statuses} == {ModelStatus.ACTIVE}
+    # Each result is what its version answers, not what another one does.
+    for result in results:
+        model = of_version[result.version]
+        expected = model.expected[(result.submissionTs - 1) % KNOWN]
+        assert abs(result.result - expected) <= model.tolerance, result
+        assert result.name == model.key
+    # Each version was active at the time.
+    strays = list(_outside_of_their_time(results, statuses))
+    print(
+        f"\n{job.variant}: {count} records, {len(statuses)} swaps in {SECONDS:g} s, "
+        f"{len({result.version for result in results})} versions, farthest from its time: {max(strays)} ms"
+    )
+    assert max(strays) <= IN_FLIGHT_MS[job.variant]
+    if job.variant == "keyed":
+        assert [result.submissionTs for result in results] == list(range(1, count + 1))
+        swapped = iter(status.version for status in statuses)
+        for version, _ in groupby(result.version for result in results):
+            assert version in swapped, "the versions come in the order of their swaps"
+
+
+def _storm(job: Traffic) -> tuple[int, int]:
+    """Sends records and models at their rates; how many of each."""
+    records = sample_records("storm", KNOWN)
+    models = cycle(model.message("storm") for model in MODELS)
+    start = time.monotonic()
+    sent = swaps = 0
+    while (elapsed := time.monotonic() - start) < SECONDS:
+        while sent < elapsed * RECORDS_PER_S:
+            record = records[sent % KNOWN]
+            sent += 1
+            record.ts = sent
+            job.stream(record)
+        if swaps < elapsed / SWAP_EVERY_S:
+            swaps += 1
+            job.offer_later(next(models))
+        time.sleep(0.002)
+    job.flush()
+    assert sent >= 0.99 * SECONDS * RECORDS_PER_S
+    assert swaps >= 0.99 * SECONDS / SWAP_EVERY_S
+    return sent, swaps
+
+
+def _outside_of_their_time(results: list[ServingResult], statuses: list[ModelStatus]) -> Iterator[int]:
+    """For each result: milliseconds between it and the nearest instant at which its version was active."""
+    ends = [status.ts for status in statuses[1:]] + [max(result.served_ts for result in results)]
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for status, end in zip(statuses, ends, strict=True):
+        spans.setdefault(status.version, []).append((status.ts, end))
+    for result in results:
+        yield min(
+            max(start - result.served_ts, result.served_ts - end, 0) for start, end in spans[result.version]
+        )
