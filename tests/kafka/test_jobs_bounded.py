@@ -1,0 +1,116 @@
+"""Bounded runs read what is there, give every record its result or its dead letter, and end by themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from google.protobuf.message import Message
+
+from client.broker import EmbeddedBroker
+from client.topics import TopicNames
+from protos.deadletter_pb2 import DeadLetter
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.modelstatus_pb2 import ModelStatus
+from protos.servingresult_pb2 import ServingResult
+from tests.job_models import SAMPLES, constant_pmml, sample_records
+from tests.job_traffic import Traffic
+from tests.jobs import VARIANTS, FlinkRun, job_flags
+from tests.kafka.job_serving import fresh_topics
+from tests.protos.sensorreading_pb2 import SensorReading
+
+pytestmark = pytest.mark.kafka
+
+
+def outputs_of(topics: TopicNames, broker: EmbeddedBroker) -> TopicNames:
+    """The same inputs, outputs of their own."""
+    fresh = fresh_topics(broker)
+    return TopicNames(topics.models, topics.data, fresh.results, fresh.dead_letters, fresh.status)
+
+
+@contextmanager
+def filled(
+    broker: EmbeddedBroker, models: list[Message], records: list[Message | bytes], *, partitions: int
+) -> Iterator[TopicNames]:
+    """Topics with all that a bounded run is to read."""
+    topics = fresh_topics(broker, partitions=partitions)
+    with Traffic("producer", broker.bootstrap_servers, topics, lambda: None) as traffic:
+        traffic.send(*records)
+        traffic.offer(*models)
+        yield topics
+
+
+def run_bounded(
+    variant: str, broker: EmbeddedBroker, topics: TopicNames, folder: Path, *flags: str
+) -> tuple[str, Traffic]:
+    """Runs to the end; what it printed, and what it wrote."""
+    folder.mkdir()
+    written = outputs_of(topics, broker)
+    all_flags = [
+        *job_flags(broker.bootstrap_servers, written, folder / "checkpoints", written.results),
+        "--bounded",
+        *flags,
+    ]
+    with FlinkRun(variant, all_flags, folder / "job.log") as job:
+        assert job.await_end(within_s=90) == 0, job.printed()
+        assert job.left_over() == []
+    # The end of the run comes after everything is written: what is read from here to the end is all there is.
+    with Traffic(variant, broker.bootstrap_servers, written, lambda: None) as traffic:
+        traffic.await_quiet()
+    return job.printed(), traffic
+
+
+def what_counts(results: dict[str, list[ServingResult]]) -> Counter[tuple[object, ...]]:
+    """Results without their times."""
+    return Counter(
+        (one.dataType, one.submissionTs, one.name, one.version, one.modeltype, one.result, one.label, *one.outputs.items())
+        for of_type in results.values()
+        for one in of_type
+    )
+
+
+def test_every_record_is_accounted_for_and_both_jobs_agree(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    models: list[Message] = [sample.message(key) for key, sample in SAMPLES.items()]
+    # More than one vector of each partition, and more than may wait without a bound.
+    records: list[Message | bytes] = [
+        record for key in SAMPLES for record in sample_records(key, 1500)
+    ]
+    orphans = sample_records("orphan", 700)
+    bad = [b"", b"\xff", b"\x61"]
+    records[4000:4000] = orphans[:350]
+    records = [*records, *orphans[350:], *bad]
+    wanted = Counter((key, ts) for key in SAMPLES for ts in range(1, 1501))
+    with filled(broker, models, records, partitions=3) as topics:
+        outcome = {}
+        for variant, parallelism in zip(VARIANTS, ("1", "2"), strict=True):
+            printed, traffic = run_bounded(
+                variant, broker, topics, tmp_path / variant, "--parallelism", parallelism, "--buffer-limit", "100"
+            )
+            assert printed.splitlines()[-1] == f"{variant}.py: finished"
+            outcome[variant] = what_counts(traffic.results)
+            assert Counter((one[0], one[1]) for one in outcome[variant].elements()) == wanted
+            assert Counter((one.payload, one.reason) for one in traffic.letters) == Counter(
+                [
+                    *((orphan.SerializeToString(), DeadLetter.NO_MODEL) for orphan in orphans),
+                    (bad[0], DeadLetter.INVALID_RECORD),
+                    (bad[1], DeadLetter.UNPARSABLE),
+                    (bad[2], DeadLetter.UNPARSABLE),
+                ]
+            )
+            assert {key: [one.state for one in of_type] for key, of_type in traffic.statuses.items()} == {
+                key: [ModelStatus.ACTIVE] for key in SAMPLES
+            }
+            for key, sample in SAMPLES.items():
+                first = sorted(traffic.results[key], key=lambda one: one.submissionTs)[: len(sample.expected)]
+                assert [one.result for one in first] == pytest.approx(sample.expected, abs=sample.tolerance)
+    assert outcome["keyed"] == outcome["broadcast"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_another_record_type_needs_no_change(broker: EmbeddedBroker, tmp_path: Path, variant: str) -> None:
+    names = [field.name for field in SensorReading.DESCRIPTOR.fields]
+    del names
+    raise NotImplementedError(constant_pmml, ModelDescriptor)
