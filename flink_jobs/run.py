@@ -75,10 +75,11 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     result = job.get_job_execution_result()
     while not result.done():
         if stopping.wait(_POLL_S):
-            # A job on a cluster goes on without its client.
             if _setting(env, "execution.target", "local") == "local":
                 _end(program, job, config)
-            print(f"{program}: stopped")
+                print(f"{program}: stopped")
+            else:
+                print(f"{program}: job {job.get_job_id()} goes on on its cluster; flink cancel ends it")
             return
     result.result()
     print(f"{program}: finished")

@@ -116,7 +116,9 @@ class RecordCodec:
             getter = self._getters[fields] = _row_getter(fields)
         rows = [getter(message) for message in messages]
         if any(field in self.schema.text for field in fields):
-            return np.array(rows, dtype=object).reshape(len(rows), len(fields))
+            # A column is all text or all float, whichever kind of number the message has.
+            values = [value if isinstance(value, str) else float(value) for row in rows for value in row]
+            return np.array(values, dtype=object).reshape(len(rows), len(fields))
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(fields))
 
     def example(self, payload: bytes, fields: tuple[str, ...]) -> Columns:

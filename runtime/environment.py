@@ -55,7 +55,9 @@ def flink_environment(
     environment["FLINK_HOME"] = str(home.path)
     environment["JAVA_HOME"] = str(java_home.home)
     environment["PATH"] = _join(
-        [str(java_home.home / "bin"), str(Path(sys.prefix) / "bin")], base.get("PATH", os.defpath)
+        # The venv first: thread mode embeds the first python3 of the path, and Java's folder may be /usr/bin.
+        [str(Path(sys.prefix) / "bin"), str(java_home.home / "bin")],
+        base.get("PATH", os.defpath),
     )
     # Thread mode embeds the base interpreter in the TaskManager's JVM. It knows nothing of the venv and does
     # not read the .pth file of an editable install, so both folders are named.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "Sample",
     "constant_pmml",
     "needs_seed_data",
+    "regression_pmml",
     "sample_records",
     "seed_data",
     "wine",
@@ -95,21 +96,48 @@ def wine(row: Sequence[str | float], data_type: str, ts: int) -> WineRecord:
 
 def constant_pmml(value: float, *, field: str = "alcohol", padding: int = 0) -> bytes:
     """A regression that answers ``value`` whatever ``field`` is; a comment of ``padding`` bytes makes it large."""
+    return regression_pmml(value, {field: 0.0}, comment="x" * padding)
+
+
+def regression_pmml(
+    intercept: float,
+    coefficients: Mapping[str, float],
+    *,
+    categories: Mapping[tuple[str, str], float] | None = None,
+    integers: Collection[str] = (),
+    comment: str = "",
+) -> bytes:
+    """intercept + Σ coefficient · number + Σ coefficient of each (text field, value) that the record has."""
+    categories = categories or {}
+    texts = sorted({field for field, _ in categories})
+    fields = [
+        *(
+            f'<DataField name="{field}" optype="continuous" '
+            f'dataType="{"integer" if field in integers else "double"}"/>'
+            for field in coefficients
+        ),
+        *(f'<DataField name="{field}" optype="categorical" dataType="string"/>' for field in texts),
+    ]
+    mining = [f'<MiningField name="{field}"/>' for field in (*coefficients, *texts)]
+    predictors = [
+        *(
+            f'<NumericPredictor name="{field}" coefficient="{coefficient}"/>'
+            for field, coefficient in coefficients.items()
+        ),
+        *(
+            f'<CategoricalPredictor name="{field}" value="{value}" coefficient="{coefficient}"/>'
+            for (field, value), coefficient in categories.items()
+        ),
+    ]
     return f"""<?xml version="1.0" encoding="UTF-8"?>
-<PMML version="4.3" xmlns="http://www.dmg.org/PMML-4_3"><!--{"x" * padding}-->
+<PMML version="4.3" xmlns="http://www.dmg.org/PMML-4_3"><!--{comment}-->
   <Header/>
-  <DataDictionary numberOfFields="2">
-    <DataField name="{field}" optype="continuous" dataType="double"/>
-    <DataField name="quality" optype="continuous" dataType="double"/>
+  <DataDictionary>
+    {"".join(fields)}<DataField name="y" optype="continuous" dataType="double"/>
   </DataDictionary>
   <RegressionModel functionName="regression">
-    <MiningSchema>
-      <MiningField name="{field}"/>
-      <MiningField name="quality" usageType="target"/>
-    </MiningSchema>
-    <RegressionTable intercept="{value}">
-      <NumericPredictor name="{field}" coefficient="0"/>
-    </RegressionTable>
+    <MiningSchema>{"".join(mining)}<MiningField name="y" usageType="target"/></MiningSchema>
+    <RegressionTable intercept="{intercept}">{"".join(predictors)}</RegressionTable>
   </RegressionModel>
 </PMML>
 """.encode()

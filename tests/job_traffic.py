@@ -52,6 +52,7 @@ class Traffic:
                 "group.id": "unused",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
+                "enable.partition.eof": True,
                 "fetch.message.max.bytes": _LARGEST,
                 "fetch.max.bytes": 2 * _LARGEST,
                 "fetch.wait.max.ms": 50,
@@ -59,13 +60,9 @@ class Traffic:
         )
         outputs = (topics.results, topics.status, topics.dead_letters)
         known = self._consumer.list_topics(timeout=30).topics
-        self._consumer.assign(
-            [
-                TopicPartition(topic, partition, OFFSET_BEGINNING)
-                for topic in outputs
-                for partition in known[topic].partitions
-            ]
-        )
+        places = [(topic, partition) for topic in outputs for partition in known[topic].partitions]
+        self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in places])
+        self._unread = set(places)
         self._news = threading.Condition()
         self._closing = False
         self._failure: BaseException | None = None
@@ -156,6 +153,11 @@ class Traffic:
         self._wait(lambda: all(map(int.__ge__, accounted(), wanted)), within_s)
         assert accounted() == wanted, "accounted for, and sent: records, model messages"
 
+    def await_end(self) -> None:
+        """Returns when everything that was there when reading began has been read."""
+        self._wait(lambda: not self._unread, 60)
+        assert not self._unread
+
     def _write(self, topic: str, messages: Sequence[Message | bytes | None]) -> None:
         for message in messages:
             value = message.SerializeToString() if isinstance(message, Message) else message
@@ -188,6 +190,8 @@ class Traffic:
                         error = message.error()
                         if error is None:
                             self._sort(str(message.topic()), message.value() or b"")
+                        elif error.code() == KafkaError._PARTITION_EOF:
+                            self._unread.discard((str(message.topic()), int(message.partition() or 0)))
                         elif error.code() != KafkaError._ALL_BROKERS_DOWN and not error.retriable():
                             raise AssertionError(error)
                     if messages:

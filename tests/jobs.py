@@ -74,7 +74,8 @@ class FlinkRun:
     """``flink run`` of a job for as long as the context is open.
 
     Left without an error, the job is stopped by SIGTERM, has to end with status 0, and nothing of it may be
-    left. ``name`` is the job's script without its ending; ``log`` takes all that it prints.
+    left. ``name`` is the job's script without its ending, ``log`` takes all that it prints, ``launcher`` is what
+    comes before the script.
     """
 
     def __init__(
@@ -84,9 +85,9 @@ class FlinkRun:
         log: Path,
         *,
         environ: Mapping[str, str] | None = None,
-        options: Sequence[str] = (),
+        launcher: Sequence[str] = (str(FLINK), "run", "-py"),
     ) -> None:
-        self._command = [str(FLINK), "run", *options, "-py", str(ROOT / "flink_jobs" / f"{name}.py"), *flags]
+        self._command = [*launcher, str(ROOT / "flink_jobs" / f"{name}.py"), *flags]
         self._log = log
         self._mark = uuid4().hex
         self._environ = {**os.environ, **(environ or {}), _MARK: self._mark}

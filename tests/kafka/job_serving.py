@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -30,15 +30,13 @@ def serving(
     folder: Path,
     *flags: str,
     topics: TopicNames | None = None,
-    environ: Mapping[str, str] | None = None,
-    options: Sequence[str] = (),
 ) -> Iterator[Traffic]:
     """A job that runs, and its traffic; ``folder`` takes its log and checkpoints."""
     topics = topics or fresh_topics(broker)
     all_flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
     log = folder / "job.log"
     with (
-        FlinkRun(variant, [*all_flags, *flags], log, environ=environ, options=options) as job,
+        FlinkRun(variant, [*all_flags, *flags], log) as job,
         Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
     ):
         yield traffic

@@ -29,7 +29,7 @@ def test_flink_finds_java_home_configuration_and_packages(home: FlinkHome) -> No
     made = flink_environment({"PATH": "/usr/bin", "HOME": "/home/me"}, home=home, java=lambda _: JAVA)
     assert made == {
         "HOME": "/home/me",
-        "PATH": f"/java/bin:{sys.prefix}/bin:/usr/bin",
+        "PATH": f"{sys.prefix}/bin:/java/bin:/usr/bin",
         "JAVA_HOME": "/java",
         "FLINK_HOME": str(home.path),
         "FLINK_CONF_DIR": str(home.path / "conf"),

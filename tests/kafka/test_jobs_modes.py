@@ -1,0 +1,78 @@
+"""The jobs with other flags than the default: both execution modes, two instances, no waiting, exactly once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from client.broker import EmbeddedBroker
+from protos.deadletter_pb2 import DeadLetter
+from protos.winerecord_pb2 import WineRecord
+from tests.job_models import SAMPLES, sample_records
+from tests.job_traffic import Traffic
+from tests.kafka.job_serving import fresh_topics, serving
+
+pytestmark = pytest.mark.kafka
+
+RECORDS = 600
+
+
+@pytest.mark.parametrize(
+    ("variant", "mode", "no_model", "delivery"),
+    [
+        ("keyed", "thread", "drop", "at-least-once"),
+        ("keyed", "process", "dead-letter", "exactly-once"),
+        ("broadcast", "thread", "dead-letter", "exactly-once"),
+        ("broadcast", "process", "drop", "at-least-once"),
+    ],
+)
+def test_two_instances_serve_every_record_once(
+    broker: EmbeddedBroker, tmp_path: Path, variant: str, mode: str, no_model: str, delivery: str
+) -> None:
+    flags = [
+        *("--parallelism", "2"),
+        *("--execution-mode", mode),
+        *("--no-model", no_model),
+        *("--delivery", delivery),
+        *("--checkpoint-interval-ms", "500"),
+    ]
+    topics = fresh_topics(broker, partitions=3)
+    with serving(variant, broker, tmp_path, *flags, topics=topics) as job:
+        refused = 20 if no_model == "dead-letter" else 0
+        orphans = sample_records("orphan", 20)
+        job.send(*orphans)
+        letters = job.await_letters_of("orphan", refused)
+        assert sorted(one.payload for one in letters) == sorted(
+            orphan.SerializeToString() for orphan in orphans[:refused]
+        )
+        assert {one.reason for one in letters} <= {DeadLetter.NO_MODEL}
+
+        for key, sample in SAMPLES.items():
+            job.serve(sample.message(key))
+        _send_in_turns(job, {key: sample_records(key, RECORDS) for key in SAMPLES})
+        for key, sample in SAMPLES.items():
+            results = sorted(job.await_results(key, RECORDS), key=lambda one: one.submissionTs)
+            assert [one.submissionTs for one in results] == list(range(1, RECORDS + 1))
+            known = [one.result for one in results[: len(sample.expected)]]
+            assert known == pytest.approx(sample.expected, abs=sample.tolerance, rel=0), key
+
+        # ACTIVE is said when each of the instances has swapped: no record that is sent then gets the old version.
+        for key in ("glm", "saved-model", "frozen-graph"):
+            new = job.serve(SAMPLES["onnx-regression"].message(key)).version
+            job.send(*sample_records(key, 200, first_ts=RECORDS + 1))
+            results = job.await_results(key, RECORDS + 200)
+            assert {one.version for one in results if one.submissionTs > RECORDS} == {new}
+
+        # What was dropped or refused does not come back with a model.
+        job.serve(SAMPLES["glm"].message("orphan"))
+        job.send(*sample_records("orphan", 1, first_ts=100))
+        assert [one.submissionTs for one in job.await_results("orphan", 1)] == [100]
+        assert len(job.letters) == refused
+
+
+def _send_in_turns(job: Traffic, records: dict[str, list[WineRecord]]) -> None:
+    """In portions, so that a producer without keys spreads them over the partitions."""
+    for start in range(0, RECORDS, 100):
+        for of_type in records.values():
+            job.send(*of_type[start : start + 100])
