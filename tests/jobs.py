@@ -19,13 +19,13 @@ import psutil
 
 from client.topics import TopicNames
 
-__all__ = ["FLINK", "ROOT", "VARIANTS", "FlinkRun", "eventually", "job_flags", "marked_processes", "run_flink"]
+__all__ = ["FLINK", "MARK", "ROOT", "VARIANTS", "FlinkRun", "eventually", "job_flags", "marked_processes", "run_flink"]
 
 ROOT = Path(__file__).resolve().parents[1]
 FLINK = Path(sys.prefix) / "bin" / "flink"
 VARIANTS = ("keyed", "broadcast")
 
-_MARK = "MODEL_SERVING_TEST_RUN"
+MARK = "MODEL_SERVING_TEST_RUN"
 _START_S = 90.0
 _STOP_S = 40.0
 _PR_SET_PDEATHSIG = 1
@@ -63,7 +63,7 @@ def marked_processes(mark: str) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(f"{process.pid} {' '.join(process.cmdline())[:200]}")
         except (psutil.Error, OSError):
             continue
@@ -90,7 +90,7 @@ class FlinkRun:
         self._command = [*launcher, str(ROOT / "flink_jobs" / f"{name}.py"), *flags]
         self._log = log
         self._mark = uuid4().hex
-        self._environ = {**os.environ, **(environ or {}), _MARK: self._mark}
+        self._environ = {**os.environ, **(environ or {}), MARK: self._mark}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

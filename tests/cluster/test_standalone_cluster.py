@@ -1,0 +1,80 @@
+"""The jobs on a real cluster, submitted as a user does: detached and attached, one after the other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from client.broker import EmbeddedBroker
+from tests.cluster.conftest import Cluster
+from tests.job_models import SAMPLES, sample_records
+from tests.job_traffic import Traffic
+from tests.jobs import FlinkRun, eventually, job_flags, run_flink
+from tests.kafka.job_serving import fresh_topics
+
+pytestmark = pytest.mark.cluster
+
+
+def serves_all_samples(job: Traffic) -> None:
+    """Every kind of model is loaded and answers right."""
+    for key, sample in SAMPLES.items():
+        job.serve(sample.message(key))
+        job.send(*sample_records(key, len(sample.expected)))
+        results = sorted(job.await_results(key, len(sample.expected)), key=lambda one: one.submissionTs)
+        assert [one.result for one in results] == pytest.approx(sample.expected, abs=sample.tolerance, rel=0), key
+    job.await_all_accounted()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_detached_job_in_thread_mode(cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path, turn: int) -> None:
+    """The second one meets a TaskManager that has Python in its JVM already."""
+    topics = fresh_topics(broker)
+    flags = job_flags(broker.bootstrap_servers, topics, tmp_path, f"{topics.models}-{turn}")
+    started = run_flink(
+        ["run", "-d", "-py", "flink_jobs/keyed.py", *flags, "--execution-mode", "thread", "--parallelism", "2"],
+        within_s=90,
+        environ=cluster.environ,
+    )
+    assert started.returncode == 0, started.stderr
+    found = re.search(r"^keyed\.py: job ([0-9a-f]{32}) runs$", started.stdout, re.MULTILINE)
+    assert found is not None, started.stdout
+    job_id = found[1]
+
+    def alive() -> None:
+        assert cluster.state_of(job_id) in {"CREATED", "RUNNING"}, cluster.get(f"/jobs/{job_id}/exceptions")
+
+    with Traffic("keyed", broker.bootstrap_servers, topics, alive) as traffic:
+        serves_all_samples(traffic)
+    listed = run_flink(["list"], within_s=60, environ=cluster.environ)
+    assert job_id in listed.stdout, listed.stderr
+    cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
+    assert cancelled.returncode == 0, cancelled.stderr
+    eventually(
+        lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30
+    )
+
+
+def test_an_attached_job_in_worker_processes(cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path) -> None:
+    topics = fresh_topics(broker)
+    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    with (
+        FlinkRun(
+            "broadcast", [*flags, "--execution-mode", "process"], tmp_path / "job.log", environ=cluster.environ
+        ) as job,
+        Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
+    ):
+        serves_all_samples(traffic)
+        job_id = job.job_id()
+        # Stopping the client leaves the job to its cluster, and says so.
+        assert job.stop() == 0
+        assert job.printed().splitlines()[-1] == (
+            f"broadcast.py: job {job_id} goes on on its cluster; flink cancel ends it"
+        )
+        assert cluster.state_of(job_id) == "RUNNING"
+    cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
+    assert cancelled.returncode == 0, cancelled.stderr
+    eventually(
+        lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30
+    )
