@@ -1,4 +1,4 @@
-"""Models and records that the jobs are fed with, as messages of producers that know nothing of this project."""
+"""Models and records that the jobs are fed with, as any producer would write them."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ class Sample:
         content: dict[str, Any] = (
             {"location": str(self.path)} if self.path.is_dir() else {"data": self.path.read_bytes()}
         )
-        return ModelDescriptor(
-            name=self.key, dataType=data_type, modeltype=self.kind, **{**content, **more}
-        )
+        return ModelDescriptor(name=self.key, dataType=data_type, modeltype=self.kind, **{**content, **more})
 
 
 def _samples() -> dict[str, Sample]:
@@ -95,7 +93,7 @@ def wine(row: Sequence[str | float], data_type: str, ts: int) -> WineRecord:
 
 
 def constant_pmml(value: float, *, field: str = "alcohol", padding: int = 0) -> bytes:
-    """A regression that answers ``value`` whatever ``field`` is; a comment of ``padding`` bytes makes it large."""
+    """A regression that answers ``value`` whatever ``field`` is, with ``padding`` bytes of comment."""
     return regression_pmml(value, {field: 0.0}, comment="x" * padding)
 
 

@@ -1,4 +1,4 @@
-"""What goes into a job and what comes out of it, by plain Kafka clients: messages without keys, raw protobuf."""
+"""What goes into a job and what comes out of it, by plain Kafka clients: raw protobuf without keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _T = TypeVar("_T")
 class Traffic:
     """Writes models and records; collects results, statuses and dead letters in the order of their topics.
 
-    ``variant`` is the job's name. ``check`` is called while something is awaited: it raises when nothing can come any more.
+    ``variant`` is the job's name. ``check`` is called while something is awaited: it raises when nothing can
+    come any more.
     """
 
     def __init__(
@@ -111,15 +112,11 @@ class Traffic:
 
     def await_results(self, data_type: str, count: int, *, within_s: float = 60) -> list[ServingResult]:
         """The results of a data type, when there are ``count``; more are a failure."""
-        return self._await(
-            lambda: self.results[data_type], count, f"results for '{data_type}'", within_s
-        )
+        return self._await(lambda: self.results[data_type], count, f"results for '{data_type}'", within_s)
 
     def await_statuses(self, data_type: str, count: int, *, within_s: float = 60) -> list[ModelStatus]:
         """The statuses of a data type, when there are ``count``; more are a failure."""
-        return self._await(
-            lambda: self.statuses[data_type], count, f"statuses of '{data_type}'", within_s
-        )
+        return self._await(lambda: self.statuses[data_type], count, f"statuses of '{data_type}'", within_s)
 
     def await_letters(
         self, wanted: Callable[[DeadLetter], bool], count: int, *, within_s: float = 60
@@ -143,7 +140,7 @@ class Traffic:
         return status
 
     def await_all_accounted(self, *, within_s: float = 60) -> None:
-        """Returns when each record has its result or dead letter, each model message its status, and no more."""
+        """Returns when each record has its result or dead letter and each model message its status, one."""
 
         def accounted() -> tuple[int, int]:
             lost = sum(letter.topic == self.topics.data for letter in self.letters)
@@ -196,7 +193,7 @@ class Traffic:
                             raise AssertionError(error)
                     if messages:
                         self._news.notify_all()
-        except BaseException as failure:
+        except Exception as failure:  # noqa: BLE001 - raised again where somebody waits
             self._failure = failure
 
     def _sort(self, topic: str, value: bytes) -> None:

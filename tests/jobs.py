@@ -19,7 +19,17 @@ import psutil
 
 from client.topics import TopicNames
 
-__all__ = ["FLINK", "MARK", "ROOT", "VARIANTS", "FlinkRun", "eventually", "job_flags", "marked_processes", "run_flink"]
+__all__ = [
+    "FLINK",
+    "MARK",
+    "ROOT",
+    "VARIANTS",
+    "FlinkRun",
+    "eventually",
+    "job_flags",
+    "marked_processes",
+    "run_flink",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 FLINK = Path(sys.prefix) / "bin" / "flink"
@@ -59,7 +69,7 @@ def job_flags(bootstrap_servers: str, topics: TopicNames, checkpoints: Path, gro
 
 
 def marked_processes(mark: str) -> list[str]:
-    """What still runs of a ``FlinkRun``: every process that has its mark in the environment, in any session."""
+    """Every process that runs with this mark in its environment, in any session: its id, its command."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -74,8 +84,8 @@ class FlinkRun:
     """``flink run`` of a job for as long as the context is open.
 
     Left without an error, the job is stopped by SIGTERM, has to end with status 0, and nothing of it may be
-    left. ``name`` is the job's script without its ending, ``log`` takes all that it prints, ``launcher`` is what
-    comes before the script.
+    left. ``name`` is the job's script without its ending, ``log`` takes all that it prints, ``launcher`` is
+    what comes before the script.
     """
 
     def __init__(
@@ -139,7 +149,7 @@ class FlinkRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_ends_with_this_process(),
+                preexec_fn=_ends_with_this_process(),  # noqa: PLW1509 - it makes one system call
             )
         try:
             eventually(
@@ -181,7 +191,7 @@ class FlinkRun:
 
 
 def _ends_with_this_process() -> Callable[[], object]:
-    """What the child does before it becomes the command: asks for SIGTERM when the tests are killed (Linux)."""
+    """What the child does before it becomes the command: asks for SIGTERM at the tests' end (Linux)."""
     if not sys.platform.startswith("linux"):
         return lambda: None
     library = ctypes.CDLL(None)

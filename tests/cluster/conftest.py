@@ -1,4 +1,4 @@
-"""A standalone Flink cluster of the pip package's own scripts, on ports, logs and a configuration of its own."""
+"""A standalone Flink cluster of the pip package's own scripts, with ports, logs and settings of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -52,7 +51,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One JobManager and one TaskManager. Stopped by Flink's script, after which none of their processes is left."""
+    """One JobManager and one TaskManager, of which nothing may be left after Flink's own script has run."""
     folder = tmp_path_factory.mktemp("cluster")
     home, port, mark = flink_home(), free_port(), uuid4().hex
     settings: dict[str, str | int] = {
@@ -85,7 +84,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
         script("stop-cluster.sh")
         eventually(
-            lambda: marked_processes(mark) == [], lambda: f"still there: {marked_processes(mark)}", within_s=30
+            lambda: marked_processes(mark) == [],
+            lambda: f"still there: {marked_processes(mark)}",
+            within_s=30,
         )
     finally:
         for line in marked_processes(mark):

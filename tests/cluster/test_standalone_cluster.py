@@ -23,17 +23,31 @@ def serves_all_samples(job: Traffic) -> None:
         job.serve(sample.message(key))
         job.send(*sample_records(key, len(sample.expected)))
         results = sorted(job.await_results(key, len(sample.expected)), key=lambda one: one.submissionTs)
-        assert [one.result for one in results] == pytest.approx(sample.expected, abs=sample.tolerance, rel=0), key
+        assert [one.result for one in results] == pytest.approx(
+            sample.expected, abs=sample.tolerance, rel=0
+        ), key
     job.await_all_accounted()
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_a_detached_job_in_thread_mode(cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path, turn: int) -> None:
+def test_a_detached_job_in_thread_mode(
+    cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path, turn: int
+) -> None:
     """The second one meets a TaskManager that has Python in its JVM already."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path, f"{topics.models}-{turn}")
     started = run_flink(
-        ["run", "-d", "-py", "flink_jobs/keyed.py", *flags, "--execution-mode", "thread", "--parallelism", "2"],
+        [
+            "run",
+            "-d",
+            "-py",
+            "flink_jobs/keyed.py",
+            *flags,
+            "--execution-mode",
+            "thread",
+            "--parallelism",
+            "2",
+        ],
         within_s=90,
         environ=cluster.environ,
     )
@@ -51,17 +65,20 @@ def test_a_detached_job_in_thread_mode(cluster: Cluster, broker: EmbeddedBroker,
     assert job_id in listed.stdout, listed.stderr
     cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
     assert cancelled.returncode == 0, cancelled.stderr
-    eventually(
-        lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30
-    )
+    eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)
 
 
-def test_an_attached_job_in_worker_processes(cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_an_attached_job_in_worker_processes(
+    cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
+) -> None:
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
     with (
         FlinkRun(
-            "broadcast", [*flags, "--execution-mode", "process"], tmp_path / "job.log", environ=cluster.environ
+            "broadcast",
+            [*flags, "--execution-mode", "process"],
+            tmp_path / "job.log",
+            environ=cluster.environ,
         ) as job,
         Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
@@ -75,6 +92,4 @@ def test_an_attached_job_in_worker_processes(cluster: Cluster, broker: EmbeddedB
         assert cluster.state_of(job_id) == "RUNNING"
     cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
     assert cancelled.returncode == 0, cancelled.stderr
-    eventually(
-        lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30
-    )
+    eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)

@@ -1,4 +1,4 @@
-"""Topics of its own for each test of the client, and a running job of each variant for the tests of the jobs."""
+"""Topics of its own for each test of the client, and a running job of each variant."""
 
 from __future__ import annotations
 

@@ -80,7 +80,10 @@ def bad_models(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
         "PMML as ONNX": (raw(modeltype="ONNX", data=tree.path.read_bytes()), ""),
         "PMML as a graph": (raw(modeltype="TENSORFLOW", data=tree.path.read_bytes()), ""),
         "a graph as PMML": (raw(modeltype="PMML", data=SAMPLES["frozen-graph"].path.read_bytes()), ""),
-        "a location with nothing": (raw(modeltype="TENSORFLOWSAVED", location="/nowhere/at/all"), "/nowhere/at/all"),
+        "a location with nothing": (
+            raw(modeltype="TENSORFLOWSAVED", location="/nowhere/at/all"),
+            "/nowhere/at/all",
+        ),
         "a location of no scheme": (raw(modeltype="PMML", location="never://x"), "never"),
         "an empty location": (raw(modeltype="PMML", location=""), ""),
         "wrong sha256": (constant(data_type, 9, sha256="0" * 64), "SHA-256"),
@@ -99,8 +102,14 @@ def bad_models(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
             constant(data_type, 9, examples=example(expected=9.1, tolerance=0.05)),
             "expected 9.1",
         ),
-        "an example that is no record": (constant(data_type, 9, examples=example(record=b"\xff")), "example 1 of 1"),
-        "an example that expects NaN": (constant(data_type, 9, examples=example(expected=float("nan"))), "nan"),
+        "an example that is no record": (
+            constant(data_type, 9, examples=example(record=b"\xff")),
+            "example 1 of 1",
+        ),
+        "an example that expects NaN": (
+            constant(data_type, 9, examples=example(expected=float("nan"))),
+            "nan",
+        ),
         "an unknown model type": (unknown, "modeltype 77"),
         "an unknown command": (unknown_command, "command 9"),
         "a known version with other content": (constant(data_type, 9, version="v1"), "v1"),
@@ -141,7 +150,9 @@ def test_what_is_no_good_is_refused_and_the_old_model_goes_on(job: Traffic) -> N
 def test_examples_that_hold_let_a_model_in(job: Traffic) -> None:
     sample = SAMPLES["saved-model"]
     examples = [
-        ModelDescriptor.Example(record=record.SerializeToString(), expected=expected, tolerance=sample.tolerance)
+        ModelDescriptor.Example(
+            record=record.SerializeToString(), expected=expected, tolerance=sample.tolerance
+        )
         for record, expected in zip(sample_records("examples", 5), sample.expected, strict=True)
     ]
     assert job.serve(sample.message("examples", examples=examples)).name == "saved-model"
@@ -180,7 +191,9 @@ def test_rollback_and_remove(job: Traffic) -> None:
     job.send(*waiting)
     job.serve(constant("back", 2))
     results = job.await_results("back", 14)[4:]
-    assert [(one.submissionTs, one.version) for one in results] == [(100 + number, "v2") for number in range(10)]
+    assert [(one.submissionTs, one.version) for one in results] == [
+        (100 + number, "v2") for number in range(10)
+    ]
 
 
 def test_the_same_model_again_serves_on(job: Traffic) -> None:

@@ -66,7 +66,16 @@ def run_bounded(
 def what_counts(results: dict[str, list[ServingResult]]) -> Counter[tuple[object, ...]]:
     """Results without their times."""
     return Counter(
-        (one.dataType, one.submissionTs, one.name, one.version, one.modeltype, one.result, one.label, *one.outputs.items())
+        (
+            one.dataType,
+            one.submissionTs,
+            one.name,
+            one.version,
+            one.modeltype,
+            one.result,
+            one.label,
+            *one.outputs.items(),
+        )
         for of_type in results.values()
         for one in of_type
     )
@@ -75,9 +84,7 @@ def what_counts(results: dict[str, list[ServingResult]]) -> Counter[tuple[object
 def test_every_record_is_accounted_for_and_both_jobs_agree(broker: EmbeddedBroker, tmp_path: Path) -> None:
     models: list[Message] = [sample.message(key) for key, sample in SAMPLES.items()]
     # More than one vector of each partition, and more than may wait without a bound.
-    records: list[Message | bytes] = [
-        record for key in SAMPLES for record in sample_records(key, 1500)
-    ]
+    records: list[Message | bytes] = [record for key in SAMPLES for record in sample_records(key, 1500)]
     orphans = sample_records("orphan", 700)
     bad = [b"", b"\xff", b"\x61"]
     records[4000:4000] = orphans[:350]
@@ -87,7 +94,14 @@ def test_every_record_is_accounted_for_and_both_jobs_agree(broker: EmbeddedBroke
         outcome = {}
         for variant, parallelism in zip(VARIANTS, ("1", "2"), strict=True):
             printed, traffic = run_bounded(
-                variant, broker, topics, tmp_path / variant, "--parallelism", parallelism, "--buffer-limit", "100"
+                variant,
+                broker,
+                topics,
+                tmp_path / variant,
+                "--parallelism",
+                parallelism,
+                "--buffer-limit",
+                "100",
             )
             assert printed.splitlines()[-1] == f"{variant}.py: finished"
             outcome[variant] = what_counts(traffic.results)

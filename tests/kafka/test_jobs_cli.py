@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -12,11 +13,11 @@ import pytest
 
 from client.broker import EmbeddedBroker
 from client.ports import free_port
-from tests.job_models import constant_pmml, sample_records
-from tests.job_traffic import Traffic
-from tests.jobs import ROOT, VARIANTS, FlinkRun, eventually, job_flags, run_flink
-from tests.kafka.job_serving import fresh_topics
 from protos.modeldescriptor_pb2 import ModelDescriptor
+from tests.job_models import SAMPLES, sample_records
+from tests.job_traffic import Traffic
+from tests.jobs import FLINK, ROOT, VARIANTS, FlinkRun, eventually, job_flags, run_flink
+from tests.kafka.job_serving import fresh_topics
 
 pytestmark = pytest.mark.kafka
 
@@ -40,9 +41,7 @@ def test_a_wrong_flag_of_the_script_alone_is_one_line_and_quick(variant: str) ->
     assert time.monotonic() - start < 3
 
 
-@pytest.mark.parametrize(
-    "launcher", [[], [sys.executable]], ids=["flink run", "script alone"]
-)
+@pytest.mark.parametrize("launcher", [[], [sys.executable]], ids=["flink run", "script alone"])
 def test_no_broker_is_one_line(launcher: list[str]) -> None:
     address = f"127.0.0.1:{free_port()}"
     arguments = ["flink_jobs/keyed.py", "--bootstrap-servers", address]
@@ -57,26 +56,48 @@ def test_no_broker_is_one_line(launcher: list[str]) -> None:
     assert time.monotonic() - start < 15
 
 
-def test_ctrl_c_ends_a_job_that_was_started_without_the_flink_command(broker: EmbeddedBroker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variant", "launcher"), [("keyed", [sys.executable]), ("broadcast", [str(FLINK), "run", "-py"])]
+)
+def test_a_stopped_job_goes_on_where_it_was_and_a_killed_one_leaves_nothing(
+    broker: EmbeddedBroker, tmp_path: Path, variant: str, launcher: list[str]
+) -> None:
+    """SIGINT leaves a savepoint: models, versions to go back to, waiting records and offsets."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
     with (
-        FlinkRun("keyed", flags, tmp_path / "job.log", launcher=[sys.executable]) as job,
-        Traffic("keyed", broker.bootstrap_servers, topics, job.check) as traffic,
+        FlinkRun(variant, flags, tmp_path / "first.log", launcher=launcher) as first,
+        Traffic(variant, broker.bootstrap_servers, topics, first.check) as traffic,
     ):
-        traffic.serve(ModelDescriptor(name="m", dataType="d", modeltype="PMML", data=constant_pmml(1)))
-        traffic.send(*sample_records("d", 3))
-        traffic.await_results("d", 3)
-        assert job.stop(signal.SIGINT) == 0
-        assert job.printed().splitlines()[-1] == "keyed.py: stopped"
-        # Java notices the end of the script by itself.
-        eventually(lambda: job.left_over() == [], lambda: f"still there: {job.left_over()}", within_s=15)
-
-
-def test_a_killed_flink_command_takes_everything_with_it(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    topics = fresh_topics(broker)
-    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
-    with FlinkRun("broadcast", flags, tmp_path / "job.log") as job:
-        job.process.kill()
-        assert job.await_end(within_s=10) == -signal.SIGKILL
-        eventually(lambda: job.left_over() == [], lambda: f"still there: {job.left_over()}", within_s=30)
+        old = traffic.serve(SAMPLES["glm"].message("stays")).version
+        new = traffic.serve(SAMPLES["saved-model"].message("stays")).version
+        traffic.send(*sample_records("stays", 5))
+        traffic.await_results("stays", 5)
+        traffic.send(*sample_records("waits", 5))
+        # Behind the ones that wait, so that those have been read when this one is scored.
+        traffic.send(*sample_records("stays", 1, first_ts=6))
+        traffic.await_results("stays", 6)
+        assert first.stop(signal.SIGINT) == 0
+        assert first.printed().splitlines()[-1] == f"{variant}.py: stopped"
+        # Without the flink command it is Java that notices the end of the script, a moment later.
+        eventually(lambda: first.left_over() == [], lambda: f"left: {first.left_over()}", within_s=15)
+    found = re.search(r"flink run -s (\S+) -py", first.printed())
+    assert found is not None, first.printed()
+    with Traffic(variant, broker.bootstrap_servers, topics, lambda: None) as traffic:
+        traffic.send(*sample_records("stays", 1, first_ts=7))
+    restored = [str(FLINK), "run", "-s", found[1], "-py"]
+    with (
+        FlinkRun(variant, flags, tmp_path / "second.log", launcher=restored) as second,
+        Traffic(variant, broker.bootstrap_servers, topics, second.check) as traffic,
+    ):
+        results = traffic.await_results("stays", 7)
+        assert [(one.submissionTs, one.version) for one in results] == [(ts, new) for ts in range(1, 8)]
+        traffic.offer(ModelDescriptor(dataType="stays", command="ROLLBACK"))
+        assert traffic.await_statuses("stays", 3)[-1].version == old
+        traffic.serve(SAMPLES["glm"].message("waits"))
+        results = traffic.await_results("waits", 5)
+        assert [one.submissionTs for one in results] == [1, 2, 3, 4, 5]
+        assert traffic.letters == []
+        second.process.kill()
+        assert second.await_end(within_s=10) == -signal.SIGKILL
+        eventually(lambda: second.left_over() == [], lambda: f"left: {second.left_over()}", within_s=30)

@@ -42,10 +42,10 @@ def test_a_sample_model_gives_its_expected_results(job: Traffic, sample: Sample)
     results = job.await_results(data_type, len(sample.expected))
     after = time.time_ns() // 1_000_000
 
-    assert [result.result for result in results] == pytest.approx(sample.expected, abs=sample.tolerance, rel=0)
-    assert [result.submissionTs for result in results] == [
-        before + index for index in range(len(results))
-    ]
+    assert [result.result for result in results] == pytest.approx(
+        sample.expected, abs=sample.tolerance, rel=0
+    )
+    assert [result.submissionTs for result in results] == [before + index for index in range(len(results))]
     for result in results:
         assert (result.name, result.version, ModelDescriptor.ModelType.Name(result.modeltype)) == (
             sample.key,
@@ -101,7 +101,7 @@ def test_a_model_of_20_mb_serves(job: Traffic) -> None:
 
 
 def test_bytes_written_by_hand_are_served(job: Traffic) -> None:
-    """A producer of another language: field numbers and wire types alone, fields that nobody knows among them."""
+    """Field numbers and wire types alone, as a producer of another language has them; unknown fields too."""
 
     def field(number: int, value: bytes) -> bytes:
         length = len(value)
@@ -112,13 +112,23 @@ def test_bytes_written_by_hand_are_served(job: Traffic) -> None:
         return bytes([number << 3 | 2, *size, length]) + value
 
     model = (
-        field(1, b"by hand") + field(3, b"hand") + bytes([4 << 3, 2]) + field(5, constant_pmml(3.0)) + field(15, b"?")
+        field(1, b"by hand")
+        + field(3, b"hand")
+        + bytes([4 << 3, 2])
+        + field(5, constant_pmml(3.0))
+        + field(15, b"?")
     )
     job.offer(model)
     (status,) = job.await_statuses("hand", 1)
     assert (status.state, status.name) == (ModelStatus.ACTIVE, "by hand")
     # alcohol (11, a double of 1.0), dataType (12), ts (13, 7), and an unknown field.
-    job.send(bytes([11 << 3 | 1]) + b"\0\0\0\0\0\0\xf0?" + field(12, b"hand") + bytes([13 << 3, 7]) + field(14, b"?"))
+    job.send(
+        bytes([11 << 3 | 1])
+        + b"\0\0\0\0\0\0\xf0?"
+        + field(12, b"hand")
+        + bytes([13 << 3, 7])
+        + field(14, b"?")
+    )
     (result,) = job.await_results("hand", 1)
     assert (result.name, result.result, result.submissionTs) == ("by hand", 3.0, 7)
 
@@ -127,7 +137,9 @@ def test_many_data_types_have_their_own_models_side_by_side(job: Traffic) -> Non
     types = [f"side {number}" for number in range(20)]
     job.offer(
         *(
-            ModelDescriptor(name=f"m{number}", dataType=data_type, modeltype="PMML", data=constant_pmml(number))
+            ModelDescriptor(
+                name=f"m{number}", dataType=data_type, modeltype="PMML", data=constant_pmml(number)
+            )
             for number, data_type in enumerate(types)
         )
     )

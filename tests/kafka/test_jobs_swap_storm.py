@@ -30,8 +30,8 @@ KNOWN = 5
 """Records whose results are known for each model: the storm sends them again and again."""
 
 IN_FLIGHT_MS = {"keyed": 2, "broadcast": 100}
-"""How far a result's time may lie outside of its version's. In the keyed job the instance that serves says itself
-when it swapped; in the broadcast job the last of all instances says it for all."""
+"""How far a result's time may lie outside of its version's. In the keyed job the instance that serves says
+itself when it swapped; in the broadcast job the last of all instances says it for all."""
 
 
 def test_a_storm_of_swaps_loses_doubles_and_mixes_up_nothing(job: Traffic) -> None:

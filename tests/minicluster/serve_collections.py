@@ -2,9 +2,9 @@
 
     python serve_collections.py VARIANT MODE < messages
 
-Standard input holds ``{"models": [hex, …], "vectors": [[hex, …], …]}``. Each line that comes out has one member,
-``results``, ``dead_letters`` or ``statuses``: a message in hex; the last one ``workers``: a byte in hex, how many
-Python worker processes were seen.
+Standard input holds ``{"models": [hex, …], "vectors": [[hex, …], …]}``. Each line that comes out has one
+member, ``results``, ``dead_letters`` or ``statuses``: a message in hex; the last one ``workers``: a byte in
+hex, how many Python worker processes were seen.
 """
 
 from __future__ import annotations

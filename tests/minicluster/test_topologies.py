@@ -17,15 +17,13 @@ from protos.modelstatus_pb2 import ModelStatus
 from protos.servingresult_pb2 import ServingResult
 from runtime.environment import flink_environment
 from tests.job_models import SAMPLES, sample_records
-from tests.jobs import VARIANTS
 
 pytestmark = pytest.mark.minicluster
 
 SCRIPT = Path(__file__).with_name("serve_collections.py")
 
 
-@pytest.mark.parametrize("mode", ["thread", "process"])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("variant", "mode"), [("keyed", "process"), ("broadcast", "thread")])
 def test_what_goes_in_comes_out(variant: str, mode: str) -> None:
     models = [sample.message(key) for key, sample in SAMPLES.items()]
     bad_model = ModelDescriptor(name="bad", dataType="glm", modeltype="PMML", data=b"<PMML")
