@@ -13,6 +13,9 @@ __all__ = ["PreflightError", "check_broker"]
 
 _TIMEOUT_S = 8.0
 
+_LETTER_BYTES = 33 << 20
+"""A dead letter holds the whole message that failed, of up to 32 MiB, and what is said of it."""
+
 
 class PreflightError(Exception):
     """The job cannot start; the text is one line that says why and what to do."""
@@ -21,7 +24,8 @@ class PreflightError(Exception):
 def check_broker(config: JobConfig) -> list[str]:
     """Makes sure that Kafka answers and that every topic of the job exists.
 
-    Topics that do not exist are created with the broker's defaults, as Kafka itself does for producers.
+    Topics that do not exist are created with the broker's defaults, as Kafka itself does for producers; the
+    dead-letter topic takes larger messages than the others.
 
     Returns:
         The topics that were created.
@@ -39,15 +43,19 @@ def check_broker(config: JobConfig) -> list[str]:
             "start one, for example with 'model-serving broker', or name the right address"
         ) from None
     missing = [topic for topic in config.topics if topic not in existing]
-    _create(admin, missing)
+    _create(admin, missing, config.dead_letter_topic)
     return missing
 
 
-def _create(admin: AdminClient, topics: Sequence[str]) -> None:
+def _create(admin: AdminClient, topics: Sequence[str], dead_letter_topic: str) -> None:
     if not topics:
         return
+    settings = {dead_letter_topic: {"max.message.bytes": str(_LETTER_BYTES)}}
     created = admin.create_topics(
-        [NewTopic(topic, num_partitions=-1, replication_factor=-1) for topic in topics]
+        [
+            NewTopic(topic, num_partitions=-1, replication_factor=-1, config=settings.get(topic, {}))
+            for topic in topics
+        ]
     )
     for topic, future in created.items():
         try:

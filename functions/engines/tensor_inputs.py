@@ -131,7 +131,9 @@ def _as(values: Columns, tensor: TensorInput) -> npt.NDArray[np.generic]:
     if tensor.dtype is None:
         return values.astype(object)
     if tensor.dtype.kind in "fb":
-        return values.astype(tensor.dtype, order="C")
+        # A number beyond float32 becomes infinite there, which is what the model would make of it.
+        with np.errstate(over="ignore"):
+            return values.astype(tensor.dtype, order="C")
     numbers = values.astype(np.float64)
     limits = np.iinfo(tensor.dtype)
     if not ((numbers == np.rint(numbers)) & (numbers >= limits.min) & (numbers <= limits.max)).all():

@@ -182,7 +182,7 @@ def test_rollback_and_remove(job: Traffic) -> None:
     assert result_now() == "v2"
 
     status = command("REMOVE")
-    assert (status.state, status.version, status.previous) == (ModelStatus.REMOVED, "v2", "v2")
+    assert (status.state, status.version, status.previous) == (ModelStatus.REMOVED, "v2", "")
     status = command("REMOVE")
     assert (status.state, "nothing to remove" in status.detail) == (ModelStatus.REJECTED, True)
     assert (command("ROLLBACK").state, len(job.await_letters_of("back", 3))) == (ModelStatus.REJECTED, 3)

@@ -22,8 +22,7 @@ RECORDS = 600
     ("variant", "mode", "no_model", "delivery"),
     [
         ("keyed", "process", "dead-letter", "exactly-once"),
-        ("broadcast", "thread", "dead-letter", "exactly-once"),
-        ("broadcast", "process", "drop", "at-least-once"),
+        ("broadcast", "process", "drop", "exactly-once"),
     ],
 )
 def test_two_instances_serve_every_record_once(
