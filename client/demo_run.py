@@ -123,6 +123,8 @@ class DemoRun:
         flow = _Flow(self._bootstrap_servers, self._topics.data, records, record_type, rate)
         with self._screen.streaming():
             with flow:
+                # Connecting takes a while: the first model's time begins with the first that came back.
+                self._until(lambda: self.tally.settled > 0, "no record came back", flow)
                 start_s = self._at_s()
                 for turn, model in enumerate(models):
                     if turn:
