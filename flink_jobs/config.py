@@ -17,7 +17,21 @@ from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
 
-__all__ = ["Delivery", "ExecutionMode", "JobConfig", "StartingOffsets", "parse_config"]
+__all__ = [
+    "DEAD_LETTER_BYTES",
+    "MESSAGE_BYTES",
+    "Delivery",
+    "ExecutionMode",
+    "JobConfig",
+    "StartingOffsets",
+    "parse_config",
+]
+
+MESSAGE_BYTES = 32 << 20
+"""The largest message that is read, such as a model of 20 MB."""
+
+DEAD_LETTER_BYTES = 33 << 20
+"""The largest message that is written: a dead letter holds all of the message that failed, and more."""
 
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _MEBIBYTE = 1 << 20

@@ -17,15 +17,9 @@ from pyflink.datastream.connectors.kafka import (
 )
 from pyflink.table import StreamTableEnvironment
 
-from flink_jobs.config import Delivery, JobConfig, StartingOffsets
+from flink_jobs.config import DEAD_LETTER_BYTES, MESSAGE_BYTES, Delivery, JobConfig, StartingOffsets
 
 __all__ = ["model_messages", "record_vectors", "write_to"]
-
-_MESSAGE_LIMIT = 32 << 20
-"""Bytes: the largest message that is read, such as a model of 20 MB."""
-
-_LETTER_LIMIT = 33 << 20
-"""Bytes: the largest message that is written, a dead letter around the largest that is read."""
 
 _VECTOR_MS = 5
 """Records are gathered for this long. It adds half of it to the latency, and at a full load one trip from the
@@ -46,7 +40,7 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_topics(config.models_topic)
         .set_group_id(config.models_group)
         .set_starting_offsets(_starting_offsets(config.starting_offsets))
-        .set_property("max.partition.fetch.bytes", str(_MESSAGE_LIMIT))
+        .set_property("max.partition.fetch.bytes", str(MESSAGE_BYTES))
         .set_value_only_deserializer(ByteArraySchema())
     )
     if config.bounded:
@@ -99,8 +93,8 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
         KafkaSink.builder()
         .set_bootstrap_servers(config.bootstrap_servers)
         .set_record_serializer(schema)
-        .set_property("max.request.size", str(_LETTER_LIMIT))
-        .set_property("buffer.memory", str(2 * _LETTER_LIMIT))
+        .set_property("max.request.size", str(DEAD_LETTER_BYTES))
+        .set_property("buffer.memory", str(2 * DEAD_LETTER_BYTES))
     )
     if config.delivery is Delivery.EXACTLY_ONCE:
         builder = (

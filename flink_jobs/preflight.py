@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from flink_jobs.config import JobConfig
+from flink_jobs.config import DEAD_LETTER_BYTES, JobConfig
 
 __all__ = ["PreflightError", "check_broker"]
 
 _TIMEOUT_S = 8.0
-
-_LETTER_BYTES = 33 << 20
-"""A dead letter holds the whole message that failed, of up to 32 MiB, and what is said of it."""
 
 
 class PreflightError(Exception):
@@ -50,7 +47,7 @@ def check_broker(config: JobConfig) -> list[str]:
 def _create(admin: AdminClient, topics: Sequence[str], dead_letter_topic: str) -> None:
     if not topics:
         return
-    settings = {dead_letter_topic: {"max.message.bytes": str(_LETTER_BYTES)}}
+    settings = {dead_letter_topic: {"max.message.bytes": str(DEAD_LETTER_BYTES)}}
     created = admin.create_topics(
         [
             NewTopic(topic, num_partitions=-1, replication_factor=-1, config=settings.get(topic, {}))

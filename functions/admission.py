@@ -7,9 +7,8 @@ from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from functions.core.dead_letters import dead_letter
 from functions.core.errors import ModelRejected
-from functions.core.messages import ModelState, ModelStatus, ModelToServe
+from functions.core.messages import ModelToServe
 from functions.core.state import (
     History,
     decode_history,
@@ -19,9 +18,10 @@ from functions.core.state import (
     encode_model,
 )
 from functions.flink_types import ACTIVATIONS, DEAD_LETTERS, HISTORY, KEPT_MODELS, subtask_index
-from functions.parts import CLOCK, build_admission, check_interpreter_state
+from functions.outcomes import rejection
+from functions.parts import build_admission, check_interpreter_state
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec, encode_dead_letter, encode_status, parse_descriptor, read_model
+from functions.wire import RecordCodec, parse_descriptor, read_model
 
 __all__ = ["ModelAdmission"]
 
@@ -70,23 +70,17 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         try:
             activation = self._admission.offer(read_model(descriptor), self._kept)
         except ModelRejected as error:
-            now = CLOCK.epoch_ms()
-            name, version = descriptor.name, descriptor.version
-            letter = dead_letter(
+            letter, status = rejection(
                 error,
                 payload,
                 self._settings.models_topic,
-                now,
+                self._subtask,
                 data_type=data_type,
-                model=name,
-                version=version,
+                name=descriptor.name,
+                version=descriptor.version,
             )
-            yield DEAD_LETTERS, encode_dead_letter(letter)
-            yield encode_status(
-                ModelStatus(
-                    data_type, name, version, ModelState.REJECTED, now, str(error), subtask=self._subtask
-                )
-            )
+            yield DEAD_LETTERS, letter
+            yield status
         else:
             yield ACTIVATIONS, (data_type, encode_activation(activation))
 

@@ -9,11 +9,12 @@ from pyflink.datastream import ProcessFunction, RuntimeContext
 
 from functions.core.dead_letters import dead_letter
 from functions.core.errors import InvalidRecord, ModelRejected, UnparsableMessage
-from functions.core.messages import DataToServe, DeadLetter, ModelState, ModelStatus
+from functions.core.messages import DataToServe, DeadLetter
 from functions.flink_types import DEAD_LETTERS, STATUSES, subtask_index
+from functions.outcomes import rejection
 from functions.parts import CLOCK
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec, encode_dead_letter, encode_status, parse_descriptor
+from functions.wire import RecordCodec, encode_dead_letter, model_data_type, parse_descriptor
 
 __all__ = ["RecordIntake", "RouteModels", "RouteRecords"]
 
@@ -71,20 +72,10 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
         payload = bytes(value)
         try:
-            data_type = parse_descriptor(payload).dataType
-            if not data_type:
-                raise ModelRejected("the model message has no dataType: say which records the model scores")
+            data_type = model_data_type(parse_descriptor(payload))
         except (UnparsableMessage, ModelRejected) as error:
-            now = CLOCK.epoch_ms()
-            yield (
-                DEAD_LETTERS,
-                encode_dead_letter(dead_letter(error, payload, self._settings.models_topic, now)),
-            )
-            yield (
-                STATUSES,
-                encode_status(
-                    ModelStatus("", "", "", ModelState.REJECTED, now, str(error), subtask=self._subtask)
-                ),
-            )
+            letter, status = rejection(error, payload, self._settings.models_topic, self._subtask)
+            yield DEAD_LETTERS, letter
+            yield STATUSES, status
         else:
             yield data_type, payload

@@ -29,6 +29,9 @@ __all__ = ["KeyedModelServing"]
 _END_OF_INPUT = 2**63 - 2
 """A time that only the watermark at the end of bounded inputs reaches."""
 
+_WAITING_BATCH = 512
+"""Records that waited are scored this many at a time: a full buffer at once would hold up a checkpoint."""
+
 
 class KeyedModelServing(KeyedCoProcessFunction):
     """(data type, activation) and (data type, records' bytes) → results.
@@ -99,9 +102,8 @@ class KeyedModelServing(KeyedCoProcessFunction):
 
     def _serve_waiting(self, data_type: str) -> Iterator[Any]:
         payloads = self._take_waiting()
-        size = _WAITING_BATCH
-        for start in range(0, len(payloads), size):
-            yield from self._serve(data_type, payloads[start : start + size])
+        for start in range(0, len(payloads), _WAITING_BATCH):
+            yield from self._serve(data_type, payloads[start : start + _WAITING_BATCH])
 
     def _without_model(
         self, data_type: str, payloads: list[bytes], ctx: KeyedCoProcessFunction.Context
@@ -131,7 +133,3 @@ class KeyedModelServing(KeyedCoProcessFunction):
         self._metrics.dead_letters.inc()
         letter = dead_letter(error, payload, self._settings.data_topic, CLOCK.epoch_ms(), data_type=data_type)
         yield DEAD_LETTERS, encode_dead_letter(letter)
-
-
-_WAITING_BATCH = 512
-"""Records that waited are scored this many at a time: a full buffer at once would hold up a checkpoint."""

@@ -37,6 +37,7 @@ __all__ = [
     "encode_dead_letter",
     "encode_result",
     "encode_status",
+    "model_data_type",
     "parse_descriptor",
     "read_model",
 ]
@@ -142,17 +143,27 @@ def parse_descriptor(payload: bytes) -> ModelDescriptor:
         raise UnparsableMessage("ModelDescriptor", str(error) or "truncated or not protobuf") from None
 
 
+def model_data_type(descriptor: ModelDescriptor) -> str:
+    """What a model message is routed by.
+
+    Raises:
+        ModelRejected: it has no data type.
+    """
+    if not descriptor.dataType:
+        raise ModelRejected("the model message has no dataType: say which records the model scores")
+    return str(descriptor.dataType)
+
+
 def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     """A model message as a value of the core.
 
     Raises:
         ModelRejected: no data type, or a number that names no model type, command or output rule.
     """
-    if not descriptor.dataType:
-        raise ModelRejected("the model message has no dataType: say which records the model scores")
+    data_type = model_data_type(descriptor)
     content = descriptor.WhichOneof("MessageContent")
     return ModelMessage(
-        data_type=descriptor.dataType,
+        data_type=data_type,
         name=descriptor.name,
         model_type=_known(ModelType, descriptor.modeltype, "modeltype"),
         data=descriptor.data if content == "data" else None,

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.core.clock import Clock
+from functions.core.dead_letters import dead_letter
 from functions.core.engine import Columns, RecordSchema, Scores
 from functions.core.errors import ModelServingError, ScoringFailed
-from functions.core.messages import DataToServe, DeadLetter, ModelToServe, Reason, ServingResult
+from functions.core.messages import DataToServe, DeadLetter, ModelToServe, ServingResult
 from functions.core.pool import Lease, ModelPool
 
 __all__ = ["ColumnReader", "Outcome", "Server"]
@@ -126,12 +127,11 @@ class Server:
             )
 
     def _failed(self, record: DataToServe, model: ModelToServe, error: ModelServingError) -> DeadLetter:
-        return DeadLetter(
-            reason=Reason.SCORING_FAILED,
-            detail=str(error),
-            payload=record.payload,
-            topic=self._topic,
-            ts=self._clock.epoch_ms(),
+        return dead_letter(
+            error,
+            record.payload,
+            self._topic,
+            self._clock.epoch_ms(),
             data_type=record.data_type,
             model=model.name,
             version=model.version,

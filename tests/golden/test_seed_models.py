@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -16,13 +15,10 @@ import pytest
 from functions.core.engine import RecordSchema
 from functions.core.messages import ModelToServe, ModelType
 from functions.engines import engine_for
+from tests.job_models import needs_seed_data, seed_data
 
-SEED_DATA = Path(
-    os.environ.get("MODEL_SERVING_SEED_DATA", Path(__file__).resolve().parents[3] / "shared" / "seed-data")
-)
-pytestmark = pytest.mark.skipif(
-    not (SEED_DATA / "golden.json").is_file(), reason=f"seed data not found ({SEED_DATA})"
-)
+SEED_DATA = seed_data()
+pytestmark = needs_seed_data
 
 WINE = RecordSchema(
     "WineRecord",
