@@ -190,10 +190,11 @@ def test_rollback_and_remove(job: Traffic) -> None:
     waiting = sample_records("back", 10, first_ts=100)
     job.send(*waiting)
     job.serve(constant("back", 2))
-    results = job.await_results("back", 14)[4:]
-    assert [(one.submissionTs, one.version) for one in results] == [
-        (100 + number, "v2") for number in range(10)
-    ]
+    served = [(one.submissionTs, one.version) for one in job.await_results("back", 14)[4:]]
+    if job.variant == "broadcast":
+        # The last records may meet the model before the first ones leave the operator in which they wait.
+        served.sort()
+    assert served == [(100 + number, "v2") for number in range(10)]
 
 
 def test_the_same_model_again_serves_on(job: Traffic) -> None:
