@@ -6,11 +6,18 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from flink_jobs.config import ExecutionMode, JobConfig
+from flink_jobs.config import Delivery, ExecutionMode, JobConfig
 
 __all__ = ["build_environment"]
 
 _RESTART_ATTEMPTS = 10
+
+_CHECKPOINTING = {
+    # An operator waits for no input's barrier, so a checkpoint never holds records back, not even while a
+    # large model is loaded. After a crash some records may be scored twice, as at-least-once says.
+    Delivery.AT_LEAST_ONCE: "AT_LEAST_ONCE",
+    Delivery.EXACTLY_ONCE: "EXACTLY_ONCE",
+}
 
 
 def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
@@ -30,8 +37,9 @@ def _settings(config: JobConfig) -> dict[str, str]:
         "taskmanager.numberOfTaskSlots": str(config.parallelism),
         # Records have been gathered already (kafka_io): waiting again at each network buffer only adds delay.
         "execution.buffer-timeout.interval": "0 ms",
-        # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not records.
-        "python.fn-execution.bundle.time": "5",
+        # Windows of processing time are counted in this zone. Any other is converted for each record, and
+        # would hold windows back for an hour when its clocks are set back.
+        "table.local-time-zone": "UTC",
         # The operators that SQL makes get uids like all others, so that a savepoint finds them again.
         "table.exec.uid.generation": "ALWAYS",
         # A fault that stays would otherwise restart the job for ever, and nobody would see its cause.
@@ -44,10 +52,14 @@ def _settings(config: JobConfig) -> dict[str, str]:
     if config.execution_mode is ExecutionMode.THREAD:
         # Thread mode's bridge to Python must be one class for all jobs of a TaskManager, not one for each.
         settings["classloader.parent-first-patterns.additional"] = "pemja"
+    else:
+        # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not records.
+        # Thread mode knows no bundles, but each of its operators would wake up as often.
+        settings["python.fn-execution.bundle.time"] = "5"
     if config.checkpoint_interval_ms:
         settings |= {
             "execution.checkpointing.interval": f"{config.checkpoint_interval_ms} ms",
-            "execution.checkpointing.mode": "EXACTLY_ONCE",
+            "execution.checkpointing.mode": _CHECKPOINTING[config.delivery],
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
             "execution.checkpointing.dir": config.checkpoint_dir,
             "execution.checkpointing.savepoint-dir": config.checkpoint_dir,

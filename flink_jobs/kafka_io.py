@@ -21,12 +21,15 @@ from flink_jobs.config import DEAD_LETTER_BYTES, MESSAGE_BYTES, Delivery, JobCon
 
 __all__ = ["model_messages", "record_vectors", "write_to"]
 
-_VECTOR_MS = 5
+_VECTOR_MS = 3
 """Records are gathered for this long. It adds half of it to the latency, and at a full load one trip from the
 JVM to Python carries hundreds of records instead of one, which is what bounds the throughput."""
 
 _VECTOR_OFFSETS = 1024
 """Records of a partition in a vector of a bounded run."""
+
+_BATCH_BYTES = 256 * 1024
+"""Of results that leave in one request, at most."""
 
 _TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
 """The broker's default maximum: a transaction must outlive the longest pause between two checkpoints."""
@@ -95,6 +98,10 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
         .set_record_serializer(schema)
         .set_property("max.request.size", str(DEAD_LETTER_BYTES))
         .set_property("buffer.memory", str(2 * DEAD_LETTER_BYTES))
+        # A result waits for others at most this long, and many leave in one request: half of the producer's
+        # and the broker's time a result at a full load.
+        .set_property("linger.ms", "1")
+        .set_property("batch.size", str(_BATCH_BYTES))
     )
     if config.delivery is Delivery.EXACTLY_ONCE:
         builder = (

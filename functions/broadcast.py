@@ -8,13 +8,13 @@ from typing import Any
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
 from functions.core.state import decode_activation, decode_model, encode_model
-from functions.flink_types import DEAD_LETTERS, SWAPS, UNMATCHED, broadcast_models, subtask_index
-from functions.intake import RecordIntake
+from functions.flink_types import SWAPS, UNMATCHED, broadcast_models, subtask_index
+from functions.intake import payloads_of
 from functions.metrics import ServingMetrics
-from functions.outcomes import swap_report, write_outcomes
+from functions.outcomes import refusals, swap_report, write_outcome
 from functions.parts import build_server, check_interpreter_state
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec, encode_dead_letter
+from functions.wire import RecordCodec
 
 __all__ = ["BroadcastModelServing"]
 
@@ -33,20 +33,18 @@ class BroadcastModelServing(BroadcastProcessFunction):
         check_interpreter_state()
         self._subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
-        codec = RecordCodec(self._settings.record_type)
-        self._intake = RecordIntake(codec, self._settings.data_topic)
-        self._server = build_server(self._settings, codec)
+        self._codec = RecordCodec(self._settings.record_type)
+        self._server = build_server(self._settings, self._codec)
         self._models = broadcast_models()
 
     def process_element(self, value: Any, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
-        records, letters = self._intake.sort(value[0])
-        for letter in letters:
-            yield DEAD_LETTERS, encode_dead_letter(letter)
-        for data_type, batch in records.items():
-            if self._server.serves(data_type) or self._restored(data_type, ctx):
-                yield from write_outcomes(self._server.serve(data_type, batch), self._metrics)
+        decoded = self._codec.decode(payloads_of(value))
+        yield from refusals(decoded, self._settings.data_topic)
+        for batch in decoded.batches:
+            if self._server.serves(batch.data_type) or self._restored(batch.data_type, ctx):
+                yield from write_outcome(self._server.serve(batch), self._metrics)
             else:
-                yield UNMATCHED, (data_type, [record.payload for record in batch])
+                yield UNMATCHED, (batch.data_type, batch)
 
     def process_broadcast_element(
         self, value: tuple[str, bytes], ctx: BroadcastProcessFunction.Context

@@ -35,7 +35,7 @@ BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 """A message for Kafka."""
 
 KEYED_BYTES = Types.TUPLE([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""A data type, and what goes to it: an activation's bytes, or a list of records' bytes."""
+"""A data type, and what goes to it: an activation's bytes, or a batch of records."""
 
 ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
 """(data type, activation's bytes) for the operators that serve."""
@@ -46,7 +46,7 @@ SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
 """(data type, sequence of the activation, status): one from every operator instance that carried it out."""
 
 UNMATCHED = OutputTag("unmatched", Types.PICKLED_BYTE_ARRAY())
-"""(data type, list of records' bytes) that came to a broadcast instance without a model for them."""
+"""(data type, batch of records) that came to a broadcast instance without a model for them."""
 
 HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
 KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())

@@ -7,57 +7,34 @@ from typing import Any
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
-from functions.core.dead_letters import dead_letter
-from functions.core.errors import InvalidRecord, ModelRejected, UnparsableMessage
-from functions.core.messages import DataToServe, DeadLetter
+from functions.core.errors import ModelRejected, UnparsableMessage
 from functions.flink_types import DEAD_LETTERS, STATUSES, subtask_index
-from functions.outcomes import rejection
-from functions.parts import CLOCK
+from functions.outcomes import refusals, rejection
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec, encode_dead_letter, model_data_type, parse_descriptor
+from functions.wire import RecordCodec, model_data_type, parse_descriptor
 
-__all__ = ["RecordIntake", "RouteModels", "RouteRecords"]
+__all__ = ["RouteModels", "RouteRecords", "payloads_of"]
 
 
-class RecordIntake:
-    """Sorts the records of a vector by data type, in their order; what is no record becomes a dead letter."""
-
-    def __init__(self, codec: RecordCodec, topic: str) -> None:
-        self._codec = codec
-        self._topic = topic
-
-    def sort(
-        self, payloads: tuple[bytes | None, ...]
-    ) -> tuple[dict[str, list[DataToServe]], list[DeadLetter]]:
-        """The valid records by data type, and the dead letters; a Kafka message without a value is empty."""
-        records: dict[str, list[DataToServe]] = {}
-        letters: list[DeadLetter] = []
-        for payload in payloads:
-            value = payload or b""
-            try:
-                record = self._codec.parse(value)
-            except (UnparsableMessage, InvalidRecord) as error:
-                letters.append(dead_letter(error, value, self._topic, CLOCK.epoch_ms()))
-            else:
-                records.setdefault(record.data_type, []).append(record)
-        return records, letters
+def payloads_of(vector: Any) -> list[bytes]:
+    """The messages of a row that Kafka's records were gathered in; one without a value is empty."""
+    return [payload or b"" for payload in vector[0]]
 
 
 class RouteRecords(ProcessFunction):  # type: ignore[misc]
-    """Vectors of records from Kafka → (data type, records' bytes), to be keyed."""
+    """Vectors of records from Kafka → (data type, batch of records), to be keyed."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._intake = RecordIntake(RecordCodec(self._settings.record_type), self._settings.data_topic)
+        self._codec = RecordCodec(self._settings.record_type)
 
     def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Iterator[Any]:
-        records, letters = self._intake.sort(value[0])
-        for letter in letters:
-            yield DEAD_LETTERS, encode_dead_letter(letter)
-        for data_type, batch in records.items():
-            yield data_type, [record.payload for record in batch]
+        decoded = self._codec.decode(payloads_of(value))
+        yield from refusals(decoded, self._settings.data_topic)
+        for batch in decoded.batches:
+            yield batch.data_type, batch
 
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]

@@ -7,9 +7,9 @@ from typing import Any
 
 from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 
+from functions.core.batches import RecordBatch
 from functions.core.dead_letters import dead_letter
 from functions.core.errors import NoModel
-from functions.core.messages import DataToServe
 from functions.core.state import (
     decode_activation,
     decode_model,
@@ -19,7 +19,7 @@ from functions.core.state import (
 )
 from functions.flink_types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT, subtask_index
 from functions.metrics import ServingMetrics
-from functions.outcomes import swap_report, write_outcomes
+from functions.outcomes import refusals, swap_report, write_outcome
 from functions.parts import CLOCK, build_server, check_interpreter_state
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec, encode_dead_letter
@@ -34,7 +34,7 @@ _WAITING_BATCH = 512
 
 
 class KeyedModelServing(KeyedCoProcessFunction):
-    """(data type, activation) and (data type, records' bytes) → results.
+    """(data type, activation) and (data type, batch of records) → results.
 
     The loaded model is a cache over the bytes in state: after a restore it is loaded at first use. The path
     of records that have a model touches no state.
@@ -66,16 +66,16 @@ class KeyedModelServing(KeyedCoProcessFunction):
         self._metrics.swaps.inc()
         yield SWAPS, swap_report(activation, self._subtask)
         if activation.model is not None:
-            yield from self._serve_waiting(activation.data_type)
+            yield from self._serve_waiting()
 
     def process_element2(
-        self, value: tuple[str, list[bytes]], ctx: KeyedCoProcessFunction.Context
+        self, value: tuple[str, RecordBatch], ctx: KeyedCoProcessFunction.Context
     ) -> Iterator[Any]:
-        data_type, payloads = value
+        data_type, batch = value
         if self._server.serves(data_type) or self._restored():
-            yield from self._serve(data_type, payloads)
+            yield from write_outcome(self._server.serve(batch), self._metrics)
         else:
-            yield from self._without_model(data_type, payloads, ctx)
+            yield from self._without_model(batch, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Any]:
         """The end of a bounded run: what still waits has no model."""
@@ -96,18 +96,22 @@ class KeyedModelServing(KeyedCoProcessFunction):
         self._server.activate(decode_model(saved))
         return True
 
-    def _serve(self, data_type: str, payloads: list[bytes]) -> Iterator[Any]:
-        records: list[DataToServe] = [self._codec.parse(payload) for payload in payloads]
-        yield from write_outcomes(self._server.serve(data_type, records), self._metrics)
-
-    def _serve_waiting(self, data_type: str) -> Iterator[Any]:
+    def _serve_waiting(self) -> Iterator[Any]:
         payloads = self._take_waiting()
         for start in range(0, len(payloads), _WAITING_BATCH):
-            yield from self._serve(data_type, payloads[start : start + _WAITING_BATCH])
+            decoded = self._codec.decode(payloads[start : start + _WAITING_BATCH])
+            # Nothing is refused or of another data type, unless the job came back with another record type.
+            yield from refusals(decoded, self._settings.data_topic)
+            for batch in decoded.batches:
+                if self._server.serves(batch.data_type):
+                    yield from write_outcome(self._server.serve(batch), self._metrics)
+                else:
+                    error = NoModel(batch.data_type, "the record waited under another record type")
+                    for payload in batch.payloads:
+                        yield from self._refuse(batch.data_type, payload, error)
 
-    def _without_model(
-        self, data_type: str, payloads: list[bytes], ctx: KeyedCoProcessFunction.Context
-    ) -> Iterator[Any]:
+    def _without_model(self, batch: RecordBatch, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+        data_type, payloads = batch.data_type, batch.payloads
         count = self._waiting_count.value() or 0
         admitted = self._settings.waiting.admit(data_type, payloads, count)
         if admitted.waiting:

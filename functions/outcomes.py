@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from functions.core.dead_letters import dead_letter
 from functions.core.errors import ModelServingError
-from functions.core.messages import ModelState, ModelStatus, ServingResult
+from functions.core.messages import ModelState, ModelStatus
 from functions.core.server import Outcome
 from functions.core.state import Activation
 from functions.flink_types import DEAD_LETTERS
 from functions.metrics import ServingMetrics
 from functions.parts import CLOCK
-from functions.wire import encode_dead_letter, encode_result, encode_status
+from functions.wire import Decoded, encode_dead_letter, encode_results, encode_status
 
-__all__ = ["rejection", "swap_report", "write_outcomes"]
+__all__ = ["refusals", "rejection", "swap_report", "write_outcome"]
 
 
-def write_outcomes(outcomes: Iterable[Outcome], metrics: ServingMetrics) -> Iterator[Any]:
-    """Results to the main output, dead letters to theirs, in their order."""
-    scored = failed = 0
-    for outcome in outcomes:
-        if isinstance(outcome, ServingResult):
-            scored += 1
-            yield encode_result(outcome)
-        else:
-            failed += 1
-            yield DEAD_LETTERS, encode_dead_letter(outcome)
-    metrics.scored.inc(scored)
-    metrics.dead_letters.inc(failed)
+def write_outcome(outcome: Outcome, metrics: ServingMetrics) -> Iterator[Any]:
+    """Results to the main output, dead letters to theirs."""
+    for batch in outcome.scored:
+        metrics.scored.inc(len(batch))
+        yield from encode_results(batch)
+    for letter in outcome.dead_letters:
+        yield DEAD_LETTERS, encode_dead_letter(letter)
+    metrics.dead_letters.inc(len(outcome.dead_letters))
+
+
+def refusals(decoded: Decoded, topic: str) -> Iterator[Any]:
+    """The dead letters of messages that are no records."""
+    for payload, error in decoded.refused:
+        yield DEAD_LETTERS, encode_dead_letter(dead_letter(error, payload, topic, CLOCK.epoch_ms()))
 
 
 def rejection(

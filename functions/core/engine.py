@@ -64,6 +64,14 @@ class Scores:
     labels: Sequence[str] | None = None
     outputs: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
+    def rows(self, index: npt.NDArray[np.intp]) -> Scores:
+        """What it says about the records at these places."""
+        return Scores(
+            self.result[index],
+            None if self.labels is None else [self.labels[place] for place in index.tolist()],
+            {name: values[index] for name, values in self.outputs.items()},
+        )
+
 
 class LoadedModel(Protocol):
     """A model that is ready to score. ``score`` may be called from several threads at a time."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
 
 __all__ = [
     "Command",
-    "DataToServe",
     "DeadLetter",
     "Example",
     "ModelMessage",
@@ -19,7 +16,6 @@ __all__ = [
     "ModelType",
     "OutputRule",
     "Reason",
-    "ServingResult",
 ]
 
 
@@ -109,40 +105,6 @@ class ModelToServe:
     content: bytes = field(repr=False)
     inputs: tuple[str, ...] = ()
     output: OutputRule = OutputRule.AUTO
-
-
-@dataclass(frozen=True, slots=True)
-class DataToServe:
-    """A valid record: ``message`` is the parsed record, ``payload`` the bytes that arrived.
-
-    ``submission_ts`` is the sender's clock in epoch milliseconds.
-    """
-
-    data_type: str
-    submission_ts: int
-    message: Any = field(repr=False)
-    payload: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ServingResult:
-    """A scored record. Instants are epoch milliseconds, ``scoring_ns`` is a duration in nanoseconds."""
-
-    data_type: str
-    name: str
-    version: str
-    model_type: ModelType
-    submission_ts: int
-    served_ts: int
-    scoring_ns: int
-    result: float
-    label: str = ""
-    outputs: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def latency_ms(self) -> float:
-        """Time from the sender's clock to the result, in milliseconds."""
-        return float(self.served_ts - self.submission_ts)
 
 
 @dataclass(frozen=True, slots=True)

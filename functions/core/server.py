@@ -1,28 +1,24 @@
 """Serves records with the models that are active: the heart of both variants, without Flink.
 
-Scoring is batch first: n records of one data type give n outcomes in the same order, one record is a batch
-of one. A record that cannot be scored costs that record only.
+Scoring is batch first: n records of one data type are scored at once, one record is a batch of one. A record
+that cannot be scored costs that record only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from functions.core.batches import RecordBatch, ScoredBatch
 from functions.core.clock import Clock
 from functions.core.dead_letters import dead_letter
-from functions.core.engine import Columns, RecordSchema, Scores
+from functions.core.engine import RecordSchema, Scores
 from functions.core.errors import ModelServingError, ScoringFailed
-from functions.core.messages import DataToServe, DeadLetter, ModelToServe, ServingResult
+from functions.core.messages import DeadLetter, ModelToServe
 from functions.core.pool import Lease, ModelPool
 
-__all__ = ["ColumnReader", "Outcome", "Server"]
-
-ColumnReader = Callable[[Sequence[Any], tuple[str, ...]], Columns]
-"""Takes the fields asked for, in that order, out of n parsed records: n × k."""
-
-Outcome = ServingResult | DeadLetter
+__all__ = ["Outcome", "Server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +29,20 @@ class _Serving:
     model: ModelToServe
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order."""
+
+    scored: list[ScoredBatch] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+
+
 class Server:
     """The active model of each data type, loaded. Call order: ``activate``, ``serve``, …, ``close``."""
 
-    def __init__(
-        self, pool: ModelPool, schema: RecordSchema, read_columns: ColumnReader, topic: str, clock: Clock
-    ) -> None:
+    def __init__(self, pool: ModelPool, schema: RecordSchema, topic: str, clock: Clock) -> None:
         self._pool = pool
         self._schema = schema
-        self._read_columns = read_columns
         self._topic = topic
         self._clock = clock
         self._serving: dict[str, _Serving] = {}
@@ -68,21 +69,15 @@ class Server:
         """Whether a model is loaded for the data type."""
         return data_type in self._serving
 
-    def serve(self, data_type: str, records: Sequence[DataToServe]) -> list[Outcome]:
-        """Scores n ≥ 1 records of a data type that is served; n outcomes in the same order.
+    def serve(self, batch: RecordBatch) -> Outcome:
+        """Scores records of a data type that is served.
 
         Raises:
             KeyError: nothing serves the data type.
         """
-        serving = self._serving[data_type]
-        try:
-            scores, elapsed_ns = self._score(serving, records)
-        except ScoringFailed as error:
-            if len(records) == 1:
-                return [self._failed(records[0], serving.model, error)]
-            # Some record of the batch is at fault: scored alone, the others get their results.
-            return [outcome for record in records for outcome in self.serve(data_type, [record])]
-        return list(self._outcomes(serving.model, records, scores, elapsed_ns // len(records)))
+        outcome = Outcome()
+        self._serve(self._serving[batch.data_type], batch, outcome)
+        return outcome
 
     def close(self) -> None:
         """Lets go of every model."""
@@ -90,54 +85,55 @@ class Server:
             serving.lease.release()
         self._serving.clear()
 
-    def _score(self, serving: _Serving, records: Sequence[DataToServe]) -> tuple[Scores, int]:
+    def _serve(self, serving: _Serving, batch: RecordBatch, outcome: Outcome) -> None:
+        try:
+            scores, elapsed_ns = self._score(serving, batch)
+        except ScoringFailed as error:
+            if len(batch) == 1:
+                outcome.dead_letters.append(self._failed(batch.payloads[0], serving.model, error))
+                return
+            # Some record of the batch is at fault: scored alone, the others get their results.
+            for place in range(len(batch)):
+                self._serve(serving, batch.rows(np.array([place])), outcome)
+            return
+        submission_ts = batch.submission_ts
+        without = np.isnan(scores.result)
+        if without.any():
+            nothing = ScoringFailed("the model gives no result for this record")
+            for place in np.flatnonzero(without).tolist():
+                outcome.dead_letters.append(self._failed(batch.payloads[place], serving.model, nothing))
+            scored = np.flatnonzero(~without)
+            if not len(scored):
+                return
+            scores, submission_ts = scores.rows(scored), submission_ts[scored]
+        outcome.scored.append(
+            ScoredBatch(
+                data_type=batch.data_type,
+                model=serving.model,
+                submission_ts=submission_ts,
+                scores=scores,
+                scoring_ns=elapsed_ns // len(batch),
+                served_ts=self._clock.epoch_ms(),
+            )
+        )
+
+    def _score(self, serving: _Serving, batch: RecordBatch) -> tuple[Scores, int]:
         model = serving.lease.model
-        columns = self._read_columns([record.message for record in records], model.fields)
+        columns = batch.features.columns(model.fields)
         start = self._clock.monotonic_ns()
         scores = model.score(columns)
         elapsed_ns = self._clock.monotonic_ns() - start
-        if scores.result.shape != (len(records),):
-            raise ScoringFailed(f"{scores.result.shape} results for {len(records)} records")
+        if scores.result.shape != (len(batch),):
+            raise ScoringFailed(f"{scores.result.shape} results for {len(batch)} records")
         return scores, elapsed_ns
 
-    def _outcomes(
-        self, model: ModelToServe, records: Sequence[DataToServe], scores: Scores, scoring_ns: int
-    ) -> Iterator[Outcome]:
-        served_ts = self._clock.epoch_ms()
-        results = scores.result.tolist()
-        labels = scores.labels if scores.labels is not None else [""] * len(results)
-        names = tuple(scores.outputs)
-        rows = zip(*(values.tolist() for values in scores.outputs.values()), strict=True) if names else None
-        for record, result, label in zip(records, results, labels, strict=True):
-            outputs = _present(names, next(rows)) if rows is not None else {}
-            if result != result:  # NaN
-                yield self._failed(record, model, ScoringFailed("the model gives no result for this record"))
-                continue
-            yield ServingResult(
-                data_type=record.data_type,
-                name=model.name,
-                version=model.version,
-                model_type=model.model_type,
-                submission_ts=record.submission_ts,
-                served_ts=served_ts,
-                scoring_ns=scoring_ns,
-                result=result,
-                label=label,
-                outputs=outputs,
-            )
-
-    def _failed(self, record: DataToServe, model: ModelToServe, error: ModelServingError) -> DeadLetter:
+    def _failed(self, payload: bytes, model: ModelToServe, error: ModelServingError) -> DeadLetter:
         return dead_letter(
             error,
-            record.payload,
+            payload,
             self._topic,
             self._clock.epoch_ms(),
-            data_type=record.data_type,
+            data_type=model.data_type,
             model=model.name,
             version=model.version,
         )
-
-
-def _present(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
-    """The outputs that the model gave for a record; NaN stands for one that it did not give."""
-    return {name: value for name, value in zip(names, values, strict=True) if value == value}

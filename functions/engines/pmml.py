@@ -1,4 +1,7 @@
-"""PMML models, scored by PMML4S in a Java process of its own (see ``pmml_gateway``).
+"""PMML models. PMML4S, in a Java process of its own (see ``pmml_gateway``), loads and understands them all.
+
+The common kinds are then compiled to numpy (``pmml_compiled``), compared with PMML4S on rows made for it, and
+served without Java if the two agree; all others are scored by PMML4S.
 
 Inputs: with no ``inputs`` in the descriptor, the model's active fields by name; else those record fields, in
 the order of the MiningSchema. Numeric and boolean PMML fields take the record's numbers, all others its text.
@@ -13,6 +16,7 @@ classes as spelled there, ``outputs`` every other number that the evaluator give
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,8 +24,11 @@ from typing import TYPE_CHECKING, Any
 from functions.core.engine import Columns, LoadedModel, RecordSchema, Scores
 from functions.core.errors import ModelRejected, ScoringFailed
 from functions.core.messages import ModelToServe, OutputRule
-from functions.engines.foreign_errors import rejecting
-from functions.engines.pmml_document import PmmlInput, read_pmml
+from functions.engines.foreign_errors import first_line, rejecting
+from functions.engines.pmml_compiled.agreement import difference
+from functions.engines.pmml_compiled.compiler import compile_pmml
+from functions.engines.pmml_compiled.reading import NotCompiled
+from functions.engines.pmml_document import PmmlDocument, PmmlInput, read_pmml
 from functions.engines.pmml_gateway import (
     EvaluatorError,
     GatewayLostError,
@@ -34,6 +41,8 @@ from functions.engines.pmml_rows import Classes, RowEncoder, numbers_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from functions.engines.pmml_compiled.model import CompiledModel
+
 __all__ = ["PmmlEngine"]
 
 _ANSWER_BYTES = 8000
@@ -43,6 +52,7 @@ fit."""
 
 _NUMBER_BYTES = 25
 _NUMERIC_TYPES = ("integer", "float", "double", "real", "boolean", "numeric")
+_log = logging.getLogger(__name__)
 
 
 class PmmlEngine:
@@ -69,7 +79,7 @@ class PmmlEngine:
             )
         if classes is None and columns[predicted].data_type not in _NUMERIC_TYPES:
             classes = Classes((), OutputRule.AUTO)
-        return _PmmlModel(
+        evaluated = _PmmlModel(
             fields=fields,
             text=document.text,
             resident=resident,
@@ -77,6 +87,37 @@ class PmmlEngine:
             answer=_Answer(columns, predicted, classes),
             part=_rows_that_fit(columns, document.classes),
         )
+        compiled = _compiled(model.name, document, evaluated)
+        if compiled is None:
+            return evaluated
+        evaluated.close()
+        return compiled
+
+
+def _compiled(name: str, document: PmmlDocument, evaluated: _PmmlModel) -> CompiledModel | None:
+    """The model without Java, None when it has something in it that is not compiled, or does not agree."""
+    answer = evaluated.answer
+    try:
+        compiled = compile_pmml(
+            document.root,
+            evaluated.fields,
+            answer.columns,
+            answer.predicted,
+            answer.numbers,
+            answer.classes,
+        )
+        unlike = difference(compiled.score, evaluated.score, compiled.inputs_of, evaluated.part)
+    except NotCompiled as reason:
+        _log.info("The PMML model '%s' is scored in Java, for it has %s", name, first_line(reason))
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the compiler, the evaluator can score
+        unlike = f"the error {type(error).__name__}: {first_line(error)}"
+    if unlike is not None:
+        _log.warning(
+            "The PMML model '%s' is scored in Java, for compiled it gives %s", name, first_line(unlike)
+        )
+        return None
+    return compiled
 
 
 def _fields_for(inputs: Sequence[PmmlInput], given: tuple[str, ...], schema: RecordSchema) -> tuple[str, ...]:
@@ -122,13 +163,25 @@ class _Answer:
     predicted: int
     classes: Classes | None
 
-    def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
-        values = list(zip(*rows, strict=True))
-        outputs = {
-            column.name: numbers_of(values[index])
+    @property
+    def numbers(self) -> list[int]:
+        """The indices of the columns that become outputs."""
+        return [
+            index
             for index, column in enumerate(self.columns)
             if index != self.predicted and column.data_type in _NUMERIC_TYPES
-        }
+        ]
+
+    def rows(self, answer: Any) -> list[Any]:
+        """The rows of an answer, in whichever of the two forms the request had."""
+        if isinstance(answer, dict):
+            return list(answer["data"])
+        return [[row.get(column.name) for column in self.columns] for row in answer]
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
+        """The scores in rows of values."""
+        values = list(zip(*rows, strict=True))
+        outputs = {self.columns[index].name: numbers_of(values[index]) for index in self.numbers}
         if self.classes is None:
             return Scores(numbers_of(values[self.predicted]), None, outputs)
         labels, result = self.classes.read(values[self.predicted])
@@ -152,8 +205,8 @@ class _PmmlModel:
         self._text = text
         self._resident = resident
         self._encoder = encoder
-        self._answer = answer
-        self._part = part
+        self.answer = answer
+        self.part = part
         self._moving = threading.Lock()
 
     @property
@@ -169,9 +222,9 @@ class _PmmlModel:
             records.
         """
         rows: list[Any] = []
-        for start in range(0, len(columns), self._part):
-            rows.extend(self._predict(self._encoder.encode(columns[start : start + self._part])))
-        return self._answer.read(rows)
+        for start in range(0, len(columns), self.part):
+            rows.extend(self._predict(self._encoder.encode(columns[start : start + self.part])))
+        return self.answer.read(rows)
 
     def close(self) -> None:
         """Lets the Java process forget the model."""
@@ -186,8 +239,7 @@ class _PmmlModel:
                 answer = self._predict_elsewhere(resident, request)
         except EvaluatorError as error:
             raise ScoringFailed(f"the PMML evaluator failed: {error}") from error
-        rows: list[Any] = json.loads(answer)["data"]
-        return rows
+        return self.answer.rows(json.loads(answer))
 
     def _predict_elsewhere(self, lost: _Resident, request: str) -> str:
         with self._moving:

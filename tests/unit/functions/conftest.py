@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions import intake, keyed, outcomes, parts
+from functions import keyed, outcomes, parts
 from functions.core.pool import ModelPool
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
@@ -16,7 +16,7 @@ from tests.fakes import FakeClock, FakeEngine, FakeFlink, Script
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
-    for module in (intake, keyed, outcomes, parts):
+    for module in (keyed, outcomes, parts):
         monkeypatch.setattr(module, "CLOCK", made)
     return made
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
+from functions.core.batches import RecordBatch
 from functions.core.messages import ModelToServe, ModelType
 from functions.core.state import Activation, encode_activation
-from functions.flink_types import DEAD_LETTERS, STATUSES, SWAPS
+from functions.flink_types import DEAD_LETTERS, STATUSES, SWAPS, UNMATCHED
+from functions.wire import RecordCodec
 from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
@@ -16,7 +19,7 @@ from protos.servingresult_pb2 import ServingResult
 from tests.fakes import FakeFlink
 from tests.protos.sensorreading_pb2 import SensorReading
 
-__all__ = ["NOW", "activation", "counts", "letter", "model", "read", "reading", "result", "swapped"]
+__all__ = ["NOW", "activation", "batch", "counts", "letter", "model", "read", "reading", "result", "swapped"]
 
 NOW = 1_000_000
 """When the fake clock starts, and it stands still."""
@@ -26,6 +29,23 @@ def reading(temperature: float, data_type: str = "hall", **fields: Any) -> bytes
     return SensorReading(
         dataType=data_type, ts=NOW - 5, temperature=temperature, **fields
     ).SerializeToString()
+
+
+def batch(*records: bytes) -> RecordBatch:
+    """Readings of one data type as the serving operators get them: pickled by Flink on their way."""
+    (read,) = RecordCodec("tests.protos.sensorreading_pb2:SensorReading").decode(records).batches
+    sent: RecordBatch = pickle.loads(pickle.dumps(read))
+    return sent
+
+
+def _records(sent: RecordBatch) -> list[bytes]:
+    """The records of a batch that is given out, which holds what is in them."""
+    again = batch(*sent.payloads)
+    fields = ("temperature", "window_open", "people", "room")
+    assert (sent.data_type, len(sent)) == (again.data_type, len(again))
+    assert sent.submission_ts.tolist() == again.submission_ts.tolist()
+    assert sent.features.columns(fields).tolist() == again.features.columns(fields).tolist()
+    return list(sent.payloads)
 
 
 def model(version: str, data_type: str = "hall", content: bytes = b"") -> ModelToServe:
@@ -74,8 +94,11 @@ def swapped(sequence: int, version: str, previous: str = "", data_type: str = "h
 
 
 def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
-    """What an operator emitted, decoded: messages of the main output, (tag, value) of the side outputs."""
-    messages = {DEAD_LETTERS.tag_id: DeadLetter, STATUSES.tag_id: ModelStatus}
+    """What an operator emitted, decoded: messages of the main output, (tag, value) of the side outputs.
+
+    Of batches of records their bytes.
+    """
+    messages: dict[str, Any] = {DEAD_LETTERS.tag_id: DeadLetter, STATUSES.tag_id: ModelStatus}
     decoded: list[Any] = []
     for element in emitted:
         if isinstance(element, bytes):
@@ -85,6 +108,11 @@ def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
             decoded.append((data_type, sequence, ModelStatus.FromString(status)))
         elif isinstance(element, tuple) and getattr(element[0], "tag_id", None) in messages:
             decoded.append(messages[element[0].tag_id].FromString(element[1]))
+        elif isinstance(element, tuple) and element[0] is UNMATCHED:
+            data_type, records = element[1]
+            decoded.append((UNMATCHED, (data_type, _records(records))))
+        elif isinstance(element, tuple) and isinstance(element[1], RecordBatch):
+            decoded.append((element[0], _records(element[1])))
         else:
             decoded.append(element)
     return decoded

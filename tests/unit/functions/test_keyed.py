@@ -15,6 +15,7 @@ from protos.deadletter_pb2 import DeadLetter
 from tests.fakes import FakeEngine, FakeFlink
 from tests.unit.functions.emitted import (
     activation,
+    batch,
     counts,
     letter,
     model,
@@ -50,7 +51,7 @@ def take_model(operator: KeyedModelServing, flink: FakeFlink, order: tuple[str, 
 
 def take_records(operator: KeyedModelServing, flink: FakeFlink, data_type: str, *records: bytes) -> list[Any]:
     flink.key = data_type
-    return read(operator.process_element2((data_type, list(records)), flink))
+    return read(operator.process_element2((data_type, batch(*records)), flink))
 
 
 def test_records_are_scored_by_the_model_of_their_data_type(keyed: Any, flink: FakeFlink) -> None:
@@ -141,11 +142,14 @@ def test_after_a_removal_records_wait_again_and_a_restart_serves_nothing(
     ]
 
 
-def test_a_record_that_cannot_be_scored_is_a_dead_letter_in_its_place(keyed: Any, flink: FakeFlink) -> None:
+def test_a_record_that_cannot_be_scored_is_a_dead_letter_and_the_others_are_scored(
+    keyed: Any, flink: FakeFlink
+) -> None:
     operator = keyed()
     take_model(operator, flink, activation(1, model("v1", content=b"fails on 13")))
     assert take_records(operator, flink, "hall", reading(12), reading(13, people=2), reading(14)) == [
         result(12, "v1"),
+        result(14, "v1"),
         letter(
             DeadLetter.SCORING_FAILED,
             "x is 13",
@@ -154,7 +158,6 @@ def test_a_record_that_cannot_be_scored_is_a_dead_letter_in_its_place(keyed: Any
             model="model",
             version="v1",
         ),
-        result(14, "v1"),
     ]
     assert counts(flink) == {"records_scored": 2, "records_dead_lettered": 1, "model_swaps": 1}
 

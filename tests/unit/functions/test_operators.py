@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
@@ -110,7 +111,7 @@ def test_a_model_that_is_not_let_in_is_a_dead_letter_and_a_status(
     admit.open(flink)
     flink.key = "hall"
     payload = ModelDescriptor(name="model", dataType="hall", version="v9", data=b"broken").SerializeToString()
-    about = {"dataType": "hall", "version": "v9"}
+    about: dict[str, Any] = {"dataType": "hall", "version": "v9"}
     with closing(admit):
         assert read(admit.process_element(("hall", payload), flink), ModelStatus) == [
             letter(DeadLetter.MODEL_REJECTED, "not a model", payload, "models", model="model", **about),
@@ -137,7 +138,7 @@ def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
         ]
         removal = activation(2, None, "v2")
         assert read(operator.process_broadcast_element(removal, flink)) == [swapped(2, "", "v2")]
-        assert list(operator.process_element(((reading(1),),), flink)) == [
+        assert read(operator.process_element(((reading(1),),), flink)) == [
             (UNMATCHED, ("hall", [reading(1)]))
         ]
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.core.engine import RecordSchema
+from functions.core.batches import RecordBatch
+from functions.core.engine import Columns, RecordSchema
 from functions.core.errors import InvalidRecord, UnparsableMessage
-from functions.core.messages import DataToServe
 from functions.wire import RecordCodec
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.winerecord_pb2 import WineRecord
 from tests.protos.sensorreading_pb2 import SensorReading
+from tests.unit.functions.made import Field, codec_of, made_message, made_module
 
 WINE = RecordCodec("protos.winerecord_pb2:WineRecord")
 SENSOR = RecordCodec("tests.protos.sensorreading_pb2:SensorReading")
@@ -59,10 +59,28 @@ GOLDEN = (
 """A record written from the field numbers, without the generated code."""
 
 
+def read(codec: RecordCodec, payload: bytes) -> RecordBatch:
+    """A record as a batch of one; raises what it is refused with."""
+    decoded = codec.decode([payload])
+    for refused, error in decoded.refused:
+        assert (refused, decoded.batches) == (payload, [])
+        raise error
+    (batch,) = decoded.batches
+    assert (batch.payloads, len(batch)) == ([payload], 1)
+    return batch
+
+
+def columns_of(codec: RecordCodec, records: Sequence[Message], fields: tuple[str, ...]) -> Columns:
+    """The columns of valid records of one data type."""
+    (batch,) = codec.decode([record.SerializeToString() for record in records]).batches
+    return batch.features.columns(fields)
+
+
 def test_a_record_written_by_hand_is_read() -> None:
-    record = WINE.parse(GOLDEN)
-    assert (record.data_type, record.submission_ts, record.payload) == ("wine", TS, GOLDEN)
-    assert tuple(getattr(record.message, name) for name in FIELDS) == VALUES
+    record = read(WINE, GOLDEN)
+    assert (record.data_type, record.submission_ts.tolist()) == ("wine", [TS])
+    assert record.submission_ts.dtype == np.int64
+    assert record.features.columns(FIELDS).tolist() == [list(VALUES)]
 
 
 def test_the_generated_code_writes_the_same_bytes() -> None:
@@ -72,9 +90,9 @@ def test_the_generated_code_writes_the_same_bytes() -> None:
 
 def test_fields_that_are_not_known_are_ignored() -> None:
     unknown = b"\xa2\x06\x03abc" + b"\xa8\x06\x05" + b"\xb1\x06" + bytes(8) + b"\xbd\x06" + bytes(4)
-    record = WINE.parse(unknown + GOLDEN + unknown)
-    assert (record.data_type, record.payload) == ("wine", unknown + GOLDEN + unknown)
-    assert WINE.columns([record.message], FIELDS).tolist() == [list(VALUES)]
+    record = read(WINE, unknown + GOLDEN + unknown)
+    assert record.data_type == "wine"
+    assert record.features.columns(FIELDS).tolist() == [list(VALUES)]
 
 
 def test_the_schema_is_the_numbers_in_field_order() -> None:
@@ -86,35 +104,79 @@ def test_another_record_type_leaves_out_what_no_model_can_take() -> None:
 
 
 def test_columns_come_in_the_order_asked_for_as_float64() -> None:
-    records = [WineRecord(pH=3.5, alcohol=9), WineRecord(pH=3.2, alcohol=12.5, density=1)]
-    columns = WINE.columns(records, ("alcohol", "pH", "density"))
+    records = [
+        WineRecord(dataType="wine", pH=3.5, alcohol=9),
+        WineRecord(dataType="wine", pH=3.2, alcohol=12.5, density=1),
+    ]
+    columns = columns_of(WINE, records, ("alcohol", "pH", "density"))
     assert columns.dtype == np.float64
     assert columns.tolist() == [[9, 3.5, 0], [12.5, 3.2, 1]]
 
 
-@pytest.mark.parametrize("fields", [("pH",), ()])
+@pytest.mark.parametrize("fields", [("pH",), (), FIELDS])
 def test_columns_have_two_dimensions_whatever_the_number_of_fields(fields: tuple[str, ...]) -> None:
-    assert WINE.columns([WineRecord(pH=3.5)] * 2, fields).shape == (2, len(fields))
+    columns = columns_of(WINE, [WineRecord(dataType="wine", pH=3.5)] * 2, fields)
+    assert columns.dtype == np.float64
+    assert columns.shape == (2, len(fields))
 
 
 def test_columns_with_a_text_among_them_are_objects() -> None:
     readings = [
-        SensorReading(room="hall", temperature=20.5, people=-3, window_open=True),
-        SensorReading(room="", temperature=0),
+        SensorReading(dataType="hall", room="north", temperature=20.5, people=-3, window_open=True),
+        SensorReading(dataType="hall", people=1),
     ]
-    columns = SENSOR.columns(readings, ("people", "room", "window_open", "temperature"))
+    columns = columns_of(SENSOR, readings, ("people", "room", "window_open", "temperature"))
     assert columns.dtype == object
-    assert columns.tolist() == [[-3, "hall", True, 20.5], [0, "", False, 0.0]]
-    numbers = SENSOR.columns(readings, ("window_open", "people"))
+    assert columns.tolist() == [[-3, "north", True, 20.5], [1, "", False, 0.0]]
+    assert [type(value) for value in columns[0]] == [float, str, float, float]
+    numbers = columns_of(SENSOR, readings, ("window_open", "people"))
     assert numbers.dtype == np.float64
-    assert numbers.tolist() == [[1, -3], [0, 0]]
+    assert numbers.tolist() == [[1, -3], [0, 1]]
+
+
+def test_records_are_sorted_by_data_type_in_their_order_and_what_is_no_record_is_told() -> None:
+    hall, lab = (
+        [SensorReading(dataType=name, ts=ts, people=ts, room=name * ts).SerializeToString() for ts in (1, 2)]
+        for name in ("hall", "lab")
+    )
+    decoded = SENSOR.decode([b"\xff", lab[0], hall[0], b"", hall[1], lab[1]])
+    read = [
+        (batch.data_type, batch.payloads, batch.submission_ts.tolist(), batch.features)
+        for batch in decoded.batches
+    ]
+    assert [(*rest, features.columns(("room", "people")).tolist()) for *rest, features in read] == [
+        ("lab", lab, [1, 2], [["lab", 1], ["lablab", 2]]),
+        ("hall", hall, [1, 2], [["hall", 1], ["hallhall", 2]]),
+    ]
+    assert [(payload, type(error)) for payload, error in decoded.refused] == [
+        (b"\xff", UnparsableMessage),
+        (b"", InvalidRecord),
+    ]
+
+
+def test_some_records_of_a_batch() -> None:
+    records = [SensorReading(dataType="hall", ts=ts, people=ts, room="r" * ts) for ts in (1, 2, 3, 4)]
+    payloads = [record.SerializeToString() for record in records]
+    (batch,) = SENSOR.decode(payloads).batches
+    some = batch.rows(np.array([3, 0]))
+    assert (some.data_type, some.payloads) == ("hall", [payloads[3], payloads[0]])
+    assert some.submission_ts.tolist() == [4, 1]
+    assert some.features.columns(("room", "people")).tolist() == [["rrrr", 4], ["r", 1]]
+    assert some.features.columns(("people",)).tolist() == [[4], [1]]
+
+
+def test_nothing_is_no_batch() -> None:
+    decoded = WINE.decode([])
+    assert (decoded.batches, decoded.refused) == ([], [])
 
 
 def test_an_example_is_one_row() -> None:
     assert WINE.example(GOLDEN, ("alcohol", "citric_acid")).tolist() == [[9.4, 0.0]]
 
 
-PARSERS = pytest.mark.parametrize("parse", [WINE.parse, lambda payload: WINE.example(payload, ("pH",))])
+PARSERS = pytest.mark.parametrize(
+    "parse", [lambda payload: read(WINE, payload), lambda payload: WINE.example(payload, ("pH",))]
+)
 
 
 @PARSERS
@@ -172,41 +234,30 @@ def changed(golden: bytes) -> st.SearchStrategy[bytes]:
 @example(GOLDEN)
 def test_whatever_comes_is_a_record_or_one_of_the_two_errors(payload: bytes) -> None:
     for codec in (WINE, SENSOR):
-        outcome: DataToServe | str
+        outcome: RecordBatch | str
         try:
-            outcome = codec.parse(payload)
+            outcome = read(codec, payload)
         except (UnparsableMessage, InvalidRecord) as error:
             outcome = str(error)
         if isinstance(outcome, str):
             assert len(outcome.splitlines()) == 1
             continue
         names = (*codec.schema.numeric, *codec.schema.text)
-        assert outcome.payload == payload
+        columns = outcome.features.columns(names)
         assert outcome.data_type
-        assert any(getattr(outcome.message, name) for name in names)
-        assert codec.columns([outcome.message], names).shape == (1, len(names))
+        assert columns.shape == (1, len(names))
+        assert any(columns[0])
 
 
-Field = descriptor_pb2.FieldDescriptorProto
 Declare = Callable[..., str]
 
 
 @pytest.fixture
-def declare(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Declare:
+def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """``declare(name=(number, type), ...)``: the record type of a message that is made on the spot."""
 
-    def make(**fields: tuple[int, int] | tuple[int, int, int]) -> str:
-        file = descriptor_pb2.FileDescriptorProto(name=f"{request.node.name}.proto", syntax="proto3")
-        message = file.message_type.add(name="Made")
-        for name, (number, kind, *label) in fields.items():
-            message.field.add(
-                name=name, number=number, type=kind, label=label[0] if label else Field.LABEL_OPTIONAL
-            )  # type: ignore[arg-type]
-        pool = descriptor_pool.DescriptorPool()
-        pool.Add(file)  # type: ignore[no-untyped-call]
-        module = ModuleType("made_pb2")
-        module.Made = message_factory.GetMessageClass(pool.FindMessageTypeByName("Made"))  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "made_pb2", module)
+    def make(**fields: tuple[int, ...]) -> str:
+        monkeypatch.setitem(sys.modules, "made_pb2", made_module(made_message(fields)))
         return "made_pb2:Made"
 
     return make
@@ -214,8 +265,8 @@ def declare(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
 
 def test_a_record_type_without_a_timestamp_was_sent_at_0(declare: Declare) -> None:
     codec = RecordCodec(declare(dataType=(1, Field.TYPE_STRING), x=(2, Field.TYPE_SINT64)))
-    record = codec.parse(b"\x0a\x01a\x10\x05")
-    assert (record.submission_ts, record.message.x) == (0, -3)
+    record = read(codec, b"\x0a\x01a\x10\x05")
+    assert (record.submission_ts.tolist(), record.features.columns(("x",)).tolist()) == ([0], [[-3]])
 
 
 @pytest.mark.parametrize(
@@ -232,7 +283,29 @@ def test_a_ts_that_is_no_integer_is_no_timestamp(
     record_type = declare(dataType=(1, Field.TYPE_STRING), ts=(2, kind), x=(3, Field.TYPE_INT32))
     codec = RecordCodec(record_type)
     assert codec.schema == RecordSchema("Made", numeric, text)
-    assert codec.parse(b"\x0a\x01a\x18\x05").submission_ts == 0
+    assert read(codec, b"\x0a\x01a\x18\x05").submission_ts.tolist() == [0]
+
+
+def test_an_unsigned_timestamp_beyond_64_bits_with_a_sign_wraps(declare: Declare) -> None:
+    record_type = declare(
+        dataType=(1, Field.TYPE_STRING), ts=(2, Field.TYPE_FIXED64), x=(3, Field.TYPE_INT32)
+    )
+    codec = RecordCodec(record_type)
+    payloads = [
+        b"\x0a\x01a\x11" + (2**64 - place).to_bytes(8, "little") + b"\x18\x05" for place in range(1, 60)
+    ]
+    assert read(codec, payloads[2]).submission_ts.tolist() == [-3]
+    (batch,) = codec.decode(payloads).batches
+    assert batch.submission_ts.tolist() == [-place for place in range(1, 60)]
+
+
+def test_a_text_that_is_not_utf_8_is_refused_where_the_parser_takes_it() -> None:
+    fields = {"dataType": (1, Field.TYPE_STRING), "note": (2, Field.TYPE_STRING)}
+    codec = codec_of(made_message(fields, syntax="proto2"))
+    for payload in (b"\x0a\x01\xff\x12\x01n", b"\x0a\x01a\x12\x01\xff"):
+        with pytest.raises(UnparsableMessage, match=r"^not a Made message: a text in it is not UTF-8$"):
+            read(codec, payload)
+    assert read(codec, b"\x0a\x01a\x12\x02\xc3\xa9").features.columns(("note",)).tolist() == [["é"]]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_the_configuration_is_this_projects(home: FlinkHome, distribution: Path,
     assert settings["classloader"]["parent-first-patterns"]["additional"] == "pemja"
     assert settings["env"]["java"]["opts"]["all"] == (
         "--add-opens=java.base/java.io=ALL "
-        f"-Djava.util.logging.config.file={home.path}/conf/logging.properties"
+        f"-Djava.util.logging.config.file={home.path}/conf/logging.properties "
+        "-XX:+UseParallelGC -XX:FreqInlineSize=160 -XX:InlineSmallCode=1200 -XX:MaxInlineLevel=9"
     )
     assert "target" not in settings.get("execution", {})
 

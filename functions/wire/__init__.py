@@ -1,0 +1,25 @@
+"""Bytes from and to the topics: the one translator between protobuf messages and the core's values.
+
+Total over the messages: what is unset, unknown or empty is decided here, not stumbled on later.
+"""
+
+from functions.wire.messages import (
+    encode_dead_letter,
+    encode_status,
+    model_data_type,
+    parse_descriptor,
+    read_model,
+)
+from functions.wire.records import Decoded, RecordCodec
+from functions.wire.results import encode_results
+
+__all__ = [
+    "Decoded",
+    "RecordCodec",
+    "encode_dead_letter",
+    "encode_results",
+    "encode_status",
+    "model_data_type",
+    "parse_descriptor",
+    "read_model",
+]

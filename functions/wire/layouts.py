@@ -1,0 +1,219 @@
+"""Reads many protobuf messages at once: those that are laid out alike are one table of bytes.
+
+Producers write the same fields in the same order, so most messages of a topic differ in values only: the
+fields, and how long each is on the wire, are the same. A ``Layout`` is learnt from one message that
+protobuf's own parser has read. Where another message of that length has the same bytes at the places of tags
+and lengths, and varints that end where the first one's end, protobuf would read the same fields from it, and
+numpy takes them out of a thousand messages at once. Everything else is left to protobuf's parser.
+
+Wire format: https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.descriptor import FieldDescriptor
+
+__all__ = ["Layout", "learn_layout", "table_of"]
+
+Table = npt.NDArray[np.uint8]
+"""m messages × their length in bytes."""
+
+_VARINT, _FIXED64, _BYTES, _GROUP, _FIXED32 = 0, 1, 2, 3, 5
+
+_FIXED: Mapping[int, tuple[int, str]] = {
+    FieldDescriptor.TYPE_DOUBLE: (_FIXED64, "<f8"),
+    FieldDescriptor.TYPE_FIXED64: (_FIXED64, "<u8"),
+    FieldDescriptor.TYPE_SFIXED64: (_FIXED64, "<i8"),
+    FieldDescriptor.TYPE_FLOAT: (_FIXED32, "<f4"),
+    FieldDescriptor.TYPE_FIXED32: (_FIXED32, "<u4"),
+    FieldDescriptor.TYPE_SFIXED32: (_FIXED32, "<i4"),
+}
+_VARINTS = frozenset(
+    {
+        FieldDescriptor.TYPE_BOOL,
+        FieldDescriptor.TYPE_INT32,
+        FieldDescriptor.TYPE_INT64,
+        FieldDescriptor.TYPE_SINT32,
+        FieldDescriptor.TYPE_SINT64,
+        FieldDescriptor.TYPE_UINT32,
+        FieldDescriptor.TYPE_UINT64,
+    }
+)
+_ASCII = 0x80
+"""The bit that is 0 in each byte of an ASCII text, which is valid UTF-8 whatever it says."""
+
+_MORE = 0x80
+"""The bit of a varint's byte that says that another one follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a field's value lies in each message."""
+
+    field: FieldDescriptor
+    start: int
+    end: int
+
+    def numbers(self, table: Table) -> npt.NDArray[Any]:
+        """The values of a number field, shape (m,), in the field's own type."""
+        raw = table[:, self.start : self.end]
+        fixed = _FIXED.get(self.field.type)
+        if fixed is not None:
+            return np.ascontiguousarray(raw).view(fixed[1]).reshape(len(table))
+        value = np.zeros(len(table), dtype=np.uint64)
+        for place in range(self.end - self.start):
+            value |= (raw[:, place] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * place)
+        return _of_varint(value, self.field.type)
+
+    def texts(self, table: Table) -> list[str]:
+        """The values of an ASCII text field, m of them."""
+        width = self.end - self.start
+        text = table[:, self.start : self.end].tobytes().decode("ascii")
+        return [text[at : at + width] for at in range(0, len(text), width)] if width else [""] * len(table)
+
+    def one_or_all_texts(self, table: Table) -> str | list[str]:
+        """The text, where it is the same in all messages, else m of them."""
+        raw = table[:, self.start : self.end]
+        return self.texts(table[:1])[0] if (raw == raw[0]).all() else self.texts(table)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The layout of messages of one length. ``fixed`` and ``mask`` have that length."""
+
+    fixed: Table
+    mask: Table
+    places: Mapping[str, _Place]
+
+    def matches(self, table: Table) -> npt.NDArray[np.bool_]:
+        """Which of the messages are laid out so, shape (m,)."""
+        differs = (table ^ self.fixed) & self.mask
+        # Most often nothing differs, which is faster to find out for all at once.
+        return ~differs.any(axis=1) if differs.any() else np.ones(len(table), dtype=np.bool_)
+
+    def numbers(self, table: Table, name: str) -> npt.NDArray[Any] | None:
+        """A number field of messages that match; None: they do not have it, so it is 0."""
+        place = self.places.get(name)
+        return None if place is None else place.numbers(table)
+
+    def texts(self, table: Table, name: str) -> list[str] | None:
+        """A text field of messages that match; None: they do not have it, so it is empty."""
+        place = self.places.get(name)
+        return None if place is None else place.texts(table)
+
+
+def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor]) -> Layout | None:
+    """The layout of a message that protobuf's parser has read.
+
+    Args:
+        payload: the message.
+        fields: the singular number and string fields that are wanted, by number. Everything else must be the
+            same in each message of the layout, byte by byte.
+
+    Returns:
+        None for a message that has groups, a wanted text beyond ASCII or two members of a oneof, and for one
+        that lacks a field whose default is not 0 or empty.
+    """
+    mask = np.full(len(payload), 0xFF, dtype=np.uint8)
+    places: dict[str, _Place] = {}
+    oneofs = _oneofs(fields)
+    members: dict[str, int] = {}
+    for number, kind, at, end in _values(payload):
+        # A member of a oneof clears the one that came before it.
+        if kind == _GROUP or (number in oneofs and members.setdefault(oneofs[number], number) != number):
+            return None
+        field = fields.get(number)
+        free = None if field is None else _free_bits(field, kind)
+        if field is None or free is None:
+            continue
+        if kind == _BYTES and not payload[at:end].isascii():
+            return None
+        mask[at:end] = free
+        if kind == _VARINT:
+            # The tenth byte holds the last of 64 bits; parsers differ on what more there means.
+            mask[at + 9 : end] = 0xFE
+        # Of a field that comes twice the last one counts.
+        places[field.name] = _Place(field, at, end)
+    if any(field.default_value for field in fields.values() if field.name not in places):
+        return None
+    return Layout(np.frombuffer(payload, dtype=np.uint8), mask, places)
+
+
+def table_of(payloads: Sequence[bytes]) -> Table:
+    """Messages of one length as a table."""
+    return np.frombuffer(b"".join(payloads), dtype=np.uint8).reshape(len(payloads), -1)
+
+
+def _oneofs(fields: Mapping[int, FieldDescriptor]) -> dict[int, str]:
+    """The oneofs that the fields are in, by the numbers of all their members, wanted or not."""
+    return {
+        member.number: field.containing_oneof.name
+        for field in fields.values()
+        if field.containing_oneof is not None
+        for member in field.containing_oneof.fields
+    }
+
+
+def _free_bits(field: FieldDescriptor, kind: int) -> int | None:
+    """The bits that must not change in the bytes of a field's value; None: the value is of another kind."""
+    if field.type in _FIXED:
+        return 0 if kind == _FIXED[field.type][0] else None
+    if field.type in _VARINTS:
+        return _MORE if kind == _VARINT else None
+    return _ASCII if kind == _BYTES else None
+
+
+def _of_varint(value: npt.NDArray[np.uint64], kind: int) -> npt.NDArray[Any]:
+    if kind == FieldDescriptor.TYPE_BOOL:
+        return value.astype(np.bool_)
+    if kind == FieldDescriptor.TYPE_UINT64:
+        return value
+    if kind == FieldDescriptor.TYPE_INT64:
+        return value.view(np.int64)
+    if kind == FieldDescriptor.TYPE_UINT32:
+        return value.astype(np.uint32)
+    if kind == FieldDescriptor.TYPE_INT32:
+        return value.astype(np.uint32).view(np.int32)
+    if kind == FieldDescriptor.TYPE_SINT32:
+        value = value & np.uint64(0xFFFFFFFF)
+    zigzag: npt.NDArray[np.uint64] = (value >> np.uint64(1)) ^ (~(value & np.uint64(1)) + np.uint64(1))
+    return zigzag.view(np.int64)
+
+
+def _values(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """The number and kind of each field, and where its value starts and ends; a group is the last one."""
+    at = 0
+    while at < len(payload):
+        tag, at = _read_varint(payload, at)
+        kind = tag & 7
+        if kind == _VARINT:
+            end = _read_varint(payload, at)[1]
+        elif kind == _FIXED64:
+            end = at + 8
+        elif kind == _FIXED32:
+            end = at + 4
+        elif kind == _BYTES:
+            size, at = _read_varint(payload, at)
+            end = at + size
+        else:
+            kind, end = _GROUP, len(payload)
+        yield tag >> 3, kind, at, end
+        at = end
+
+
+def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
+    """A varint and where it ends. The message has been parsed, so there is an end."""
+    value = shift = 0
+    while True:
+        byte = payload[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < _MORE:
+            return value, at
+        shift += 7

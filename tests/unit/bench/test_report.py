@@ -1,0 +1,152 @@
+"""From stored figures to tables and a plot."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.plot import Bar, bars
+from bench.report import fill_in
+from bench.report_tables import TABLES, machine, throughput_bars
+from bench.store import Case
+
+SURROUNDINGS: dict[str, Any] = {
+    "processor": "P",
+    "cores": 2,
+    "memory_gib": 8.0,
+    "system": "Linux 6",
+    "python": "3.11.1",
+    "java": "openjdk 17",
+    "versions": {"Kafka": "4.1.1"},
+    "commit": "abc",
+}
+
+
+def case(
+    key: dict[str, str | int], ours: list[dict[str, Any]], peer: list[dict[str, Any]] | None = None
+) -> Case:
+    rounds = {"ours": ours} | ({"peer": peer} if peer else {})
+    return Case(key, "2026-01-02T03:04:05+00:00", {}, rounds, SURROUNDINGS)
+
+
+def rates(*values: float) -> list[dict[str, Any]]:
+    return [{"rate": value, "middle_rate": 2 * value} for value in values]
+
+
+BACKLOG = case(
+    {"variant": "keyed", "model": "glm", "set": "sample", "records": 400_000},
+    rates(9_000.0, 10_000.0, 12_000.0),
+    rates(5_000.0, 4_000.0, 6_000.0),
+)
+
+
+def test_a_backlog_has_the_spread_of_both_systems_and_the_ratio_of_the_medians() -> None:
+    assert TABLES["backlog"]([BACKLOG]) == [
+        "Models of the set `sample`:",
+        "",
+        (
+            "| records | model | variant | this project | middle 80 % | JVM peer | middle 80 % "
+            "| ratio | ratio, middle |"
+        ),
+        "|---|---|---|---|---|---|---|---|---|",
+        (
+            "| 400,000 | glm | keyed | 9.0 / 10.0 / 12.0 k | 18.0 / 20.0 / 24.0 k "
+            "| 4.0 / 5.0 / 6.0 k | 8.0 / 10.0 / 12.0 k | 2.00 | 2.00 |"
+        ),
+    ]
+
+
+def test_without_a_peer_there_is_no_ratio_and_other_flags_are_named() -> None:
+    alone = case({**BACKLOG.key, "flags": "--parallelism 2"}, rates(10_000.0))
+    assert TABLES["backlog"]([alone])[-1] == (
+        "| 400,000 | glm | keyed, `--parallelism 2` | 10.0 / 10.0 / 10.0 k | 20.0 / 20.0 / 20.0 k "
+        "| – | – | – | – |"
+    )
+
+
+def test_latency_has_a_row_for_each_system() -> None:
+    figures = {"rate": 1000.0, "p50": 4.0, "p90": 6.0, "p99": 9.0, "max": 20.0}
+    measured = case(
+        {"variant": "keyed", "model": "glm", "set": "sample", "rate": "1000"},
+        [figures],
+        [{**figures, "p99": 6.0}],
+    )
+    assert TABLES["latency"]([measured])[2:] == [
+        "| 1,000 | glm | keyed | this project | 4 / 4 / 4 | 6 / 6 / 6 | 9 / 9 / 9 | 20 / 20 / 20 | 1.50 |",
+        "| 1,000 | glm | keyed | JVM peer | 4 / 4 / 4 | 6 / 6 / 6 | 6 / 6 / 6 | 20 / 20 / 20 |  |",
+    ]
+
+
+def test_swaps_stand_beside_the_quiet_time() -> None:
+    quiet = {"longest_gap_ms": 10.0, "p99": 9.0, "max": 12.0}
+    worst = {"longest_gap_ms": 40.0, "p99": 30.0, "max": 45.0, "activation_lag_ms": 1500}
+    measured = case(
+        {"variant": "keyed", "model": "table-large", "rate": "1000"},
+        [{"rate": 1000.0, "quiet": quiet, "worst": worst}],
+    )
+    assert TABLES["swap"]([measured])[2:] == [
+        (
+            "| 1,000 | table-large | keyed | this project | 40 / 40 / 40 (10 / 10 / 10) "
+            "| 30 / 30 / 30 (9 / 9 / 9) | 45 / 45 / 45 (12 / 12 / 12) | 1,500 / 1,500 / 1,500 |"
+        )
+    ]
+
+
+def test_memory_has_a_row_for_each_round() -> None:
+    drift = {"mean": 1000.0, "low": -1.0, "high": 2.0, "trend": 0.5}
+    measured = case(
+        {"variant": "keyed", "model": "glm", "rate": "half"}, [{"rate": 5_000.0, "rss": drift, "uss": drift}]
+    )
+    assert TABLES["memory"]([measured])[2:] == [
+        "| 5,000 | glm | keyed | 1,000 | -1.0 to +2.0 % | +0.5 % | 1,000 | +0.5 % |"
+    ]
+
+
+def test_scaling_names_what_varies() -> None:
+    key: dict[str, str | int] = {"kind": "types", "types": 100, "variant": "keyed", "model": "regression"}
+    assert TABLES["scaling"]([case(key, rates(1_000.0))])[2:] == [
+        "| types | 100 | regression | keyed | 1.0 / 1.0 / 1.0 k | 2.0 / 2.0 / 2.0 k |"
+    ]
+
+
+def test_engines_have_a_column_for_each_batch() -> None:
+    figures = [{"load_ms": 12.0, "batches": {"1": value, "64": 0.5}} for value in (3.0, 1.0, 2.0)]
+    assert TABLES["engines"]([case({"model": "glm", "set": "seed"}, figures)])[2:] == [
+        "| model | load, ms | 1 | 64 |",
+        "|---|---|---|---|",
+        "| glm | 12 | 1.00 / 2.00 / 3.00 | 0.50 / 0.50 / 0.50 |",
+    ]
+
+
+def test_equal_surroundings_are_said_once() -> None:
+    assert machine([BACKLOG, BACKLOG]) == [
+        "* 2026-01-02, commit abc: P, 2 cores, 8.0 GiB, Linux 6; Python 3.11.1, openjdk 17; Kafka 4.1.1"
+    ]
+
+
+def test_the_plot_is_of_the_longest_backlog() -> None:
+    longer = case({**BACKLOG.key, "records": 2_000_000}, rates(7_000.0))
+    assert throughput_bars([BACKLOG, longer]) == {"glm, keyed": [Bar("this project", 7.0, 7.0, 7.0)]}
+
+
+def test_bars_are_as_long_as_their_medians() -> None:
+    picture = ET.fromstring(bars("a < b", {"x": [Bar("one", 1, 2, 3), Bar("two", 4, 4, 4)]}))
+    space = "{http://www.w3.org/2000/svg}"
+    widths = [
+        float(shape.attrib["width"])
+        for shape in picture.findall(f"{space}rect")
+        if shape.attrib["height"] == "13"
+    ]
+    assert len(widths) == 2
+    assert widths[1] == pytest.approx(2 * widths[0])
+    assert picture.findtext(f"{space}title") == "a < b"
+
+
+def test_what_stood_between_the_markers_is_replaced() -> None:
+    text = "before\n<!-- a -->\nold\n<!-- /a -->\nafter\n"
+    assert fill_in(text, "a", ["new", r"\1"]) == "before\n<!-- a -->\nnew\n\\1\n<!-- /a -->\nafter\n"
+    with pytest.raises(BenchError, match="no markers <!-- b -->"):
+        fill_in(text, "b", [])
