@@ -23,7 +23,15 @@ MARK = "MODEL_SERVING_ENVIRONMENT"
 
 # Left over from another Flink they would mix that one's jars with this one's.
 _FOREIGN = ("FLINK_LIB_DIR", "FLINK_OPT_DIR", "FLINK_PLUGINS_DIR", "FLINK_BIN_DIR", "_FLINK_HOME_DETERMINED")
-_MADE = (MARK, "FLINK_CONF_DIR", "FLINK_HOME", "JAVA_HOME", "PATH", "PYTHONPATH")
+_MADE = (
+    MARK,
+    "FLINK_CONF_DIR",
+    "FLINK_HOME",
+    "JAVA_HOME",
+    "OPENBLAS_NUM_THREADS",
+    "PATH",
+    "PYTHONPATH",
+)
 
 
 def project_root() -> Path:
@@ -67,6 +75,9 @@ def flink_environment(
     )
     # Results of a print, and this project's one-line errors, have to come out at once and not at exit.
     environment.setdefault("PYTHONUNBUFFERED", "1")
+    # Each instance of an operator scores in its own thread: numpy's library would start threads for all cores
+    # below each of them.
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     return environment
 
 

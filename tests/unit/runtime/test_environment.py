@@ -35,6 +35,7 @@ def test_flink_finds_java_home_configuration_and_packages(home: FlinkHome) -> No
         "FLINK_CONF_DIR": str(home.path / "conf"),
         "PYTHONPATH": f"{project_root()}:{PACKAGES}",
         "PYTHONUNBUFFERED": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "MODEL_SERVING_ENVIRONMENT": str(home.path),
     }
 
@@ -78,6 +79,7 @@ def test_the_shell_gets_exports(
         "FLINK_CONF_DIR",
         "FLINK_HOME",
         "JAVA_HOME",
+        "OPENBLAS_NUM_THREADS",
         "PATH",
         "PYTHONPATH",
     ]
