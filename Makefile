@@ -16,7 +16,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
         --no-emit-index-url --custom-compile-command "make lock"
 PROTOS := $(wildcard protos/*.proto tests/protos/*.proto)
 
-.PHONY: help install demo test check format proto lock samples clean
+.PHONY: help install demo test check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -66,6 +66,9 @@ check: install ## check format, lint, types; run the unit tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/unit
+
+bench: install ## measure speed, latency, memory (hours; BENCH_ARGS="backlog --models glm": a part; BENCH_JVM_PEER: compare)
+	@$(BIN)/python -m bench $(or $(BENCH_ARGS),all)
 
 format: install ## format the sources, mend what the linter can
 	@$(BIN)/ruff format .

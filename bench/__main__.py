@@ -1,0 +1,64 @@
+"""``python -m bench SECTION [flags]``: one part of the benchmark; ``python -m bench`` lists them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from bench.errors import BenchError
+from client.errors import ClientError
+from runtime.errors import SetupError
+
+__all__ = ["main"]
+
+_SECTIONS = {
+    "all": "every section, then the report",
+    "backlog": "records a second after an outage",
+    "latency": "how long a record is under way",
+    "memory": "whether memory stays flat",
+    "swap": "what a swap of a 20 MB model costs",
+    "scaling": "parallelism, large models, many data types",
+    "engines": "microseconds a record in each engine",
+    "profile": "where the processor time goes",
+    "report": "write the stored figures into docs/benchmarks.md",
+}
+
+
+def main(words: list[str]) -> int:
+    """Runs the section that the command line names; its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    sections = parser.add_subparsers(dest="section", required=True, metavar="SECTION")
+    # Only the section that is asked for is imported: some need libraries that take seconds to load.
+    asked = next((word for word in words if not word.startswith("-")), "")
+    for name, what in _SECTIONS.items():
+        part = sections.add_parser(name, help=what, description=what)
+        if name == asked:
+            import_module(f"bench.{name}").add_arguments(part)
+    arguments, others = parser.parse_known_args(words)
+    if others and arguments.section != "all":
+        parser.error(f"there is no {others[0]}: see python -m bench {arguments.section} --help")
+    arguments.others = others
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        return int(import_module(f"bench.{arguments.section}").run(arguments))
+    except KeyboardInterrupt:
+        print("bench: interrupted, everything is stopped", file=sys.stderr)
+        return 130
+    except (BenchError, ClientError, SetupError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # Once is enough: what follows is the stopping, which nothing may cut short.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

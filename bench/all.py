@@ -1,0 +1,46 @@
+"""``python -m bench all``: every section, then the report. Flags go to the sections that know them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from bench.errors import BenchError
+from client.errors import ClientError
+from runtime.errors import SetupError
+
+__all__ = ["SECTIONS", "add_arguments", "run"]
+
+SECTIONS = ("backlog", "scaling", "latency", "swap", "memory", "engines", "report")
+"""In the order in which one takes its rates from another."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None of its own: what it does not know is for the sections."""
+    parser.epilog = "more flags go to the sections that know them, for example --set sample --resume"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs every section with those of ``arguments.others`` that it knows, also after one has failed.
+
+    1 when one has.
+    """
+    parsed = {}
+    unknown: set[str] | None = None
+    for name in SECTIONS:
+        parser = argparse.ArgumentParser(prog=f"python -m bench {name}", allow_abbrev=False)
+        import_module(f"bench.{name}").add_arguments(parser)
+        parsed[name], left = parser.parse_known_args(arguments.others)
+        unknown = set(left) if unknown is None else unknown & set(left)
+    if unknown:
+        raise BenchError(f"no section knows {min(unknown)}: see python -m bench SECTION --help")
+    status = 0
+    for name in SECTIONS:
+        print(f"=== {name}", flush=True)
+        try:
+            status = max(status, int(import_module(f"bench.{name}").run(parsed[name])))
+        except (BenchError, ClientError, SetupError) as error:
+            print(f"bench {name}: {error}", file=sys.stderr, flush=True)
+            status = 1
+    return status

@@ -1,0 +1,254 @@
+"""``python -m bench backlog``: how fast a backlog is worked off after an outage.
+
+This project's job starts from a savepoint that was made while its topic was empty and its model served; the
+records came while it was down. The peer starts with the model preloaded, as a bounded run. Both in a fresh
+JVM each round, in turn, on the same records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rich.table import Table
+
+from bench.errors import BenchError
+from bench.figures import middle_rate, rate, spread
+from bench.inputs import BenchModel
+from bench.jobs import await_growth
+from bench.records import RecordMaker, epoch_ms
+from bench.results import append_times
+from bench.session import Session, add_common_arguments, open_session
+from bench.store import Case
+from client.topics import TopicNames
+
+__all__ = ["Prepared", "Workload", "add_arguments", "measure", "prepare", "run", "show"]
+
+_MODELS = "graph,saved,glm,forest,network,network-onnx"
+_PEER_END_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a job is prepared for: its key, the models as messages (one a data type), more flags, the peer's
+    model (None: not comparable)."""
+
+    key: dict[str, str | int]
+    variant: str
+    models: Sequence[bytes]
+    flags: tuple[str, ...] = ()
+    peer_model: BenchModel | None = None
+    peer_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A workload, its topics and the savepoint from which each round starts."""
+
+    workload: Workload
+    topics: TopicNames
+    savepoint: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``backlog``."""
+    add_common_arguments(parser, models=_MODELS, rounds=3)
+    parser.add_argument("--records", default="400000,2000000", help="lengths of backlog (400000,2000000)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, prints and stores."""
+    lengths = sorted(int(word) for word in arguments.records.split(","))
+    with open_session("backlog", arguments) as session:
+        workloads = [
+            Workload(
+                key=session.key(variant=variant, model=model.key, set=session.chosen.value),
+                variant=variant,
+                models=[model.message().SerializeToString()],
+                peer_model=model if session.peer and model.preload else None,
+            )
+            for model in session.models.values()
+            for variant in session.variants
+        ]
+        cases = measure(session, workloads, lengths)
+        show(session, cases, "records a second from a backlog")
+    return 0
+
+
+def measure(
+    session: Session,
+    workloads: Sequence[Workload],
+    lengths: Sequence[int],
+    *,
+    types: int = 1,
+    partitions: int = 1,
+) -> list[Case]:
+    """Prepares every workload on one empty data topic, then fills that to each length and runs the rounds."""
+    todo = {
+        length: [work for work in workloads if not session.is_stored(work.key | {"records": length})]
+        for length in lengths
+    }
+    names = session.topics("b")
+    session.kafka.create(names, partitions=partitions)
+    prepared = []
+    for workload in workloads:
+        if not any(workload in works for works in todo.values()):
+            continue
+        try:
+            prepared.append(prepare(session, workload, names))
+        except BenchError as error:
+            session.failed(_title(workload.key), error)
+    maker = RecordMaker(types)
+    cases = []
+    for length in lengths:
+        session.kafka.fill(names.data, maker, length)
+        for ready in prepared:
+            if ready.workload not in todo[length]:
+                continue
+            try:
+                cases.append(_rounds(session, ready, length))
+            except BenchError as error:
+                session.failed(_title(ready.workload.key | {"records": length}), error)
+    session.kafka.remove(*names.all())
+    return cases
+
+
+def prepare(session: Session, workload: Workload, shared: TopicNames) -> Prepared:
+    """Starts the job on the still empty data topic, has its models served, and stops it with a savepoint."""
+    session.say(f"{_title(workload.key)}: preparing a savepoint")
+
+    def start_and_stop() -> dict[str, Any]:
+        own = session.topics("p")
+        topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status)
+        session.kafka.create(own)
+        with session.run(session.ours(workload.variant, topics, flags=workload.flags)) as job:
+            job.await_start()
+            session.serve(job, topics, workload.models, len(workload.models))
+            return {"topics": topics, "savepoint": job.stop_with_savepoint()}
+
+    made = session.twice(f"{_title(workload.key)} savepoint", start_and_stop)
+    return Prepared(workload, made["topics"], made["savepoint"])
+
+
+def _rounds(session: Session, ready: Prepared, length: int) -> Case:
+    workload = ready.workload
+    rounds: dict[str, list[dict[str, Any]]] = {"ours": []}
+    commands: dict[str, Sequence[str]] = {}
+    if workload.peer_model is not None:
+        rounds["peer"] = []
+    for number in range(session.rounds):
+        for system, figures in rounds.items():
+            measure = _ours if system == "ours" else _peers
+            round_ = partial(measure, session, ready, length, commands)
+            figures.append(session.twice(f"{_title(workload.key)} {system}", round_))
+            session.say(
+                f"{_title(workload.key)}, {length:,} records, round {number + 1}, {system}: "
+                f"{figures[-1]['rate']:,.0f}/s, middle {figures[-1]['middle_rate']:,.0f}/s"
+            )
+    return session.save(workload.key | {"records": length}, commands, rounds)
+
+
+def _ours(
+    session: Session, ready: Prepared, length: int, commands: dict[str, Sequence[str]]
+) -> dict[str, Any]:
+    results = f"results-{session.number()}"
+    session.kafka.create_results(results)
+    kept = ready.topics
+    topics = TopicNames(kept.models, kept.data, results, kept.dead_letters, kept.status)
+    dead = session.kafka.count(topics.dead_letters)
+    command = session.ours(
+        ready.workload.variant, topics, flags=ready.workload.flags, savepoint=ready.savepoint
+    )
+    commands["ours"] = command
+    load, begin = _load(), epoch_ms()
+    with session.run(command) as job:
+
+        def check() -> None:
+            job.check()
+            if (lost := session.kafka.count(topics.dead_letters) - dead) > 0:
+                raise BenchError(f"{lost} records became dead letters")
+
+        await_growth(lambda: session.kafka.count(results), length, job, check=check)
+    return _figures(session, results, length, begin, load)
+
+
+def _peers(
+    session: Session, ready: Prepared, length: int, commands: dict[str, Sequence[str]]
+) -> dict[str, Any]:
+    results = f"results-{session.number()}"
+    session.kafka.create_results(results)
+    # The preloaded model is the only one: the models topic holds this project's messages.
+    empty = f"models-{session.number()}"
+    session.kafka.create_results(empty)
+    topics = TopicNames(empty, ready.topics.data, results)
+    workload = ready.workload
+    command = session.peers(
+        workload.variant, topics, workload.peer_model, "--bounded", "true", *workload.peer_options
+    )
+    commands["peer"] = command
+    load, begin = _load(), epoch_ms()
+    with session.run(command) as job:
+
+        def check() -> None:
+            # A bounded run that has ended may have written everything a moment ago.
+            if job.process.exit_status not in {None, 0}:
+                job.check()
+
+        await_growth(lambda: session.kafka.count(results), length, job, check=check)
+        job.await_exit(_PEER_END_S)
+    session.kafka.remove(empty)
+    return _figures(session, results, length, begin, load)
+
+
+def _figures(session: Session, results: str, length: int, begin: int, load: float) -> dict[str, Any]:
+    times = append_times(session.kafka, results)
+    session.kafka.remove(results)
+    if len(times) != length:
+        raise BenchError(f"{len(times)} results for {length} records")
+    return {
+        "rate": round(rate(times), 1),
+        "middle_rate": round(middle_rate(times), 1),
+        "seconds": (int(times.max()) - int(times.min())) / 1000,
+        "first_after_s": (int(times.min()) - begin) / 1000,
+        "load_before": load,
+    }
+
+
+def _load() -> float:
+    """The machine's load average over the last minute, and a moment of rest for it."""
+    time.sleep(2)
+    return round(os.getloadavg()[0], 2)
+
+
+def _title(key: dict[str, str | int]) -> str:
+    return " ".join(str(value) for value in key.values())
+
+
+def show(session: Session, cases: Sequence[Case], title: str) -> None:
+    """A table of min / median / max, and the ratio of the medians."""
+    table = Table("case", "ours", "middle 80 %", "peer", "middle 80 %", "ratio", "ratio middle", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for case in cases:
+        cells = []
+        for system in ("ours", "peer"):
+            for figure in ("rate", "middle_rate"):
+                values = case.values(system, figure)
+                cells.append(" / ".join(f"{value / 1000:.1f}" for value in _three(values)) if values else "")
+        ratios = []
+        for figure in ("rate", "middle_rate"):
+            ours, peer = case.values("ours", figure), case.values("peer", figure)
+            ratios.append(f"{spread(ours).median / spread(peer).median:.2f}" if ours and peer else "")
+        table.add_row(_title(case.key), *cells, *ratios)
+    session.console.print(table)
+    session.say("thousands a second, min / median / max of the rounds")
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    of = spread(values)
+    return of.minimum, of.median, of.maximum

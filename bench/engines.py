@@ -1,0 +1,148 @@
+"""``python -m bench engines``: microseconds a record in each engine without Flink, in batches."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.descriptor import FieldDescriptor
+from rich.console import Console
+from rich.table import Table
+
+from bench.errors import BenchError
+from bench.figures import spread
+from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
+from bench.records import DATA_TYPE, RecordMaker
+from bench.session import add_results_argument
+from bench.store import Case, Store
+from bench.surroundings import now, surroundings
+from functions.core.engine import LoadedModel, RecordSchema
+from functions.core.errors import ModelRejected
+from functions.core.messages import ModelToServe
+from functions.engines import engine_for
+
+__all__ = ["add_arguments", "run", "time_calls"]
+
+_TEXT = FieldDescriptor.CPPTYPE_STRING
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``engines``."""
+    parser.add_argument("--models", default="", help="comma separated keys (all)")
+    parser.add_argument(
+        "--set",
+        dest="model_set",
+        choices=[each.value for each in ModelSet],
+        help="whose models (seed where MODEL_SERVING_SEED_DATA is set, else sample)",
+    )
+    parser.add_argument("--batches", default="1,8,64,512", help="records a call (1,8,64,512)")
+    parser.add_argument("--repeats", type=int, default=15, help="of each figure (15)")
+    parser.add_argument("--repeat-ms", type=float, default=50.0, help="length of a repeat at least (50)")
+    add_results_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, prints and stores."""
+    chosen = model_set(arguments.model_set)
+    models = models_in(chosen, build_inputs())
+    keys = [key for key in arguments.models.split(",") if key] or list(models)
+    sizes = [int(word) for word in arguments.batches.split(",")]
+    if unknown := [key for key in keys if key not in models]:
+        raise BenchError(f"there is no '{unknown[0]}': choose from {', '.join(models)}")
+    store, environment = Store(arguments.results), surroundings()
+    table = Table("model", "load, ms", *(f"{size}" for size in sizes), title="µs a record in batches of")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    failures = []
+    for key in keys:
+        try:
+            figures = _measure(models[key], sizes, arguments.repeats, arguments.repeat_ms / 1000)
+        except ModelRejected as error:
+            failures.append(f"{key}: {error}")
+            continue
+        store.save(
+            "engines",
+            Case(
+                {"model": key, "set": chosen.value},
+                now(),
+                {"ours": f"python -m bench engines --set {chosen.value} --models {key}"},
+                {"ours": figures},
+                environment,
+            ),
+        )
+        cells = []
+        for size in sizes:
+            of = spread([figure["batches"][str(size)] for figure in figures])
+            cells.append(f"{of.minimum:.2f} / {of.median:.2f} / {of.maximum:.2f}")
+        table.add_row(key, f"{figures[0]['load_ms']:.0f}", *cells)
+    Console(width=max(140, Console().width)).print(table)
+    if failures:
+        raise BenchError("; ".join(failures))
+    return 0
+
+
+def _measure(model: BenchModel, sizes: list[int], repeats: int, repeat_s: float) -> list[dict[str, Any]]:
+    maker = RecordMaker()
+    fields = maker.record_type.fields
+    schema = RecordSchema(
+        maker.record_type.message.DESCRIPTOR.name,
+        tuple(field.name for field in fields if field.cpp_type != _TEXT),
+        tuple(field.name for field in fields if field.cpp_type == _TEXT),
+    )
+    message = model.message()
+    offered = ModelToServe(DATA_TYPE, model.title, model.kind, "1", message.sha256, message.data)
+    begin = time.perf_counter()
+    loaded = engine_for(model.kind).load(offered, schema)
+    load_ms = (time.perf_counter() - begin) * 1000
+    try:
+        batches = {size: _columns(maker, loaded, size) for size in sizes}
+        timed = {
+            size: time_calls(partial(loaded.score, batch), repeats, repeat_s)
+            for size, batch in batches.items()
+        }
+    finally:
+        loaded.close()
+    return [
+        {
+            "load_ms": round(load_ms, 1),
+            "batches": {str(size): round(calls[number] * 1e6 / size, 3) for size, calls in timed.items()},
+        }
+        for number in range(repeats)
+    ]
+
+
+def _columns(maker: RecordMaker, loaded: LoadedModel, size: int) -> npt.NDArray[np.float64]:
+    records = [
+        maker.record_type.message.FromString(maker.bodies[at % len(maker.bodies)]) for at in range(size)
+    ]
+    return np.array(
+        [[getattr(record, name) for name in loaded.fields] for record in records], dtype=np.float64
+    )
+
+
+def time_calls(call: Callable[[], object], repeats: int, repeat_s: float) -> list[float]:
+    """Seconds a call, ``repeats`` times: each the mean over as many calls as fill ``repeat_s``.
+
+    The calls that find out how many these are warm up what is measured.
+    """
+    calls, spent = 1, 0.0
+    while True:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            call()
+        spent = time.perf_counter() - begin
+        if spent >= repeat_s:
+            break
+        calls = max(calls + 1, int(calls * min(10.0, 1.2 * repeat_s / max(spent, 1e-9))))
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        for _ in range(calls):
+            call()
+        times.append((time.perf_counter() - begin) / calls)
+    return times

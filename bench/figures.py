@@ -1,0 +1,98 @@
+"""The arithmetic of every figure. Pure: timestamps in; throughput, percentiles, gaps, drift, spread out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Drift", "Latency", "Spread", "drift", "latency", "longest_gap", "middle_rate", "rate", "spread"]
+
+Millis = npt.NDArray[np.int64]
+"""Times, epoch milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Equal runs of one measurement."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds, over ``count`` results."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far a quantity moves over a time.
+
+    ``low`` and ``high``: the least and greatest value, ``trend``: the rise of the least-squares line from the
+    first sample to the last; all in percent of the mean.
+    """
+
+    mean: float
+    low: float
+    high: float
+    trend: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Least, median and greatest of n ≥ 1 values."""
+    return Spread(float(min(values)), float(np.median(values)), float(max(values)))
+
+
+def rate(times: Millis) -> float:
+    """Results a second from the first to the last: (n - 1) / (last - first). NaN when no time passes."""
+    ordered = np.sort(times)
+    if len(ordered) < 2 or ordered[-1] == ordered[0]:
+        return float("nan")
+    return float((len(ordered) - 1) * 1000 / (ordered[-1] - ordered[0]))
+
+
+def middle_rate(times: Millis, share: float = 0.8) -> float:
+    """`rate` over the middle ``share`` of the results: without the start-up and the end."""
+    cut = round(len(times) * (1 - share) / 2)
+    return rate(np.sort(times)[cut : len(times) - cut])
+
+
+def latency(values: npt.NDArray[np.int64]) -> Latency:
+    """Percentiles (by linear interpolation) of n ≥ 1 latencies in milliseconds."""
+    p50, p90, p99 = (float(value) for value in np.percentile(values, [50, 90, 99]))
+    return Latency(len(values), p50, p90, p99, float(values.max()), float(values.mean()))
+
+
+def longest_gap(times: Millis, begin: float, end: float) -> float:
+    """The longest time, ms, within ``begin`` to ``end`` during which no result came, the edges included."""
+    ordered = np.sort(times)
+    inside = ordered[(ordered > begin) & (ordered < end)]
+    return float(np.diff(np.concatenate(([begin], inside, [end]))).max())
+
+
+def drift(seconds: Sequence[float], values: Sequence[float]) -> Drift:
+    """The drift of n ≥ 2 samples taken at ``seconds``, ascending."""
+    at, samples = np.asarray(seconds, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    mean = float(samples.mean())
+    slope = float(np.polyfit(at - at[0], samples, 1)[0])
+
+    def percent(value: float) -> float:
+        return 100 * value / mean
+
+    return Drift(
+        mean,
+        percent(float(samples.min()) - mean),
+        percent(float(samples.max()) - mean),
+        percent(slope * float(at[-1] - at[0])),
+    )

@@ -1,0 +1,214 @@
+"""The systems that are measured, each as a child process that never outlives this one."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.errors import BenchError
+from bench.inputs import BenchModel
+from bench.processor_time import process_label
+from client.guard import Guarded
+from client.topics import TopicNames
+from runtime.environment import project_root
+from runtime.java import find_java
+
+__all__ = ["Peer", "RunningJob", "await_growth", "find_peer", "our_command", "peer_command", "running"]
+
+_STOP_GRACE_S = 40.0
+_START_S = 240.0
+_RUNS = re.compile(r"^\w+\.py: job [0-9a-f]{32} runs$", re.MULTILINE)
+_SAVEPOINT = re.compile(r"flink run -s (?P<path>\S+) -py")
+_OPENED = ("java.lang", "java.util", "java.nio", "java.time")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A built JVM peer: a folder with ``classes`` and ``lib``."""
+
+    folder: Path
+
+
+def find_peer() -> Peer | None:
+    """The peer that BENCH_JVM_PEER names, None when it names none.
+
+    Raises:
+        BenchError: it names something else.
+    """
+    named = os.environ.get("BENCH_JVM_PEER")
+    if not named:
+        return None
+    folder = Path(named).resolve()
+    if not (folder / "classes" / "Peer.class").is_file() or not (folder / "lib").is_dir():
+        raise BenchError(f"BENCH_JVM_PEER={named} has no classes/ and lib/ of a built peer: build it there")
+    return Peer(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A started system and the file that takes what it prints."""
+
+    process: Guarded
+    log: Path
+
+    def printed(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def check(self) -> None:
+        """Raises BenchError when it has ended."""
+        if self.process.exit_status is not None:
+            raise BenchError(f"it has ended (status {self.process.exit_status}): {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The last line that it printed."""
+        lines = [line for line in self.printed().splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing"
+
+    def condition(self) -> str:
+        """Its last line and which of its processes live: where a start got stuck."""
+        labels = []
+        for process in self.processes():
+            try:
+                labels.append(process_label(process.cmdline(), process.name()))
+            except psutil.Error:
+                continue
+        return f"{self.last_words()} (running: {', '.join(labels) or 'nothing'})"
+
+    def await_start(self) -> None:
+        """Returns when Flink runs the job of this project."""
+        end = time.monotonic() + _START_S
+        while _RUNS.search(self.printed()) is None:
+            self.check()
+            if time.monotonic() > end:
+                raise BenchError(f"no job runs after {_START_S:g} s: {self.condition()}")
+            time.sleep(0.1)
+
+    def await_exit(self, within_s: float) -> int:
+        """The exit status of a system that ends by itself."""
+        end = time.monotonic() + within_s
+        while (status := self.process.exit_status) is None:
+            if time.monotonic() > end:
+                raise BenchError(f"it still runs after {within_s:g} s: {self.condition()}")
+            time.sleep(0.1)
+        return status
+
+    def stop_with_savepoint(self) -> str:
+        """Stops a job of this project; where its savepoint is."""
+        self.process.stop()
+        found = _SAVEPOINT.search(self.printed())
+        if found is None:
+            raise BenchError(f"the job ended without a savepoint: {self.last_words()}")
+        return found["path"]
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of the system, without the guard around it."""
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.Error:
+            return []
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path) -> Iterator[RunningJob]:
+    """Runs a command for as long as the context is open; afterwards no process of it is left."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = Guarded(command, grace_s=_STOP_GRACE_S, output=output)
+        try:
+            yield RunningJob(process, log)
+        finally:
+            process.stop()
+
+
+def our_command(
+    variant: str,
+    bootstrap_servers: str,
+    topics: TopicNames,
+    checkpoints: Path,
+    *,
+    flags: Sequence[str] = (),
+    savepoint: str | None = None,
+) -> list[str]:
+    """``flink run`` of a job with the default flags and ``flags``, after ``savepoint`` if there is one.
+
+    Offsets are never taken from the consumer group: the rounds would disturb each other.
+    """
+    return [
+        str(Path(sys.prefix) / "bin" / "flink"),
+        "run",
+        *(("-s", savepoint) if savepoint else ()),
+        "-py",
+        str(project_root() / "flink_jobs" / f"{variant}.py"),
+        *("--bootstrap-servers", bootstrap_servers),
+        *("--models-topic", topics.models),
+        *("--data-topic", topics.data),
+        *("--results-topic", topics.results),
+        *("--dead-letter-topic", topics.dead_letters),
+        *("--status-topic", topics.status),
+        *("--starting-offsets", "earliest"),
+        *("--checkpoint-dir", str(checkpoints)),
+        *flags,
+    ]
+
+
+def peer_command(
+    peer: Peer,
+    variant: str,
+    bootstrap_servers: str,
+    topics: TopicNames,
+    model: BenchModel | None,
+    *options: str,
+) -> list[str]:
+    """The peer's JVM; ``model`` is loaded before the first record, None: models come from the topic."""
+    preload = ("--preload", model.preload) if model is not None and model.preload else ()
+    return [
+        str(find_java().java),
+        "-Xmx2g",
+        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
+        "-Dtf.inline=true",
+        "-cp",
+        f"{peer.folder}/classes:{peer.folder}/lib/*",
+        "Peer",
+        *("--bootstrap", bootstrap_servers),
+        *("--models-topic", topics.models),
+        *("--data-topic", topics.data),
+        *("--results-topic", topics.results),
+        *("--topology", variant),
+        *("--checkpoint", "5000"),
+        *preload,
+        *options,
+    ]
+
+
+def await_growth(
+    count: Callable[[], int],
+    wanted: int,
+    job: RunningJob,
+    *,
+    check: Callable[[], None] | None = None,
+    silence_s: float = 120.0,
+) -> None:
+    """Returns when ``count`` has reached ``wanted``, asked twice a second.
+
+    Raises:
+        BenchError: it does not grow for ``silence_s`` seconds; or whatever ``check`` (the job's, when left
+            out) raises.
+    """
+    have, grown = -1, time.monotonic()
+    while (now := count()) < wanted:
+        (check or job.check)()
+        if now > have:
+            have, grown = now, time.monotonic()
+        elif time.monotonic() - grown > silence_s:
+            raise BenchError(
+                f"nothing new for {silence_s:g} s, {now} of {wanted} are there: {job.condition()}"
+            )
+        time.sleep(0.5)

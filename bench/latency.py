@@ -1,0 +1,109 @@
+"""``python -m bench latency``: how long a record is under way, at 1,000 a second and at half of the top rate.
+
+Kafka's log-append time of the result minus the producer's clock, which stands in the record: the clock of one
+machine, in whole milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from rich.table import Table
+
+from bench.errors import BenchError
+from bench.figures import latency, spread
+from bench.pace import HALF, rate_of
+from bench.records import epoch_ms
+from bench.serving import serving
+from bench.session import Session, add_common_arguments, open_session
+from bench.store import Case
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``latency``."""
+    add_common_arguments(parser, models="graph,glm,forest", rounds=3)
+    parser.add_argument(
+        "--rates",
+        default=f"1000,{HALF}",
+        help="comma separated, a second; half: of this project's top throughput in the stored backlog",
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="measured (60)")
+    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before (20)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, prints and stores."""
+    cases = []
+    with open_session("latency", arguments) as session:
+        for rate in arguments.rates.split(","):
+            for model in session.models:
+                for variant in session.variants:
+                    key = session.key(variant=variant, model=model, set=session.chosen.value, rate=rate)
+                    if session.is_stored(key):
+                        continue
+                    try:
+                        cases.append(_case(session, key, arguments))
+                    except BenchError as error:
+                        session.failed(" ".join(map(str, key.values())), error)
+        _show(session, cases)
+    return 0
+
+
+def _case(session: Session, key: dict[str, str | int], arguments: argparse.Namespace) -> Case:
+    rate = rate_of(session.store, str(key["rate"]), key, of=("variant", "model", "set"))
+    model = session.models[str(key["model"])]
+    # Half of this project's rate is more than the peer can do with some models: it has no row there.
+    compared = session.peer is not None and model.preload is not None and key["rate"] != HALF
+    rounds: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []} if compared else {"ours": []}
+    commands: dict[str, Sequence[str]] = {}
+
+    def measure(system: str) -> dict[str, Any]:
+        with serving(
+            session, system, str(key["variant"]), model, rate, warm_up_s=arguments.warm_up
+        ) as served:
+            begin = epoch_ms()
+            served.wait(arguments.seconds)
+            end = epoch_ms()
+        commands[system] = served.command
+        commands["producer"] = served.load.command
+        values = served.within(begin, end)
+        return {
+            "rate": rate,
+            "results_a_second": round(len(values) * 1000 / (end - begin), 1),
+            "producer_late_ms": round(served.load.sent.late_ms, 1),
+            **dataclasses.asdict(latency(values)),
+        }
+
+    title = " ".join(map(str, key.values()))
+    for number in range(session.rounds):
+        for system, figures in rounds.items():
+            figures.append(session.twice(f"{title} {system}", partial(measure, system)))
+            p50, p90, p99, most = (figures[-1][name] for name in ("p50", "p90", "p99", "max"))
+            session.say(
+                f"{title} ({rate:,.0f}/s), round {number + 1}, {system}: "
+                f"p50 {p50:.0f}, p90 {p90:.0f}, p99 {p99:.0f}, max {most:.0f} ms"
+            )
+    return session.save(key, commands, rounds)
+
+
+def _show(session: Session, cases: Sequence[Case]) -> None:
+    table = Table("case", "rate", "system", "p50", "p90", "p99", "max", "p99 ratio", title="latency, ms")
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for case in cases:
+        p99 = {system: spread(case.values(system, "p99")).median for system in case.rounds}
+        for system in case.rounds:
+            medians = [spread(case.values(system, name)).median for name in ("p50", "p90", "p99", "max")]
+            ratio = f"{p99['ours'] / p99['peer']:.2f}" if system == "ours" and "peer" in p99 else ""
+            rate = f"{case.rounds[system][0]['rate']:,.0f}"
+            table.add_row(
+                " ".join(map(str, case.key.values())), rate, system, *(f"{one:.0f}" for one in medians), ratio
+            )
+    session.console.print(table)
+    session.say("medians of the rounds")

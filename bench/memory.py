@@ -1,0 +1,128 @@
+"""``python -m bench memory``: the memory of all processes of the job, each second, at half of its top rate.
+
+RSS counts pages that processes share once for each of them, USS only those that a process has to itself. The
+broker and the producer are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import psutil
+from rich.table import Table
+
+from bench.errors import BenchError
+from bench.figures import drift
+from bench.pace import HALF, rate_of
+from bench.processor_time import process_label
+from bench.serving import Served, serving
+from bench.session import Session, add_common_arguments, open_session
+from bench.store import Case
+
+__all__ = ["add_arguments", "run"]
+
+_MIB = 2**20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``memory``."""
+    add_common_arguments(parser, models="saved,forest", rounds=1)
+    parser.add_argument("--rate", default=HALF, help="records a second, or half of the stored top throughput")
+    parser.add_argument("--seconds", type=float, default=600.0, help="measured (600)")
+    parser.add_argument("--drift-seconds", type=float, default=480.0, help="the last of them (480)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, prints and stores."""
+    cases = []
+    with open_session("memory", arguments) as session:
+        for model in session.models:
+            for variant in session.variants:
+                key = session.key(variant=variant, model=model, set=session.chosen.value, rate=arguments.rate)
+                if session.is_stored(key):
+                    continue
+                try:
+                    cases.append(_case(session, key, arguments))
+                except BenchError as error:
+                    session.failed(" ".join(map(str, key.values())), error)
+        _show(session, cases)
+    return 0
+
+
+def _case(session: Session, key: dict[str, str | int], arguments: argparse.Namespace) -> Case:
+    rate = rate_of(session.store, arguments.rate, key, of=("variant", "model", "set"))
+    model = session.models[str(key["model"])]
+    rounds: list[dict[str, Any]] = []
+    commands: dict[str, Sequence[str]] = {}
+    for _ in range(session.rounds):
+        with serving(session, "ours", str(key["variant"]), model, rate, warm_up_s=0, read=False) as served:
+            samples = _sample(served, arguments.seconds)
+        late = [sample for sample in samples if sample["s"] >= arguments.seconds - arguments.drift_seconds]
+        if len(late) < 2:
+            raise BenchError("too short for a drift: raise --seconds")
+        seconds = [sample["s"] for sample in late]
+        rounds.append(
+            {
+                "rate": rate,
+                "sent_a_second": round(served.load.sent.rate, 1),
+                "rss": dataclasses.asdict(drift(seconds, [sample["rss_mib"] for sample in late])),
+                "uss": dataclasses.asdict(drift(seconds, [sample["uss_mib"] for sample in late])),
+                "samples": samples,
+            }
+        )
+        commands = {"ours": served.command, "producer": served.load.command}
+        found = rounds[-1]["rss"]
+        session.say(
+            f"{' '.join(map(str, key.values()))} ({rate:,.0f}/s): RSS {found['mean']:,.0f} MiB, "
+            f"{found['low']:+.1f} to {found['high']:+.1f} %, trend {found['trend']:+.1f} %"
+        )
+    return session.save(key, commands, {"ours": rounds})
+
+
+def _sample(served: Served, seconds: float) -> list[dict[str, Any]]:
+    samples: list[dict[str, Any]] = []
+    begin = time.monotonic()
+    while (elapsed := time.monotonic() - begin) <= seconds:
+        rss = uss = 0
+        by_process: dict[str, float] = {}
+        for process in served.job.processes():
+            try:
+                memory = process.memory_full_info()
+                label = process_label(process.cmdline(), process.name())
+            except psutil.Error:
+                continue
+            rss += memory.rss
+            uss += memory.uss
+            by_process[label] = round(by_process.get(label, 0) + memory.rss / _MIB, 1)
+        samples.append(
+            {
+                "s": round(elapsed, 1),
+                "rss_mib": round(rss / _MIB, 1),
+                "uss_mib": round(uss / _MIB, 1),
+                "processes": by_process,
+            }
+        )
+        served.wait(max(0.0, begin + len(samples) - time.monotonic()))
+    return samples
+
+
+def _show(session: Session, cases: Sequence[Case]) -> None:
+    table = Table(
+        "case", "rate", "RSS, MiB", "low %", "high %", "trend %", "USS, MiB", "USS trend %", title="memory"
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for case in cases:
+        for found in case.rounds["ours"]:
+            rss, uss = found["rss"], found["uss"]
+            numbers = (rss["mean"], rss["low"], rss["high"], rss["trend"], uss["mean"], uss["trend"])
+            table.add_row(
+                " ".join(map(str, case.key.values())),
+                f"{found['rate']:,.0f}",
+                *(f"{number:,.0f}" if number > 100 else f"{number:+.2f}" for number in numbers),
+            )
+    session.console.print(table)

@@ -1,0 +1,62 @@
+"""``python -m bench report``: writes the stored figures into docs/benchmarks.md, and a plot beside it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.plot import bars
+from bench.report_tables import TABLES, machine, throughput_bars
+from bench.session import add_results_argument
+from bench.store import Case, Store
+from runtime.environment import project_root
+
+__all__ = ["add_arguments", "fill_in", "run"]
+
+_PLOT = "benchmarks.svg"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``report``."""
+    add_results_argument(parser)
+    parser.add_argument(
+        "--page",
+        type=Path,
+        default=project_root() / "docs" / "benchmarks.md",
+        help="the page with the markers (docs/benchmarks.md)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes page and plot."""
+    store = Store(arguments.results)
+    cases = {name: store.cases(name) for name in TABLES}
+    every: Sequence[Case] = [case for section in cases.values() for case in section]
+    text = arguments.page.read_text(encoding="utf-8")
+    text = fill_in(text, "machine", machine(every))
+    for name, table in TABLES.items():
+        text = fill_in(text, name, table(cases[name]) if cases[name] else ["Not measured yet."])
+    arguments.page.write_text(text, encoding="utf-8")
+    print(f"wrote {arguments.page.name}")
+    if groups := throughput_bars(cases["backlog"]):
+        picture = bars("Records a second from a backlog (thousands; lines: least and greatest round)", groups)
+        (arguments.page.parent / _PLOT).write_text(picture, encoding="utf-8")
+        print(f"wrote {_PLOT}")
+    return 0
+
+
+def fill_in(text: str, name: str, lines: Sequence[str]) -> str:
+    """``text`` with ``lines`` between the markers ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raises:
+        BenchError: the markers are not there.
+    """
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+    content = "\n".join(lines) + "\n"
+    filled, count = pattern.subn(lambda found: found[1] + content + found[2], text)
+    if count != 1:
+        raise BenchError(f"the page has no markers <!-- {name} --> and <!-- /{name} -->: put them back")
+    return filled

@@ -1,0 +1,215 @@
+"""The stored figures as Markdown tables, a function a section. Pure: cases in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from bench.figures import spread
+from bench.plot import Bar
+from bench.store import Case
+
+__all__ = ["TABLES", "machine", "throughput_bars"]
+
+
+def machine(cases: Sequence[Case]) -> list[str]:
+    """Where the figures come from: one line for each different environment, with the dates."""
+    if not cases:
+        return ["Not measured yet."]
+    lines = []
+    for environment in _unique(case.environment for case in cases):
+        dates = sorted(case.date[:10] for case in cases if case.environment == environment)
+        days = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+        versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
+        lines.append(
+            f"* {days}, commit {environment['commit'] or 'unknown'}: {environment['processor']}, "
+            f"{environment['cores']} cores, {environment['memory_gib']} GiB, {environment['system']}; "
+            f"Python {environment['python']}, {environment['java']}; {versions}"
+        )
+    return lines
+
+
+def _backlog(cases: Sequence[Case]) -> list[str]:
+    rows = [
+        [
+            f"{case.key['records']:,}",
+            str(case.key["model"]),
+            _variant(case),
+            _rates(case, "ours", "rate"),
+            _rates(case, "ours", "middle_rate"),
+            _rates(case, "peer", "rate"),
+            _rates(case, "peer", "middle_rate"),
+            _ratio(case, "rate"),
+            _ratio(case, "middle_rate"),
+        ]
+        for case in cases
+    ]
+    head = "records|model|variant|this project|middle 80 %|JVM peer|middle 80 %|ratio|ratio, middle"
+    return _by_set(cases, rows, head)
+
+
+def _scaling(cases: Sequence[Case]) -> list[str]:
+    rows = [
+        [
+            str(case.key["kind"]),
+            str(case.key.get("parallelism", case.key.get("types", ""))),
+            str(case.key["model"]),
+            _variant(case),
+            _rates(case, "ours", "rate"),
+            _rates(case, "ours", "middle_rate"),
+        ]
+        for case in cases
+    ]
+    return _table("what varies|number|model|variant|records/s|middle 80 %", rows)
+
+
+def _latency(cases: Sequence[Case]) -> list[str]:
+    rows = []
+    for case in cases:
+        for system in case.rounds:
+            rate = case.values(system, "rate")[0]
+            ratio = _ratio(case, "p99") if system == "ours" else ""
+            rows.append(
+                [
+                    f"{rate:,.0f}" + (" (half)" if case.key["rate"] == "half" else ""),
+                    str(case.key["model"]),
+                    _variant(case),
+                    "this project" if system == "ours" else "JVM peer",
+                    *(_three(case.values(system, name)) for name in ("p50", "p90", "p99", "max")),
+                    ratio,
+                ]
+            )
+    return _table("records/s|model|variant|system|p50|p90|p99|max|p99 ratio", rows)
+
+
+def _swap(cases: Sequence[Case]) -> list[str]:
+    rows = [
+        [
+            f"{case.values(system, 'rate')[0]:,.0f}",
+            str(case.key["model"]),
+            _variant(case),
+            "this project" if system == "ours" else "JVM peer",
+            *(_beside_quiet(case, system, name) for name in ("longest_gap_ms", "p99", "max")),
+            _three(case.values(system, "worst.activation_lag_ms")),
+        ]
+        for case in cases
+        for system in case.rounds
+    ]
+    return _table("records/s|model|variant|system|longest gap|p99|max|activation lag", rows)
+
+
+def _memory(cases: Sequence[Case]) -> list[str]:
+    rows = [
+        [
+            f"{round_['rate']:,.0f}",
+            str(case.key["model"]),
+            _variant(case),
+            f"{round_['rss']['mean']:,.0f}",
+            f"{round_['rss']['low']:+.1f} to {round_['rss']['high']:+.1f} %",
+            f"{round_['rss']['trend']:+.1f} %",
+            f"{round_['uss']['mean']:,.0f}",
+            f"{round_['uss']['trend']:+.1f} %",
+        ]
+        for case in cases
+        for round_ in case.rounds["ours"]
+    ]
+    return _table("records/s|model|variant|RSS, MiB|least and greatest|trend|USS, MiB|trend", rows)
+
+
+def _engines(cases: Sequence[Case]) -> list[str]:
+    sizes = sorted({int(size) for case in cases for size in case.rounds["ours"][0]["batches"]})
+    rows = [
+        [
+            str(case.key["model"]),
+            f"{case.values('ours', 'load_ms')[0]:,.0f}",
+            *(_three(case.values("ours", f"batches.{size}"), digits=2) for size in sizes),
+        ]
+        for case in cases
+    ]
+    return _by_set(cases, rows, f"model|load, ms|{'|'.join(map(str, sizes))}")
+
+
+TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
+    "backlog": _backlog,
+    "latency": _latency,
+    "memory": _memory,
+    "swap": _swap,
+    "scaling": _scaling,
+    "engines": _engines,
+}
+"""Section → its table."""
+
+
+def throughput_bars(cases: Sequence[Case]) -> dict[str, list[Bar]]:
+    """For the plot: a group for each model and variant of the longest backlog, a bar a system (thousands)."""
+    if not cases:
+        return {}
+    longest = max(int(case.key["records"]) for case in cases)
+    chosen = [case for case in cases if case.key["records"] == longest and "flags" not in case.key]
+    # Of two sets of models the plot shows the last one: `seed` where there are both.
+    last = max(str(case.key["set"]) for case in chosen)
+    groups = {}
+    for case in chosen:
+        if case.key["set"] == last:
+            groups[f"{case.key['model']}, {case.key['variant']}"] = [
+                Bar(name, of.minimum / 1000, of.median / 1000, of.maximum / 1000)
+                for system, name in (("ours", "this project"), ("peer", "JVM peer"))
+                if (values := case.values(system, "rate"))
+                for of in (spread(values),)
+            ]
+    return groups
+
+
+def _variant(case: Case) -> str:
+    """The job, with the flags that were not its defaults."""
+    flags = case.key.get("flags")
+    return f"{case.key['variant']}, `{flags}`" if flags else str(case.key["variant"])
+
+
+def _by_set(cases: Sequence[Case], rows: Sequence[list[str]], head: str) -> list[str]:
+    lines: list[str] = []
+    for chosen in _unique(case.key["set"] for case in cases):
+        of_set = [row for case, row in zip(cases, rows, strict=True) if case.key["set"] == chosen]
+        lines += ["", f"Models of the set `{chosen}`:", "", *_table(head, of_set)]
+    return lines[1:]
+
+
+def _table(head: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    titles = head.split("|")
+    return [
+        f"| {' | '.join(titles)} |",
+        f"|{'---|' * len(titles)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _rates(case: Case, system: str, figure: str) -> str:
+    values = [value / 1000 for value in case.values(system, figure)]
+    return f"{_three(values, digits=1)} k" if values else "–"
+
+
+def _ratio(case: Case, figure: str) -> str:
+    ours, peer = case.values("ours", figure), case.values("peer", figure)
+    return f"{spread(ours).median / spread(peer).median:.2f}" if ours and peer else "–"
+
+
+def _beside_quiet(case: Case, system: str, name: str) -> str:
+    """A figure of the swaps, and in brackets that of the time without a swap."""
+    worst, quiet = (_three(case.values(system, f"{part}.{name}")) for part in ("worst", "quiet"))
+    return f"{worst} ({quiet})"
+
+
+def _three(values: Sequence[float], *, digits: int = 0) -> str:
+    """Least / median / greatest."""
+    if not values:
+        return "–"
+    of = spread(values)
+    return " / ".join(f"{value:,.{digits}f}" for value in (of.minimum, of.median, of.maximum))
+
+
+def _unique(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

@@ -1,0 +1,97 @@
+"""Results topics as arrays, read when the measurement is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import Consumer, TopicPartition
+
+from bench.errors import BenchError
+from bench.topics import WAIT_S, Kafka
+from client.connection import client_settings
+from protos.servingresult_pb2 import ServingResult
+
+__all__ = ["Results", "append_times", "read_ours", "read_peer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What lies in a results topic, in its order: for each result when Kafka appended it, when its record was
+    sent (both epoch milliseconds), and which of ``versions`` made it (-1: not told)."""
+
+    appended: npt.NDArray[np.int64]
+    submitted: npt.NDArray[np.int64]
+    version: npt.NDArray[np.int64]
+    versions: tuple[str, ...]
+
+
+def append_times(kafka: Kafka, topic: str) -> npt.NDArray[np.int64]:
+    """When each message of a topic was appended, epoch milliseconds, in the order of the offsets."""
+    times = np.empty(kafka.count(topic), dtype=np.int64)
+    at = 0
+    for batch in _batches(kafka, topic, len(times)):
+        for message in batch:
+            times[at] = message.timestamp()[1]
+            at += 1
+    return times
+
+
+def read_ours(kafka: Kafka, topic: str) -> Results:
+    """A results topic of this project."""
+    count = kafka.count(topic)
+    appended, submitted, version = (np.empty(count, dtype=np.int64) for _ in range(3))
+    versions: dict[str, int] = {}
+    at = 0
+    for batch in _batches(kafka, topic, count):
+        for message in batch:
+            result = ServingResult.FromString(message.value())
+            appended[at], submitted[at] = message.timestamp()[1], result.submissionTs
+            version[at] = versions.setdefault(result.version, len(versions))
+            at += 1
+    return Results(appended, submitted, version, tuple(versions))
+
+
+def read_peer(kafka: Kafka, topic: str) -> Results:
+    """A results topic of the JVM peer, whose results are the text ``ts,result,nanoseconds``."""
+    count = kafka.count(topic)
+    appended, submitted = (np.empty(count, dtype=np.int64) for _ in range(2))
+    at = 0
+    for batch in _batches(kafka, topic, count):
+        for message in batch:
+            appended[at] = message.timestamp()[1]
+            submitted[at] = int(message.value().partition(b",")[0])
+            at += 1
+    return Results(appended, submitted, np.full(count, -1, dtype=np.int64), ())
+
+
+def _batches(kafka: Kafka, topic: str, count: int) -> Iterator[list[Any]]:
+    consumer = Consumer(
+        client_settings(kafka.bootstrap_servers)
+        | {
+            "group.id": "bench",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "queued.max.messages.kbytes": 65_536,
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        end = time.monotonic() + WAIT_S
+        while count > 0:
+            batch = consumer.consume(min(count, 10_000), timeout=1.0)
+            for message in batch:
+                if (error := message.error()) is not None:
+                    raise BenchError(f"'{topic}' cannot be read: {error.str()}")
+            if batch:
+                end = time.monotonic() + WAIT_S
+            elif time.monotonic() > end:
+                raise BenchError(f"'{topic}' gives nothing for {WAIT_S:g} s: look at the broker")
+            count -= len(batch)
+            yield batch
+    finally:
+        consumer.close()

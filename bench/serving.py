@@ -1,0 +1,128 @@
+"""A system that serves while records come at a steady rate: what latency, memory and swap measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import BenchError
+from bench.inputs import BenchModel
+from bench.jobs import RunningJob, await_growth
+from bench.load import Load
+from bench.results import Results, read_ours, read_peer
+from bench.session import Session
+from client.topics import TopicNames
+
+__all__ = ["Served", "serving"]
+
+_DRAIN_S = 60.0
+_PEER_OPTIONS = ("--bounded", "false", "--buffer-timeout", "0")
+
+
+@dataclass(slots=True)
+class Served:
+    """A running system under load. After the context ``results`` are there."""
+
+    system: str
+    command: Sequence[str]
+    job: RunningJob
+    topics: TopicNames
+    load: Load
+    found: Results | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Lets time pass.
+
+        Raises:
+            BenchError: the system or the producer has ended.
+        """
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            self.job.check()
+            self.load.check()
+            time.sleep(min(0.5, left_s))
+
+    def within(self, begin: float, end: float) -> npt.NDArray[np.int64]:
+        """The latencies, ms, of the records that were sent from ``begin`` to ``end`` (epoch ms)."""
+        sent = self.results.submitted
+        chosen = (sent >= begin) & (sent < end)
+        if not chosen.any():
+            raise BenchError("no result of a record that was sent in the measured time")
+        return self.results.appended[chosen] - sent[chosen]
+
+    @property
+    def results(self) -> Results:
+        """Everything in the results topic. Raises RuntimeError before the load has ended."""
+        if self.found is None:
+            raise RuntimeError("the results are read when the load has ended")
+        return self.found
+
+
+@contextmanager
+def serving(
+    session: Session,
+    system: str,
+    variant: str,
+    model: BenchModel,
+    rate: float,
+    *,
+    warm_up_s: float,
+    preload: bool = True,
+    read: bool = True,
+    peer_options: Sequence[str] = (),
+) -> Iterator[Served]:
+    """Starts a system, has it serve ``model``, and puts it under load for the length of the context.
+
+    The context begins ``warm_up_s`` after the first result. ``preload``: the peer has the model from the
+    start; else it takes it from the models topic as this project does. ``read``: read the results afterwards.
+
+    Raises:
+        BenchError: it does not start, does not take the model, or loses records.
+    """
+    topics = session.topics(f"{system}-")
+    session.kafka.create(topics)
+    if system == "ours":
+        command = session.ours(variant, topics)
+    else:
+        command = session.peers(variant, topics, model if preload else None, *_PEER_OPTIONS, *peer_options)
+        if not preload:
+            session.kafka.publish(topics.models, [model.message().SerializeToString()])
+    with session.run(command) as job:
+        if system == "ours":
+            job.await_start()
+            session.serve(job, topics, [model.message().SerializeToString()], 1)
+        load = Load(session.kafka.bootstrap_servers, topics.data, rate)
+        served = Served(system, command, job, topics, load)
+        with load:
+            await_growth(lambda: session.kafka.count(topics.results), 1, job)
+            served.wait(warm_up_s)
+            yield served
+        _drain(session, served)
+        if read:
+            reader = read_ours if system == "ours" else read_peer
+            served.found = reader(session.kafka, topics.results)
+    session.kafka.remove(*topics.all())
+
+
+def _drain(session: Session, served: Served) -> None:
+    """Waits for the results of everything that was sent (the peer begins in the middle: for silence)."""
+    sent = served.load.sent
+    end = time.monotonic() + _DRAIN_S
+    have, same = -1, 0
+    while same < 4:
+        served.job.check()
+        now = session.kafka.count(served.topics.results)
+        same = same + 1 if now == have else 0
+        have = now
+        if served.system == "ours" and now >= sent.records:
+            break
+        if time.monotonic() > end:
+            raise BenchError(f"{now} of {sent.records} results {_DRAIN_S:g} s after the last record")
+        time.sleep(0.5)
+    if served.system == "ours" and have != sent.records:
+        raise BenchError(f"{have} results for {sent.records} records: {served.job.last_words()}")

@@ -1,0 +1,240 @@
+"""What every section needs: a broker of its own, a scratch folder, models, the peer, the stored results."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.errors import BenchError
+from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
+from bench.jobs import Peer, RunningJob, await_growth, find_peer, our_command, peer_command, running
+from bench.store import Case, Rounds, Store
+from bench.surroundings import now, surroundings
+from bench.topics import Kafka
+from client.broker import EmbeddedBroker, Retention
+from client.topics import TopicNames
+from protos.modelstatus_pb2 import ModelStatus
+from runtime.environment import project_root
+
+__all__ = ["VARIANTS", "Session", "add_common_arguments", "open_session"]
+
+VARIANTS = ("keyed", "broadcast")
+
+
+def add_common_arguments(
+    parser: argparse.ArgumentParser, *, models: str, rounds: int, variants: str = ",".join(VARIANTS)
+) -> None:
+    """The flags of every section that runs jobs."""
+    parser.add_argument("--variants", default=variants, help=f"comma separated ({variants})")
+    parser.add_argument("--models", default=models, help=f"comma separated keys ({models})")
+    parser.add_argument(
+        "--set",
+        dest="model_set",
+        choices=[each.value for each in ModelSet],
+        help="whose models (seed where MODEL_SERVING_SEED_DATA is set, else sample)",
+    )
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"of each system ({rounds})")
+    parser.add_argument("--no-peer", action="store_true", help="without the JVM peer, even if it is there")
+    parser.add_argument(
+        "--job-flags", default="", help="more flags for this project's job, for example '--parallelism 2'"
+    )
+    parser.add_argument("--resume", action="store_true", help="leave out what is stored already")
+    add_results_argument(parser)
+
+
+def add_results_argument(parser: argparse.ArgumentParser) -> None:
+    """Where figures are stored."""
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=project_root() / "bench" / "results",
+        help="folder of the stored figures (bench/results)",
+    )
+
+
+@dataclass(slots=True)
+class Session:
+    """A running broker and what is measured on it."""
+
+    section: str
+    kafka: Kafka
+    folder: Path
+    models: dict[str, BenchModel]
+    chosen: ModelSet
+    variants: tuple[str, ...]
+    rounds: int
+    peer: Peer | None
+    job_flags: tuple[str, ...]
+    store: Store
+    resume: bool
+    console: Console
+    surroundings: dict[str, Any] = field(default_factory=surroundings)
+    failures: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def say(self, text: str) -> None:
+        """One line of progress."""
+        self.console.print(text, highlight=False, markup=False)
+
+    def topics(self, prefix: str) -> TopicNames:
+        """The names of a new set of topics."""
+        return TopicNames().prefixed(f"{prefix}{next(self._numbers)}-")
+
+    def number(self) -> int:
+        """A number that no other name of this session has."""
+        return next(self._numbers)
+
+    def ours(
+        self,
+        variant: str,
+        topics: TopicNames,
+        *,
+        flags: Sequence[str] = (),
+        savepoint: str | None = None,
+    ) -> list[str]:
+        """The command of this project's job, with checkpoints in a folder of its own."""
+        checkpoints = self.folder / f"checkpoints-{self.number()}"
+        all_flags = (*self.job_flags, *flags)
+        return our_command(
+            variant, self.kafka.bootstrap_servers, topics, checkpoints, flags=all_flags, savepoint=savepoint
+        )
+
+    def peers(self, variant: str, topics: TopicNames, model: BenchModel | None, *options: str) -> list[str]:
+        """The command of the JVM peer."""
+        if self.peer is None:
+            raise BenchError("there is no peer: let BENCH_JVM_PEER name its folder")
+        return peer_command(self.peer, variant, self.kafka.bootstrap_servers, topics, model, *options)
+
+    @contextmanager
+    def run(self, command: Sequence[str]) -> Iterator[RunningJob]:
+        """Runs a command; its log stays when the measurement fails."""
+        with running(command, self.folder / f"job-{self.number()}.log") as job:
+            yield job
+
+    def serve(self, job: RunningJob, topics: TopicNames, models: Sequence[bytes], types: int) -> None:
+        """Publishes models, and returns when ``types`` data types have an ACTIVE one.
+
+        Raises:
+            BenchError: a model is rejected, or nothing happens for minutes.
+        """
+        before = self.kafka.count(topics.status)
+        self.kafka.publish(topics.models, models)
+        await_growth(lambda: self.kafka.count(topics.status), before + types, job, silence_s=240)
+        for _, payload in self.kafka.messages(topics.status)[before:]:
+            status = ModelStatus.FromString(payload)
+            if status.state != ModelStatus.ACTIVE:
+                raise BenchError(f"the job does not take the model '{status.name}': {status.detail}")
+
+    def key(self, **parts: str | int) -> dict[str, str | int]:
+        """The key of a case. With --job-flags it is another case than with the default flags."""
+        return parts | ({"flags": " ".join(self.job_flags)} if self.job_flags else {})
+
+    def is_stored(self, key: dict[str, str | int]) -> bool:
+        """Whether a case may be left out: it is stored, and --resume was given."""
+        return self.resume and any(case.key == key for case in self.store.cases(self.section))
+
+    def save(self, key: dict[str, str | int], commands: dict[str, Sequence[str]], rounds: Rounds) -> Case:
+        """Stores a case."""
+        words = {system: self.portable(command) for system, command in commands.items()}
+        case = Case(key, now(), words, dict(rounds), self.surroundings)
+        self.store.save(self.section, case)
+        return case
+
+    def twice(self, what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What ``measure`` finds; when it fails it is tried once more, and the figures say so.
+
+        Raises:
+            BenchError: it failed again.
+        """
+        try:
+            return measure()
+        except BenchError as error:
+            self.say(f"FAILED {what}: {error}; once more")
+            return measure() | {"failed_before": str(error)}
+
+    def failed(self, what: str, error: BenchError) -> None:
+        """Notes a measurement that could not be made; the others go on."""
+        line = f"{what}: {error}"
+        self.failures.append(line)
+        self.say(f"FAILED {line}")
+
+    def portable(self, command: Sequence[str]) -> str:
+        """A command line without the places of this machine."""
+        places = {
+            str(self.folder): "$TMP",
+            str(self.peer.folder if self.peer else "\0"): "$BENCH_JVM_PEER",
+            str(Path(os.environ.get("MODEL_SERVING_SEED_DATA") or "\0")): "$MODEL_SERVING_SEED_DATA",
+            f"{Path(sys.prefix) / 'bin'}{os.sep}": "",
+            f"{project_root()}{os.sep}": "",
+        }
+        line = " ".join([Path(command[0]).name, *command[1:]])
+        for place, name in places.items():
+            line = line.replace(place, name)
+        return line
+
+
+@contextmanager
+def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Session]:
+    """A session with a broker of its own, which ends with the context.
+
+    Raises:
+        BenchError: a flag names something that does not exist, or (at the end) measurements have failed.
+    """
+    made = build_inputs()
+    chosen = model_set(arguments.model_set)
+    models = models_in(chosen, made)
+    wanted = _named(arguments.models, models)
+    variants = _named(arguments.variants, VARIANTS)
+    peer = None if arguments.no_peer else find_peer()
+    folder = Path(tempfile.mkdtemp(prefix="model-serving-bench-"))
+    kafka = folder / "kafka"
+    console = Console(width=max(140, Console().width))
+    failed = True
+    try:
+        with EmbeddedBroker(folder=kafka, retention=Retention.KEEP) as broker:
+            session = Session(
+                section=section,
+                kafka=Kafka(broker.bootstrap_servers),
+                folder=folder,
+                models={key: models[key] for key in wanted},
+                chosen=chosen,
+                variants=tuple(variants),
+                rounds=arguments.rounds,
+                peer=peer,
+                job_flags=tuple(arguments.job_flags.split()),
+                store=Store(arguments.results),
+                resume=arguments.resume,
+                console=console,
+            )
+            if peer is None:
+                session.say("no JVM peer (BENCH_JVM_PEER names its folder): no ratios")
+            yield session
+        failed = bool(session.failures)
+        if failed:
+            raise BenchError(f"{len(session.failures)} measurements failed, logs are in {folder}")
+    except KeyboardInterrupt:
+        failed = False
+        raise
+    finally:
+        # After a failure the logs stay, and nothing else: topics and checkpoints are gigabytes.
+        for place in [kafka / "data", *folder.glob("checkpoints-*")] if failed else [folder]:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _named(words: str, known: Sequence[str] | dict[str, BenchModel]) -> list[str]:
+    names = [word for word in words.split(",") if word]
+    for name in names:
+        if name not in known:
+            raise BenchError(f"there is no '{name}': choose from {', '.join(known)}")
+    return names

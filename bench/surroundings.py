@@ -1,0 +1,83 @@
+"""What a figure depends on beside the program: the machine, the versions, the date."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from runtime.environment import project_root
+from runtime.jar_lock import FLINK, KAFKA, pinned_jars
+from runtime.java import find_java
+
+__all__ = ["now", "surroundings"]
+
+_PACKAGES = (
+    "apache-flink",
+    "confluent-kafka",
+    "numpy",
+    "onnxruntime",
+    "protobuf",
+    "pypmml",
+    "tensorflow",
+)
+_JARS = {"kafka_2.13": "Kafka", "flink-sql-connector-kafka": "flink-sql-connector-kafka"}
+
+
+def now() -> str:
+    """The time, UTC, as ISO 8601 to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def surroundings() -> dict[str, Any]:
+    """The machine and the versions of everything that takes part."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "java": _java(),
+        "versions": {name: version(name) for name in _PACKAGES} | _jars(),
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _java() -> str:
+    answer = subprocess.run([find_java().java, "-version"], capture_output=True, text=True, check=True)
+    return next(line for line in answer.stderr.splitlines() if "Runtime" in line or "version" in line)
+
+
+def _jars() -> dict[str, str]:
+    parts = (jar.coordinate.split(":") for jar in pinned_jars(FLINK, KAFKA))
+    return {_JARS[artifact]: number for _, artifact, number in parts if artifact in _JARS}
+
+
+def _commit() -> str:
+    """The commit that is checked out, ``+`` behind it when the tree differs from it; "" outside of git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=project_root(), capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!bench/results", ":!docs")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""

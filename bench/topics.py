@@ -1,0 +1,154 @@
+"""Kafka for the benchmark: topics made and removed, filled, and watched by their end offsets.
+
+While something is measured only end offsets are asked for: a consumer would take a share of two cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.cimpl import NewTopic
+
+from bench.errors import BenchError
+from bench.records import RecordMaker, epoch_ms
+from client.connection import client_settings, connect
+from client.receiving import Start, TopicReader
+from client.topics import MAX_MESSAGE_BYTES, TopicNames, topic_settings
+
+__all__ = ["WAIT_S", "Kafka"]
+
+WAIT_S = 30.0
+"""How long Kafka may take to answer."""
+
+
+class Kafka:
+    """The broker's topics."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._admin: AdminClient = connect(bootstrap_servers)
+
+    def create(self, names: TopicNames, *, partitions: int = 1) -> None:
+        """Creates a job's topics; results get log-append times and one partition, data ``partitions``."""
+        settings = topic_settings(names)
+        topics = [
+            NewTopic(name, partitions if name == names.data else 1, 1, config=settings[name])
+            for name in names.all()
+        ]
+        self._await(self._admin.create_topics(topics, operation_timeout=WAIT_S))
+        self._await_leaders(names.all())
+
+    def create_results(self, name: str) -> None:
+        """Creates one results topic."""
+        settings = topic_settings(TopicNames(results=name))[name]
+        self._await(self._admin.create_topics([NewTopic(name, 1, 1, config=settings)]))
+        self._await_leaders([name])
+
+    def remove(self, *names: str) -> None:
+        """Removes topics; those that are not there are passed over."""
+        for future in self._admin.delete_topics(list(names), operation_timeout=WAIT_S).values():
+            with contextlib.suppress(KafkaException, TimeoutError):
+                future.result(WAIT_S)
+
+    def count(self, topic: str) -> int:
+        """How many messages have been written to a topic: the sum of its end offsets."""
+        end = time.monotonic() + WAIT_S
+        with _answers(topic):
+            while True:
+                partitions = self._admin.list_topics(topic, timeout=WAIT_S).topics[topic].partitions
+                asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in partitions}  # type: ignore[no-untyped-call]
+                answers = self._admin.list_offsets(asked).values()
+                try:
+                    return sum(future.result(WAIT_S).offset for future in answers)
+                except KafkaException:
+                    # A topic that is moments old may be known here and not yet at its leader. The client
+                    # calls only some of these errors retriable.
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.2)
+
+    @contextmanager
+    def producer(self, **settings: Any) -> Iterator[Producer]:
+        """A producer; left without an error, everything has been delivered."""
+        producer = Producer(
+            client_settings(self.bootstrap_servers)
+            | {
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "queue.buffering.max.messages": 1_000_000,
+                "enable.idempotence": True,
+            }
+            | settings
+        )
+        yield producer
+        if producer.flush(60):
+            raise BenchError("Kafka did not take everything within 60 s: look at the machine's load")
+
+    def publish(self, topic: str, messages: Sequence[bytes]) -> None:
+        """Writes messages and returns when Kafka has them."""
+        with self.producer(**{"linger.ms": 0}) as producer:
+            for message in messages:
+                producer.produce(topic, message)
+                producer.poll(0)
+
+    def fill(self, topic: str, maker: RecordMaker, upto: int) -> None:
+        """Writes records until there are ``upto`` in the topic, in turn to its partitions."""
+        have = self.count(topic)
+        partitions = len(self._admin.list_topics(topic, timeout=WAIT_S).topics[topic].partitions)
+        stamp = maker.record_type.stamp(epoch_ms())
+        records = itertools.islice(maker.stream(have), max(0, upto - have))
+        with self.producer(**{"linger.ms": 20, "batch.size": 262_144}) as producer:
+            for number, record in enumerate(records, start=have):
+                while True:
+                    try:
+                        producer.produce(topic, record + stamp, partition=number % partitions)
+                        break
+                    except BufferError:
+                        producer.poll(0.05)
+        if (there := self.count(topic)) != upto:
+            raise BenchError(f"{there} records are in the topic and not {upto}: fill it anew, in a new run")
+
+    def messages(self, topic: str) -> list[tuple[int, bytes]]:
+        """Append time (epoch milliseconds) and content of everything that is in a topic now."""
+        with TopicReader(self.bootstrap_servers, [topic], start=Start.BEGINNING) as reader:
+            return [(received.timestamp, received.payload) for received in reader.until_end()]
+
+    def _await(self, futures: Mapping[str, Any]) -> None:
+        for name, future in futures.items():
+            with _answers(name):
+                future.result(WAIT_S)
+
+    def _await_leaders(self, names: Sequence[str]) -> None:
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            known = self._admin.list_topics(timeout=WAIT_S).topics
+            if all(
+                name in known
+                and known[name].partitions
+                and all(partition.leader >= 0 for partition in known[name].partitions.values())
+                for name in names
+            ):
+                return
+            time.sleep(0.05)
+        raise BenchError(f"the topics have no leaders after {WAIT_S:g} s: look at the broker")
+
+
+@contextmanager
+def _answers(topic: str) -> Iterator[None]:
+    """Says in one line that Kafka refuses something, or does not answer.
+
+    Raises:
+        BenchError: either.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise BenchError(f"Kafka refuses '{topic}': {error.args[0].str()}") from error
+    except TimeoutError as error:
+        raise BenchError(f"Kafka says nothing about '{topic}' for {WAIT_S:g} s: look at its log") from error
