@@ -19,7 +19,7 @@ from tests.job_traffic import Traffic
 
 pytestmark = pytest.mark.kafka
 
-RANDOM_STRINGS = 5000
+RANDOM_STRINGS = 10_000
 LARGEST = MAX_MESSAGE_BYTES
 
 
