@@ -14,7 +14,6 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.errors import BenchError
 from bench.figures import latency, spread
 from bench.pace import HALF, rate_of
 from bench.records import epoch_ms
@@ -39,19 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores."""
-    cases = []
     with open_session("latency", arguments) as session:
-        for rate in arguments.rates.split(","):
-            for model in session.models:
-                for variant in session.variants:
-                    key = session.key(variant=variant, model=model, set=session.chosen.value, rate=rate)
-                    if session.is_stored(key):
-                        continue
-                    try:
-                        cases.append(_case(session, key, arguments))
-                    except BenchError as error:
-                        session.failed(" ".join(map(str, key.values())), error)
-        _show(session, cases)
+        keys = [
+            session.key(variant=variant, model=model, set=session.chosen.value, rate=rate)
+            for rate in arguments.rates.split(",")
+            for model in session.models
+            for variant in session.variants
+        ]
+        _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
     return 0
 
 

@@ -38,18 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores."""
-    cases = []
     with open_session("memory", arguments) as session:
-        for model in session.models:
-            for variant in session.variants:
-                key = session.key(variant=variant, model=model, set=session.chosen.value, rate=arguments.rate)
-                if session.is_stored(key):
-                    continue
-                try:
-                    cases.append(_case(session, key, arguments))
-                except BenchError as error:
-                    session.failed(" ".join(map(str, key.values())), error)
-        _show(session, cases)
+        keys = [
+            session.key(variant=variant, model=model, set=session.chosen.value, rate=arguments.rate)
+            for model in session.models
+            for variant in session.variants
+        ]
+        _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
     return 0
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +143,20 @@ class Session:
     def is_stored(self, key: dict[str, str | int]) -> bool:
         """Whether a case may be left out: it is stored, and --resume was given."""
         return self.resume and any(case.key == key for case in self.store.cases(self.section))
+
+    def cases(
+        self, keys: Iterable[dict[str, str | int]], measure: Callable[[dict[str, str | int]], Case]
+    ) -> list[Case]:
+        """Measures the cases that are not left out. One that fails is noted, and the others go on."""
+        measured = []
+        for key in keys:
+            if self.is_stored(key):
+                continue
+            try:
+                measured.append(measure(key))
+            except BenchError as error:
+                self.failed(" ".join(map(str, key.values())), error)
+        return measured
 
     def save(self, key: dict[str, str | int], commands: dict[str, Sequence[str]], rounds: Rounds) -> Case:
         """Stores a case."""

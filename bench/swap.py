@@ -63,20 +63,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores."""
     arguments.models += "," + ",".join(_BASES.values())
-    cases = []
     with open_session("swap", arguments) as session:
-        large = [model for model in session.models if model in _BASES]
-        for rate in arguments.rates.split(","):
-            for model in large:
-                for variant in session.variants:
-                    key = session.key(variant=variant, model=model, rate=rate)
-                    if session.is_stored(key):
-                        continue
-                    try:
-                        cases.append(_case(session, key, arguments))
-                    except BenchError as error:
-                        session.failed(" ".join(map(str, key.values())), error)
-        _show(session, cases)
+        keys = [
+            session.key(variant=variant, model=model, rate=rate)
+            for rate in arguments.rates.split(",")
+            for model in session.models
+            if model in _BASES
+            for variant in session.variants
+        ]
+        _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
     return 0
 
 

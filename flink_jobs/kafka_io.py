@@ -98,8 +98,8 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
         .set_record_serializer(schema)
         .set_property("max.request.size", str(DEAD_LETTER_BYTES))
         .set_property("buffer.memory", str(2 * DEAD_LETTER_BYTES))
-        # A result waits for others at most this long, and many leave in one request: half of the producer's
-        # and the broker's time a result at a full load.
+        # A result waits for others at most this long, and many leave in one request: half of the time of the
+        # producer's network thread at a full load.
         .set_property("linger.ms", "1")
         .set_property("batch.size", str(_BATCH_BYTES))
     )
