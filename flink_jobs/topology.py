@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyflink.common import Types
-from pyflink.datastream import DataStream, OutputTag
+from pyflink.datastream import DataStream, KeyedStream, OutputTag
+from pyflink.java_gateway import get_gateway
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
@@ -14,6 +15,7 @@ from functions.flink_types import (
     BYTES,
     DEAD_LETTERS,
     KEYED_BYTES,
+    KEYED_RECORDS,
     STATUSES,
     SWAPS,
     UNMATCHED,
@@ -51,10 +53,10 @@ class _Admitted:
 def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:
     """Models and records meet by data type: each data type is served by one instance, in order."""
     admitted = _admit(models, settings)
-    routed = records.process(RouteRecords(settings), KEYED_BYTES).name("route records").uid("route-records")
+    routed = records.process(RouteRecords(settings), KEYED_RECORDS).name("route records").uid("route-records")
     served = (
         admitted.activations.key_by(data_type_of, _STRING)
-        .connect(routed.key_by(data_type_of, _STRING))
+        .connect(_keyed(routed))
         .process(KeyedModelServing(settings), BYTES)
         .name("serve")
         .uid("serve-keyed")
@@ -86,7 +88,7 @@ def serve_broadcast(
     )
     waited = (
         admitted.activations.key_by(data_type_of, _STRING)
-        .connect(_side_output(served, UNMATCHED).key_by(data_type_of, _STRING))
+        .connect(_keyed(_side_output(served, UNMATCHED)))
         .process(KeyedModelServing(settings), BYTES)
         .name("wait for a model")
         .uid("wait-for-model")
@@ -119,6 +121,17 @@ def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
         dead_letters=_side_output(routed, DEAD_LETTERS).union(_side_output(admitted, DEAD_LETTERS)),
         statuses=_side_output(routed, STATUSES).union(admitted),
     )
+
+
+def _keyed(batches: DataStream) -> KeyedStream:
+    """Batches of records by their data type, which stands before each.
+
+    ``DataStream.key_by`` would put an operator in Python between, to fetch the key: one more trip from the
+    JVM for each batch, and the batch pickled and unpickled once more. It makes the same rows as come here.
+    """
+    by_first_field = get_gateway().jvm.KeyByKeySelector()
+    keyed = batches._j_data_stream.keyBy(by_first_field, Types.ROW([_STRING]).get_java_type_info())  # noqa: SLF001
+    return KeyedStream(keyed, Types.PICKLED_BYTE_ARRAY(), batches)
 
 
 def _confirm(swaps: DataStream, instances: int) -> DataStream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pyflink.common import Row
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
 from functions.core.state import decode_activation, decode_model, encode_model
@@ -44,7 +45,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
             if self._server.serves(batch.data_type) or self._restored(batch.data_type, ctx):
                 yield from write_outcome(self._server.serve(batch), self._metrics)
             else:
-                yield UNMATCHED, (batch.data_type, batch)
+                yield UNMATCHED, Row(batch.data_type, self._codec.pack(batch))
 
     def process_broadcast_element(
         self, value: tuple[str, bytes], ctx: BroadcastProcessFunction.Context

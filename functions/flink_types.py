@@ -20,6 +20,7 @@ __all__ = [
     "HISTORY",
     "KEPT_MODELS",
     "KEYED_BYTES",
+    "KEYED_RECORDS",
     "PENDING_SWAPS",
     "STATUSES",
     "SWAPS",
@@ -35,7 +36,10 @@ BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 """A message for Kafka."""
 
 KEYED_BYTES = Types.TUPLE([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""A data type, and what goes to it: an activation's bytes, or a batch of records."""
+"""A data type, and the bytes that go to it."""
+
+KEYED_RECORDS = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
+"""A data type, and a packed batch of its records: laid out like Flink's own keyed streams of Python."""
 
 ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
 """(data type, activation's bytes) for the operators that serve."""
@@ -45,8 +49,8 @@ STATUSES = OutputTag("statuses", BYTES)
 SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
 """(data type, sequence of the activation, status): one from every operator instance that carried it out."""
 
-UNMATCHED = OutputTag("unmatched", Types.PICKLED_BYTE_ARRAY())
-"""(data type, batch of records) that came to a broadcast instance without a model for them."""
+UNMATCHED = OutputTag("unmatched", KEYED_RECORDS)
+"""Row(data type, packed batch of records) that came to a broadcast instance without a model for them."""
 
 HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
 KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())

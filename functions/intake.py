@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pyflink.common import Row
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
 from functions.core.errors import ModelRejected, UnparsableMessage
@@ -22,7 +23,7 @@ def payloads_of(vector: Any) -> list[bytes]:
 
 
 class RouteRecords(ProcessFunction):  # type: ignore[misc]
-    """Vectors of records from Kafka → (data type, batch of records), to be keyed."""
+    """Vectors of records from Kafka → Row(data type, packed batch of records), to be keyed."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
@@ -34,7 +35,7 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
         decoded = self._codec.decode(payloads_of(value))
         yield from refusals(decoded, self._settings.data_topic)
         for batch in decoded.batches:
-            yield batch.data_type, batch
+            yield Row(batch.data_type, self._codec.pack(batch))
 
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]

@@ -22,7 +22,7 @@ from functions.metrics import ServingMetrics
 from functions.outcomes import refusals, swap_report, write_outcome
 from functions.parts import CLOCK, build_server, check_interpreter_state
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec, encode_dead_letter
+from functions.wire import PackedBatch, RecordCodec, encode_dead_letter
 
 __all__ = ["KeyedModelServing"]
 
@@ -34,7 +34,7 @@ _WAITING_BATCH = 512
 
 
 class KeyedModelServing(KeyedCoProcessFunction):
-    """(data type, activation) and (data type, batch of records) → results.
+    """(data type, activation) and packed batches of records → results.
 
     The loaded model is a cache over the bytes in state: after a restore it is loaded at first use. The path
     of records that have a model touches no state.
@@ -68,11 +68,9 @@ class KeyedModelServing(KeyedCoProcessFunction):
         if activation.model is not None:
             yield from self._serve_waiting()
 
-    def process_element2(
-        self, value: tuple[str, RecordBatch], ctx: KeyedCoProcessFunction.Context
-    ) -> Iterator[Any]:
-        data_type, batch = value
-        if self._server.serves(data_type) or self._restored():
+    def process_element2(self, value: PackedBatch, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+        batch = self._codec.unpack(value)
+        if self._server.serves(batch.data_type) or self._restored():
             yield from write_outcome(self._server.serve(batch), self._metrics)
         else:
             yield from self._without_model(batch, ctx)

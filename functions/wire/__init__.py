@@ -12,9 +12,11 @@ from functions.wire.messages import (
 )
 from functions.wire.records import Decoded, RecordCodec
 from functions.wire.results import encode_results
+from functions.wire.rows import PackedBatch
 
 __all__ = [
     "Decoded",
+    "PackedBatch",
     "RecordCodec",
     "encode_dead_letter",
     "encode_results",

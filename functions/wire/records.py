@@ -17,7 +17,7 @@ from functions.core.batches import RecordBatch
 from functions.core.engine import Columns, RecordSchema
 from functions.core.errors import InvalidRecord, UnparsableMessage
 from functions.wire.layouts import Layout, Table, learn_layout, table_of
-from functions.wire.rows import Places, Rows
+from functions.wire.rows import PackedBatch, Places, Rows, pack, unpack
 
 __all__ = ["Decoded", "RecordCodec"]
 
@@ -109,6 +109,14 @@ class RecordCodec:
             refused += self._decode_singly(payloads, left, rows)
         refused.sort(key=itemgetter(0))
         return Decoded(rows.batches(payloads), [(payloads[place], error) for place, error in refused])
+
+    def pack(self, batch: RecordBatch) -> PackedBatch:
+        """A batch that this codec has read as plain values, to be moved to another operator."""
+        return pack(batch)
+
+    def unpack(self, packed: PackedBatch) -> RecordBatch:
+        """A batch that a codec of the same record type has packed; its arrays cannot be written to."""
+        return unpack(packed, self.schema)
 
     def example(self, payload: bytes, fields: tuple[str, ...]) -> Columns:
         """One record's bytes as one row.

@@ -9,13 +9,17 @@ Wire format: https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from functions.core.batches import ScoredBatch
 from functions.core.engine import Scores
+from functions.core.messages import ModelToServe
+from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.servingresult_pb2 import ServingResult
 
 __all__ = ["encode_results"]
@@ -24,26 +28,59 @@ _DOUBLE = bytes(8)
 _FIELDS = {field.name: field.number for field in ServingResult.DESCRIPTOR.fields}
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 
+_FEW = 4
+"""As many results protobuf writes as fast as numpy, whose calls have a price each."""
+
+_TEMPLATES = 1024
+"""Models whose template is remembered: those with large batches, so the ones that many records come for."""
+
 
 def encode_results(batch: ScoredBatch) -> list[bytes]:
     """The results of a batch as messages, in its order."""
-    lengths = _varint_lengths(batch.submission_ts)
-    absent = np.zeros(len(batch), dtype=bool)
-    for values in batch.scores.outputs.values():
-        absent |= np.isnan(values)
-    if not absent.any() and lengths.min() == lengths.max():
-        return _encode_alike(batch, batch.submission_ts, batch.scores, int(lengths[0]))
+    if len(batch) <= _FEW:
+        return _encode_singly(batch)
+    first, last = int(batch.submission_ts.min()), int(batch.submission_ts.max())
+    length = _varint_length(first)
+    # A negative number is longer than all others.
+    alike = length == _varint_length(last) and (first < 0) == (last < 0)
+    if alike and not any(np.isnan(values).any() for values in batch.scores.outputs.values()):
+        return _encode_alike(batch, batch.submission_ts, batch.scores, length)
     encoded = [b""] * len(batch)
-    for places, scores in _alike(batch.scores, lengths):
-        part = _encode_alike(batch, batch.submission_ts[places], scores, int(lengths[places[0]]))
+    for places, length, scores in _alike(batch):
+        part = _encode_alike(batch, batch.submission_ts[places], scores, length)
         for place, message in zip(places.tolist(), part, strict=True):
             encoded[place] = message
     return encoded
 
 
-def _alike(scores: Scores, lengths: npt.NDArray[np.uint8]) -> Iterator[tuple[npt.NDArray[np.intp], Scores]]:
+def _encode_singly(batch: ScoredBatch) -> list[bytes]:
+    model, scores = batch.model, batch.scores
+    messages = []
+    for place, submission_ts in enumerate(batch.submission_ts.tolist()):
+        message = ServingResult(
+            name=model.name,
+            dataType=batch.data_type,
+            submissionTs=submission_ts,
+            result=scores.result[place],
+            version=model.version,
+            modeltype=ModelDescriptor.ModelType.Name(model.model_type),
+            scoring_ns=batch.scoring_ns,
+            served_ts=batch.served_ts,
+            latency_ms=float(batch.served_ts) - float(submission_ts),
+            label="" if scores.labels is None else scores.labels[place],
+        )
+        for name, values in scores.outputs.items():
+            if not np.isnan(values[place]):
+                message.outputs[name] = values[place]
+        messages.append(message.SerializeToString())
+    return messages
+
+
+def _alike(batch: ScoredBatch) -> Iterator[tuple[npt.NDArray[np.intp], int, Scores]]:
     """Rows with timestamps of one length and the same outputs; NaN stands for one that is not there."""
+    scores = batch.scores
     names = list(scores.outputs)
+    lengths = np.array([_varint_length(number) for number in batch.submission_ts.tolist()])
     kinds = np.column_stack([lengths, *(np.isnan(scores.outputs[name]) for name in names)])
     for kind in np.unique(kinds, axis=0):
         places = np.flatnonzero((kinds == kind).all(axis=1))
@@ -51,6 +88,7 @@ def _alike(scores: Scores, lengths: npt.NDArray[np.uint8]) -> Iterator[tuple[npt
         labels = None if scores.labels is None else [scores.labels[place] for place in places.tolist()]
         yield (
             places,
+            int(kind[0]),
             Scores(scores.result[places], labels, {name: scores.outputs[name][places] for name in present}),
         )
 
@@ -59,73 +97,80 @@ def _encode_alike(
     batch: ScoredBatch, submission_ts: npt.NDArray[np.int64], scores: Scores, ts_length: int
 ) -> list[bytes]:
     """Rows in which everything but the label has the same length."""
-    model = batch.model
-    row = _Row()
-    row.text("name", model.name)
-    row.text("dataType", batch.data_type)
-    row.column("submissionTs", _VARINT, _varints(submission_ts, ts_length))
-    row.column("result", _FIXED64, _doubles(scores.result))
-    row.text("version", model.version)
-    row.number("modeltype", int(model.model_type))
-    row.number("scoring_ns", batch.scoring_ns)
-    row.number("served_ts", batch.served_ts)
+    same = _number("scoring_ns", batch.scoring_ns) + _number("served_ts", batch.served_ts)
+    template = _template(batch.data_type, batch.model, ts_length, len(same), tuple(scores.outputs))
     # As doubles, which are exact for any clock's time: integers would wrap at a wild one's.
-    row.column("latency_ms", _FIXED64, _doubles(batch.served_ts - submission_ts.astype(np.float64)))
-    for name, values in scores.outputs.items():
-        row.output(name, _doubles(values))
-    messages = row.messages(len(submission_ts))
+    latencies = batch.served_ts - submission_ts.astype(np.float64)
+    messages = template.messages(
+        _varints(submission_ts, ts_length),
+        _doubles(scores.result),
+        np.frombuffer(same, dtype=np.uint8),
+        _doubles(latencies),
+        *map(_doubles, scores.outputs.values()),
+    )
     if scores.labels is None:
         return messages
     labels = {label: _field("label", label.encode()) if label else b"" for label in set(scores.labels)}
     return [message + labels[label] for message, label in zip(messages, scores.labels, strict=True)]
 
 
-class _Row:
-    """One message, and the columns of bytes that differ from one message to the next."""
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """One message, and where the bytes stand that differ from one message to the next."""
 
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._columns: list[tuple[int, npt.NDArray[np.uint8]]] = []
+    row: npt.NDArray[np.uint8]
+    starts: Sequence[int]
 
-    def text(self, field: str, text: str) -> None:
-        """A text that is the same in all messages."""
-        if text:
-            self._bytes += _field(field, text.encode())
-
-    def number(self, field: str, number: int) -> None:
-        """A number that is the same in all messages."""
-        if number:
-            self._bytes += _varint(_FIELDS[field] << 3 | _VARINT) + _varint(number)
-
-    def column(self, field: str, kind: int, values: npt.NDArray[np.uint8]) -> None:
-        """A number that differs: n × its bytes."""
-        self._bytes += _varint(_FIELDS[field] << 3 | kind)
-        self._put(values)
-
-    def output(self, name: str, values: npt.NDArray[np.uint8]) -> None:
-        """An entry of ``outputs``: a message of key=1 and value=2."""
-        key = name.encode()
-        head = b"\x0a" + _varint(len(key)) + key + b"\x11"
-        self._bytes += _varint(_FIELDS["outputs"] << 3 | _BYTES) + _varint(len(head) + len(_DOUBLE)) + head
-        self._put(values)
-
-    def messages(self, n: int) -> list[bytes]:
-        """The n messages."""
-        length = len(self._bytes)
+    def messages(self, *columns: npt.NDArray[np.uint8]) -> list[bytes]:
+        """The n messages; a column is n × its bytes (the first one always), or the bytes of all n."""
+        n, length = len(columns[0]), len(self.row)
         table = np.empty((n, length), dtype=np.uint8)
-        table[:] = np.frombuffer(self._bytes, dtype=np.uint8)
-        for start, values in self._columns:
-            table[:, start : start + values.shape[1]] = values
+        table[:] = self.row
+        for start, values in zip(self.starts, columns, strict=True):
+            table[:, start : start + values.shape[-1]] = values
         everything = table.tobytes()
         return [everything[start : start + length] for start in range(0, n * length, length)]
 
-    def _put(self, values: npt.NDArray[np.uint8]) -> None:
-        self._columns.append((len(self._bytes), values))
-        self._bytes += bytes(values.shape[1])
+
+@lru_cache(_TEMPLATES)
+def _template(
+    data_type: str, model: ModelToServe, ts_length: int, same_length: int, outputs: tuple[str, ...]
+) -> _Template:
+    row = bytearray()
+    starts = []
+
+    def room(head: bytes, length: int) -> None:
+        row.extend(head)
+        starts.append(len(row))
+        row.extend(bytes(length))
+
+    row += _text("name", model.name) + _text("dataType", data_type)
+    room(_tag("submissionTs", _VARINT), ts_length)
+    room(_tag("result", _FIXED64), len(_DOUBLE))
+    room(_text("version", model.version) + _number("modeltype", int(model.model_type)), same_length)
+    room(_tag("latency_ms", _FIXED64), len(_DOUBLE))
+    for name in outputs:
+        # An entry of a map: a message of key=1 and value=2.
+        key = name.encode()
+        head = b"\x0a" + _varint(len(key)) + key + b"\x11"
+        room(_tag("outputs", _BYTES) + _varint(len(head) + len(_DOUBLE)) + head, len(_DOUBLE))
+    return _Template(np.frombuffer(bytes(row), dtype=np.uint8), starts)
 
 
-def _field(name: str, value: bytes) -> bytes:
-    return _varint(_FIELDS[name] << 3 | _BYTES) + _varint(len(value)) + value
+def _text(field: str, text: str) -> bytes:
+    return _field(field, text.encode()) if text else b""
+
+
+def _number(field: str, number: int) -> bytes:
+    return _tag(field, _VARINT) + _varint(number) if number else b""
+
+
+def _field(field: str, value: bytes) -> bytes:
+    return _tag(field, _BYTES) + _varint(len(value)) + value
+
+
+def _tag(field: str, kind: int) -> bytes:
+    return _varint(_FIELDS[field] << 3 | kind)
 
 
 def _varint(number: int) -> bytes:
@@ -138,15 +183,8 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def _varint_lengths(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    bits = numbers.view(np.uint64)
-    lengths = np.ones(len(numbers), dtype=np.uint8)
-    for seven in range(7, 64, 7):
-        longer = bits >= np.uint64(1 << seven)
-        if not longer.any():
-            break
-        lengths += longer
-    return lengths
+def _varint_length(number: int) -> int:
+    return max(1, -(-(number & 2**64 - 1).bit_length() // 7))
 
 
 def _varints(numbers: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,37 @@ import numpy.typing as npt
 from functions.core.batches import RecordBatch
 from functions.core.engine import Columns, RecordSchema
 
-__all__ = ["Places", "Rows"]
+__all__ = ["PackedBatch", "Places", "Rows", "pack", "unpack"]
+
+PackedBatch = tuple[str, Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]]]
+"""A batch in plain values, to be moved between operators: data type, payloads, timestamps, numbers, texts."""
 
 Places = npt.NDArray[np.intp]
 """Where records stand in the vector that they came in, shape (m,)."""
+
+
+def pack(batch: RecordBatch) -> PackedBatch:
+    """A batch of ``Rows`` as plain values, which take a tenth of the time of objects to write and read."""
+    features = cast(_Features, batch.features)
+    texts = {name: values.tolist() for name, values in features.texts.items()}
+    return (
+        batch.data_type,
+        batch.payloads,
+        batch.submission_ts.tobytes(),
+        features.numbers.tobytes(),
+        texts,
+    )
+
+
+def unpack(packed: PackedBatch, schema: RecordSchema) -> RecordBatch:
+    """The batch that was packed; its arrays cannot be written to."""
+    data_type, payloads, timestamps, numbers, texts = packed
+    features = _Features(
+        schema,
+        np.frombuffer(numbers).reshape(len(payloads), len(schema.numeric)),
+        {name: np.array(values, dtype=object) for name, values in texts.items()},
+    )
+    return RecordBatch(data_type, payloads, np.frombuffer(timestamps, dtype=np.int64), features)
 
 
 class _Features:
@@ -25,25 +52,25 @@ class _Features:
         self, schema: RecordSchema, numbers: npt.NDArray[np.float64], texts: Mapping[str, npt.NDArray[Any]]
     ) -> None:
         self._schema = schema
-        self._numbers = numbers
-        self._texts = texts
+        self.numbers = numbers
+        self.texts = texts
 
     def columns(self, fields: tuple[str, ...]) -> Columns:
         if fields == self._schema.numeric:
-            return self._numbers
-        if not any(field in self._texts for field in fields):
-            return self._numbers[:, [self._schema.numeric.index(field) for field in fields]]
-        columns = np.empty((len(self._numbers), len(fields)), dtype=object)
+            return self.numbers
+        if not any(field in self.texts for field in fields):
+            return self.numbers[:, [self._schema.numeric.index(field) for field in fields]]
+        columns = np.empty((len(self.numbers), len(fields)), dtype=object)
         for at, field in enumerate(fields):
-            text = self._texts.get(field)
+            text = self.texts.get(field)
             columns[:, at] = (
-                self._numbers[:, self._schema.numeric.index(field)].tolist() if text is None else text
+                self.numbers[:, self._schema.numeric.index(field)].tolist() if text is None else text
             )
         return columns
 
     def rows(self, index: Places) -> _Features:
-        texts = {name: values[index] for name, values in self._texts.items()}
-        return _Features(self._schema, self._numbers[index], texts)
+        texts = {name: values[index] for name, values in self.texts.items()}
+        return _Features(self._schema, self.numbers[index], texts)
 
 
 class Rows:

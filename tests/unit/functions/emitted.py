@@ -7,11 +7,12 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
-from functions.core.batches import RecordBatch
+from pyflink.common import Row
+
 from functions.core.messages import ModelToServe, ModelType
 from functions.core.state import Activation, encode_activation
 from functions.flink_types import DEAD_LETTERS, STATUSES, SWAPS, UNMATCHED
-from functions.wire import RecordCodec
+from functions.wire import PackedBatch, RecordCodec
 from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
@@ -20,6 +21,8 @@ from tests.fakes import FakeFlink
 from tests.protos.sensorreading_pb2 import SensorReading
 
 __all__ = ["NOW", "activation", "batch", "counts", "letter", "model", "read", "reading", "result", "swapped"]
+
+_CODEC = RecordCodec("tests.protos.sensorreading_pb2:SensorReading")
 
 NOW = 1_000_000
 """When the fake clock starts, and it stands still."""
@@ -31,18 +34,20 @@ def reading(temperature: float, data_type: str = "hall", **fields: Any) -> bytes
     ).SerializeToString()
 
 
-def batch(*records: bytes) -> RecordBatch:
-    """Readings of one data type as the serving operators get them: pickled by Flink on their way."""
-    (read,) = RecordCodec("tests.protos.sensorreading_pb2:SensorReading").decode(records).batches
-    sent: RecordBatch = pickle.loads(pickle.dumps(read))
+def batch(*records: bytes) -> PackedBatch:
+    """Readings of one data type as keyed operators get them: packed, and pickled by Flink on their way."""
+    (read,) = _CODEC.decode(records).batches
+    sent: PackedBatch = pickle.loads(pickle.dumps(_CODEC.pack(read)))
     return sent
 
 
-def _records(sent: RecordBatch) -> list[bytes]:
-    """The records of a batch that is given out, which holds what is in them."""
-    again = batch(*sent.payloads)
+def _records(keyed: Row) -> list[bytes]:
+    """The records of a batch that is given out to be keyed, which holds what is in them."""
+    data_type, packed = keyed
+    sent = _CODEC.unpack(packed)
+    (again,) = _CODEC.decode(sent.payloads).batches
     fields = ("temperature", "window_open", "people", "room")
-    assert (sent.data_type, len(sent)) == (again.data_type, len(again))
+    assert (data_type, sent.data_type, len(sent)) == (again.data_type, again.data_type, len(again))
     assert sent.submission_ts.tolist() == again.submission_ts.tolist()
     assert sent.features.columns(fields).tolist() == again.features.columns(fields).tolist()
     return list(sent.payloads)
@@ -109,10 +114,9 @@ def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
         elif isinstance(element, tuple) and getattr(element[0], "tag_id", None) in messages:
             decoded.append(messages[element[0].tag_id].FromString(element[1]))
         elif isinstance(element, tuple) and element[0] is UNMATCHED:
-            data_type, records = element[1]
-            decoded.append((UNMATCHED, (data_type, _records(records))))
-        elif isinstance(element, tuple) and isinstance(element[1], RecordBatch):
-            decoded.append((element[0], _records(element[1])))
+            decoded.append((UNMATCHED, (element[1][0], _records(element[1]))))
+        elif isinstance(element, Row):
+            decoded.append((element[0], _records(element)))
         else:
             decoded.append(element)
     return decoded

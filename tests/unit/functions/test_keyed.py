@@ -51,7 +51,7 @@ def take_model(operator: KeyedModelServing, flink: FakeFlink, order: tuple[str, 
 
 def take_records(operator: KeyedModelServing, flink: FakeFlink, data_type: str, *records: bytes) -> list[Any]:
     flink.key = data_type
-    return read(operator.process_element2((data_type, batch(*records)), flink))
+    return read(operator.process_element2(batch(*records), flink))
 
 
 def test_records_are_scored_by_the_model_of_their_data_type(keyed: Any, flink: FakeFlink) -> None:
