@@ -19,12 +19,14 @@ from client.decoding import Kind
 from client.errors import ClientError, WrongCall
 from client.record_files import DEFAULT_RECORD_TYPE
 from client.topics import TopicNames
+from functions.core.messages import Reason
 from runtime.errors import SetupError
 
 __all__ = ["main"]
 
 _PROGRAM = "model-serving"
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
+_REASONS = [reason.name for reason in Reason if reason]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -113,6 +115,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--once", action="store_true", help="publish each model once, instead of for ever")
     models.add_argument("--by-location", action="store_true", help="send where the model is, not its bytes")
+    _add_key_file(models)
     _add_topics(models, Kind.MODELS)
 
     data = add("publish-data", commands.run_publish_data, "Publish records from a CSV file at a steady rate.")
@@ -157,7 +160,26 @@ def _build_parser() -> argparse.ArgumentParser:
     ):
         command = add(name, commands.run_command, text)
         command.add_argument("data_type", metavar="DATA_TYPE", help="the records whose models it is about")
+        _add_key_file(command)
         _add_topics(command, Kind.MODELS)
+
+    replay = add(
+        "replay",
+        commands.run_replay,
+        "Send the messages of dead letters back to their topics, each once; after what was wrong is mended.",
+    )
+    replay.add_argument(
+        "--reason",
+        type=str.upper,
+        choices=_REASONS,
+        metavar="R",
+        help=f"only those of this reason ({', '.join(_REASONS)})",
+    )
+    replay.add_argument(
+        "--again", action="store_true", help="also those that were sent back before: start with the oldest"
+    )
+    replay.add_argument("--dry-run", action="store_true", help="send nothing, count only")
+    _add_topics(replay, Kind.DEAD_LETTERS)
     return parser
 
 
@@ -186,6 +208,12 @@ def _add_record_type(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_key_file(parser: argparse.ArgumentParser) -> None:
+    _add_setting(
+        parser, "--model-key-file", "", "sign what is published with the first key in it", metavar="FILE"
+    )
+
+
 def _add_setting(
     parser: argparse.ArgumentParser, flag: str, default: str, text: str, *, metavar: str
 ) -> None:
@@ -195,7 +223,7 @@ def _add_setting(
         flag,
         default=os.environ.get(variable) or default,
         metavar=metavar,
-        help=f"{text} (default: {default}; environment: {variable})",
+        help=f"{text} (default: {default or 'none'}; environment: {variable})",
     )
 
 

@@ -13,11 +13,21 @@ from client.publishing import publish_command, publish_data, publish_models
 from client.reading import Form, print_status, read_topic
 from client.receiving import Start
 from client.record_files import load_record_type
+from client.replay import replay
 from client.samples import sample_records
 from client.topics import TopicNames
-from functions.core.messages import Command
+from functions.core.messages import Command, Reason
+from functions.core.signing import read_keys
 
-__all__ = ["run_broker", "run_command", "run_publish_data", "run_publish_models", "run_read", "run_status"]
+__all__ = [
+    "run_broker",
+    "run_command",
+    "run_publish_data",
+    "run_publish_models",
+    "run_read",
+    "run_replay",
+    "run_status",
+]
 
 _DEFAULT_INTERVAL_S = 60.0
 _KEPT_FOLDER = Path("kafka-data")
@@ -52,6 +62,7 @@ def run_publish_models(options: argparse.Namespace) -> None:
         content=Content.LOCATION if options.by_location else Content.DATA,
         interval_s=pause_s if options.interval_s is None else options.interval_s,
         rounds=1 if options.once else None,
+        key=_key(options),
     )
 
 
@@ -102,7 +113,28 @@ def run_command(options: argparse.Namespace) -> None:
         options.models_topic,
         Command[options.command.upper()],
         data_type=options.data_type,
+        key=_key(options),
     )
+
+
+def run_replay(options: argparse.Namespace) -> None:
+    """``replay``."""
+    replay(
+        options.bootstrap_servers,
+        options.dead_letter_topic,
+        [Reason[options.reason]] if options.reason else list(Reason),
+        again=options.again,
+        dry_run=options.dry_run,
+    )
+
+
+def _key(options: argparse.Namespace) -> bytes | None:
+    if not options.model_key_file:
+        return None
+    try:
+        return read_keys(options.model_key_file)[0]
+    except ValueError as error:
+        raise WrongCall(f"--model-key-file: {error}") from None
 
 
 def _form(options: argparse.Namespace) -> Form:

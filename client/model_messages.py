@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ from client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_reco
 from client.samples import SampleModel, sample_models, sample_records
 from client.topics import MAX_MESSAGE_BYTES
 from functions.core.messages import Command, ModelType
+from functions.location import LocationStore
 from protos.modeldescriptor_pb2 import ModelDescriptor
 
 __all__ = [
@@ -25,6 +27,9 @@ __all__ = [
     "models_at",
     "models_of_samples",
 ]
+
+_WHOLE = LocationStore("/", sys.maxsize)
+"""Reads a file or a folder as the jobs do, so that both find the same digest."""
 
 # What Kafka's own record header takes of the message limit, at the most.
 _ENVELOPE_BYTES = 1024
@@ -72,7 +77,7 @@ def models_of_samples(data_type: str) -> list[ModelToPublish]:
 
 
 def build_message(model: ModelToPublish, *, data_type: str, content: Content) -> ModelDescriptor:
-    """The message that offers a model. It carries the SHA-256 of what it brings or of the file that it names.
+    """The message that offers a model. It carries the SHA-256 of its content, also of one at a location.
 
     Raises:
         ClientError: the file is no model, or too large for a message.
@@ -88,8 +93,7 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     is_folder = model.path.is_dir()
     if content is Content.LOCATION:
         message.location = str((saved_model_folder(model.path) if is_folder else model.path).resolve())
-        if not is_folder:
-            message.sha256 = hashlib.sha256(model.path.read_bytes()).hexdigest()
+        message.sha256 = hashlib.sha256(_WHOLE.read(message.location)).hexdigest()
         return message
     message.data = pack_saved_model(saved_model_folder(model.path)) if is_folder else model.path.read_bytes()
     message.sha256 = hashlib.sha256(message.data).hexdigest()

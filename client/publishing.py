@@ -13,6 +13,8 @@ from client.record_files import RecordType, read_records
 from client.schedule import steady
 from client.sending import Sender
 from functions.core.messages import Command
+from functions.core.signing import sign
+from protos.modeldescriptor_pb2 import ModelDescriptor
 
 __all__ = ["publish_command", "publish_data", "publish_models", "send_at_rate"]
 
@@ -28,8 +30,11 @@ def publish_models(
     content: Content,
     interval_s: float,
     rounds: int | None,
+    key: bytes | None = None,
 ) -> None:
     """Publishes the models in turn, ``interval_s`` seconds apart; for ever when ``rounds`` is None.
+
+    With a ``key`` they are signed.
 
     Raises:
         ClientError: one of them is no model or too large (then nothing is sent), or Kafka does not take it.
@@ -43,7 +48,7 @@ def publish_models(
                 time.sleep(interval_s)
             # Built anew for each turn: a file that was trained again meanwhile is published as it is now.
             message = build_message(model, data_type=data_type, content=content)
-            sender.send(message.SerializeToString())
+            sender.send(_signed(message, key))
             sender.flush()
             print(f"published {describe(message)}", flush=True)
 
@@ -101,11 +106,18 @@ def send_at_rate(
             return
 
 
-def publish_command(bootstrap_servers: str, topic: str, command: Command, *, data_type: str) -> None:
-    """Publishes a command about the models of a data type."""
+def publish_command(
+    bootstrap_servers: str, topic: str, command: Command, *, data_type: str, key: bytes | None = None
+) -> None:
+    """Publishes a command about the models of a data type, signed if there is a ``key``."""
     with Sender(bootstrap_servers, topic) as sender:
-        sender.send(build_command(command, data_type=data_type).SerializeToString())
+        sender.send(_signed(build_command(command, data_type=data_type), key))
     print(
         f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`",
         flush=True,
     )
+
+
+def _signed(message: ModelDescriptor, key: bytes | None) -> bytes:
+    payload = message.SerializeToString()
+    return payload if key is None else sign(payload, key)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from find_libpython import find_libpython
 
+from functions.core.signing import read_keys
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
@@ -84,6 +85,8 @@ class JobConfig:
     keep_versions: int
     record_type: str
     model_size_limit: int
+    allow_locations: tuple[str, ...]
+    model_key_file: str
     base_dir: str
 
     @property
@@ -108,6 +111,8 @@ class JobConfig:
             keep_versions=self.keep_versions,
             base_dir=self.base_dir,
             model_size_limit=self.model_size_limit,
+            allow_locations=self.allow_locations,
+            model_key_file=self.model_key_file,
         )
 
 
@@ -224,6 +229,25 @@ def _switch(text: str) -> bool:
     raise _Wrong(f"'{text}' is neither true nor false")
 
 
+def _places(text: str) -> tuple[str, ...]:
+    places = tuple(place.strip() for place in text.split(",") if place.strip())
+    for place in places:
+        if "::" in place or ".." in place.split("/"):
+            raise _Wrong(f"'{place}' is neither a path nor a URL without '::' and '..'")
+    return places
+
+
+def _key_file(text: str) -> str:
+    if not text:
+        return ""
+    path = str(Path(text).resolve())
+    try:
+        read_keys(path)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+    return path
+
+
 def _servers(text: str) -> str:
     for server in text.split(","):
         host, _, port = server.strip().rpartition(":")
@@ -297,5 +321,17 @@ _FLAGS = (
     ),
     _Flag(
         "model-size-limit", str(256 * _MEBIBYTE), _number(1), "greatest size of a model by location, in bytes"
+    ),
+    _Flag(
+        "allow-locations",
+        "",
+        _places,
+        "the paths and URLs, with commas between, under which models by location may be; off: anywhere",
+    ),
+    _Flag(
+        "model-key-file",
+        "",
+        _key_file,
+        "keys that model messages must be signed with, here and on each TaskManager; off: unsigned",
     ),
 )

@@ -9,10 +9,11 @@ from pyflink.common import Row
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
 from functions.core.errors import ModelRejected, UnparsableMessage
+from functions.core.signing import check_signature, read_keys
 from functions.flink_types import DEAD_LETTERS, STATUSES, subtask_index
 from functions.outcomes import refusals, rejection
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec, model_data_type, parse_descriptor
+from functions.wire import RecordCodec, model_data_type, parse_descriptor, require_digest
 
 __all__ = ["RouteModels", "RouteRecords", "payloads_of"]
 
@@ -46,11 +47,17 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._subtask = subtask_index(runtime_context)
+        key_file = self._settings.model_key_file
+        self._keys = read_keys(key_file) if key_file else ()
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
         payload = bytes(value)
         try:
-            data_type = model_data_type(parse_descriptor(payload))
+            descriptor = parse_descriptor(payload)
+            if self._keys:
+                check_signature(payload, self._keys)
+                require_digest(descriptor)
+            data_type = model_data_type(descriptor)
         except (UnparsableMessage, ModelRejected) as error:
             letter, status = rejection(error, payload, self._settings.models_topic, self._subtask)
             yield DEAD_LETTERS, letter

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from posixpath import relpath
 from typing import Any
@@ -22,10 +24,15 @@ class LocationStore:
     name, owner, mode and time left out), so that its digest depends on names and contents only.
     """
 
-    def __init__(self, base_dir: str, limit: int) -> None:
-        """``limit`` is the greatest size of a model in bytes."""
+    def __init__(self, base_dir: str, limit: int, allowed: Sequence[str] = ()) -> None:
+        """``limit`` is the greatest size of a model in bytes; models may be under the ``allowed`` places.
+
+        A place is a path or a URL; without any, models may be anywhere. Links of the local file system are
+        followed before it is asked whether a file is under a place.
+        """
         self._base_dir = base_dir
         self._limit = limit
+        self._allowed = allowed
 
     def read(self, location: str) -> bytes:
         """The content of a model.
@@ -35,6 +42,7 @@ class LocationStore:
         """
         try:
             filesystem, path = self._open(location)
+            self._check(filesystem, path, location)
             if filesystem.isdir(path):
                 return self._pack(filesystem, path.rstrip("/"), location)
             return self._fetch(filesystem, path, location, self._limit)
@@ -53,10 +61,30 @@ class LocationStore:
         # Imported here: not every process that imports this module fetches a model.
         from fsspec.core import url_to_fs
 
+        if self._allowed and "::" in location:
+            # One file system inside another: which of them would have to be allowed?
+            raise self._outside(location)
         if "://" not in location:
             location = str(Path(self._base_dir, location))
         filesystem, path = url_to_fs(location)
         return filesystem, str(path)
+
+    def _check(self, filesystem: Any, path: str, location: str) -> None:
+        """Raises ModelRejected if models may not be at this path."""
+        if not self._allowed:
+            return
+        protocols = {filesystem.protocol} if isinstance(filesystem.protocol, str) else filesystem.protocol
+        for place in self._allowed:
+            of_place, _, _ = place.rpartition("://")
+            if (of_place or "file") in protocols and _is_under(path, self._open(place)[1], protocols):
+                return
+        raise self._outside(location)
+
+    def _outside(self, location: str) -> ModelRejected:
+        return ModelRejected(
+            f"the location '{location}' is under none of the places where models may be "
+            f"({', '.join(self._allowed)}): put it there, or start the job with another --allow-locations"
+        )
 
     def _fetch(self, filesystem: Any, path: str, location: str, room: int) -> bytes:
         content = io.BytesIO()
@@ -74,9 +102,18 @@ class LocationStore:
         room = self._limit
         with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for path in sorted(filesystem.find(folder)):
+                # A link in a folder may lead out of it.
+                self._check(filesystem, path, location)
                 content = self._fetch(filesystem, path, location, room)
                 room -= len(content)
                 member = tarfile.TarInfo(relpath(path, folder))
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
         return packed.getvalue()
+
+
+def _is_under(path: str, place: str, protocols: Collection[str]) -> bool:
+    if "file" in protocols:
+        path, place = os.path.realpath(path), os.path.realpath(place)
+    inside = path == place or path.startswith(place.rstrip("/") + "/")
+    return inside and ".." not in path.split("/")

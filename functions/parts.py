@@ -31,7 +31,9 @@ def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
     return Admission(
         pool=POOL,
         schema=codec.schema,
-        read_location=LocationStore(settings.base_dir, settings.model_size_limit).read,
+        read_location=LocationStore(
+            settings.base_dir, settings.model_size_limit, settings.allow_locations
+        ).read,
         read_example=codec.example,
         keep_versions=settings.keep_versions,
         clock=CLOCK,

@@ -11,7 +11,12 @@ __all__ = ["ServingSettings"]
 
 @dataclass(frozen=True, slots=True)
 class ServingSettings:
-    """Sizes are bytes. ``base_dir`` is the folder that relative model locations start from."""
+    """Sizes are bytes. ``base_dir`` is the folder that relative model locations start from.
+
+    ``allow_locations`` are the places under which models by location may be, anywhere when there are none.
+    ``model_key_file`` holds the keys of signed model messages; without it signatures are not asked for. The
+    path is here and not what is in it, which would lie in the job graph.
+    """
 
     record_type: str
     models_topic: str
@@ -20,3 +25,5 @@ class ServingSettings:
     keep_versions: int
     base_dir: str
     model_size_limit: int
+    allow_locations: tuple[str, ...] = ()
+    model_key_file: str = ""

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/modeldescriptor.proto\"\xbe\x04\n\x0fModelDescriptor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61taType\x18\x03 \x01(\t\x12-\n\tmodeltype\x18\x04 \x01(\x0e\x32\x1a.ModelDescriptor.ModelType\x12\x0e\n\x04\x64\x61ta\x18\x05 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x06 \x01(\tH\x00\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x0e\n\x06sha256\x18\x08 \x01(\t\x12)\n\x07\x63ommand\x18\t \x01(\x0e\x32\x18.ModelDescriptor.Command\x12\x0e\n\x06inputs\x18\n \x03(\t\x12\'\n\x06output\x18\x0b \x01(\x0e\x32\x17.ModelDescriptor.Output\x12*\n\x08\x65xamples\x18\x0c \x03(\x0b\x32\x18.ModelDescriptor.Example\x1a>\n\x07\x45xample\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x01\x12\x11\n\ttolerance\x18\x03 \x01(\x01\"D\n\tModelType\x12\x0e\n\nTENSORFLOW\x10\x00\x12\x13\n\x0fTENSORFLOWSAVED\x10\x01\x12\x08\n\x04PMML\x10\x02\x12\x08\n\x04ONNX\x10\x03\"/\n\x07\x43ommand\x12\n\n\x06\x44\x45PLOY\x10\x00\x12\n\n\x06REMOVE\x10\x01\x12\x0c\n\x08ROLLBACK\x10\x02\")\n\x06Output\x12\x08\n\x04\x41UTO\x10\x00\x12\n\n\x06\x41RGMAX\x10\x01\x12\t\n\x05VALUE\x10\x02\x42\x10\n\x0eMessageContentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/modeldescriptor.proto\"\xd1\x04\n\x0fModelDescriptor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61taType\x18\x03 \x01(\t\x12-\n\tmodeltype\x18\x04 \x01(\x0e\x32\x1a.ModelDescriptor.ModelType\x12\x0e\n\x04\x64\x61ta\x18\x05 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x06 \x01(\tH\x00\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x0e\n\x06sha256\x18\x08 \x01(\t\x12)\n\x07\x63ommand\x18\t \x01(\x0e\x32\x18.ModelDescriptor.Command\x12\x0e\n\x06inputs\x18\n \x03(\t\x12\'\n\x06output\x18\x0b \x01(\x0e\x32\x17.ModelDescriptor.Output\x12*\n\x08\x65xamples\x18\x0c \x03(\x0b\x32\x18.ModelDescriptor.Example\x12\x11\n\tsignature\x18\r \x01(\x0c\x1a>\n\x07\x45xample\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x01\x12\x11\n\ttolerance\x18\x03 \x01(\x01\"D\n\tModelType\x12\x0e\n\nTENSORFLOW\x10\x00\x12\x13\n\x0fTENSORFLOWSAVED\x10\x01\x12\x08\n\x04PMML\x10\x02\x12\x08\n\x04ONNX\x10\x03\"/\n\x07\x43ommand\x12\n\n\x06\x44\x45PLOY\x10\x00\x12\n\n\x06REMOVE\x10\x01\x12\x0c\n\x08ROLLBACK\x10\x02\")\n\x06Output\x12\x08\n\x04\x41UTO\x10\x00\x12\n\n\x06\x41RGMAX\x10\x01\x12\t\n\x05VALUE\x10\x02\x42\x10\n\x0eMessageContentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -22,13 +22,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.modeldescriptor_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELDESCRIPTOR']._serialized_start=33
-  _globals['_MODELDESCRIPTOR']._serialized_end=607
-  _globals['_MODELDESCRIPTOR_EXAMPLE']._serialized_start=365
-  _globals['_MODELDESCRIPTOR_EXAMPLE']._serialized_end=427
-  _globals['_MODELDESCRIPTOR_MODELTYPE']._serialized_start=429
-  _globals['_MODELDESCRIPTOR_MODELTYPE']._serialized_end=497
-  _globals['_MODELDESCRIPTOR_COMMAND']._serialized_start=499
-  _globals['_MODELDESCRIPTOR_COMMAND']._serialized_end=546
-  _globals['_MODELDESCRIPTOR_OUTPUT']._serialized_start=548
-  _globals['_MODELDESCRIPTOR_OUTPUT']._serialized_end=589
+  _globals['_MODELDESCRIPTOR']._serialized_end=626
+  _globals['_MODELDESCRIPTOR_EXAMPLE']._serialized_start=384
+  _globals['_MODELDESCRIPTOR_EXAMPLE']._serialized_end=446
+  _globals['_MODELDESCRIPTOR_MODELTYPE']._serialized_start=448
+  _globals['_MODELDESCRIPTOR_MODELTYPE']._serialized_end=516
+  _globals['_MODELDESCRIPTOR_COMMAND']._serialized_start=518
+  _globals['_MODELDESCRIPTOR_COMMAND']._serialized_end=565
+  _globals['_MODELDESCRIPTOR_OUTPUT']._serialized_start=567
+  _globals['_MODELDESCRIPTOR_OUTPUT']._serialized_end=608
 # @@protoc_insertion_point(module_scope)

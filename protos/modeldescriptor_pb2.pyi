@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ModelDescriptor(_message.Message):
-    __slots__ = ("name", "description", "dataType", "modeltype", "data", "location", "version", "sha256", "command", "inputs", "output", "examples")
+    __slots__ = ("name", "description", "dataType", "modeltype", "data", "location", "version", "sha256", "command", "inputs", "output", "examples", "signature")
     class ModelType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TENSORFLOW: _ClassVar[ModelDescriptor.ModelType]
@@ -55,6 +55,7 @@ class ModelDescriptor(_message.Message):
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     dataType: str
@@ -67,4 +68,5 @@ class ModelDescriptor(_message.Message):
     inputs: _containers.RepeatedScalarFieldContainer[str]
     output: ModelDescriptor.Output
     examples: _containers.RepeatedCompositeFieldContainer[ModelDescriptor.Example]
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., dataType: _Optional[str] = ..., modeltype: _Optional[_Union[ModelDescriptor.ModelType, str]] = ..., data: _Optional[bytes] = ..., location: _Optional[str] = ..., version: _Optional[str] = ..., sha256: _Optional[str] = ..., command: _Optional[_Union[ModelDescriptor.Command, str]] = ..., inputs: _Optional[_Iterable[str]] = ..., output: _Optional[_Union[ModelDescriptor.Output, str]] = ..., examples: _Optional[_Iterable[_Union[ModelDescriptor.Example, _Mapping]]] = ...) -> None: ...
+    signature: bytes
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., dataType: _Optional[str] = ..., modeltype: _Optional[_Union[ModelDescriptor.ModelType, str]] = ..., data: _Optional[bytes] = ..., location: _Optional[str] = ..., version: _Optional[str] = ..., sha256: _Optional[str] = ..., command: _Optional[_Union[ModelDescriptor.Command, str]] = ..., inputs: _Optional[_Iterable[str]] = ..., output: _Optional[_Union[ModelDescriptor.Output, str]] = ..., examples: _Optional[_Iterable[_Union[ModelDescriptor.Example, _Mapping]]] = ..., signature: _Optional[bytes] = ...) -> None: ...

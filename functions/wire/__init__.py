@@ -9,6 +9,7 @@ from functions.wire.messages import (
     model_data_type,
     parse_descriptor,
     read_model,
+    require_digest,
 )
 from functions.wire.records import Decoded, RecordCodec
 from functions.wire.results import encode_results
@@ -24,4 +25,5 @@ __all__ = [
     "model_data_type",
     "parse_descriptor",
     "read_model",
+    "require_digest",
 ]

@@ -20,7 +20,14 @@ from protos.deadletter_pb2 import DeadLetter as DeadLetterMessage
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
 
-__all__ = ["encode_dead_letter", "encode_status", "model_data_type", "parse_descriptor", "read_model"]
+__all__ = [
+    "encode_dead_letter",
+    "encode_status",
+    "model_data_type",
+    "parse_descriptor",
+    "read_model",
+    "require_digest",
+]
 
 
 def parse_descriptor(payload: bytes) -> ModelDescriptor:
@@ -44,6 +51,18 @@ def model_data_type(descriptor: ModelDescriptor) -> str:
     if not descriptor.dataType:
         raise ModelRejected("the model message has no dataType: say which records the model scores")
     return str(descriptor.dataType)
+
+
+def require_digest(descriptor: ModelDescriptor) -> None:
+    """For signed messages: what lies at a location is under the signature by its digest only.
+
+    Raises:
+        ModelRejected: the message has a location and no digest.
+    """
+    if descriptor.location and not descriptor.sha256:
+        raise ModelRejected(
+            "a signed message with a location needs the SHA-256 of what lies there: set sha256, or send data"
+        )
 
 
 def read_model(descriptor: ModelDescriptor) -> ModelMessage:

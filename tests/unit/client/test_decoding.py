@@ -67,6 +67,7 @@ def test_bytes_are_base64_enums_have_names_and_of_a_oneof_only_what_is_set_appea
         "inputs": [],
         "output": "AUTO",
         "examples": [{"record": "cg==", "expected": "NaN", "tolerance": "-Infinity"}],
+        "signature": "",
     }
     json.dumps(as_json_value(message), allow_nan=False)
 

@@ -19,6 +19,8 @@ from functions.settings import ServingSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 
+KEYS = Path(__file__).resolve().parent / "test.keys"
+
 DEFAULTS: dict[str, Any] = {
     "--bootstrap-servers": "localhost:9092",
     "--models-topic": "models",
@@ -39,6 +41,8 @@ DEFAULTS: dict[str, Any] = {
     "--keep-versions": 3,
     "--record-type": "protos.winerecord_pb2:WineRecord",
     "--model-size-limit": 256 * 1024 * 1024,
+    "--allow-locations": (),
+    "--model-key-file": "",
 }
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -65,6 +69,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
         "tests.protos.sensorreading_pb2:SensorReading",
     ),
     "--model-size-limit": ("1", 1),
+    "--model-key-file": (str(KEYS), str(KEYS)),
+    "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
 
 WRONG = {
@@ -94,6 +100,11 @@ WRONG = {
         ("is not of the form module:Message", "cannot be imported", "has no protobuf message"),
     ),
     "--model-size-limit": (["", "0"], "is not a whole number of 1 or more"),
+    "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
+    "--allow-locations": (
+        ["zip://m::s3://bucket/a.zip", "/models/../etc"],
+        "is neither a path nor a URL without '::' and '..'",
+    ),
 }
 WRONG_VALUES = [(flag, value, said) for flag, (values, said) in WRONG.items() for value in values]
 

@@ -143,3 +143,38 @@ def test_whatever_a_file_system_raises_is_one_line(
     with pytest.raises(ModelRejected) as rejected:
         store.read(f"{memory}/1")
     assert str(rejected.value) == ("the location 'memory://models/1' cannot be read: access denied try again")
+
+
+def test_models_are_read_from_allowed_places_only(tmp_path: Path, memory: str) -> None:
+    write(tmp_path, {"models/m": b"good", "models-of-others/m": b"bad", "secret/m": b"bad"})
+    fsspec.filesystem("memory").pipe_file("/models/good/1", b"good")
+    fsspec.filesystem("memory").pipe_file("/models/goods", b"bad")
+    (tmp_path / "models" / "link").symlink_to(tmp_path / "secret" / "m")
+    store = LocationStore(str(tmp_path), LIMIT, ("models", f"{memory}/good/"))
+    for location in ("models/m", (tmp_path / "models" / "m").as_uri(), f"{memory}/good/1"):
+        assert store.read(location) == b"good"
+    for location in (
+        "secret/m",
+        "models-of-others/m",
+        "models/../secret/m",
+        "models/link",
+        (tmp_path / "secret" / "m").as_uri(),
+        "/etc/hostname",
+        f"{memory}/goods",
+        f"{memory}/good/../goods",
+        f"simplecache::{memory}/good/1",
+    ):
+        with pytest.raises(ModelRejected) as rejected:
+            store.read(location)
+        assert str(rejected.value) == (
+            f"the location '{location}' is under none of the places where models may be "
+            f"(models, {memory}/good/): put it there, or start the job with another --allow-locations"
+        )
+
+
+def test_a_link_does_not_lead_out_of_an_allowed_folder(tmp_path: Path) -> None:
+    write(tmp_path, {"models/saved/saved_model.pb": b"graph", "secret/key": b"bad"})
+    (tmp_path / "models" / "saved" / "key").symlink_to(tmp_path / "secret" / "key")
+    assert LocationStore(str(tmp_path), LIMIT).read("models/saved")
+    with pytest.raises(ModelRejected, match="is under none of the places"):
+        LocationStore(str(tmp_path), LIMIT, ("models",)).read("models/saved")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
+from functions.core.signing import sign
 from functions.core.state import Activation, decode_activation
 from functions.flink_types import ACTIVATIONS, UNMATCHED
 from functions.intake import RouteModels, RouteRecords
@@ -69,6 +72,40 @@ def test_model_messages_are_routed_by_data_type_or_rejected(
     ):
         assert read(route.process_element(payload, flink)) == [
             letter(reason, why, payload, "models"),
+            ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=2),
+        ]
+
+
+def test_a_job_with_keys_takes_signed_model_messages_only(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, tmp_path: Path
+) -> None:
+    key = bytes(range(32))
+    (tmp_path / "keys").write_text(key.hex())
+    route = RouteModels(replace(settings, model_key_file=str(tmp_path / "keys")))
+    route.open(flink)
+    plain = ModelDescriptor(dataType="hall", data=b"v1").SerializeToString()
+    command = ModelDescriptor(dataType="hall", command=ModelDescriptor.REMOVE).SerializeToString()
+    far = ModelDescriptor(dataType="hall", location="m", sha256="00").SerializeToString()
+    for good in (sign(plain, key), sign(command, key), sign(far, key)):
+        assert list(route.process_element(good, flink)) == [("hall", good)]
+    without_digest = sign(ModelDescriptor(dataType="hall", location="m").SerializeToString(), key)
+    for payload, why in (
+        (plain, "the model message is not signed: publish it with --model-key-file"),
+        (command, "the model message is not signed: publish it with --model-key-file"),
+        (
+            sign(plain, bytes(32)),
+            (
+                "the signature of the model message is not by a key of this job: it was changed on its way, "
+                "or published with another key"
+            ),
+        ),
+        (
+            without_digest,
+            "a signed message with a location needs the SHA-256 of what lies there: set sha256, or send data",
+        ),
+    ):
+        assert read(route.process_element(payload, flink)) == [
+            letter(DeadLetter.MODEL_REJECTED, why, payload, "models"),
             ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=2),
         ]
 
