@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from find_libpython import find_libpython
 
+from functions.core.input_policy import MissingPolicy
 from functions.core.signing import read_keys
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
@@ -87,6 +88,8 @@ class JobConfig:
     model_size_limit: int
     allow_locations: tuple[str, ...]
     model_key_file: str
+    missing: MissingPolicy
+    failure_threshold: int
     base_dir: str
 
     @property
@@ -113,6 +116,8 @@ class JobConfig:
             model_size_limit=self.model_size_limit,
             allow_locations=self.allow_locations,
             model_key_file=self.model_key_file,
+            missing=self.missing,
+            failure_threshold=self.failure_threshold,
         )
 
 
@@ -333,5 +338,17 @@ _FLAGS = (
         "",
         _key_file,
         "keys that model messages must be signed with, here and on each TaskManager; off: unsigned",
+    ),
+    _Flag(
+        "missing",
+        "reject",
+        _choice(MissingPolicy),
+        "a record that lacks a value which its model takes (unset, NaN, infinite): reject it, or pass it on",
+    ),
+    _Flag(
+        "failure-threshold",
+        "5",
+        _number(0),
+        "so many failures of a model in a row bring the version before back; 0: never",
     ),
 )

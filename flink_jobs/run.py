@@ -64,6 +64,7 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     write_to(served.results, config.results_topic, "results", config)
     write_to(served.dead_letters, config.dead_letter_topic, "dead letters", config)
     write_to(served.statuses, config.status_topic, "statuses", config)
+    write_to(served.rollbacks, config.models_topic, "rollbacks", config)
     stopping = Event()
     # An exception from a handler could surface in the middle of a call to the JVM, or be lost in a finalizer.
     for number in (signal.SIGINT, signal.SIGTERM):

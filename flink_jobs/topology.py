@@ -16,6 +16,7 @@ from functions.flink_types import (
     DEAD_LETTERS,
     KEYED_BYTES,
     KEYED_RECORDS,
+    ROLLBACKS,
     STATUSES,
     SWAPS,
     UNMATCHED,
@@ -39,6 +40,8 @@ class Served:
     results: DataStream
     dead_letters: DataStream
     statuses: DataStream
+    rollbacks: DataStream
+    """For the models topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettin
             _side_output(routed, DEAD_LETTERS), _side_output(served, DEAD_LETTERS)
         ),
         statuses=admitted.statuses.union(_confirm(_side_output(served, SWAPS), instances=1)),
+        rollbacks=_side_output(served, ROLLBACKS),
     )
 
 
@@ -100,6 +104,7 @@ def serve_broadcast(
             _side_output(served, DEAD_LETTERS), _side_output(waited, DEAD_LETTERS)
         ),
         statuses=admitted.statuses.union(_confirm(swaps, instances=parallelism + 1)),
+        rollbacks=_side_output(served, ROLLBACKS).union(_side_output(waited, ROLLBACKS)),
     )
 
 

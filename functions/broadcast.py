@@ -12,7 +12,7 @@ from functions.core.state import decode_activation, decode_model, encode_model
 from functions.flink_types import SWAPS, UNMATCHED, broadcast_models, subtask_index
 from functions.intake import payloads_of
 from functions.metrics import ServingMetrics
-from functions.outcomes import refusals, swap_report, write_outcome
+from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.parts import build_server, check_interpreter_state
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
@@ -34,6 +34,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
         check_interpreter_state()
         self._subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
+        self._outcomes = OutcomeWriter(self._settings, self._metrics)
         self._codec = RecordCodec(self._settings.record_type)
         self._server = build_server(self._settings, self._codec)
         self._models = broadcast_models()
@@ -43,7 +44,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
         yield from refusals(decoded, self._settings.data_topic)
         for batch in decoded.batches:
             if self._server.serves(batch.data_type) or self._restored(batch.data_type, ctx):
-                yield from write_outcome(self._server.serve(batch), self._metrics)
+                yield from self._outcomes.write(self._server.serve(batch))
             else:
                 yield UNMATCHED, Row(batch.data_type, self._codec.pack(batch))
 
@@ -56,7 +57,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
             self._server.deactivate(activation.data_type)
             models.remove(activation.data_type)
         else:
-            self._server.activate(activation.model)
+            self._server.activate(activation.model, fallback=activation.fallback)
             models.put(activation.data_type, encode_model(activation.model))
         self._metrics.swaps.inc()
         yield SWAPS, swap_report(activation, self._subtask)

@@ -22,6 +22,7 @@ __all__ = [
     "KEYED_BYTES",
     "KEYED_RECORDS",
     "PENDING_SWAPS",
+    "ROLLBACKS",
     "STATUSES",
     "SWAPS",
     "UNMATCHED",
@@ -46,6 +47,9 @@ ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
 
 DEAD_LETTERS = OutputTag("dead-letters", BYTES)
 STATUSES = OutputTag("statuses", BYTES)
+ROLLBACKS = OutputTag("rollbacks", BYTES)
+"""Model messages that take back a model which fails: for the models topic."""
+
 SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
 """(data type, sequence of the activation, status): one from every operator instance that carried it out."""
 

@@ -19,7 +19,7 @@ from functions.core.state import (
 )
 from functions.flink_types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT, subtask_index
 from functions.metrics import ServingMetrics
-from functions.outcomes import refusals, swap_report, write_outcome
+from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.parts import CLOCK, build_server, check_interpreter_state
 from functions.settings import ServingSettings
 from functions.wire import PackedBatch, RecordCodec, encode_dead_letter
@@ -47,6 +47,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
         check_interpreter_state()
         self._subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
+        self._outcomes = OutcomeWriter(self._settings, self._metrics)
         self._codec = RecordCodec(self._settings.record_type)
         self._server = build_server(self._settings, self._codec)
         self._active_model = runtime_context.get_state(ACTIVE_MODEL)
@@ -61,7 +62,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
             self._server.deactivate(activation.data_type)
             self._active_model.clear()
         else:
-            self._server.activate(activation.model)
+            self._server.activate(activation.model, fallback=activation.fallback)
             self._active_model.update(encode_model(activation.model))
         self._metrics.swaps.inc()
         yield SWAPS, swap_report(activation, self._subtask)
@@ -71,7 +72,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
     def process_element2(self, value: PackedBatch, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
         batch = self._codec.unpack(value)
         if self._server.serves(batch.data_type) or self._restored():
-            yield from write_outcome(self._server.serve(batch), self._metrics)
+            yield from self._outcomes.write(self._server.serve(batch))
         else:
             yield from self._without_model(batch, ctx)
 
@@ -102,7 +103,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
             yield from refusals(decoded, self._settings.data_topic)
             for batch in decoded.batches:
                 if self._server.serves(batch.data_type):
-                    yield from write_outcome(self._server.serve(batch), self._metrics)
+                    yield from self._outcomes.write(self._server.serve(batch))
                 else:
                     error = NoModel(batch.data_type, "the record waited under another record type")
                     for payload in batch.payloads:

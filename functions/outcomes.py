@@ -9,23 +9,37 @@ from functions.core.dead_letters import dead_letter
 from functions.core.errors import ModelServingError
 from functions.core.messages import ModelState, ModelStatus
 from functions.core.server import Outcome
+from functions.core.signing import read_keys, sign
 from functions.core.state import Activation
-from functions.flink_types import DEAD_LETTERS
+from functions.flink_types import DEAD_LETTERS, ROLLBACKS
 from functions.metrics import ServingMetrics
 from functions.parts import CLOCK
-from functions.wire import Decoded, encode_dead_letter, encode_results, encode_status
+from functions.settings import ServingSettings
+from functions.wire import Decoded, encode_dead_letter, encode_results, encode_rollback, encode_status
 
-__all__ = ["refusals", "rejection", "swap_report", "write_outcome"]
+__all__ = ["OutcomeWriter", "refusals", "rejection", "swap_report"]
 
 
-def write_outcome(outcome: Outcome, metrics: ServingMetrics) -> Iterator[Any]:
-    """Results to the main output, dead letters to theirs."""
-    for batch in outcome.scored:
-        metrics.scored.inc(len(batch))
-        yield from encode_results(batch)
-    for letter in outcome.dead_letters:
-        yield DEAD_LETTERS, encode_dead_letter(letter)
-    metrics.dead_letters.inc(len(outcome.dead_letters))
+class OutcomeWriter:
+    """Results go to the main output, dead letters and rollbacks to theirs."""
+
+    def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
+        self._metrics = metrics
+        # The job's own commands come back by the models topic, where it takes signed ones only.
+        self._keys = read_keys(settings.model_key_file) if settings.model_key_file else ()
+
+    def write(self, outcome: Outcome) -> Iterator[Any]:
+        """What an operator gives out."""
+        for batch in outcome.scored:
+            self._metrics.scored.inc(len(batch))
+            yield from encode_results(batch)
+        for letter in outcome.dead_letters:
+            yield DEAD_LETTERS, encode_dead_letter(letter)
+        if outcome.dead_letters:
+            self._metrics.dead_letters.inc(len(outcome.dead_letters))
+        for failing in outcome.failing:
+            rollback = encode_rollback(failing)
+            yield ROLLBACKS, sign(rollback, self._keys[0]) if self._keys else rollback
 
 
 def refusals(decoded: Decoded, topic: str) -> Iterator[Any]:

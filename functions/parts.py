@@ -23,7 +23,14 @@ POOL = ModelPool(engine_for)
 
 def build_server(settings: ServingSettings, codec: RecordCodec) -> Server:
     """A server of records of the codec's type."""
-    return Server(POOL, codec.schema, settings.data_topic, CLOCK)
+    return Server(
+        POOL,
+        codec.schema,
+        settings.data_topic,
+        CLOCK,
+        missing=settings.missing,
+        failure_threshold=settings.failure_threshold,
+    )
 
 
 def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:

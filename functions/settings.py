@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from functions.core.input_policy import MissingPolicy
 from functions.core.waiting import WaitingPolicy
 
 __all__ = ["ServingSettings"]
@@ -16,6 +17,8 @@ class ServingSettings:
     ``allow_locations`` are the places under which models by location may be, anywhere when there are none.
     ``model_key_file`` holds the keys of signed model messages; without it signatures are not asked for. The
     path is here and not what is in it, which would lie in the job graph.
+
+    ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
     """
 
     record_type: str
@@ -27,3 +30,5 @@ class ServingSettings:
     model_size_limit: int
     allow_locations: tuple[str, ...] = ()
     model_key_file: str = ""
+    missing: MissingPolicy = MissingPolicy.REJECT
+    failure_threshold: int = 0

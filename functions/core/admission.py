@@ -78,7 +78,7 @@ class Admission:
         if message.command is Command.REMOVE:
             return self._remove(message.data_type, history, kept)
         if message.command is Command.ROLLBACK:
-            return self._rollback(message.data_type, history, kept)
+            return self._rollback(message, history, kept)
         return self._deploy(self._resolve(message), message.examples, history, kept)
 
     def close(self) -> None:
@@ -151,7 +151,12 @@ class Admission:
             load_ms=load_ms,
         )
 
-    def _rollback(self, data_type: str, history: History, kept: KeptModels) -> Activation:
+    def _rollback(self, message: ModelMessage, history: History, kept: KeptModels) -> Activation:
+        data_type, active = message.data_type, history.active
+        if message.version and (active is None or active.version != message.version):
+            raise ModelRejected(
+                f"no rollback from version '{message.version}': data type '{data_type}' is not served by it"
+            )
         if len(history.kept) < 2:
             raise ModelRejected(
                 f"nothing to roll back to: data type '{data_type}' has no version before the present one; "
@@ -167,7 +172,8 @@ class Admission:
         self._forget(data_type, bad, kept)
         after = History(history.kept[:-1], history.sequence + 1)
         kept.save_history(after)
-        return Activation(data_type, after.sequence, model, bad.version, "rolled back", load_ms)
+        detail = f"rolled back: {message.description}" if message.description else "rolled back"
+        return Activation(data_type, after.sequence, model, bad.version, detail, load_ms, fallback=True)
 
     def _remove(self, data_type: str, history: History, kept: KeptModels) -> Activation:
         active = history.active

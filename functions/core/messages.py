@@ -88,6 +88,18 @@ class ModelMessage:
     inputs: tuple[str, ...] = ()
     output: OutputRule = OutputRule.AUTO
     examples: tuple[Example, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailingModel:
+    """A model that failed on ``failures`` records in a row; ``why`` is what it said of the last one."""
+
+    data_type: str
+    name: str
+    version: str
+    failures: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

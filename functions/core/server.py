@@ -6,6 +6,7 @@ that cannot be scored costs that record only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,49 +14,74 @@ import numpy as np
 from functions.core.batches import RecordBatch, ScoredBatch
 from functions.core.clock import Clock
 from functions.core.dead_letters import dead_letter
-from functions.core.engine import RecordSchema, Scores
+from functions.core.engine import Columns, RecordSchema, Scores
 from functions.core.errors import ModelServingError, ScoringFailed
-from functions.core.messages import DeadLetter, ModelToServe
+from functions.core.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
+from functions.core.messages import DeadLetter, FailingModel, ModelToServe
 from functions.core.pool import Lease, ModelPool
 
 __all__ = ["Outcome", "Server"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Serving:
-    """Who serves a data type; ``model`` is without its content, which state holds."""
+    """Who serves a data type; ``model`` is without its content, which state holds.
+
+    ``failures`` counts the records in a row that it failed on; None: it is not counted (any more).
+    """
 
     lease: Lease
     model: ModelToServe
+    failures: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order."""
+    """What became of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order.
+
+    ``failing`` are models that have failed too often in a row, each told once.
+    """
 
     scored: list[ScoredBatch] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    failing: list[FailingModel] = field(default_factory=list)
 
 
 class Server:
     """The active model of each data type, loaded. Call order: ``activate``, ``serve``, …, ``close``."""
 
-    def __init__(self, pool: ModelPool, schema: RecordSchema, topic: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        pool: ModelPool,
+        schema: RecordSchema,
+        topic: str,
+        clock: Clock,
+        *,
+        missing: MissingPolicy = MissingPolicy.PASS,
+        failure_threshold: int = 0,
+    ) -> None:
+        """``failure_threshold``: so many failures in a row make a model a failing one; 0: none does."""
         self._pool = pool
         self._schema = schema
         self._topic = topic
         self._clock = clock
+        self._missing = missing
+        self._failure_threshold = failure_threshold
         self._serving: dict[str, _Serving] = {}
 
-    def activate(self, model: ModelToServe) -> None:
+    def activate(self, model: ModelToServe, *, fallback: bool = False) -> None:
         """Serves the model's data type with it from now on. The model before is let go of afterwards.
+
+        A ``fallback`` is never called failing: were it the records' fault, one version after the other would
+        be given up for it.
 
         Raises:
             ModelRejected: the model cannot be loaded here, though it was where it was admitted.
         """
-        new = _Serving(self._pool.acquire(model, self._schema), replace(model, content=b""))
+        lease = self._pool.acquire(model, self._schema)
+        failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
-        self._serving[model.data_type] = new
+        self._serving[model.data_type] = _Serving(lease, replace(model, content=b""), failures)
         if old is not None:
             old.lease.release()
 
@@ -76,7 +102,18 @@ class Server:
             KeyError: nothing serves the data type.
         """
         outcome = Outcome()
-        self._serve(self._serving[batch.data_type], batch, outcome)
+        serving = self._serving[batch.data_type]
+        columns = batch.features.columns(serving.lease.model.fields)
+        if self._missing is MissingPolicy.REJECT and not is_complete(columns):
+            lacking, fields = lacks_value(columns), serving.lease.model.fields
+            for place in np.flatnonzero(lacking).tolist():
+                error = missing_value(fields, columns[place])
+                outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, error))
+            whole = np.flatnonzero(~lacking)
+            if not len(whole):
+                return outcome
+            batch, columns = batch.rows(whole), columns[whole]
+        self._serve(serving, batch, columns, outcome)
         return outcome
 
     def close(self) -> None:
@@ -85,27 +122,31 @@ class Server:
             serving.lease.release()
         self._serving.clear()
 
-    def _serve(self, serving: _Serving, batch: RecordBatch, outcome: Outcome) -> None:
+    def _serve(self, serving: _Serving, batch: RecordBatch, columns: Columns, outcome: Outcome) -> None:
         try:
-            scores, elapsed_ns = self._score(serving, batch)
+            scores, elapsed_ns = self._score(serving, columns)
         except ScoringFailed as error:
             if len(batch) == 1:
-                outcome.dead_letters.append(self._failed(batch.payloads[0], serving.model, error))
+                outcome.dead_letters.append(self._letter(batch.payloads[0], serving.model, error))
+                self._count(serving, columns, [True], error, outcome)
                 return
             # Some record of the batch is at fault: scored alone, the others get their results.
             for place in range(len(batch)):
-                self._serve(serving, batch.rows(np.array([place])), outcome)
+                self._serve(serving, batch.rows(np.array([place])), columns[place : place + 1], outcome)
             return
         submission_ts = batch.submission_ts
         without = np.isnan(scores.result)
         if without.any():
             nothing = ScoringFailed("the model gives no result for this record")
             for place in np.flatnonzero(without).tolist():
-                outcome.dead_letters.append(self._failed(batch.payloads[place], serving.model, nothing))
+                outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, nothing))
+            self._count(serving, columns, without.tolist(), nothing, outcome)
             scored = np.flatnonzero(~without)
             if not len(scored):
                 return
             scores, submission_ts = scores.rows(scored), submission_ts[scored]
+        elif serving.failures:
+            serving.failures = 0
         outcome.scored.append(
             ScoredBatch(
                 data_type=batch.data_type,
@@ -117,17 +158,37 @@ class Server:
             )
         )
 
-    def _score(self, serving: _Serving, batch: RecordBatch) -> tuple[Scores, int]:
-        model = serving.lease.model
-        columns = batch.features.columns(model.fields)
+    def _score(self, serving: _Serving, columns: Columns) -> tuple[Scores, int]:
         start = self._clock.monotonic_ns()
-        scores = model.score(columns)
+        scores = serving.lease.model.score(columns)
         elapsed_ns = self._clock.monotonic_ns() - start
-        if scores.result.shape != (len(batch),):
-            raise ScoringFailed(f"{scores.result.shape} results for {len(batch)} records")
+        if scores.result.shape != (len(columns),):
+            raise ScoringFailed(f"{scores.result.shape} results for {len(columns)} records")
         return scores, elapsed_ns
 
-    def _failed(self, payload: bytes, model: ModelToServe, error: ModelServingError) -> DeadLetter:
+    def _count(
+        self,
+        serving: _Serving,
+        columns: Columns,
+        failed: Sequence[bool],
+        why: ScoringFailed,
+        outcome: Outcome,
+    ) -> None:
+        """Counts failures in a row. A record that lacks a value says nothing about its model."""
+        for has_failed, lacking in zip(failed, lacks_value(columns).tolist(), strict=True):
+            if serving.failures is None:
+                return
+            if not has_failed:
+                serving.failures = 0
+            elif not lacking:
+                serving.failures += 1
+            if serving.failures == self._failure_threshold:
+                model = serving.model
+                failing = FailingModel(model.data_type, model.name, model.version, serving.failures, str(why))
+                outcome.failing.append(failing)
+                serving.failures = None
+
+    def _letter(self, payload: bytes, model: ModelToServe, error: ModelServingError) -> DeadLetter:
         return dead_letter(
             error,
             payload,

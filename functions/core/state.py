@@ -69,7 +69,8 @@ class History:
 class Activation:
     """An order to the serving operators: serve ``model`` from now on, or nothing when it is None.
 
-    ``load_ms`` is what loading, checking and warming up took, in milliseconds.
+    ``load_ms`` is what loading, checking and warming up took, in milliseconds. ``fallback`` says that
+    the model served before and does so again.
     """
 
     data_type: str
@@ -78,6 +79,7 @@ class Activation:
     previous: str = ""
     detail: str = ""
     load_ms: float = 0.0
+    fallback: bool = False
 
 
 def _encode(header: dict[str, Any], body: bytes = b"") -> bytes:
@@ -161,6 +163,8 @@ def encode_activation(activation: Activation) -> bytes:
         "detail": activation.detail,
         "load_ms": activation.load_ms,
     }
+    if activation.fallback:
+        header["fallback"] = True
     return _encode(header, b"" if model is None else model.content)
 
 
@@ -179,6 +183,7 @@ def decode_activation(data: bytes) -> Activation:
         header["previous"],
         header["detail"],
         header["load_ms"],
+        header.get("fallback", False),
     )
 
 

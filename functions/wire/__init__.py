@@ -5,6 +5,7 @@ Total over the messages: what is unset, unknown or empty is decided here, not st
 
 from functions.wire.messages import (
     encode_dead_letter,
+    encode_rollback,
     encode_status,
     model_data_type,
     parse_descriptor,
@@ -21,6 +22,7 @@ __all__ = [
     "RecordCodec",
     "encode_dead_letter",
     "encode_results",
+    "encode_rollback",
     "encode_status",
     "model_data_type",
     "parse_descriptor",

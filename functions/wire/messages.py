@@ -11,6 +11,7 @@ from functions.core.messages import (
     Command,
     DeadLetter,
     Example,
+    FailingModel,
     ModelMessage,
     ModelStatus,
     ModelType,
@@ -22,6 +23,7 @@ from protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
 
 __all__ = [
     "encode_dead_letter",
+    "encode_rollback",
     "encode_status",
     "model_data_type",
     "parse_descriptor",
@@ -76,6 +78,7 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     return ModelMessage(
         data_type=data_type,
         name=descriptor.name,
+        description=descriptor.description,
         model_type=_known(ModelType, descriptor.modeltype, "modeltype"),
         data=descriptor.data if content == "data" else None,
         location=descriptor.location if content == "location" else None,
@@ -88,6 +91,17 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
             Example(example.record, example.expected, example.tolerance) for example in descriptor.examples
         ),
     )
+
+
+def encode_rollback(failing: FailingModel) -> bytes:
+    """The model message that takes back a model which fails, if it still serves when the message comes."""
+    return ModelDescriptor(
+        name=failing.name,
+        description=f"{failing.failures} failures in a row ({failing.why})",
+        dataType=failing.data_type,
+        version=failing.version,
+        command=ModelDescriptor.ROLLBACK,
+    ).SerializeToString()
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:

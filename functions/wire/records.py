@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,12 @@ class RecordCodec:
                 f"the message {record_type} has no number and no string field that a model could take"
             )
         self._numbers_of = _row_getter(self.schema.numeric)
+        # Numbers of which a message says whether they are set. All others are 0 when they are not.
+        self._optional = {
+            name: place
+            for place, name in enumerate(self.schema.numeric)
+            if fields[name].has_presence and not fields[name].has_default_value
+        }
         self._texts_of = _row_getter(self.schema.text)
         names = (*self.schema.numeric, *self.schema.text, *reserved)
         self._wanted = {fields[name].number: fields[name] for name in names}
@@ -141,9 +148,11 @@ class RecordCodec:
                 refused.append((place, error))
             else:
                 timestamp = message.ts if self._has_timestamp else 0
-                rows.put(
-                    place, message.dataType, timestamp, self._numbers_of(message), self._texts_of(message)
-                )
+                numbers = list(self._numbers_of(message))
+                for name, column in self._optional.items():
+                    if not message.HasField(name):
+                        numbers[column] = math.nan
+                rows.put(place, message.dataType, timestamp, numbers, self._texts_of(message))
         return refused
 
     def _decode_alike(
@@ -190,15 +199,18 @@ class RecordCodec:
         """Reads messages that match; gives back the places of those that are no valid records."""
         timestamps = layout.numbers(table, _TIMESTAMP) if self._has_timestamp else None
         numbers = np.zeros((len(table), len(self.schema.numeric)))
+        unset = []
         # numpy warns of a float32 that is a signalling NaN.
         with np.errstate(invalid="ignore"):
             for column, name in enumerate(self.schema.numeric):
                 values = layout.numbers(table, name)
                 if values is not None:
                     numbers[:, column] = values
+                elif name in self._optional:
+                    unset.append(column)
         texts = [layout.texts(table, name) or [""] * len(table) for name in self.schema.text]
         types = layout.places[_DATA_TYPE].one_or_all_texts(table)
-        return rows.put_many(places, types, timestamps, numbers, texts)
+        return rows.put_many(places, types, timestamps, numbers, texts, unset)
 
     def _learn(self, payload: bytes) -> Layout | None:
         try:

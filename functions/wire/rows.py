@@ -104,8 +104,11 @@ class Rows:
         timestamps: npt.NDArray[Any] | None,
         numbers: npt.NDArray[np.float64],
         texts: Sequence[Sequence[str]],
+        unset: Sequence[int],
     ) -> list[int]:
         """m messages: one data type for all or m of them, numbers m × k, texts k × m.
+
+        ``unset`` are the numbers, by their place among the k, that are in none of the messages.
 
         Returns:
             The places of those that are no valid records, for none of their fields is set.
@@ -116,6 +119,8 @@ class Rows:
         if timestamps is not None:
             self._timestamps[places] = timestamps.astype(np.int64)
         valid = (numbers != 0).any(axis=1)
+        if unset:
+            self._numbers[np.ix_(places, np.array(unset))] = np.nan
         if any(values[0] for values in texts):
             # In messages of one layout a text is set in all or in none.
             valid[:] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,12 +155,26 @@ def test_a_rollback_serves_the_version_before_and_forgets_the_bad_one(
     for version in ("v1", "v2", "v3"):
         admission.offer(deploy(version), kept)
     first = admission.offer(ROLLBACK, kept)
-    assert first == Activation("wine", 4, served("v2"), previous="v3", detail="rolled back")
+    assert first == Activation("wine", 4, served("v2"), previous="v3", detail="rolled back", fallback=True)
     assert (kept.versions, engine.live) == (["v1", "v2"], ["v1", "v2"])
     second = admission.offer(ROLLBACK, kept)
-    assert second == Activation("wine", 5, served("v1"), previous="v2", detail="rolled back")
+    assert second == Activation("wine", 5, served("v1"), previous="v2", detail="rolled back", fallback=True)
     assert (kept.versions, engine.live) == (["v1"], ["v1"])
     assert engine.events == ["load v1", "load v2", "load v3", "close v3", "close v2"]
+
+
+def test_a_rollback_from_a_version_is_carried_out_while_that_version_serves(
+    admission: Admission, kept: InMemoryKeptModels
+) -> None:
+    for version in ("v1", "v2"):
+        admission.offer(deploy(version), kept)
+    back = replace(ROLLBACK, version="v2", description="5 failures in a row")
+    assert admission.offer(back, kept).detail == "rolled back: 5 failures in a row"
+    assert kept.versions == ["v1"]
+    with pytest.raises(ModelRejected) as rejected:
+        admission.offer(back, kept)
+    assert str(rejected.value) == "no rollback from version 'v2': data type 'wine' is not served by it"
+    assert kept.versions == ["v1"]
 
 
 def test_a_version_that_was_rolled_back_can_come_again_with_other_content(
@@ -186,7 +201,7 @@ def test_a_rollback_after_a_restart_loads_what_it_needs_only(
     engine.scripts[b"v2"] = Script(load_ns=2_000_000)
     restarted = Admission(pool, POINT, locations, read_point, keep_versions=3, clock=clock)
     activation = restarted.offer(ROLLBACK, kept)
-    assert activation == Activation("wine", 4, served("v2"), "v3", "rolled back", load_ms=2.0)
+    assert activation == Activation("wine", 4, served("v2"), "v3", "rolled back", load_ms=2.0, fallback=True)
     assert engine.events == ["load v2"]
     restarted.close()
     assert engine.live == []

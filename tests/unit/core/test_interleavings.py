@@ -29,6 +29,7 @@ from tests.fakes import (
 
 KEEP = 2
 POISON = 3.0
+THRESHOLD = 3
 SCRIPTS = {
     b"plus 100": Script(offset=100),
     b"plus 200": Script(offset=200),
@@ -42,10 +43,14 @@ Answer = tuple[str, float | None] | str
 
 
 class Reference:
-    """What should happen, in the fewest words: kept versions as (version, content) by data type."""
+    """What should happen, in the fewest words: kept versions as (version, content) by data type.
+
+    ``streaks`` are failures in a row of what serves a data type; None: they do not count (any more).
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, list[tuple[str, bytes]]] = {}
+        self.streaks: dict[str, int | None] = {}
 
     def offer(self, message: ModelMessage) -> str:
         kept = self.kept.setdefault(message.data_type, [])
@@ -54,9 +59,10 @@ class Reference:
                 "rejected" if not kept else f"serves nothing, not {self.kept.pop(message.data_type)[-1][0]}"
             )
         if message.command is Command.ROLLBACK:
-            if len(kept) < 2:
+            if len(kept) < 2 or (message.version and message.version != kept[-1][0]):
                 return "rejected"
             bad, _ = kept.pop()
+            self.streaks[message.data_type] = None
             return f"serves {kept[-1][0]}, not {bad}"
         content = message.data or b""
         version = message.version or hashlib.sha256(content).hexdigest()[:12]
@@ -64,14 +70,29 @@ class Reference:
             return "rejected"
         before = kept[-1][0] if kept and kept[-1][0] != version else ""
         kept[:] = [*[pair for pair in kept if pair[0] != version][1 - KEEP :], (version, content)]
+        self.streaks[message.data_type] = 0
         return f"serves {version}, not {before}"
 
-    def serve(self, data_type: str, x: float) -> Answer:
+    def restart(self) -> None:
+        self.streaks = dict.fromkeys(self.kept, 0)
+
+    def serve(self, data_type: str, xs: list[float]) -> tuple[list[Answer], list[str]]:
+        """The answers, and the version that is to be taken back, if one is."""
         if not self.kept.get(data_type):
-            return "no model"
+            return ["no model"] * len(xs), []
         version, content = self.kept[data_type][-1]
-        fails = x in (SCRIPTS[content].poison, SCRIPTS[content].nothing)
-        return version, None if fails else x + SCRIPTS[content].offset
+        answers: list[Answer] = []
+        failing: list[str] = []
+        for x in xs:
+            fails = x in (SCRIPTS[content].poison, SCRIPTS[content].nothing)
+            answers.append((version, None if fails else x + SCRIPTS[content].offset))
+            streak = self.streaks[data_type]
+            if streak is not None:
+                self.streaks[data_type] = streak + 1 if fails else 0
+            if self.streaks[data_type] == THRESHOLD:
+                self.streaks[data_type] = None
+                failing.append(version)
+        return answers, failing
 
 
 @dataclass
@@ -89,7 +110,7 @@ class Serving:
         clock = self.engine.clock
         pool = ModelPool(self.engine)
         self.admission = Admission(pool, POINT, FakeLocations(), read_point, KEEP, clock)
-        self.server = Server(pool, POINT, "mdata", clock)
+        self.server = Server(pool, POINT, "mdata", clock, failure_threshold=THRESHOLD)
 
     def stop(self) -> None:
         self.admission.close()
@@ -107,14 +128,14 @@ class Serving:
             self.server.deactivate(activation.data_type)
             del self.active[activation.data_type]
             return f"serves nothing, not {activation.previous}"
-        self.server.activate(activation.model)
+        self.server.activate(activation.model, fallback=activation.fallback)
         self.active[activation.data_type] = encode_model(activation.model)
         return f"serves {activation.model.version}, not {activation.previous}"
 
-    def serve(self, data_type: str, xs: list[float]) -> list[Answer]:
+    def serve(self, data_type: str, xs: list[float]) -> tuple[list[Answer], list[str]]:
         if not self.server.serves(data_type):
             if data_type not in self.active:
-                return ["no model"] * len(xs)
+                return ["no model"] * len(xs), []
             self.server.activate(decode_model(self.active[data_type]))
         # Each record is told by its place, which is its time and part of its bytes.
         records = [point(x, place, data_type=data_type, ts=place) for place, x in enumerate(xs)]
@@ -125,7 +146,7 @@ class Serving:
         assert (scored, failed) == (sorted(scored), sorted(failed))
         places, versions, results = zip(*sorted([*scored, *failed]), strict=True)
         assert places == tuple(range(len(xs)))
-        return list(zip(versions, results, strict=True))
+        return list(zip(versions, results, strict=True)), [each.version for each in outcome.failing]
 
 
 DATA_TYPES = st.sampled_from(["wine", "beer"])
@@ -154,11 +175,16 @@ def test_any_interleaving_does_what_the_reference_does(
         if isinstance(event, str):
             serving.stop()
             serving.start()
+            reference.restart()
         elif isinstance(event, ModelMessage):
             assert serving.offer(event) == reference.offer(event)
         else:
             data_type, xs = event
-            assert serving.serve(data_type, xs) == [reference.serve(data_type, x) for x in xs]
+            answers, failing = serving.serve(data_type, xs)
+            assert (answers, failing) == reference.serve(data_type, xs)
+            for version in failing:
+                back = ModelMessage(data_type, version=version, command=Command.ROLLBACK)
+                assert serving.offer(back) == reference.offer(back)
         kept = {name: kept.versions for name, kept in serving.kept.items() if kept.versions}
         assert kept == {
             name: [v for v, _ in versions] for name, versions in reference.kept.items() if versions

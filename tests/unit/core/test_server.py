@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,19 @@ import pytest
 
 from functions.core.batches import RecordBatch
 from functions.core.errors import ModelRejected
-from functions.core.messages import DeadLetter, ModelToServe, ModelType, OutputRule, Reason
+from functions.core.input_policy import MissingPolicy
+from functions.core.messages import (
+    DeadLetter,
+    FailingModel,
+    ModelToServe,
+    ModelType,
+    OutputRule,
+    Reason,
+)
+from functions.core.pool import ModelPool
 from functions.core.server import Outcome, Server
 from tests.fakes import (
+    POINT,
     FakeClock,
     FakeEngine,
     FakeFeatures,
@@ -207,3 +218,75 @@ def test_close_lets_go_of_every_model(server: Server, engine: FakeEngine) -> Non
     server.activate(replace(NEXT, data_type="beer"))
     server.close()
     assert (engine.live, server.serves("wine")) == ([], False)
+
+
+def test_a_record_that_lacks_a_value_is_rejected_alone(pool: ModelPool, engine: FakeEngine) -> None:
+    engine.scripts[b"one"] = Script(fields=("y", "colour", "x"))
+    server = Server(pool, POINT, "mdata", FakeClock(), missing=MissingPolicy.REJECT)
+    server.activate(MODEL)
+    records = [point(1, ts=5), point(math.nan, 2), point(3, -math.inf), point(4, colour="", ts=6)]
+    rows, letters = serve(server, *records)
+    assert rows == [result(1.0, submission_ts=5), result(4.0, submission_ts=6)]
+    said = "its field {} has no finite value ({}): send one, or start the job with --missing pass"
+    assert letters == [
+        replace(failed(b"nan,2,red", said.format("x", "nan")), reason=Reason.INVALID_RECORD),
+        replace(failed(b"3,-inf,red", said.format("y", "-inf")), reason=Reason.INVALID_RECORD),
+    ]
+    assert serve(server, point(math.nan)) == (
+        [],
+        [replace(failed(b"nan,0,red", said.format("x", "nan")), reason=Reason.INVALID_RECORD)],
+    )
+    server.close()
+
+
+def test_a_value_that_the_model_does_not_take_may_be_missing(pool: ModelPool, engine: FakeEngine) -> None:
+    engine.scripts[b"one"] = Script(fields=("x",))
+    server = Server(pool, POINT, "mdata", FakeClock(), missing=MissingPolicy.REJECT)
+    server.activate(MODEL)
+    assert serve(server, point(1, math.nan)) == ([result(1.0)], [])
+    server.close()
+
+
+@pytest.fixture
+def counting(pool: ModelPool, engine: FakeEngine) -> Iterator[Server]:
+    """A server to which three failures in a row are too many; 2 has no result, 9 is an error."""
+    engine.scripts[b"one"] = engine.scripts[b"two"] = Script(nothing=2.0, poison=9.0)
+    made = Server(pool, POINT, "mdata", FakeClock(), failure_threshold=3)
+    yield made
+    made.close()
+
+
+def failing(server: Server, *xs: float) -> list[FailingModel]:
+    return server.serve(points(*map(point, xs))).failing
+
+
+def test_a_model_that_fails_too_often_in_a_row_is_told_once(counting: Server) -> None:
+    nothing = FailingModel("wine", "forest", "v1", 3, "the model gives no result for this record")
+    counting.activate(MODEL)
+    assert failing(counting, 2, 2, 1, 2, 2) == []
+    assert failing(counting, 1) == []
+    assert failing(counting, 2, 2) == []
+    assert failing(counting, 2, 2) == [nothing]
+    assert failing(counting, 2, 2, 2, 2, 2, 2) == []
+    counting.activate(NEXT)
+    assert failing(counting, 2, 2, 9) == [replace(nothing, version="v2", why="x is 9")]
+
+
+def test_batches_are_counted_record_by_record(counting: Server) -> None:
+    counting.activate(MODEL)
+    assert failing(counting, 9, 1, 9, 9) == []
+    assert failing(counting, 9) == [FailingModel("wine", "forest", "v1", 3, "x is 9")]
+
+
+def test_failures_on_records_that_lack_a_value_do_not_count(counting: Server, engine: FakeEngine) -> None:
+    counting.activate(MODEL)
+    assert failing(counting, math.nan, math.nan, math.nan, math.nan) == []
+    assert failing(counting, 2, math.nan, 2) == []
+    assert [each.failures for each in failing(counting, 2)] == [3]
+
+
+def test_a_fallback_and_a_threshold_of_0_are_never_failing(counting: Server, server: Server) -> None:
+    counting.activate(MODEL, fallback=True)
+    assert failing(counting, *[2] * 10) == []
+    server.activate(MODEL)
+    assert failing(server, *[2] * 10) == []

@@ -150,6 +150,7 @@ def test_histories_come_back_as_they_were(kept: tuple[KeptVersion, ...], sequenc
         previous=TEXTS,
         detail=TEXTS,
         load_ms=st.floats(allow_nan=False),
+        fallback=st.booleans(),
     )
 )
 def test_activations_come_back_as_they_were(activation: Activation) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from flink_jobs import config
 from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StartingOffsets, parse_config
+from functions.core.input_policy import MissingPolicy
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
 
@@ -43,6 +44,8 @@ DEFAULTS: dict[str, Any] = {
     "--model-size-limit": 256 * 1024 * 1024,
     "--allow-locations": (),
     "--model-key-file": "",
+    "--missing": MissingPolicy.REJECT,
+    "--failure-threshold": 5,
 }
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -70,6 +73,8 @@ OTHERS: dict[str, tuple[str, Any]] = {
     ),
     "--model-size-limit": ("1", 1),
     "--model-key-file": (str(KEYS), str(KEYS)),
+    "--missing": ("pass", MissingPolicy.PASS),
+    "--failure-threshold": ("0", 0),
     "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
 
@@ -100,6 +105,8 @@ WRONG = {
         ("is not of the form module:Message", "cannot be imported", "has no protobuf message"),
     ),
     "--model-size-limit": (["", "0"], "is not a whole number of 1 or more"),
+    "--missing": (["", "drop"], "is not one of: reject, pass"),
+    "--failure-threshold": (["", "-1"], "is not a whole number of 0 or more"),
     "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],
@@ -249,6 +256,7 @@ def test_what_the_operators_are_told() -> None:
         keep_versions=2,
         base_dir=str(Path.cwd()),
         model_size_limit=256 * 1024 * 1024,
+        failure_threshold=5,
     )
     assert config.topics == ("models", "d", "results", "dead-letters", "model-status")
 

@@ -134,9 +134,19 @@ def expected(message: Any, payloads: Sequence[bytes]) -> Read:
             refused.append((payload, f"the {name} has none of its fields set"))
         else:
             timestamp = (record.ts + 2**63) % 2**64 - 2**63
-            row = (payload, timestamp, [float(number).hex() for number in numbers], texts)
+            values = [
+                math.nan if _is_missing(record, field) else number
+                for field, number in zip(numeric, numbers, strict=True)
+            ]
+            row = (payload, timestamp, [float(number).hex() for number in values], texts)
             records.setdefault(record.dataType, []).append(row)
     return list(records.items()), refused
+
+
+def _is_missing(record: Any, name: str) -> bool:
+    """Whether the record says that the field is not set, and its type does not say what it is then."""
+    field = record.DESCRIPTOR.fields_by_name[name]
+    return field.has_presence and not field.has_default_value and not record.HasField(name)
 
 
 def told(codec: RecordCodec, decoded: Decoded) -> Read:

@@ -7,18 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
 from functions.core.signing import sign
 from functions.core.state import Activation, decode_activation
-from functions.flink_types import ACTIVATIONS, UNMATCHED
+from functions.flink_types import ACTIVATIONS, ROLLBACKS, UNMATCHED
 from functions.intake import RouteModels, RouteRecords
 from functions.settings import ServingSettings
 from functions.swaps import ConfirmSwaps
 from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
-from tests.fakes import FakeEngine, FakeFlink
+from tests.fakes import FakeEngine, FakeFlink, Script
 from tests.unit.functions.emitted import (
     NOW,
     activation,
@@ -110,6 +112,30 @@ def test_a_job_with_keys_takes_signed_model_messages_only(
         ]
 
 
+@pytest.mark.parametrize("keys", [False, True])
+def test_a_model_that_fails_too_often_is_taken_back_by_the_models_topic(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, tmp_path: Path, keys: bool
+) -> None:
+    if keys:
+        (tmp_path / "keys").write_text(bytes(range(32)).hex())
+        settings = replace(settings, model_key_file=str(tmp_path / "keys"))
+    engine.scripts[b"v2"] = Script(fields=("temperature",), x="temperature", poison=9.0)
+    with closing(BroadcastModelServing(replace(settings, failure_threshold=2))) as serving:
+        serving.open(flink)
+        read(serving.process_broadcast_element(activation(2, model("v2"), "v1"), flink))
+        emitted = list(serving.process_element(((reading(9), reading(1), reading(9), reading(9)),), flink))
+    rollback = ModelDescriptor(
+        name="model",
+        description="2 failures in a row (x is 9)",
+        dataType="hall",
+        version="v2",
+        command=ModelDescriptor.ROLLBACK,
+    ).SerializeToString()
+    if keys:
+        rollback = sign(rollback, bytes(range(32)))
+    assert [element[1] for element in emitted if element[0] is ROLLBACKS] == [rollback]
+
+
 def test_a_model_that_is_let_in_goes_to_the_serving_operators_and_is_kept(
     settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
 ) -> None:
@@ -138,7 +164,7 @@ def test_a_model_that_is_let_in_goes_to_the_serving_operators_and_is_kept(
     restored.open(flink)
     with closing(restored):
         back = offered(restored, ModelDescriptor(dataType="hall", command=ModelDescriptor.ROLLBACK))
-        assert back == Activation("hall", 3, model("v1"), previous="v2", detail="rolled back")
+        assert back == Activation("hall", 3, model("v1"), previous="v2", detail="rolled back", fallback=True)
 
 
 def test_a_model_that_is_not_let_in_is_a_dead_letter_and_a_status(

@@ -42,7 +42,7 @@ EVERYTHING = (
 )  # fmt: skip
 
 READ = {
-    OLD_PRODUCER: ModelMessage("wine", "forest", ModelType.PMML, data=b"<PMML>"),
+    OLD_PRODUCER: ModelMessage("wine", "forest", ModelType.PMML, data=b"<PMML>", description="any"),
     BY_LOCATION: ModelMessage("wine", "saved", ModelType.TENSORFLOWSAVED, location="data/saved/1/"),
     EVERYTHING: ModelMessage(
         data_type="wine",
@@ -54,6 +54,7 @@ READ = {
         inputs=("pH", "alcohol"),
         output=OutputRule.VALUE,
         examples=(Example(b"\x00\xff", 5.5, 0.25), Example(b"", -1.0, 0.0)),
+        description="any",
     ),
     b"\x1a\x04wine\x48\x01": ModelMessage("wine", command=Command.REMOVE),
     b"\x1a\x04wine\x48\x02": ModelMessage("wine", command=Command.ROLLBACK),
@@ -65,7 +66,7 @@ READ = {
     b"\x1a\x04wine\x32\x01/\x2a\x01m": ModelMessage("wine", data=b"m"),
     # Fields that are not known: 100 as bytes, 101 as a varint.
     b"\xa2\x06\x03abc" + OLD_PRODUCER + b"\xa8\x06\x05": ModelMessage(
-        "wine", "forest", ModelType.PMML, data=b"<PMML>"
+        "wine", "forest", ModelType.PMML, data=b"<PMML>", description="any"
     ),
 }
 
