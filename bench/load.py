@@ -23,6 +23,7 @@ from bench.errors import BenchError
 from bench.records import RecordMaker, epoch_ms
 from client.connection import client_settings
 from client.schedule import steady
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["Load", "Sent", "main"]
 
@@ -104,7 +105,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--linger-ms", type=float, required=True)
     arguments = parser.parse_args(words)
     producer = Producer(
-        client_settings(arguments.bootstrap_servers)
+        client_settings(KafkaAccess(arguments.bootstrap_servers))
         | {"linger.ms": arguments.linger_ms, "queue.buffering.max.messages": 1_000_000}
     )
     maker = RecordMaker()

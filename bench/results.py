@@ -71,7 +71,7 @@ def read_peer(kafka: Kafka, topic: str) -> Results:
 
 def _batches(kafka: Kafka, topic: str, count: int) -> Iterator[list[Any]]:
     consumer = Consumer(
-        client_settings(kafka.bootstrap_servers)
+        client_settings(kafka.access)
         | {
             "group.id": "bench",
             "enable.auto.commit": False,

@@ -21,6 +21,7 @@ from bench.records import RecordMaker, epoch_ms
 from client.connection import client_settings, connect
 from client.receiving import Start, TopicReader
 from client.topics import MAX_MESSAGE_BYTES, TopicNames, topic_settings
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["WAIT_S", "Kafka"]
 
@@ -33,7 +34,8 @@ class Kafka:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
-        self._admin: AdminClient = connect(bootstrap_servers)
+        self.access = KafkaAccess(bootstrap_servers)
+        self._admin: AdminClient = connect(self.access)
 
     def create(self, names: TopicNames, *, partitions: int = 1) -> None:
         """Creates a job's topics; results get log-append times and one partition, data ``partitions``."""
@@ -78,7 +80,7 @@ class Kafka:
     def producer(self, **settings: Any) -> Iterator[Producer]:
         """A producer; left without an error, everything has been delivered."""
         producer = Producer(
-            client_settings(self.bootstrap_servers)
+            client_settings(self.access)
             | {
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "queue.buffering.max.messages": 1_000_000,
@@ -116,7 +118,7 @@ class Kafka:
 
     def messages(self, topic: str) -> list[tuple[int, bytes]]:
         """Append time (epoch milliseconds) and content of everything that is in a topic now."""
-        with TopicReader(self.bootstrap_servers, [topic], start=Start.BEGINNING) as reader:
+        with TopicReader(self.access, [topic], start=Start.BEGINNING) as reader:
             return [(received.timestamp, received.payload) for received in reader.until_end()]
 
     def _await(self, futures: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from client.broker_settings import LOG4J2_PROPERTIES, server_properties
+from client.broker_settings import LOG4J2_PROPERTIES, SecuredListener, server_properties
 from client.connection import create_topics, wait_for_broker
 from client.errors import BrokerUnreachable, ClientError
 from client.guard import Guarded
@@ -25,6 +25,7 @@ from runtime.jar_lock import KAFKA, pinned_jars
 from runtime.jar_source import JgoSource
 from runtime.jars import cache_folder, ensure_jars
 from runtime.java import find_java
+from runtime.kafka_access import KafkaAccess
 from runtime.progress import show_progress
 
 __all__ = ["EmbeddedBroker", "Retention"]
@@ -51,6 +52,7 @@ class EmbeddedBroker:
         topics: created at the start, unless they are there.
         partitions: of each topic.
         heap_mb: the most heap that the broker takes, megabytes.
+        secured: where it listens to clients with TLS or a login, too.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class EmbeddedBroker:
         topics: TopicNames | None = None,
         partitions: int = 1,
         heap_mb: int = 1024,
+        secured: SecuredListener | None = None,
     ) -> None:
         self._port = port
         self._wanted_folder = folder
@@ -70,6 +73,7 @@ class EmbeddedBroker:
         self._topics = topics or TopicNames()
         self._partitions = partitions
         self._heap_mb = heap_mb
+        self._secured = secured
         self._process: Guarded | None = None
 
     @property
@@ -83,6 +87,11 @@ class EmbeddedBroker:
     def bootstrap_servers(self) -> str:
         """What a Kafka client needs to find the running broker."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """The running broker, as the clients of this project take it."""
+        return KafkaAccess(self.bootstrap_servers)
 
     @property
     def pid(self) -> int | None:
@@ -130,7 +139,12 @@ class EmbeddedBroker:
         classpath = os.pathsep.join(str(jar) for jar in jars)
         properties = folder / "server.properties"
         properties.write_text(
-            server_properties(port=self._port, controller_port=free_port(), log_dir=folder / "data"),
+            server_properties(
+                port=self._port,
+                controller_port=free_port(),
+                log_dir=folder / "data",
+                secured=self._secured,
+            ),
             encoding="utf-8",
         )
         (folder / "log4j2.properties").write_text(LOG4J2_PROPERTIES, encoding="utf-8")
@@ -156,7 +170,7 @@ class EmbeddedBroker:
                     remove=folder if self._retention is Retention.CLEAN else None,
                 )
             admin = wait_for_broker(
-                self.bootstrap_servers, deadline_s=_START_DEADLINE_S, give_up=lambda: not self.is_running
+                self.kafka, deadline_s=_START_DEADLINE_S, give_up=lambda: not self.is_running
             )
             create_topics(admin, self._topics, partitions=self._partitions)
         except BrokerUnreachable as error:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import javaproperties
 
 from client.topics import DEAD_LETTER_BYTES
 
-__all__ = ["LOG4J2_PROPERTIES", "server_properties"]
+__all__ = ["LOG4J2_PROPERTIES", "SecuredListener", "server_properties"]
 
 LOG4J2_PROPERTIES = """\
 # One file, and only what a reader needs when the broker does not start or refuses something.
@@ -21,7 +25,22 @@ logger.server.level = INFO
 """
 
 
-def server_properties(*, port: int, controller_port: int, log_dir: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class SecuredListener:
+    """A second door on 127.0.0.1, for clients with TLS or a login; the open one stays.
+
+    ``protocol`` is one of Kafka's (SSL, SASL_PLAINTEXT, SASL_SSL), ``settings`` what Kafka's documentation
+    says under "Security", without ``listener.name.….``; they hold secrets.
+    """
+
+    protocol: str
+    port: int
+    settings: Mapping[str, str] = field(repr=False)
+
+
+def server_properties(
+    *, port: int, controller_port: int, log_dir: Path, secured: SecuredListener | None = None
+) -> str:
     """A single node that is broker and controller (KRaft), listens on 127.0.0.1 and starts quickly.
 
     The internal topics have one partition and one replica: transactions and consumer groups work at once on a
@@ -55,4 +74,14 @@ def server_properties(*, port: int, controller_port: int, log_dir: Path) -> str:
         # Taken from the heap at the start; only the small internal topics are compacted.
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    if secured is not None:
+        name = secured.protocol
+        door = f",{name}://127.0.0.1:{secured.port}"
+        settings["listeners"] = f"{settings['listeners']}{door}"
+        settings["advertised.listeners"] = f"{settings['advertised.listeners']}{door}"
+        settings["listener.security.protocol.map"] = (
+            f"{settings['listener.security.protocol.map']},{name}:{name}"
+        )
+        prefix = f"listener.name.{name.lower()}."
+        settings |= {prefix + key: value for key, value in secured.settings.items()}
+    return javaproperties.dumps({key: str(value) for key, value in settings.items()}, timestamp=False)

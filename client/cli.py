@@ -80,6 +80,9 @@ def _build_parser() -> argparse.ArgumentParser:
         _add_setting(
             command, "--bootstrap-servers", "localhost:9092", "the Kafka to talk to", metavar="HOST:PORT"
         )
+        _add_setting(
+            command, "--kafka-config", "", "client properties for a Kafka with TLS or a login", metavar="FILE"
+        )
         return command
 
     broker = add(

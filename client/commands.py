@@ -18,6 +18,7 @@ from client.samples import sample_records
 from client.topics import TopicNames
 from functions.core.messages import Command, Reason
 from functions.core.signing import read_keys
+from runtime.kafka_access import KafkaAccess, read_kafka_config
 
 __all__ = [
     "run_broker",
@@ -55,7 +56,7 @@ def run_publish_models(options: argparse.Namespace) -> None:
     """``publish-models``."""
     pause_s = 0.0 if options.once else _DEFAULT_INTERVAL_S
     publish_models(
-        options.bootstrap_servers,
+        _kafka(options),
         options.models_topic,
         models_at(options.paths) if options.paths else models_of_samples(options.data_type),
         data_type=options.data_type,
@@ -69,7 +70,7 @@ def run_publish_models(options: argparse.Namespace) -> None:
 def run_publish_data(options: argparse.Namespace) -> None:
     """``publish-data``."""
     publish_data(
-        options.bootstrap_servers,
+        _kafka(options),
         options.data_topic,
         options.csv or sample_records(),
         record_type=load_record_type(options.record_type),
@@ -89,7 +90,7 @@ def run_read(options: argparse.Namespace) -> None:
             f"say it with --as ({', '.join(kind.value for kind in Kind)})"
         )
     read_topic(
-        options.bootstrap_servers,
+        _kafka(options),
         options.topic,
         kind=kind,
         message_type=message_types(load_record_type(options.record_type).message)[kind],
@@ -101,15 +102,13 @@ def run_read(options: argparse.Namespace) -> None:
 
 def run_status(options: argparse.Namespace) -> None:
     """``status``."""
-    print_status(
-        options.bootstrap_servers, options.status_topic, data_type=options.data_type, form=_form(options)
-    )
+    print_status(_kafka(options), options.status_topic, data_type=options.data_type, form=_form(options))
 
 
 def run_command(options: argparse.Namespace) -> None:
     """``rollback`` and ``remove``."""
     publish_command(
-        options.bootstrap_servers,
+        _kafka(options),
         options.models_topic,
         Command[options.command.upper()],
         data_type=options.data_type,
@@ -120,7 +119,7 @@ def run_command(options: argparse.Namespace) -> None:
 def run_replay(options: argparse.Namespace) -> None:
     """``replay``."""
     replay(
-        options.bootstrap_servers,
+        _kafka(options),
         options.dead_letter_topic,
         [Reason[options.reason]] if options.reason else list(Reason),
         again=options.again,
@@ -135,6 +134,15 @@ def _key(options: argparse.Namespace) -> bytes | None:
         return read_keys(options.model_key_file)[0]
     except ValueError as error:
         raise WrongCall(f"--model-key-file: {error}") from None
+
+
+def _kafka(options: argparse.Namespace) -> KafkaAccess:
+    if not options.kafka_config:
+        return KafkaAccess(options.bootstrap_servers)
+    try:
+        return KafkaAccess(options.bootstrap_servers, read_kafka_config(options.kafka_config))
+    except ValueError as error:
+        raise WrongCall(f"--kafka-config: {error}") from None
 
 
 def _form(options: argparse.Namespace) -> Form:

@@ -12,16 +12,17 @@ from confluent_kafka.cimpl import NewTopic
 
 from client.errors import BrokerUnreachable, ClientError
 from client.topics import TopicNames, topic_settings
+from runtime.kafka_access import KafkaAccess, Refusals
 
 __all__ = ["client_settings", "connect", "create_topics", "wait_for_broker"]
 
 UNREACHABLE_AFTER_S = 7.0
 
 
-def client_settings(bootstrap_servers: str) -> dict[str, Any]:
+def client_settings(kafka: KafkaAccess) -> dict[str, Any]:
     """Settings of every Kafka client: librdkafka's log lines are off, errors come as exceptions."""
     return {
-        "bootstrap.servers": bootstrap_servers,
+        **kafka.librdkafka,
         "client.id": "model-serving",
         "log_level": 0,
         "error_cb": lambda _error: None,
@@ -29,24 +30,26 @@ def client_settings(bootstrap_servers: str) -> dict[str, Any]:
 
 
 def wait_for_broker(
-    bootstrap_servers: str, *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
+    kafka: KafkaAccess, *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> AdminClient:
     """An admin client for a Kafka that has answered.
 
     Args:
-        bootstrap_servers: as Kafka takes them, "host:port,host:port".
+        kafka: where it is.
         deadline_s: how long to wait for an answer.
         give_up: asked between two tries; True ends the wait at once.
 
     Raises:
         BrokerUnreachable: no answer within ``deadline_s`` seconds, or ``give_up`` said so.
-        ClientError: ``bootstrap_servers`` is no list of addresses.
+        ClientError: its addresses cannot be used, or it does not let this client in.
     """
+    refusals = Refusals()
+    settings = client_settings(kafka) | {"reconnect.backoff.max.ms": 500} | refusals.settings
     try:
-        admin = AdminClient(client_settings(bootstrap_servers) | {"reconnect.backoff.max.ms": 500})
+        admin = AdminClient(settings)
     except KafkaException as error:
         raise ClientError(
-            f"--bootstrap-servers '{bootstrap_servers}' cannot be used ({error.args[0].str()}): "
+            f"--bootstrap-servers '{kafka.bootstrap_servers}' cannot be used ({error.args[0].str()}): "
             "give host:port"
         ) from error
     end = time.monotonic() + deadline_s
@@ -55,17 +58,21 @@ def wait_for_broker(
             if admin.list_topics(timeout=min(left_s, 1.0)).brokers:
                 return admin
         except KafkaException:
-            continue
-    raise BrokerUnreachable(bootstrap_servers)
+            if refusals.first:
+                raise ClientError(
+                    f"Kafka at {kafka.bootstrap_servers} does not let this client in ({refusals.first}): "
+                    "look at --kafka-config"
+                ) from None
+    raise BrokerUnreachable(kafka.bootstrap_servers)
 
 
-def connect(bootstrap_servers: str) -> AdminClient:
+def connect(kafka: KafkaAccess) -> AdminClient:
     """An admin client for a Kafka that should be running already.
 
     Raises:
         BrokerUnreachable: no answer within seconds.
     """
-    return wait_for_broker(bootstrap_servers, deadline_s=UNREACHABLE_AFTER_S)
+    return wait_for_broker(kafka, deadline_s=UNREACHABLE_AFTER_S)
 
 
 def create_topics(

@@ -103,7 +103,7 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
         screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {settings.job} job ...")
         command = flink_command(settings.job, broker.bootstrap_servers, topics, folder / "checkpoints")
         job = running.enter_context(flink_run(command, log))
-        run = DemoRun(broker.bootstrap_servers, topics, _DATA_TYPE, screen, check=job.check)
+        run = DemoRun(broker.kafka, topics, _DATA_TYPE, screen, check=job.check)
         with run:
             run.prepare(models)
             run.stream(models, itertools.cycle(records), record_type, rate=_RATE, seconds=settings.seconds)

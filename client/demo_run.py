@@ -21,6 +21,7 @@ from client.sending import Sender
 from client.topics import TopicNames
 from functions.core.messages import Command
 from protos.modelstatus_pb2 import ModelStatus
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["DemoRun"]
 
@@ -35,7 +36,7 @@ class DemoRun:
     """A context manager around one run: `prepare`, `stream`, then `failures`: what was not as promised.
 
     Args:
-        bootstrap_servers: a running Kafka.
+        kafka: one that runs.
         topics: those that the job uses.
         data_type: of the records.
         screen: where it is shown.
@@ -44,22 +45,22 @@ class DemoRun:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        kafka: KafkaAccess,
         topics: TopicNames,
         data_type: str,
         screen: Screen,
         *,
         check: Callable[[], None],
     ) -> None:
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
         self._topics = topics
         self._data_type = data_type
         self._screen = screen
         self._check = check
         self._reader = TopicReader(
-            bootstrap_servers, [topics.results, topics.dead_letters, topics.status], start=Start.NOW
+            kafka, [topics.results, topics.dead_letters, topics.status], start=Start.NOW
         )
-        self._models = Sender(bootstrap_servers, topics.models, linger_ms=0)
+        self._models = Sender(kafka, topics.models, linger_ms=0)
         self._began = time.monotonic()
         self.tally = Tally(data_type, topics)
         self.sent = 0
@@ -120,7 +121,7 @@ class DemoRun:
         self._began = time.monotonic()
         self._publish(models[0], self._data_type)
         self._until(partial(self._has_swaps, 1), f"{models[0].name} does not serve")
-        flow = _Flow(self._bootstrap_servers, self._topics.data, records, record_type, rate)
+        flow = _Flow(self._kafka, self._topics.data, records, record_type, rate)
         with self._screen.streaming():
             with flow:
                 # Connecting takes a while: the first model's time begins with the first that came back.
@@ -202,13 +203,13 @@ class _Flow:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        kafka: KafkaAccess,
         topic: str,
         records: Iterable[bytes],
         record_type: RecordType,
         rate: float,
     ) -> None:
-        self._sender = Sender(bootstrap_servers, topic, linger_ms=0)
+        self._sender = Sender(kafka, topic, linger_ms=0)
         self._records = records
         self._record_type = record_type
         self._rate = rate

@@ -15,7 +15,7 @@ class BrokerUnreachable(ClientError):
     def __init__(self, bootstrap_servers: str) -> None:
         super().__init__(
             f"no Kafka answers at {bootstrap_servers}: start one (`model-serving broker`), "
-            "or name yours with --bootstrap-servers"
+            "or name yours with --bootstrap-servers (with TLS or a login: with --kafka-config too)"
         )
 
 

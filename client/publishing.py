@@ -15,6 +15,7 @@ from client.sending import Sender
 from functions.core.messages import Command
 from functions.core.signing import sign
 from protos.modeldescriptor_pb2 import ModelDescriptor
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["publish_command", "publish_data", "publish_models", "send_at_rate"]
 
@@ -22,7 +23,7 @@ _REPORT_EVERY_S = 10.0
 
 
 def publish_models(
-    bootstrap_servers: str,
+    kafka: KafkaAccess,
     topic: str,
     models: Sequence[ModelToPublish],
     *,
@@ -42,7 +43,7 @@ def publish_models(
     for model in models:
         build_message(model, data_type=data_type, content=content)
     turns = itertools.count() if rounds is None else range(rounds)
-    with Sender(bootstrap_servers, topic) as sender:
+    with Sender(kafka, topic) as sender:
         for number, model in enumerate(model for _ in turns for model in models):
             if number:
                 time.sleep(interval_s)
@@ -54,7 +55,7 @@ def publish_models(
 
 
 def publish_data(
-    bootstrap_servers: str,
+    kafka: KafkaAccess,
     topic: str,
     csv_file: Path,
     *,
@@ -78,7 +79,7 @@ def publish_data(
     sent = 0
     reported = time.monotonic()
     try:
-        with Sender(bootstrap_servers, topic) as sender:
+        with Sender(kafka, topic) as sender:
             for newly in send_at_rate(sender, stream, record_type=record_type, rate=rate):
                 sent += newly
                 if time.monotonic() - reported >= _REPORT_EVERY_S:
@@ -107,10 +108,10 @@ def send_at_rate(
 
 
 def publish_command(
-    bootstrap_servers: str, topic: str, command: Command, *, data_type: str, key: bytes | None = None
+    kafka: KafkaAccess, topic: str, command: Command, *, data_type: str, key: bytes | None = None
 ) -> None:
     """Publishes a command about the models of a data type, signed if there is a ``key``."""
-    with Sender(bootstrap_servers, topic) as sender:
+    with Sender(kafka, topic) as sender:
         sender.send(_signed(build_command(command, data_type=data_type), key))
     print(
         f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`",

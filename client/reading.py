@@ -19,6 +19,7 @@ from client.errors import ClientError
 from client.receiving import Received, Start, TopicReader
 from client.status import Serving, fold
 from protos.modelstatus_pb2 import ModelStatus
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["Form", "print_status", "read_topic"]
 
@@ -31,7 +32,7 @@ class Form(Enum):
 
 
 def read_topic(
-    bootstrap_servers: str,
+    kafka: KafkaAccess,
     topic: str,
     *,
     kind: Kind,
@@ -45,7 +46,7 @@ def read_topic(
     JSON is one object a line: the fields of the message, and ``kafka`` with partition, offset and
     timestamp. A message that is not of the topic's type is an object with ``error`` and ``payload``.
     """
-    with TopicReader(bootstrap_servers, [topic], start=start) as reader:
+    with TopicReader(kafka, [topic], start=start) as reader:
         since = "its beginning" if start is Start.BEGINNING else "now"
         print(f"reading '{topic}' from {since} on; Ctrl-C ends", file=sys.stderr, flush=True)
         console = Console(soft_wrap=True) if form is Form.TEXT and sys.stdout.isatty() else None
@@ -64,13 +65,13 @@ def read_topic(
             left = None if left is None else left - len(received)
 
 
-def print_status(bootstrap_servers: str, topic: str, *, data_type: str | None, form: Form) -> None:
+def print_status(kafka: KafkaAccess, topic: str, *, data_type: str | None, form: Form) -> None:
     """Prints what serves each data type, or one of them. JSON is one object a line.
 
     Raises:
         ClientError: nothing has been reported for ``data_type``.
     """
-    serving = fold(_reports(bootstrap_servers, topic))
+    serving = fold(_reports(kafka, topic))
     if data_type is not None and data_type not in serving:
         raise ClientError(
             f"no job has reported a model for '{data_type}': publish one (`model-serving publish-models`), "
@@ -89,8 +90,8 @@ def print_status(bootstrap_servers: str, topic: str, *, data_type: str | None, f
             print("  ".join(f"{title}={cell or '-'}" for title, cell in _cells(one).items()))
 
 
-def _reports(bootstrap_servers: str, topic: str) -> Iterator[ModelStatus]:
-    with TopicReader(bootstrap_servers, [topic], start=Start.BEGINNING) as reader:
+def _reports(kafka: KafkaAccess, topic: str) -> Iterator[ModelStatus]:
+    with TopicReader(kafka, [topic], start=Start.BEGINNING) as reader:
         for received in reader.until_end():
             report = parse(ModelStatus, received.payload)
             if isinstance(report, ModelStatus) and report.dataType:

@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from client.connection import client_settings, connect
 from client.errors import BrokerUnreachable, ClientError
 from client.topics import DEAD_LETTER_BYTES
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["Received", "Start", "TopicReader"]
 
@@ -53,8 +54,8 @@ class TopicReader:
         ClientError: a topic does not exist, or Kafka refuses to give it.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Sequence[str], *, start: Start) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, kafka: KafkaAccess, topics: Sequence[str], *, start: Start) -> None:
+        self._kafka = kafka
         self._topics = tuple(topics)
         self._start = start
         self._partitions: set[tuple[str, int]] = set()
@@ -62,17 +63,17 @@ class TopicReader:
         self._consumer: Consumer | None = None
 
     def __enter__(self) -> Self:
-        admin = connect(self._bootstrap_servers)
+        admin = connect(self._kafka)
         found = admin.list_topics(timeout=_METADATA_TIMEOUT_S).topics
         for name in self._topics:
             if name not in found or found[name].error is not None:
                 raise ClientError(
-                    f"there is no topic '{name}' at {self._bootstrap_servers}: "
+                    f"there is no topic '{name}' at {self._kafka.bootstrap_servers}: "
                     "check the name, or start the job that writes it"
                 )
         self._partitions = {(name, number) for name in self._topics for number in found[name].partitions}
         consumer = Consumer(
-            client_settings(self._bootstrap_servers)
+            client_settings(self._kafka)
             | {
                 # The client demands a name; with assign() it is never sent as a member of a group.
                 "group.id": f"model-serving-read-{uuid.uuid4()}",
@@ -130,7 +131,7 @@ class TopicReader:
             if received:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SILENCE_S:
-                raise BrokerUnreachable(self._bootstrap_servers)
+                raise BrokerUnreachable(self._kafka.bootstrap_servers)
 
     def _starting_point(self, consumer: Consumer, topic: str, partition: int) -> TopicPartition:
         place = TopicPartition(topic, partition)

@@ -16,6 +16,7 @@ from client.receiving import Received, Start, TopicReader
 from client.sending import Sender
 from functions.core.messages import Reason
 from protos.deadletter_pb2 import DeadLetter
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["replay"]
 
@@ -29,16 +30,14 @@ _Offsets = dict[int, int]
 """Partition → offset."""
 
 
-def replay(
-    bootstrap_servers: str, topic: str, reasons: Iterable[Reason], *, again: bool, dry_run: bool
-) -> None:
+def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: bool, dry_run: bool) -> None:
     """Sends back what lies in the dead-letter topic now, each letter once, however often this is called.
 
     How far it came is kept in Kafka, in a consumer group for each reason. A message that fails again becomes
     a new dead letter.
 
     Args:
-        bootstrap_servers: the Kafka to talk to.
+        kafka: the Kafka to talk to.
         topic: the dead-letter topic.
         reasons: letters of other reasons stay where they are.
         again: start at the oldest letter, also with those that were sent back already.
@@ -51,8 +50,8 @@ def replay(
     sent: Counter[str] = Counter()
     homeless = 0
     with ExitStack() as stack:
-        reader = stack.enter_context(TopicReader(bootstrap_servers, [topic], start=Start.BEGINNING))
-        bookmarks = stack.enter_context(_Bookmarks(bootstrap_servers, topic, wanted, again=again))
+        reader = stack.enter_context(TopicReader(kafka, [topic], start=Start.BEGINNING))
+        bookmarks = stack.enter_context(_Bookmarks(kafka, topic, wanted, again=again))
         senders: dict[str, Sender] = {}
         for received, letter in _letters(reader, bookmarks.ends):
             reason = Reason(letter.reason)
@@ -65,7 +64,7 @@ def replay(
             if dry_run:
                 continue
             if letter.topic not in senders:
-                senders[letter.topic] = stack.enter_context(Sender(bootstrap_servers, letter.topic))
+                senders[letter.topic] = stack.enter_context(Sender(kafka, letter.topic))
             senders[letter.topic].send(letter.payload)
             bookmarks.pass_by(reason, received)
             if sent.total() % _NOTED_EVERY == 0:
@@ -77,12 +76,12 @@ def replay(
 class _Bookmarks:
     """How far the letters of each reason have been sent back."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, reasons: Iterable[Reason], *, again: bool) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: bool) -> None:
         self._topic = topic
         self._again = again
         self._consumers = {
             reason: Consumer(
-                client_settings(bootstrap_servers)
+                client_settings(kafka)
                 | {"group.id": f"{_GROUP}-{reason.name.lower()}", "enable.auto.commit": False}
             )
             for reason in reasons

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from client.connection import client_settings, connect
 from client.errors import ClientError
 from client.topics import MAX_MESSAGE_BYTES
+from runtime.kafka_access import KafkaAccess
 
 __all__ = ["Sender"]
 
@@ -24,17 +25,17 @@ class Sender:
         ClientError: a message was not delivered; from any call, the first failure.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, *, linger_ms: float = 1.0) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, kafka: KafkaAccess, topic: str, *, linger_ms: float = 1.0) -> None:
+        self._kafka = kafka
         self._topic = topic
         self._linger_ms = linger_ms
         self._failure: KafkaError | None = None
         self._producer: Producer | None = None
 
     def __enter__(self) -> Self:
-        connect(self._bootstrap_servers)
+        connect(self._kafka)
         self._producer = Producer(
-            client_settings(self._bootstrap_servers)
+            client_settings(self._kafka)
             | {
                 "enable.idempotence": True,
                 "message.max.bytes": MAX_MESSAGE_BYTES,

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +18,7 @@ from functions.core.signing import read_keys
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
+from runtime.kafka_access import KafkaAccess, read_kafka_config
 
 __all__ = [
     "DEAD_LETTER_BYTES",
@@ -67,6 +68,7 @@ class JobConfig:
     """A job as its flags describe it. ``checkpoint_dir`` is a URI, ``base_dir`` where the job was started."""
 
     bootstrap_servers: str
+    kafka_config: Mapping[str, str] = field(repr=False)
     models_topic: str
     data_topic: str
     results_topic: str
@@ -91,6 +93,11 @@ class JobConfig:
     missing: MissingPolicy
     failure_threshold: int
     base_dir: str
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """Where Kafka is and how to speak to it."""
+        return KafkaAccess(self.bootstrap_servers, self.kafka_config)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -253,6 +260,15 @@ def _key_file(text: str) -> str:
     return path
 
 
+def _kafka_config(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        return read_kafka_config(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+
+
 def _servers(text: str) -> str:
     for server in text.split(","):
         host, _, port = server.strip().rpartition(":")
@@ -282,6 +298,12 @@ def _best_execution_mode() -> ExecutionMode:
 
 _FLAGS = (
     _Flag("bootstrap-servers", "localhost:9092", _servers, "Kafka"),
+    _Flag(
+        "kafka-config",
+        "",
+        _kafka_config,
+        "a file of client properties, for a Kafka with TLS or a login; off: none",
+    ),
     _Flag("models-topic", "models", _topic, "models and model commands in"),
     _Flag("data-topic", "mdata", _topic, "records in"),
     _Flag("results-topic", "results", _topic, "one result per scored record"),

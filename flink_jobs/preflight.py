@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from flink_jobs.config import DEAD_LETTER_BYTES, JobConfig
+from runtime.kafka_access import Refusals
 
 __all__ = ["PreflightError", "check_broker"]
 
@@ -31,13 +32,21 @@ def check_broker(config: JobConfig) -> list[str]:
         PreflightError: Kafka does not answer, or a topic cannot be created.
     """
     # librdkafka's own log lines would drown the one line that the user needs.
-    admin = AdminClient({"bootstrap.servers": config.bootstrap_servers, "log_level": 0}, logger=_silent())
+    refusals = Refusals()
+    settings = {**config.kafka.librdkafka, **refusals.settings, "log_level": 0}
+    admin = AdminClient(settings, logger=_silent())
     try:
         existing = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException:
+        if refusals.first:
+            raise PreflightError(
+                f"Kafka at {config.bootstrap_servers} does not let this client in ({refusals.first}): "
+                "look at --kafka-config"
+            ) from None
         raise PreflightError(
             f"no Kafka broker answers at {config.bootstrap_servers} (--bootstrap-servers): "
-            "start one, for example with 'model-serving broker', or name the right address"
+            "start one, for example with 'model-serving broker', or name the right address "
+            "(with TLS or a login: with --kafka-config too)"
         ) from None
     missing = [topic for topic in config.topics if topic not in existing]
     _create(admin, missing, config.dead_letter_topic)

@@ -25,7 +25,7 @@ def topic_prefix() -> str:
 def topics(broker: EmbeddedBroker, topic_prefix: str) -> TopicNames:
     """Fresh topics, one partition each, ready to use."""
     names = TopicNames().prefixed(topic_prefix)
-    create_topics(connect(broker.bootstrap_servers), names, partitions=1)
+    create_topics(connect(broker.kafka), names, partitions=1)
     return names
 
 

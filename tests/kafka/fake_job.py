@@ -13,13 +13,14 @@ from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from protos.servingresult_pb2 import ServingResult
 from protos.winerecord_pb2 import WineRecord
+from runtime.kafka_access import KafkaAccess
 
 
 class FakeJob:
     """Runs in a thread for as long as the context is open. A model named ``bad`` is rejected."""
 
-    def __init__(self, bootstrap_servers: str, topics: TopicNames, *, lose_every: int = 0) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, kafka: KafkaAccess, topics: TopicNames, *, lose_every: int = 0) -> None:
+        self._kafka = kafka
         self._topics = topics
         self._lose_every = lose_every
         self._serving: dict[str, ModelDescriptor] = {}
@@ -38,9 +39,9 @@ class FakeJob:
     def _run(self) -> None:
         inputs = [self._topics.models, self._topics.data]
         with (
-            TopicReader(self._bootstrap_servers, inputs, start=Start.BEGINNING) as reader,
-            Sender(self._bootstrap_servers, self._topics.results, linger_ms=0) as results,
-            Sender(self._bootstrap_servers, self._topics.status, linger_ms=0) as statuses,
+            TopicReader(self._kafka, inputs, start=Start.BEGINNING) as reader,
+            Sender(self._kafka, self._topics.results, linger_ms=0) as results,
+            Sender(self._kafka, self._topics.status, linger_ms=0) as statuses,
         ):
             while not self._stopping.is_set():
                 for received in reader.poll(0.05):

@@ -19,7 +19,7 @@ __all__ = ["fresh_topics", "serving"]
 def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
     """Topics that nobody else uses."""
     names = TopicNames().prefixed(f"j{uuid4().hex[:8]}-")
-    create_topics(connect(broker.bootstrap_servers), names, partitions=partitions)
+    create_topics(connect(broker.kafka), names, partitions=partitions)
     return names
 
 

@@ -106,7 +106,7 @@ def test_records_arrive_in_order_each_with_its_time(
         [f"sent 100 records to '{topics.data}'"],
     )
     after = time.time_ns() // 1_000_000
-    with TopicReader(broker.bootstrap_servers, [topics.data], start=Start.BEGINNING) as reader:
+    with TopicReader(broker.kafka, [topics.data], start=Start.BEGINNING) as reader:
         records = [WineRecord.FromString(one.payload) for one in reader.until_end()]
     times = [record.ts for record in records]
     assert times == sorted(times)
@@ -122,7 +122,7 @@ def test_records_arrive_in_order_each_with_its_time(
 
 def test_a_high_rate_is_kept(command: Command, broker: EmbeddedBroker, topics: TopicNames) -> None:
     assert command("publish-data", "--rate", "20000", "--count", "40000", "--loop")[0] == 0
-    with TopicReader(broker.bootstrap_servers, [topics.data], start=Start.BEGINNING) as reader:
+    with TopicReader(broker.kafka, [topics.data], start=Start.BEGINNING) as reader:
         times = [WineRecord.FromString(one.payload).ts for one in reader.until_end()]
     assert len(times) == 40_000
     assert 1_900 <= times[-1] - times[0] <= 4_000
@@ -140,7 +140,7 @@ def test_reading_shows_what_comes_after_its_start_and_joins_no_group(
         command("publish-data", "--count", "2", "--rate", "1000")
         assert [json.loads(reader.stdout.readline())["kafka"]["offset"] for _ in range(2)] == [1, 2]
         # Held by name: an admin client that is collected never answers.
-        admin = connect(broker.bootstrap_servers)
+        admin = connect(broker.kafka)
         groups = admin.list_consumer_groups().result(timeout=10)
         assert [group.group_id for group in groups.valid if "model-serving-read" in group.group_id] == []
         reader.send_signal(signal.SIGINT)
@@ -153,7 +153,7 @@ def test_reading_shows_what_comes_after_its_start_and_joins_no_group(
 def test_what_is_no_message_of_the_topic_is_shown_as_such(
     command: Command, broker: EmbeddedBroker, topics: TopicNames
 ) -> None:
-    with Sender(broker.bootstrap_servers, topics.results) as sender:
+    with Sender(broker.kafka, topics.results) as sender:
         sender.send(b"\xff\x00")
     status, lines = command("read", topics.results, "--from-beginning", "--count", "1", "--json")
     value = json.loads(lines[0])
@@ -171,7 +171,7 @@ def test_commands_and_locations_are_published(
     assert command("publish-models", "--once", "--by-location", str(file))[0] == 0
     assert command("rollback", "beer")[0] == 0
     assert command("remove", "wine")[0] == 0
-    with TopicReader(broker.bootstrap_servers, [topics.models], start=Start.BEGINNING) as reader:
+    with TopicReader(broker.kafka, [topics.models], start=Start.BEGINNING) as reader:
         sent = [ModelDescriptor.FromString(one.payload) for one in reader.until_end()]
     assert [(one.dataType, one.command, one.location) for one in sent] == [
         ("wine", ModelDescriptor.DEPLOY, str(file)),
@@ -194,8 +194,8 @@ def test_status_shows_what_serves_and_what_it_replaced(
         digests.append(hashlib.sha256((tmp_path / f"{name}.pmml").read_bytes()).hexdigest()[:12])
         command("publish-models", "--once", str(tmp_path / f"{name}.pmml"))
     with (
-        TopicReader(broker.bootstrap_servers, [topics.status], start=Start.BEGINNING) as statuses,
-        FakeJob(broker.bootstrap_servers, topics),
+        TopicReader(broker.kafka, [topics.status], start=Start.BEGINNING) as statuses,
+        FakeJob(broker.kafka, topics),
     ):
         seen, end = 0, time.monotonic() + 30
         while seen < 3 and time.monotonic() < end:
@@ -224,8 +224,8 @@ def test_the_demo_counts_every_record_and_every_model(
     records = itertools.cycle(read_records(sample_records(), record_type, "wine"))
     screen = choose_screen()
     with (
-        FakeJob(broker.bootstrap_servers, topics),
-        DemoRun(broker.bootstrap_servers, topics, "wine", screen, check=lambda: None) as run,
+        FakeJob(broker.kafka, topics),
+        DemoRun(broker.kafka, topics, "wine", screen, check=lambda: None) as run,
     ):
         run.prepare(models)
         run.stream(models, records, record_type, rate=200, seconds=4)
@@ -249,8 +249,8 @@ def test_the_demo_notices_what_does_not_come_back(
     record_type = load_record_type(DEFAULT_RECORD_TYPE)
     records = itertools.cycle(read_records(sample_records(), record_type, "wine"))
     with (
-        FakeJob(broker.bootstrap_servers, topics, lose_every=10),
-        DemoRun(broker.bootstrap_servers, topics, "wine", choose_screen(), check=lambda: None) as run,
+        FakeJob(broker.kafka, topics, lose_every=10),
+        DemoRun(broker.kafka, topics, "wine", choose_screen(), check=lambda: None) as run,
     ):
         run.stream(models, records, record_type, rate=100, seconds=1)
     lost = run.sent // 10

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.kafka
 
 
 def write(broker: EmbeddedBroker, topics: TopicNames, *letters: DeadLetter) -> None:
-    with Sender(broker.bootstrap_servers, topics.dead_letters) as sender:
+    with Sender(broker.kafka, topics.dead_letters) as sender:
         for letter in letters:
             sender.send(letter.SerializeToString())
 
 
 def messages(broker: EmbeddedBroker, topic: str) -> list[bytes]:
-    with TopicReader(broker.bootstrap_servers, [topic], start=Start.BEGINNING) as reader:
+    with TopicReader(broker.kafka, [topic], start=Start.BEGINNING) as reader:
         return sorted(received.payload for received in reader.until_end())
 
 
@@ -30,7 +30,7 @@ def test_each_letter_goes_back_once_to_where_its_message_came_from(
     broker: EmbeddedBroker, topics: TopicNames, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def send_back(*reasons: Reason, again: bool = False, dry_run: bool = False) -> list[str]:
-        replay(broker.bootstrap_servers, topics.dead_letters, reasons, again=again, dry_run=dry_run)
+        replay(broker.kafka, topics.dead_letters, reasons, again=again, dry_run=dry_run)
         return capsys.readouterr().out.splitlines()
 
     write(
@@ -61,9 +61,9 @@ def test_each_letter_goes_back_once_to_where_its_message_came_from(
 def test_what_is_no_letter_stays(
     broker: EmbeddedBroker, topics: TopicNames, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Sender(broker.bootstrap_servers, topics.dead_letters) as sender:
+    with Sender(broker.kafka, topics.dead_letters) as sender:
         sender.send(b"\xff\xff")
         sender.send(DeadLetter(reason=99, topic=topics.data, payload=b"r").SerializeToString())  # type: ignore[arg-type]
-    replay(broker.bootstrap_servers, topics.dead_letters, Reason, again=False, dry_run=False)
+    replay(broker.kafka, topics.dead_letters, Reason, again=False, dry_run=False)
     assert capsys.readouterr().out == "sent back nothing\n"
     assert messages(broker, topics.data) == []

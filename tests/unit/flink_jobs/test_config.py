@@ -20,11 +20,13 @@ from functions.settings import ServingSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 
+PROPERTIES = Path(__file__).resolve().parent / "test.properties"
 KEYS = Path(__file__).resolve().parent / "test.keys"
 
 DEFAULTS: dict[str, Any] = {
     "--bootstrap-servers": "localhost:9092",
     "--models-topic": "models",
+    "--kafka-config": {},
     "--data-topic": "mdata",
     "--results-topic": "results",
     "--dead-letter-topic": "dead-letters",
@@ -50,6 +52,7 @@ DEFAULTS: dict[str, Any] = {
 
 OTHERS: dict[str, tuple[str, Any]] = {
     "--bootstrap-servers": ("a:1,[::1]:65535", "a:1,[::1]:65535"),
+    "--kafka-config": (str(PROPERTIES), {"security.protocol": "SSL"}),
     "--models-topic": ("m", "m"),
     "--data-topic": ("d", "d"),
     "--results-topic": ("r", "r"),
@@ -83,6 +86,7 @@ WRONG = {
         ["", "localhost", ":9092", "localhost:", "localhost:0", "localhost:65536", "localhost:x", "a:1,,b:2"],
         "is not host:port, or several of them with commas between",
     ),
+    "--kafka-config": (["no/such/file"], "cannot be read"),
     "--models-topic": (["", "  "], "must not be empty"),
     "--data-topic": ([""], "must not be empty"),
     "--results-topic": (["my results", "a/b", "..", "x" * 250, "two\twords"], "is no topic name"),
