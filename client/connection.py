@@ -58,6 +58,7 @@ def wait_for_broker(
             if admin.list_topics(timeout=min(left_s, 1.0)).brokers:
                 return admin
         except KafkaException:
+            admin.poll(0)
             if refusals.first:
                 raise ClientError(
                     f"Kafka at {kafka.bootstrap_servers} does not let this client in ({refusals.first}): "

@@ -46,8 +46,8 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_property("max.partition.fetch.bytes", str(MESSAGE_BYTES))
         .set_value_only_deserializer(ByteArraySchema())
     )
-    for name, value in config.kafka_config.items():
-        builder = builder.set_property(name, value)
+    for key, value in config.kafka.flink.items():
+        builder = builder.set_property(key, value)
     if config.bounded:
         builder = builder.set_bounded(KafkaOffsetsInitializer.latest())
     return (
@@ -105,8 +105,8 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
         .set_property("linger.ms", "1")
         .set_property("batch.size", str(_BATCH_BYTES))
     )
-    for name, value in config.kafka_config.items():
-        builder = builder.set_property(name, value)
+    for key, value in config.kafka.flink.items():
+        builder = builder.set_property(key, value)
     if config.delivery is Delivery.EXACTLY_ONCE:
         builder = (
             builder.set_delivery_guarantee(DeliveryGuarantee.EXACTLY_ONCE)
@@ -141,7 +141,7 @@ def _record_options(config: JobConfig) -> dict[str, str]:
         "properties.auto.offset.reset": "earliest",
         "scan.startup.mode": modes[config.starting_offsets],
         "value.format": "raw",
-    } | {f"properties.{name}": value for name, value in config.kafka_config.items()}
+    } | {f"properties.{name}": value for name, value in config.kafka.flink.items()}
     if config.bounded:
         options["scan.bounded.mode"] = "latest-offset"
     return options

@@ -38,6 +38,7 @@ def check_broker(config: JobConfig) -> list[str]:
     try:
         existing = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException:
+        admin.poll(0)
         if refusals.first:
             raise PreflightError(
                 f"Kafka at {config.bootstrap_servers} does not let this client in ({refusals.first}): "

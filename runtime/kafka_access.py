@@ -50,6 +50,8 @@ _LOGIN = re.compile(
     r"\s*(?P<module>[\w.]+)\s+(?:required|requisite|sufficient|optional)\b(?P<options>.*)", re.DOTALL
 )
 _OPTION = re.compile(r"""(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s;"']+))""")
+_KAFKA_CLASS = re.compile(r"(?<![\w.])org\.apache\.kafka\.(?=common\.security\.)")
+_PACKAGE_IN_FLINK = "org.apache.flink.kafka.shaded.org.apache.kafka."
 _PASSWORD_LOGINS = {"PlainLoginModule", "ScramLoginModule"}
 _REFUSALS = {KafkaError._AUTHENTICATION, KafkaError._SSL}  # noqa: SLF001 - their public names
 
@@ -60,6 +62,11 @@ class KafkaAccess:
 
     bootstrap_servers: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def flink(self) -> dict[str, str]:
+        """The properties for Flink's Kafka connector, whose copy of Kafka's classes has another package."""
+        return {name: _KAFKA_CLASS.sub(_PACKAGE_IN_FLINK, value) for name, value in self.properties.items()}
 
     @property
     def librdkafka(self) -> dict[str, str]:
@@ -74,7 +81,8 @@ class KafkaAccess:
 class Refusals:
     """What a librdkafka client is told in the background when Kafka does not let it in.
 
-    Its calls only time out then. ``first`` is what was said first, None while nothing was.
+    Its calls only time out then. ``first`` is what was said first, None while nothing was; the client hands
+    it over when it is polled.
     """
 
     def __init__(self) -> None:

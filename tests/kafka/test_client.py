@@ -31,6 +31,7 @@ from client.sending import Sender
 from client.topics import TopicNames
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.winerecord_pb2 import WineRecord
+from runtime.kafka_access import KafkaAccess
 from tests.kafka.fake_job import FakeJob
 
 pytestmark = pytest.mark.kafka
@@ -269,7 +270,7 @@ def test_the_broker_command_runs_until_it_is_told_to_end_and_leaves_nothing(tmp_
         assert running.stdout is not None
         assert f"Kafka runs at 127.0.0.1:{port}" in running.stdout.readline()
         family = psutil.Process(running.pid).children(recursive=True)
-        assert sorted(connect(f"127.0.0.1:{port}").list_topics(timeout=10).topics) == sorted(
+        assert sorted(connect(KafkaAccess(f"127.0.0.1:{port}")).list_topics(timeout=10).topics) == sorted(
             TopicNames().all()
         )
         second = started(["broker", "--port", str(port)], {})
@@ -297,7 +298,7 @@ def test_a_kept_broker_still_has_its_messages(tmp_path: Path) -> None:
             assert f"127.0.0.1:{port}" in running.stdout.readline()
             command = started(["publish-data", "--count", "1"], environ)
             assert command.communicate(timeout=30) == ("sent 1 records to 'mdata'\n", "")
-            with TopicReader(f"127.0.0.1:{port}", [names.data], start=Start.BEGINNING) as reader:
+            with TopicReader(KafkaAccess(f"127.0.0.1:{port}"), [names.data], start=Start.BEGINNING) as reader:
                 assert len(list(reader.until_end())) == sent
             running.send_signal(signal.SIGTERM)
             assert running.wait(40) == 0

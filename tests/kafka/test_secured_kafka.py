@@ -6,6 +6,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
@@ -126,7 +127,7 @@ def _web_pages(job: FlinkRun) -> list[str]:
                 try:
                     with urllib.request.urlopen(base + path, timeout=5) as answer:
                         pages.append(json.dumps(json.load(answer)))
-                except (OSError, ValueError):
+                except (OSError, ValueError, HTTPException):
                     continue
     return pages
 

@@ -53,6 +53,16 @@ def test_a_login_over_tls_is_told_to_both_kinds_of_clients(tmp_path: Path) -> No
     }
 
 
+def test_flinks_connector_has_kafkas_classes_under_another_name(tmp_path: Path) -> None:
+    properties = read_kafka_config(written(tmp_path, PLAIN))
+    access = KafkaAccess("k:1", properties)
+    login = properties["sasl.jaas.config"]
+    assert access.flink == properties | {
+        "sasl.jaas.config": login.replace("org.apache", "org.apache.flink.kafka.shaded.org.apache", 1)
+    }
+    assert KafkaAccess("k:1", access.flink).flink == access.flink
+
+
 def test_certificates_of_the_clients_own(tmp_path: Path) -> None:
     files = """
 security.protocol=SSL
