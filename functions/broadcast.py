@@ -60,7 +60,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
             self._server.activate(activation.model, fallback=activation.fallback)
             models.put(activation.data_type, encode_model(activation.model))
         self._metrics.swaps.inc()
-        yield SWAPS, swap_report(activation, self._subtask)
+        yield SWAPS, swap_report(activation, self._subtask, f"broadcast {self._subtask}")
 
     def close(self) -> None:
         # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.

@@ -21,10 +21,10 @@ __all__ = [
     "KEPT_MODELS",
     "KEYED_BYTES",
     "KEYED_RECORDS",
-    "PENDING_SWAPS",
     "ROLLBACKS",
     "STATUSES",
     "SWAPS",
+    "SWAP_REPORTS",
     "UNMATCHED",
     "WAITING",
     "WAITING_COUNT",
@@ -51,7 +51,7 @@ ROLLBACKS = OutputTag("rollbacks", BYTES)
 """Model messages that take back a model which fails: for the models topic."""
 
 SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
-"""(data type, sequence of the activation, status): one from every operator instance that carried it out."""
+"""(data type, sequence of the activation, who reports, status): from each instance that carried it out."""
 
 UNMATCHED = OutputTag("unmatched", KEYED_RECORDS)
 """Row(data type, packed batch of records) that came to a broadcast instance without a model for them."""
@@ -61,7 +61,8 @@ KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BY
 ACTIVE_MODEL = ValueStateDescriptor("active-model", Types.PICKLED_BYTE_ARRAY())
 WAITING = ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY())
 WAITING_COUNT = ValueStateDescriptor("waiting-count", Types.LONG())
-PENDING_SWAPS = MapStateDescriptor("pending-swaps", Types.LONG(), Types.LONG())
+SWAP_REPORTS = MapStateDescriptor("swap-reports", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
+"""Sequence of an activation → who has reported it."""
 
 
 def broadcast_models() -> MapStateDescriptor:

@@ -65,7 +65,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
             self._server.activate(activation.model, fallback=activation.fallback)
             self._active_model.update(encode_model(activation.model))
         self._metrics.swaps.inc()
-        yield SWAPS, swap_report(activation, self._subtask)
+        yield SWAPS, swap_report(activation, self._subtask, "keyed")
         if activation.model is not None:
             yield from self._serve_waiting()
 

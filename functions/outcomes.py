@@ -65,8 +65,8 @@ def rejection(
     return encode_dead_letter(letter), encode_status(status)
 
 
-def swap_report(activation: Activation, subtask: int) -> tuple[str, int, bytes]:
-    """(data type, sequence, status): this operator instance has carried out the activation."""
+def swap_report(activation: Activation, subtask: int, reporter: str) -> tuple[str, int, str, bytes]:
+    """(data type, sequence, reporter, status): that operator instance has carried out the activation."""
     model = activation.model
     status = ModelStatus(
         data_type=activation.data_type,
@@ -79,4 +79,4 @@ def swap_report(activation: Activation, subtask: int) -> tuple[str, int, bytes]:
         load_ms=activation.load_ms,
         subtask=subtask,
     )
-    return activation.data_type, activation.sequence, encode_status(status)
+    return activation.data_type, activation.sequence, reporter, encode_status(status)

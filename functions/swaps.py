@@ -7,18 +7,19 @@ from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from functions.flink_types import PENDING_SWAPS
+from functions.core.state import decode_reporters, encode_reporters
+from functions.flink_types import SWAP_REPORTS
 
 __all__ = ["ConfirmSwaps"]
 
 
 class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
-    """(data type, sequence, status) from each serving instance → one status, when the last one has reported.
+    """(data type, sequence, who, status) from each serving instance → one status, when the last has reported.
 
     Whoever reads ACTIVE can rely on it: no record that is sent afterwards is scored by the version before.
-    A checkpoint never parts the reports of one activation: all serving instances take it over on the same
-    side of the checkpoint's barrier, so a job that is restored with another parallelism finds nothing half
-    counted.
+    Each instance counts once: in at-least-once mode a report that is in a checkpoint already comes again
+    after a recovery. A savepoint, which waits for its barriers, never parts the reports of one activation,
+    so a job that is restored with another parallelism finds nothing half counted.
     """
 
     def __init__(self, instances: int) -> None:
@@ -26,15 +27,17 @@ class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
         self._instances = instances
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._pending = runtime_context.get_map_state(PENDING_SWAPS)
+        self._reports = runtime_context.get_map_state(SWAP_REPORTS)
 
     def process_element(
-        self, value: tuple[str, int, bytes], ctx: KeyedProcessFunction.Context
+        self, value: tuple[str, int, str, bytes], ctx: KeyedProcessFunction.Context
     ) -> Iterator[Any]:
-        _, sequence, status = value
-        reported = (self._pending.get(sequence) or 0) + 1
-        if reported < self._instances:
-            self._pending.put(sequence, reported)
-        else:
-            self._pending.remove(sequence)
-            yield status
+        _, sequence, reporter, status = value
+        reporters = decode_reporters(self._reports.get(sequence)) | {reporter}
+        if len(reporters) < self._instances:
+            self._reports.put(sequence, encode_reporters(reporters))
+            return
+        # Also what is left of earlier ones: reports that came once more after a recovery.
+        for done in [number for number in self._reports.keys() if number <= sequence]:  # noqa: SIM118 - no dict
+            self._reports.remove(done)
+        yield status

@@ -1,11 +1,10 @@
-"""Stand-ins for what the core works with (time, engines, kept models, records) and for Flink's contexts."""
+"""Stand-ins for what the core works with: time, engines, kept models, records."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,6 @@ __all__ = [
     "FakeClock",
     "FakeEngine",
     "FakeFeatures",
-    "FakeFlink",
     "FakeLocations",
     "FakeModel",
     "InMemoryKeptModels",
@@ -307,113 +305,3 @@ def served_rows(batches: Iterable[ScoredBatch]) -> list[ServedRow]:
                 )
             )
     return rows
-
-
-class FakeFlink:
-    """Every context that an operator is given, over state that outlives the operator.
-
-    Set ``key`` before an element of a keyed stream is processed. ``timers`` are (time, key) of event time.
-    """
-
-    def __init__(self, subtask: int = 0) -> None:
-        self.key = ""
-        self.timers: list[tuple[int, str]] = []
-        self.counts: dict[str, FakeCounter] = {}
-        self._subtask = subtask
-        self._state: dict[str, dict[str, Any]] = {}
-        self._broadcast: dict[str, dict[str, Any]] = {}
-
-    def get_state(self, descriptor: Any) -> FakeState:
-        return FakeState(self, self._state.setdefault(descriptor.name, {}), list)
-
-    def get_list_state(self, descriptor: Any) -> FakeState:
-        return FakeState(self, self._state.setdefault(descriptor.name, {}), list)
-
-    def get_map_state(self, descriptor: Any) -> FakeState:
-        return FakeState(self, self._state.setdefault(descriptor.name, {}), dict)
-
-    def get_broadcast_state(self, descriptor: Any) -> FakeBroadcastState:
-        return FakeBroadcastState(self._broadcast.setdefault(descriptor.name, {}))
-
-    def get_index_of_this_subtask(self) -> int:
-        return self._subtask
-
-    def get_metrics_group(self) -> FakeFlink:
-        return self
-
-    def add_group(self, name: str) -> FakeFlink:
-        assert name == "model_serving"
-        return self
-
-    def counter(self, name: str) -> FakeCounter:
-        return self.counts.setdefault(name, FakeCounter())
-
-    def timer_service(self) -> FakeFlink:
-        return self
-
-    def register_event_time_timer(self, time: int) -> None:
-        if (time, self.key) not in self.timers:
-            self.timers.append((time, self.key))
-
-    def get_current_key(self) -> str:
-        return self.key
-
-
-class FakeCounter:
-    """A counter that can be read."""
-
-    def __init__(self) -> None:
-        self.value = 0
-
-    def inc(self, by: int = 1) -> None:
-        self.value += by
-
-
-class FakeState:
-    """Value, list and map state of the current key."""
-
-    def __init__(self, flink: FakeFlink, by_key: dict[str, Any], empty: type) -> None:
-        self._flink = flink
-        self._by_key = by_key
-        self._empty = empty
-
-    def value(self) -> Any:
-        return self._by_key.get(self._flink.key)
-
-    def update(self, value: Any) -> None:
-        self._by_key[self._flink.key] = value
-
-    def clear(self) -> None:
-        self._by_key.pop(self._flink.key, None)
-
-    def add(self, value: Any) -> None:
-        self._entries().append(value)
-
-    def get(self, *name: Any) -> Any:
-        """All of a list; of a map the value of ``name``."""
-        return self._entries().get(*name) if name else iter(self._entries())
-
-    def put(self, name: Any, value: Any) -> None:
-        self._entries()[name] = value
-
-    def remove(self, name: Any) -> None:
-        self._entries().pop(name, None)
-
-    def _entries(self) -> Any:
-        return self._by_key.setdefault(self._flink.key, self._empty())
-
-
-class FakeBroadcastState:
-    """Broadcast state: one map for all keys."""
-
-    def __init__(self, entries: dict[str, Any]) -> None:
-        self._entries = entries
-
-    def get(self, name: str) -> Any:
-        return self._entries.get(name)
-
-    def put(self, name: str, value: Any) -> None:
-        self._entries[name] = value
-
-    def remove(self, name: str) -> None:
-        self._entries.pop(name, None)

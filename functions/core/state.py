@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,12 @@ __all__ = [
     "decode_history",
     "decode_model",
     "decode_payloads",
+    "decode_reporters",
     "encode_activation",
     "encode_history",
     "encode_model",
     "encode_payloads",
+    "encode_reporters",
 ]
 
 SCHEMA_VERSION = 1
@@ -205,3 +207,20 @@ def decode_payloads(data: bytes) -> list[bytes]:
         payloads.append(body[start : start + length])
         start += length
     return payloads
+
+
+def encode_reporters(reporters: Collection[str]) -> bytes:
+    """Who has carried out an activation."""
+    return _encode({"reporters": sorted(reporters)})
+
+
+def decode_reporters(data: bytes | None) -> frozenset[str]:
+    """The inverse of :func:`encode_reporters`; no bytes are nobody.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote it.
+    """
+    if data is None:
+        return frozenset()
+    header, _ = _decode(data, "reports of a swap in state")
+    return frozenset(header["reporters"])

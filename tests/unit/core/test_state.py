@@ -25,10 +25,12 @@ from functions.core.state import (
     decode_history,
     decode_model,
     decode_payloads,
+    decode_reporters,
     encode_activation,
     encode_history,
     encode_model,
     encode_payloads,
+    encode_reporters,
 )
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -56,6 +58,7 @@ WRITTEN_BY_VERSION_1: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], 
         Activation("vin rosé", 7, MODEL, previous="2023-12", detail="rolled back", load_ms=12.5),
     ),
     "removal": (encode_activation, decode_activation, Activation("vin rosé", 8, None, previous="2024-01")),
+    "reporters": (encode_reporters, decode_reporters, frozenset({"broadcast 1", "keyed"})),
     "payloads": (encode_payloads, decode_payloads, [b"first", b"", b"\x00\xff third"]),
 }
 KINDS = pytest.mark.parametrize(

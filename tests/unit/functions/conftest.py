@@ -10,7 +10,8 @@ from functions import keyed, outcomes, parts
 from functions.core.pool import ModelPool
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
-from tests.fakes import FakeClock, FakeEngine, FakeFlink, Script
+from tests.fakes import FakeClock, FakeEngine, Script
+from tests.unit.functions.fake_flink import FakeFlink
 
 
 @pytest.fixture

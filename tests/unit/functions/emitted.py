@@ -17,8 +17,8 @@ from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from protos.servingresult_pb2 import ServingResult
-from tests.fakes import FakeFlink
 from tests.protos.sensorreading_pb2 import SensorReading
+from tests.unit.functions.fake_flink import FakeFlink
 
 __all__ = ["NOW", "activation", "batch", "counts", "letter", "model", "read", "reading", "result", "swapped"]
 
@@ -84,7 +84,9 @@ def letter(reason: Any, detail: str, payload: bytes, topic: str = "mdata", **fie
     return DeadLetter(reason=reason, detail=detail, payload=payload, topic=topic, ts=NOW, **fields)
 
 
-def swapped(sequence: int, version: str, previous: str = "", data_type: str = "hall") -> Any:
+def swapped(
+    sequence: int, version: str, previous: str = "", data_type: str = "hall", reporter: str = "keyed"
+) -> Any:
     status = ModelStatus(
         dataType=data_type,
         name="model" if version else "",
@@ -95,7 +97,7 @@ def swapped(sequence: int, version: str, previous: str = "", data_type: str = "h
         load_ms=1.5,
         subtask=2,
     )
-    return data_type, sequence, status
+    return data_type, sequence, reporter, status
 
 
 def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
@@ -109,8 +111,8 @@ def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
         if isinstance(element, bytes):
             decoded.append(main.FromString(element))
         elif isinstance(element, tuple) and element[0] is SWAPS:
-            data_type, sequence, status = element[1]
-            decoded.append((data_type, sequence, ModelStatus.FromString(status)))
+            *report, status = element[1]
+            decoded.append((*report, ModelStatus.FromString(status)))
         elif isinstance(element, tuple) and getattr(element[0], "tag_id", None) in messages:
             decoded.append(messages[element[0].tag_id].FromString(element[1]))
         elif isinstance(element, tuple) and element[0] is UNMATCHED:

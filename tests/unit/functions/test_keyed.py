@@ -12,7 +12,7 @@ from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.keyed import KeyedModelServing
 from functions.settings import ServingSettings
 from protos.deadletter_pb2 import DeadLetter
-from tests.fakes import FakeEngine, FakeFlink
+from tests.fakes import FakeEngine
 from tests.unit.functions.emitted import (
     activation,
     batch,
@@ -24,6 +24,7 @@ from tests.unit.functions.emitted import (
     result,
     swapped,
 )
+from tests.unit.functions.fake_flink import FakeFlink
 
 
 @pytest.fixture

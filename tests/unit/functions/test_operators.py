@@ -13,14 +13,14 @@ from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
 from functions.core.signing import sign
 from functions.core.state import Activation, decode_activation
-from functions.flink_types import ACTIVATIONS, ROLLBACKS, UNMATCHED
+from functions.flink_types import ACTIVATIONS, ROLLBACKS, SWAP_REPORTS, UNMATCHED
 from functions.intake import RouteModels, RouteRecords
 from functions.settings import ServingSettings
 from functions.swaps import ConfirmSwaps
 from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
-from tests.fakes import FakeEngine, FakeFlink, Script
+from tests.fakes import FakeEngine, Script
 from tests.unit.functions.emitted import (
     NOW,
     activation,
@@ -31,6 +31,7 @@ from tests.unit.functions.emitted import (
     result,
     swapped,
 )
+from tests.unit.functions.fake_flink import FakeFlink
 
 
 def test_a_vector_of_records_is_sorted_by_data_type_in_its_order(
@@ -191,7 +192,9 @@ def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
     operator.open(flink)
     with closing(operator):
         order = activation(1, model("v2"))
-        assert read(operator.process_broadcast_element(order, flink)) == [swapped(1, "v2")]
+        assert read(operator.process_broadcast_element(order, flink)) == [
+            swapped(1, "v2", reporter="broadcast 2")
+        ]
         vector = (reading(1), reading(2, "lab"), b"", reading(3), reading(4, "lab"))
         assert read(operator.process_element((vector,), flink)) == [
             letter(DeadLetter.INVALID_RECORD, "the SensorReading has no dataType", b""),
@@ -200,7 +203,9 @@ def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
             (UNMATCHED, ("lab", [reading(2, "lab"), reading(4, "lab")])),
         ]
         removal = activation(2, None, "v2")
-        assert read(operator.process_broadcast_element(removal, flink)) == [swapped(2, "", "v2")]
+        assert read(operator.process_broadcast_element(removal, flink)) == [
+            swapped(2, "", "v2", reporter="broadcast 2")
+        ]
         assert read(operator.process_element(((reading(1),),), flink)) == [
             (UNMATCHED, ("hall", [reading(1)]))
         ]
@@ -226,12 +231,25 @@ def test_a_swap_is_confirmed_once_when_every_instance_has_reported(flink: FakeFl
     confirm = ConfirmSwaps(instances=3)
     confirm.open(flink)
     flink.key = "hall"
-    reports = [(1, b"a"), (1, b"b"), (2, b"c"), (1, b"d"), (2, b"e"), (2, b"f"), (3, b"g")]
+    reports = [
+        *((1, "x", b"a"), (1, "y", b"b"), (2, "x", b"c"), (1, "z", b"d")),
+        *((2, "y", b"e"), (2, "z", b"f"), (3, "x", b"g")),
+    ]
     emitted = [list(confirm.process_element(("hall", *report), flink)) for report in reports]
     assert emitted == [[], [], [], [b"d"], [], [b"f"], []]
+
+
+def test_a_report_that_comes_twice_counts_once(flink: FakeFlink) -> None:
+    confirm = ConfirmSwaps(instances=2)
+    confirm.open(flink)
+    flink.key = "hall"
+    reports = [(1, "x", b"a"), (1, "x", b"b"), (1, "y", b"c"), (1, "x", b"d"), (2, "y", b"e"), (2, "x", b"f")]
+    emitted = [list(confirm.process_element(("hall", *report), flink)) for report in reports]
+    assert emitted == [[], [], [b"c"], [], [], [b"f"]]
+    assert list(flink.get_map_state(SWAP_REPORTS).keys()) == []
 
 
 def test_one_instance_is_confirmed_at_once(flink: FakeFlink) -> None:
     confirm = ConfirmSwaps(instances=1)
     confirm.open(flink)
-    assert list(confirm.process_element(("hall", 1, b"a"), flink)) == [b"a"]
+    assert list(confirm.process_element(("hall", 1, "x", b"a"), flink)) == [b"a"]
