@@ -62,13 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores."""
-    arguments.models += "," + ",".join(_BASES.values())
+    asked = [model for model in arguments.models.split(",") if model in _BASES]
+    if not asked:
+        raise BenchError(f"swap measures {' and '.join(_BASES)} only: name one of them with --models")
+    arguments.models = ",".join(dict.fromkeys([*asked, *(_BASES[model] for model in asked)]))
     with open_session("swap", arguments) as session:
         keys = [
             session.key(variant=variant, model=model, rate=rate)
             for rate in arguments.rates.split(",")
             for model in session.models
-            if model in _BASES
+            if model in asked
             for variant in session.variants
         ]
         _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
