@@ -43,7 +43,7 @@ def wait_for_broker(
         BrokerUnreachable: no answer within ``deadline_s`` seconds, or ``give_up`` said so.
         ClientError: its addresses cannot be used, or it does not let this client in.
     """
-    refusals = Refusals()
+    refusals = Refusals(kafka)
     settings = client_settings(kafka) | {"reconnect.backoff.max.ms": 500} | refusals.settings
     try:
         admin = AdminClient(settings)
@@ -58,12 +58,8 @@ def wait_for_broker(
             if admin.list_topics(timeout=min(left_s, 1.0)).brokers:
                 return admin
         except KafkaException:
-            admin.poll(0)
-            if refusals.first:
-                raise ClientError(
-                    f"Kafka at {kafka.bootstrap_servers} does not let this client in ({refusals.first}): "
-                    "look at --kafka-config"
-                ) from None
+            if refused := refusals.told_to(admin):
+                raise ClientError(refused) from None
     raise BrokerUnreachable(kafka.bootstrap_servers)
 
 

@@ -32,18 +32,14 @@ def check_broker(config: JobConfig) -> list[str]:
         PreflightError: Kafka does not answer, or a topic cannot be created.
     """
     # librdkafka's own log lines would drown the one line that the user needs.
-    refusals = Refusals()
+    refusals = Refusals(config.kafka)
     settings = {**config.kafka.librdkafka, **refusals.settings, "log_level": 0}
     admin = AdminClient(settings, logger=_silent())
     try:
         existing = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException:
-        admin.poll(0)
-        if refusals.first:
-            raise PreflightError(
-                f"Kafka at {config.bootstrap_servers} does not let this client in ({refusals.first}): "
-                "look at --kafka-config"
-            ) from None
+        if refused := refusals.told_to(admin):
+            raise PreflightError(refused) from None
         raise PreflightError(
             f"no Kafka broker answers at {config.bootstrap_servers} (--bootstrap-servers): "
             "start one, for example with 'model-serving broker', or name the right address "

@@ -9,7 +9,7 @@ from pyflink.common import Row
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
 from functions.core.errors import ModelRejected, UnparsableMessage
-from functions.core.signing import check_signature, read_keys
+from functions.core.signing import check_signature
 from functions.flink_types import DEAD_LETTERS, STATUSES, subtask_index
 from functions.outcomes import refusals, rejection
 from functions.settings import ServingSettings
@@ -47,8 +47,7 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._subtask = subtask_index(runtime_context)
-        key_file = self._settings.model_key_file
-        self._keys = read_keys(key_file) if key_file else ()
+        self._keys = self._settings.model_keys()
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
         payload = bytes(value)

@@ -9,7 +9,7 @@ from functions.core.dead_letters import dead_letter
 from functions.core.errors import ModelServingError
 from functions.core.messages import ModelState, ModelStatus
 from functions.core.server import Outcome
-from functions.core.signing import read_keys, sign
+from functions.core.signing import sign
 from functions.core.state import Activation
 from functions.flink_types import DEAD_LETTERS, ROLLBACKS
 from functions.metrics import ServingMetrics
@@ -26,7 +26,7 @@ class OutcomeWriter:
     def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
         self._metrics = metrics
         # The job's own commands come back by the models topic, where it takes signed ones only.
-        self._keys = read_keys(settings.model_key_file) if settings.model_key_file else ()
+        self._keys = settings.model_keys()
 
     def write(self, outcome: Outcome) -> Iterator[Any]:
         """What an operator gives out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from functions.core.input_policy import MissingPolicy
+from functions.core.signing import read_keys
 from functions.core.waiting import WaitingPolicy
 
 __all__ = ["ServingSettings"]
@@ -32,3 +33,11 @@ class ServingSettings:
     model_key_file: str = ""
     missing: MissingPolicy = MissingPolicy.REJECT
     failure_threshold: int = 0
+
+    def model_keys(self) -> tuple[bytes, ...]:
+        """The keys of signed model messages, read where this is called; none when none are asked for.
+
+        Raises:
+            ValueError: the key file cannot be read, or has no key in it.
+        """
+        return read_keys(self.model_key_file) if self.model_key_file else ()

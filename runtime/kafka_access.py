@@ -17,6 +17,7 @@ from typing import Any
 
 import javaproperties
 from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
 
 __all__ = ["KafkaAccess", "Refusals", "read_kafka_config"]
 
@@ -81,21 +82,32 @@ class KafkaAccess:
 class Refusals:
     """What a librdkafka client is told in the background when Kafka does not let it in.
 
-    Its calls only time out then. ``first`` is what was said first, None while nothing was; the client hands
-    it over when it is polled.
+    Its calls only time out then.
     """
 
-    def __init__(self) -> None:
-        self.first: str | None = None
+    def __init__(self, kafka: KafkaAccess) -> None:
+        self._kafka = kafka
+        self._first: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the client needs to be told."""
         return {"error_cb": self._note}
 
+    def told_to(self, client: AdminClient) -> str | None:
+        """One line for the user about what the client was told first, None when it was not refused."""
+        # The client hands over what it was told when it is polled.
+        client.poll(0)
+        if self._first is None:
+            return None
+        return (
+            f"Kafka at {self._kafka.bootstrap_servers} does not let this client in ({self._first}): "
+            "look at --kafka-config"
+        )
+
     def _note(self, error: KafkaError) -> None:
-        if self.first is None and error.code() in _REFUSALS:
-            self.first = str(error.str())
+        if self._first is None and error.code() in _REFUSALS:
+            self._first = str(error.str())
 
 
 def read_kafka_config(path: str) -> dict[str, str]:
