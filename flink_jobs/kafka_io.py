@@ -18,6 +18,7 @@ from pyflink.datastream.connectors.kafka import (
 from pyflink.table import StreamTableEnvironment
 
 from flink_jobs.config import DEAD_LETTER_BYTES, MESSAGE_BYTES, Delivery, JobConfig, StartingOffsets
+from flink_jobs.lanes import lane_key
 
 __all__ = ["model_messages", "record_vectors", "write_to"]
 
@@ -59,11 +60,12 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
 
 
 def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStream:
-    """The data topic as rows of one array: the values of some records of one partition, in their order.
+    """The data topic as rows of one array: the values of some records, those of a partition in their order.
 
     They are gathered in the JVM. A stream that goes on does so in windows of processing time. Such a window
     is dropped when its input ends, so a bounded run gathers in windows of event time, and takes the offset as
-    the time: it only grows within a partition, no record is late, and the input's end closes every window.
+    the time: it only grows within a partition, the watermark is that of the slowest partition, so no record
+    is late, and the input's end closes every window.
     """
     if config.bounded:
         time_columns = (
@@ -75,13 +77,14 @@ def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStr
         time_columns = "came AS PROCTIME()"
         size = _VECTOR_MS
     tables.execute_sql(
-        f"CREATE TEMPORARY TABLE records (payload BYTES, `partition` INT METADATA VIRTUAL, {time_columns}) "
+        "CREATE TEMPORARY TABLE records (payload BYTES, `partition` INT METADATA VIRTUAL, "
+        f"lane AS {lane_key('`partition`')}, {time_columns}) "
         f"WITH ({_sql_options(_record_options(config))})"
     )
     vectors = tables.sql_query(
         "SELECT ARRAY_AGG(payload) AS payloads "  # noqa: S608 - size is a number of this module
         f"FROM TABLE(TUMBLE(TABLE records, DESCRIPTOR(came), INTERVAL '{size / 1000:.3f}' SECOND)) "
-        "GROUP BY window_start, window_end, `partition`"
+        "GROUP BY window_start, window_end, lane"
     )
     return tables.to_data_stream(vectors)
 

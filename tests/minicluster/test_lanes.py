@@ -1,0 +1,49 @@
+"""Partitions are spread evenly over the instances that gather their records, as this Flink hashes keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flink_jobs.lanes import LANE_KEYS
+from runtime.environment import flink_environment
+
+pytestmark = pytest.mark.minicluster
+
+KEY_GROUPS = 128
+
+
+@pytest.fixture(scope="module")
+def key_groups() -> list[int]:
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("key_groups.py")), *map(str, LANE_KEYS)],
+        env=flink_environment(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    groups: list[int] = json.loads(done.stdout.splitlines()[-1])
+    return groups
+
+
+def test_each_lane_has_a_key_group_of_its_own(key_groups: list[int]) -> None:
+    assert key_groups == [int(f"{lane:07b}"[::-1], 2) for lane in range(KEY_GROUPS)]
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 4, 8, 12, 50, 128])
+@pytest.mark.parametrize("parallelism", [1, 2, 3, 4, 7, 8])
+def test_no_instance_has_many_more_partitions_than_another(
+    key_groups: list[int], partitions: int, parallelism: int
+) -> None:
+    shares = Counter(group * parallelism // KEY_GROUPS for group in key_groups[:partitions])
+    of_each = [shares[instance] for instance in range(parallelism)]
+    assert max(of_each) <= -(-partitions // parallelism) + 1, of_each
+    if partitions >= 2 * parallelism:
+        assert min(of_each) >= 1, of_each
