@@ -92,6 +92,7 @@ class JobConfig:
     model_key_file: str
     missing: MissingPolicy
     failure_threshold: int
+    load_timeout_s: int
     base_dir: str
 
     @property
@@ -125,6 +126,7 @@ class JobConfig:
             model_key_file=self.model_key_file,
             missing=self.missing,
             failure_threshold=self.failure_threshold,
+            load_timeout_s=self.load_timeout_s,
         )
 
 
@@ -372,5 +374,11 @@ _FLAGS = (
         "5",
         _number(0),
         "so many failures of a model in a row bring the version before back; 0: never",
+    ),
+    _Flag(
+        "load-timeout-s",
+        "120",
+        _number(1),
+        "seconds that fetching, loading and checking a model may take before it is rejected",
     ),
 )

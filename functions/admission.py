@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from functions.core.errors import ModelRejected
+from functions.core.loads import Load
 from functions.core.messages import ModelToServe
+from functions.core.preparation import Prepared
 from functions.core.state import (
     History,
     decode_history,
@@ -18,12 +21,22 @@ from functions.core.state import (
     encode_model,
 )
 from functions.flink_types import ACTIVATIONS, DEAD_LETTERS, HISTORY, KEPT_MODELS, subtask_index
+from functions.model_line import Attempt, Line, PendingMessages
 from functions.outcomes import rejection
-from functions.parts import build_admission, check_interpreter_state
+from functions.parts import CLOCK, build_admission, build_loads, check_interpreter_state
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec, parse_descriptor, read_model
 
 __all__ = ["ModelAdmission"]
+
+_QUICK_S = 0.01
+"""A barrier may wait for this long."""
+
+_CLOSE_PATIENCE_S = 2.0
+"""A thread that is within a model library when the process ends can make it end with an error."""
+
+_MOST_PENDING_BYTES = 128 << 20
+"""When more of the models topic waits, the operator waits too, and reads no further."""
 
 
 class _KeptInState:
@@ -52,7 +65,9 @@ class _KeptInState:
 class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
     """(data type, model message) → ``ACTIVATIONS`` of models that were let in; statuses of the others.
 
-    It runs beside the operators that serve: loading and checking a model does not keep a record waiting.
+    What is slow runs in threads beside this operator, so neither a checkpoint barrier nor another data type's
+    model waits for it. The messages meanwhile are in state, and a timer looks after the first one of each
+    data type. A bounded run, in which such timers end with the input, waits for each message.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -62,29 +77,96 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         check_interpreter_state()
         self._subtask = subtask_index(runtime_context)
         self._kept = _KeptInState(runtime_context)
+        self._pending = PendingMessages(runtime_context)
         self._admission = build_admission(self._settings, RecordCodec(self._settings.record_type))
+        self._loads = build_loads(self._settings)
 
     def process_element(self, value: tuple[str, bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         data_type, payload = value
-        descriptor = parse_descriptor(payload)
-        try:
-            activation = self._admission.offer(read_model(descriptor), self._kept)
-        except ModelRejected as error:
-            letter, status = rejection(
-                error,
-                payload,
-                self._settings.models_topic,
-                self._subtask,
-                data_type=data_type,
-                name=descriptor.name,
-                version=descriptor.version,
-            )
-            yield DEAD_LETTERS, letter
-            yield status
-        else:
-            yield ACTIVATIONS, (data_type, encode_activation(activation))
+        line = self._pending.line(data_type)
+        if not line.waiting:
+            attempt = self._begin(payload)
+            outcome = self._outcome(attempt, self._patience_s(attempt))
+            if outcome is not None:
+                yield from outcome
+                return
+            line.attempt = attempt
+            self._look_later(line, attempt, ctx)
+        self._pending.add(data_type, line, payload)
+        if self._settings.waiting.bounded or self._pending.bytes > _MOST_PENDING_BYTES:
+            yield from self._advance(data_type, line, ctx, wait_s=inf)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        data_type = ctx.get_current_key()
+        line = self._pending.line(data_type)
+        if timestamp >= line.due:
+            yield from self._advance(data_type, line, ctx, wait_s=0.0)
 
     def close(self) -> None:
         # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        if hasattr(self, "_loads"):
+            self._loads.close(_CLOSE_PATIENCE_S)
         if hasattr(self, "_admission"):
             self._admission.close()
+
+    def _advance(self, data_type: str, line: Line, ctx: Any, wait_s: float) -> Iterator[Any]:
+        """Carries out what is prepared, in order, and begins with the next."""
+        spent_ns, start_ns = _QUICK_S * 1e9, CLOCK.monotonic_ns()
+        while line.waiting:
+            patience_s = wait_s
+            if line.attempt is None:
+                line.attempt = self._begin(self._pending.first(line))
+                if CLOCK.monotonic_ns() - start_ns < spent_ns:
+                    patience_s = max(wait_s, self._patience_s(line.attempt))
+            outcome = self._outcome(line.attempt, patience_s)
+            if outcome is None:
+                self._look_later(line, line.attempt, ctx)
+                return
+            self._pending.remove_first(data_type, line)
+            yield from outcome
+
+    def _begin(self, payload: bytes) -> Attempt:
+        descriptor = parse_descriptor(payload)
+        under_way: Load[Prepared] | Prepared | ModelRejected
+        try:
+            preparation = self._admission.preparation(read_model(descriptor), self._kept)
+            under_way = self._loads.start(preparation.run) if preparation.loads else preparation.run()
+        except ModelRejected as error:
+            under_way = error
+        return Attempt(payload, descriptor.dataType, descriptor.name, descriptor.version, under_way)
+
+    def _patience_s(self, attempt: Attempt) -> float:
+        """How long to wait at once: what loads in no time needs no timer, but many would add up."""
+        if self._settings.waiting.bounded:
+            return inf
+        is_alone = isinstance(attempt.under_way, Load) and self._loads.is_alone(attempt.under_way)
+        return _QUICK_S if is_alone else 0.0
+
+    def _outcome(self, attempt: Attempt, wait_s: float) -> tuple[Any, ...] | None:
+        """What is given out when the message is carried out; None while its preparation runs."""
+        under_way = attempt.under_way
+        try:
+            if isinstance(under_way, ModelRejected):
+                raise under_way
+            prepared = self._loads.result(under_way, wait_s) if isinstance(under_way, Load) else under_way
+            if prepared is None:
+                return None
+            activation = self._admission.complete(prepared, self._kept)
+        except ModelRejected as error:
+            letter, status = rejection(
+                error,
+                attempt.payload,
+                self._settings.models_topic,
+                self._subtask,
+                data_type=attempt.data_type,
+                name=attempt.name,
+                version=attempt.version,
+            )
+            return (DEAD_LETTERS, letter), status
+        return ((ACTIVATIONS, (activation.data_type, encode_activation(activation))),)
+
+    def _look_later(self, line: Line, attempt: Attempt, ctx: Any) -> None:
+        timers = ctx.timer_service()
+        if isinstance(attempt.under_way, Load):
+            line.due = timers.current_processing_time() + self._loads.look_in_ms(attempt.under_way)
+            timers.register_processing_time_timer(line.due)

@@ -21,6 +21,7 @@ __all__ = [
     "KEPT_MODELS",
     "KEYED_BYTES",
     "KEYED_RECORDS",
+    "PENDING_MODELS",
     "ROLLBACKS",
     "STATUSES",
     "SWAPS",
@@ -58,6 +59,9 @@ UNMATCHED = OutputTag("unmatched", KEYED_RECORDS)
 
 HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
 KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+PENDING_MODELS = MapStateDescriptor("pending-models", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
+"""Number → model message as it came, of those that are not carried out yet. A list would be written anew, all
+its models with it, whenever the first one is taken."""
 ACTIVE_MODEL = ValueStateDescriptor("active-model", Types.PICKLED_BYTE_ARRAY())
 WAITING = ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY())
 WAITING_COUNT = ValueStateDescriptor("waiting-count", Types.LONG())

@@ -6,16 +6,22 @@ import ctypes
 
 from functions.core.admission import Admission
 from functions.core.clock import SystemClock
+from functions.core.loads import BackgroundLoads
 from functions.core.pool import ModelPool
+from functions.core.preparation import Prepared
 from functions.core.server import Server
 from functions.engines import engine_for
 from functions.location import LocationStore
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
 
-__all__ = ["CLOCK", "POOL", "build_admission", "build_server", "check_interpreter_state"]
+__all__ = ["CLOCK", "POOL", "build_admission", "build_loads", "build_server", "check_interpreter_state"]
 
 CLOCK = SystemClock()
+
+_LOADS_AT_ONCE = 4
+"""Loads of an operator instance that run side by side: enough that slow stores do not hold up everything, few
+enough for the memory and the cores that loading takes."""
 
 POOL = ModelPool(engine_for)
 """One for the process: operators that share a process share its loaded models."""
@@ -45,6 +51,11 @@ def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
         keep_versions=settings.keep_versions,
         clock=CLOCK,
     )
+
+
+def build_loads(settings: ServingSettings) -> BackgroundLoads[Prepared]:
+    """Where an admission has its preparations run."""
+    return BackgroundLoads(_LOADS_AT_ONCE, settings.load_timeout_s, CLOCK)
 
 
 def check_interpreter_state() -> None:

@@ -19,6 +19,8 @@ class ServingSettings:
     ``model_key_file`` holds the keys of signed model messages; without it signatures are not asked for. The
     path is here and not what is in it, which would lie in the job graph.
 
+    Loading a model may take ``load_timeout_s`` seconds.
+
     ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
     """
 
@@ -33,6 +35,7 @@ class ServingSettings:
     model_key_file: str = ""
     missing: MissingPolicy = MissingPolicy.REJECT
     failure_threshold: int = 0
+    load_timeout_s: int = 120
 
     def model_keys(self) -> tuple[bytes, ...]:
         """The keys of signed model messages, read where this is called; none when none are asked for.

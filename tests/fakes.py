@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from functions.core.admission import Admission, KeptModels
 from functions.core.batches import RecordBatch, ScoredBatch
 from functions.core.engine import Columns, RecordSchema, Scores
 from functions.core.errors import InvalidRecord, ModelRejected, ScoringFailed, UnparsableMessage
-from functions.core.messages import ModelToServe, ModelType
+from functions.core.messages import ModelMessage, ModelToServe, ModelType
 from functions.core.state import (
+    Activation,
     History,
     decode_history,
     decode_model,
@@ -32,6 +34,7 @@ __all__ = [
     "Point",
     "Script",
     "ServedRow",
+    "offer",
     "point",
     "points",
     "read_point",
@@ -191,6 +194,11 @@ class InMemoryKeptModels:
         versions = [kept.version for kept in self.history().kept]
         assert sorted(versions) == sorted(self.saved_models)
         return versions
+
+
+def offer(admission: Admission, message: ModelMessage, kept: KeptModels) -> Activation:
+    """Carries out a message in one go."""
+    return admission.complete(admission.preparation(message, kept).run(), kept)
 
 
 class FakeLocations:

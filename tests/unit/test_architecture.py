@@ -19,6 +19,7 @@ ADAPTERS = {
     "functions.intake",
     "functions.keyed",
     "functions.metrics",
+    "functions.model_line",
     "functions.outcomes",
     "functions.swaps",
 }

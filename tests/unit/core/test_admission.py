@@ -15,7 +15,16 @@ from functions.core.errors import ModelRejected
 from functions.core.messages import Command, Example, ModelMessage, ModelToServe, ModelType, OutputRule
 from functions.core.pool import ModelPool
 from functions.core.state import Activation, History, KeptVersion
-from tests.fakes import POINT, FakeClock, FakeEngine, FakeLocations, InMemoryKeptModels, Script, read_point
+from tests.fakes import (
+    POINT,
+    FakeClock,
+    FakeEngine,
+    FakeLocations,
+    InMemoryKeptModels,
+    Script,
+    offer,
+    read_point,
+)
 
 REMOVE = ModelMessage("wine", command=Command.REMOVE)
 ROLLBACK = ModelMessage("wine", command=Command.ROLLBACK)
@@ -41,7 +50,7 @@ def test_a_model_is_loaded_warmed_up_and_kept(
 ) -> None:
     engine.scripts[b"v1"] = Script(load_ns=3_000_000, score_ns=1_500_000)
     message = deploy("v1", inputs=("x",), output=OutputRule.VALUE)
-    activation = admission.offer(message, kept)
+    activation = offer(admission, message, kept)
     model = ModelToServe(
         "wine", "model", ModelType.PMML, "v1", sha256(b"v1"), b"v1", ("x",), OutputRule.VALUE
     )
@@ -57,7 +66,7 @@ def test_the_warm_up_row_has_an_empty_text_where_the_model_takes_a_text(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
     engine.scripts[b"v1"] = Script(fields=("colour", "x"))
-    admission.offer(deploy("v1"), kept)
+    offer(admission, deploy("v1"), kept)
     assert [columns.tolist() for columns in engine.models[0].scored] == [[["", 0.0]]]
     assert engine.models[0].scored[0].dtype == object
 
@@ -66,11 +75,11 @@ def test_a_model_without_a_result_for_zeros_is_let_in(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
     engine.scripts[b"v1"] = Script(nothing=0.0)
-    assert admission.offer(deploy("v1"), kept).model == served("v1")
+    assert offer(admission, deploy("v1"), kept).model == served("v1")
 
 
 def test_a_digest_stands_in_for_the_version(admission: Admission, kept: InMemoryKeptModels) -> None:
-    activation = admission.offer(deploy("", b"content"), kept)
+    activation = offer(admission, deploy("", b"content"), kept)
     # `printf content | sha256sum`
     assert activation.model == served("ed7002b439e9", b"content")
     assert kept.versions == ["ed7002b439e9"]
@@ -80,7 +89,7 @@ def test_a_digest_stands_in_for_the_version(admission: Admission, kept: InMemory
 def test_the_digest_of_the_message_is_checked_in_any_case(
     admission: Admission, kept: InMemoryKeptModels, spell: Any
 ) -> None:
-    assert admission.offer(deploy("v1", sha256=spell(sha256(b"v1"))), kept).model == served("v1")
+    assert offer(admission, deploy("v1", sha256=spell(sha256(b"v1"))), kept).model == served("v1")
 
 
 def test_a_location_is_fetched(
@@ -90,23 +99,25 @@ def test_a_location_is_fetched(
     message = ModelMessage(
         "wine", "model", ModelType.PMML, location="models/v1", version="v1", sha256=sha256(b"v1")
     )
-    assert admission.offer(message, kept).model == served("v1")
+    assert offer(admission, message, kept).model == served("v1")
     assert locations.asked == ["models/v1"]
 
 
 def test_the_next_version_names_the_one_before_which_stays_loaded(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    assert admission.offer(deploy("v2"), kept) == Activation("wine", 2, served("v2"), previous="v1")
+    offer(admission, deploy("v1"), kept)
+    assert offer(admission, deploy("v2"), kept) == Activation("wine", 2, served("v2"), previous="v1")
     assert (kept.versions, engine.live) == (["v1", "v2"], ["v1", "v2"])
 
 
 def test_the_same_version_again_serves_already(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    assert admission.offer(deploy("v1"), kept) == Activation("wine", 2, served("v1"), detail="serves already")
+    offer(admission, deploy("v1"), kept)
+    assert offer(admission, deploy("v1"), kept) == Activation(
+        "wine", 2, served("v1"), detail="serves already"
+    )
     assert (kept.versions, engine.events) == (["v1"], ["load v1"])
 
 
@@ -114,7 +125,7 @@ def test_an_older_version_again_becomes_the_newest(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
     for version in ("v1", "v2", "v1"):
-        activation = admission.offer(deploy(version), kept)
+        activation = offer(admission, deploy(version), kept)
     assert activation == Activation("wine", 3, served("v1"), previous="v2")
     assert (kept.versions, engine.events) == (["v2", "v1"], ["load v1", "load v2"])
 
@@ -122,8 +133,8 @@ def test_an_older_version_again_becomes_the_newest(
 def test_the_same_version_with_other_inputs_is_loaded_anew_and_the_old_one_released(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    admission.offer(deploy("v1", inputs=("y", "x")), kept)
+    offer(admission, deploy("v1"), kept)
+    offer(admission, deploy("v1", inputs=("y", "x")), kept)
     assert kept.model("v1").inputs == ("y", "x")
     assert (engine.events, engine.live) == (["load v1", "load v1", "close v1"], ["v1"])
 
@@ -143,7 +154,7 @@ def test_the_oldest_versions_are_let_go_of(
 ) -> None:
     admission = Admission(pool, POINT, locations, read_point, keep_versions=keep, clock=clock)
     for version in ("v1", "v2", "v3", "v4"):
-        admission.offer(deploy(version), kept)
+        offer(admission, deploy(version), kept)
     assert (kept.versions, engine.live) == (versions, versions)
     admission.close()
     assert engine.live == []
@@ -153,11 +164,11 @@ def test_a_rollback_serves_the_version_before_and_forgets_the_bad_one(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
     for version in ("v1", "v2", "v3"):
-        admission.offer(deploy(version), kept)
-    first = admission.offer(ROLLBACK, kept)
+        offer(admission, deploy(version), kept)
+    first = offer(admission, ROLLBACK, kept)
     assert first == Activation("wine", 4, served("v2"), previous="v3", detail="rolled back", fallback=True)
     assert (kept.versions, engine.live) == (["v1", "v2"], ["v1", "v2"])
-    second = admission.offer(ROLLBACK, kept)
+    second = offer(admission, ROLLBACK, kept)
     assert second == Activation("wine", 5, served("v1"), previous="v2", detail="rolled back", fallback=True)
     assert (kept.versions, engine.live) == (["v1"], ["v1"])
     assert engine.events == ["load v1", "load v2", "load v3", "close v3", "close v2"]
@@ -167,12 +178,12 @@ def test_a_rollback_from_a_version_is_carried_out_while_that_version_serves(
     admission: Admission, kept: InMemoryKeptModels
 ) -> None:
     for version in ("v1", "v2"):
-        admission.offer(deploy(version), kept)
+        offer(admission, deploy(version), kept)
     back = replace(ROLLBACK, version="v2", description="5 failures in a row")
-    assert admission.offer(back, kept).detail == "rolled back: 5 failures in a row"
+    assert offer(admission, back, kept).detail == "rolled back: 5 failures in a row"
     assert kept.versions == ["v1"]
     with pytest.raises(ModelRejected) as rejected:
-        admission.offer(back, kept)
+        offer(admission, back, kept)
     assert str(rejected.value) == "no rollback from version 'v2': data type 'wine' is not served by it"
     assert kept.versions == ["v1"]
 
@@ -180,10 +191,10 @@ def test_a_rollback_from_a_version_is_carried_out_while_that_version_serves(
 def test_a_version_that_was_rolled_back_can_come_again_with_other_content(
     admission: Admission, kept: InMemoryKeptModels
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    admission.offer(deploy("v2", b"bad"), kept)
-    admission.offer(ROLLBACK, kept)
-    assert admission.offer(deploy("v2", b"good"), kept).model == served("v2", b"good")
+    offer(admission, deploy("v1"), kept)
+    offer(admission, deploy("v2", b"bad"), kept)
+    offer(admission, ROLLBACK, kept)
+    assert offer(admission, deploy("v2", b"good"), kept).model == served("v2", b"good")
 
 
 def test_a_rollback_after_a_restart_loads_what_it_needs_only(
@@ -195,12 +206,12 @@ def test_a_rollback_after_a_restart_loads_what_it_needs_only(
     clock: FakeClock,
 ) -> None:
     for version in ("v1", "v2", "v3"):
-        admission.offer(deploy(version), kept)
+        offer(admission, deploy(version), kept)
     admission.close()
     engine.events.clear()
     engine.scripts[b"v2"] = Script(load_ns=2_000_000)
     restarted = Admission(pool, POINT, locations, read_point, keep_versions=3, clock=clock)
-    activation = restarted.offer(ROLLBACK, kept)
+    activation = offer(restarted, ROLLBACK, kept)
     assert activation == Activation("wine", 4, served("v2"), "v3", "rolled back", load_ms=2.0, fallback=True)
     assert engine.events == ["load v2"]
     restarted.close()
@@ -210,13 +221,13 @@ def test_a_rollback_after_a_restart_loads_what_it_needs_only(
 def test_a_rollback_to_a_version_that_does_not_load_any_more_changes_nothing(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    admission.offer(deploy("v2"), kept)
+    offer(admission, deploy("v1"), kept)
+    offer(admission, deploy("v2"), kept)
     admission.close()
     engine.scripts[b"v1"] = Script(load_error="the library has changed")
     before = (kept.saved_history, dict(kept.saved_models))
     with pytest.raises(ModelRejected, match=r"^the library has changed$"):
-        admission.offer(ROLLBACK, kept)
+        offer(admission, ROLLBACK, kept)
     assert ((kept.saved_history, kept.saved_models), engine.live) == (before, [])
 
 
@@ -225,27 +236,27 @@ def test_nothing_to_roll_back_to(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine, deployed: int
 ) -> None:
     for version in ("v1",)[:deployed]:
-        admission.offer(deploy(version), kept)
+        offer(admission, deploy(version), kept)
     with pytest.raises(
         ModelRejected, match=r"^nothing to roll back to: data type 'wine' has no version before"
     ):
-        admission.offer(ROLLBACK, kept)
+        offer(admission, ROLLBACK, kept)
     assert (kept.versions, engine.live) == (["v1"][:deployed], ["v1"][:deployed])
 
 
 def test_remove_forgets_every_version_and_the_numbers_go_on(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    admission.offer(deploy("v2"), kept)
-    assert admission.offer(REMOVE, kept) == Activation("wine", 3, None, previous="v2")
+    offer(admission, deploy("v1"), kept)
+    offer(admission, deploy("v2"), kept)
+    assert offer(admission, REMOVE, kept) == Activation("wine", 3, None, previous="v2")
     assert (kept.history(), kept.saved_models, engine.live) == (History((), 3), {}, [])
-    assert admission.offer(deploy("v1"), kept) == Activation("wine", 4, served("v1"), previous="")
+    assert offer(admission, deploy("v1"), kept) == Activation("wine", 4, served("v1"), previous="")
 
 
 def test_nothing_to_remove(admission: Admission, kept: InMemoryKeptModels) -> None:
     with pytest.raises(ModelRejected, match=r"^nothing to remove: no model serves data type 'wine'$"):
-        admission.offer(REMOVE, kept)
+        offer(admission, REMOVE, kept)
     assert kept.saved_history is None
 
 
@@ -253,12 +264,12 @@ def test_data_types_share_a_loaded_model_and_let_go_of_it_one_by_one(
     admission: Admission, engine: FakeEngine
 ) -> None:
     wine, beer = InMemoryKeptModels(), InMemoryKeptModels()
-    admission.offer(deploy("v1"), wine)
-    admission.offer(ModelMessage("beer", "model", ModelType.PMML, b"v1", version="v1"), beer)
+    offer(admission, deploy("v1"), wine)
+    offer(admission, ModelMessage("beer", "model", ModelType.PMML, b"v1", version="v1"), beer)
     assert engine.events == ["load v1"]
-    admission.offer(REMOVE, wine)
+    offer(admission, REMOVE, wine)
     assert (wine.versions, beer.versions, engine.live) == ([], ["v1"], ["v1"])
-    admission.offer(ModelMessage("beer", command=Command.REMOVE), beer)
+    offer(admission, ModelMessage("beer", command=Command.REMOVE), beer)
     assert engine.live == []
 
 
@@ -276,7 +287,7 @@ RIGHT = Example(b"2,0,red", expected=2.0, tolerance=0.0)
 def test_a_model_with_right_examples_is_let_in(
     admission: Admission, kept: InMemoryKeptModels, examples: tuple[Example, ...]
 ) -> None:
-    assert admission.offer(deploy("v1", examples=examples), kept).model == served("v1")
+    assert offer(admission, deploy("v1", examples=examples), kept).model == served("v1")
 
 
 BAD_MESSAGES = {
@@ -356,14 +367,14 @@ def test_a_rejected_model_changes_nothing(
         b"many": Script(extra_results=1),
     }
     locations.contents["empty"] = b""
-    admission.offer(deploy("v1"), kept)
+    offer(admission, deploy("v1"), kept)
     before = (kept.saved_history, dict(kept.saved_models))
     with pytest.raises(ModelRejected) as rejected:
-        admission.offer(message, kept)
+        offer(admission, message, kept)
     assert str(rejected.value) == said
     assert (kept.saved_history, kept.saved_models) == before
     assert engine.live == ["v1"]
-    assert admission.offer(deploy("v3"), kept) == Activation("wine", 2, served("v3"), previous="v1")
+    assert offer(admission, deploy("v3"), kept) == Activation("wine", 2, served("v3"), previous="v1")
 
 
 @pytest.mark.parametrize(
@@ -374,15 +385,15 @@ def test_a_fault_of_the_program_is_no_rejection_and_leaks_no_model(
 ) -> None:
     engine.scripts[b"v1"] = script
     with pytest.raises(RuntimeError, match=r"^bug$"):
-        admission.offer(deploy("v1"), kept)
+        offer(admission, deploy("v1"), kept)
     assert (kept.saved_history, engine.live) == (None, [])
 
 
 def test_close_lets_go_of_every_model_and_can_be_called_again(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:
-    admission.offer(deploy("v1"), kept)
-    admission.offer(deploy("v2"), kept)
+    offer(admission, deploy("v1"), kept)
+    offer(admission, deploy("v2"), kept)
     admission.close()
     admission.close()
     assert engine.live == []

@@ -21,6 +21,7 @@ from tests.fakes import (
     FakeLocations,
     InMemoryKeptModels,
     Script,
+    offer,
     point,
     points,
     read_point,
@@ -120,7 +121,7 @@ class Serving:
     def offer(self, message: ModelMessage) -> str:
         kept = self.kept.setdefault(message.data_type, InMemoryKeptModels())
         try:
-            offered = self.admission.offer(message, kept)
+            offered = offer(self.admission, message, kept)
         except ModelRejected:
             return "rejected"
         activation = decode_activation(encode_activation(offered))

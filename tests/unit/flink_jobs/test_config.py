@@ -48,6 +48,7 @@ DEFAULTS: dict[str, Any] = {
     "--model-key-file": "",
     "--missing": MissingPolicy.REJECT,
     "--failure-threshold": 5,
+    "--load-timeout-s": 120,
 }
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -78,6 +79,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--model-key-file": (str(KEYS), str(KEYS)),
     "--missing": ("pass", MissingPolicy.PASS),
     "--failure-threshold": ("0", 0),
+    "--load-timeout-s": ("1", 1),
     "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
 
@@ -111,6 +113,7 @@ WRONG = {
     "--model-size-limit": (["", "0"], "is not a whole number of 1 or more"),
     "--missing": (["", "drop"], "is not one of: reject, pass"),
     "--failure-threshold": (["", "-1"], "is not a whole number of 0 or more"),
+    "--load-timeout-s": (["", "0", "1.5"], "is not a whole number of 1 or more"),
     "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions import keyed, outcomes, parts
+from functions import admission, keyed, outcomes, parts
 from functions.core.pool import ModelPool
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
@@ -17,7 +17,7 @@ from tests.unit.functions.fake_flink import FakeFlink
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
-    for module in (keyed, outcomes, parts):
+    for module in (admission, keyed, outcomes, parts):
         monkeypatch.setattr(module, "CLOCK", made)
     return made
 

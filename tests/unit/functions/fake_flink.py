@@ -10,12 +10,15 @@ __all__ = ["FakeFlink"]
 class FakeFlink:
     """Every context that an operator is given, over state that outlives the operator.
 
-    Set ``key`` before an element of a keyed stream is processed. ``timers`` are (time, key) of event time.
+    Set ``key`` before an element of a keyed stream is processed. ``timers`` are (time, key) of event time,
+    ``later`` those of processing time, which is ``now``.
     """
 
     def __init__(self, subtask: int = 0) -> None:
         self.key = ""
         self.timers: list[tuple[int, str]] = []
+        self.later: list[tuple[int, str]] = []
+        self.now = 0
         self.counts: dict[str, FakeCounter] = {}
         self._subtask = subtask
         self._state: dict[str, dict[str, Any]] = {}
@@ -52,6 +55,13 @@ class FakeFlink:
     def register_event_time_timer(self, time: int) -> None:
         if (time, self.key) not in self.timers:
             self.timers.append((time, self.key))
+
+    def current_processing_time(self) -> int:
+        return self.now
+
+    def register_processing_time_timer(self, time: int) -> None:
+        if (time, self.key) not in self.later:
+            self.later.append((time, self.key))
 
     def get_current_key(self) -> str:
         return self.key

@@ -1,0 +1,91 @@
+"""A model that loads for long holds up neither checkpoints nor other models, and no model loads for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from client.broker import EmbeddedBroker
+from protos.deadletter_pb2 import DeadLetter
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.modelstatus_pb2 import ModelStatus
+from tests.job_models import constant_pmml, sample_records
+from tests.kafka.job_serving import serving
+from tests.slow_store import slow_store
+
+pytestmark = pytest.mark.kafka
+
+TIME_LIMIT_S = 15
+
+
+def constant(data_type: str, value: float) -> ModelDescriptor:
+    """A model that answers ``value``, which is its version too."""
+    return ModelDescriptor(
+        name="constant",
+        dataType=data_type,
+        modeltype="PMML",
+        version=f"v{value:g}",
+        data=constant_pmml(value),
+    )
+
+
+@pytest.mark.parametrize(("variant", "mode"), [("keyed", "thread"), ("broadcast", "process")])
+def test_a_slow_load_holds_up_nothing_and_one_without_end_is_rejected(
+    broker: EmbeddedBroker, tmp_path: Path, variant: str, mode: str
+) -> None:
+    flags = [
+        *("--delivery", "exactly-once"),
+        *("--checkpoint-interval-ms", "500"),
+        *("--execution-mode", mode),
+        *("--load-timeout-s", str(TIME_LIMIT_S)),
+    ]
+    with (
+        slow_store(constant_pmml(2)) as slow,
+        slow_store(constant_pmml(3)) as never,
+        serving(variant, broker, tmp_path, *flags) as job,
+    ):
+        job.serve(constant("slow", 1))
+        job.offer(
+            ModelDescriptor(
+                name="later", dataType="slow", modeltype="PMML", version="v2", location=slow.location
+            ),
+            ModelDescriptor(
+                name="never", dataType="stuck", modeltype="PMML", version="v3", location=never.location
+            ),
+            constant("stuck", 4),
+            # Takes back the slow model, so it has to wait for it.
+            ModelDescriptor(dataType="slow", command="ROLLBACK", version="v2"),
+        )
+        assert slow.asked.wait(30)
+        assert never.asked.wait(30)
+
+        # Readers of committed results see these only once a checkpoint that came after them is complete.
+        for turn in range(3):
+            job.send(*sample_records("slow", 10, first_ts=1 + 10 * turn))
+            results = job.await_results("slow", 10 * (turn + 1))
+        assert {(result.version, result.result) for result in results} == {("v1", 1.0)}
+        job.serve(constant("other", 5))
+        job.send(*sample_records("other", 10))
+        assert {result.version for result in job.await_results("other", 10)} == {"v5"}
+        assert [len(job.statuses[data_type]) for data_type in ("slow", "stuck")] == [1, 0]
+
+        slow.answer.set()
+        taken, back = job.await_statuses("slow", 3)[1:]
+        assert [(one.state, one.name, one.version, one.previous) for one in (taken, back)] == [
+            (ModelStatus.ACTIVE, "later", "v2", "v1"),
+            (ModelStatus.ACTIVE, "constant", "v1", "v2"),
+        ]
+
+        stuck, next_one = job.await_statuses("stuck", 2, within_s=TIME_LIMIT_S + 60)
+        assert (stuck.state, stuck.name, stuck.version) == (ModelStatus.REJECTED, "never", "v3")
+        assert stuck.detail.startswith(f"loading took longer than {TIME_LIMIT_S} s: ")
+        assert (next_one.state, next_one.version) == (ModelStatus.ACTIVE, "v4")
+        (letter,) = job.await_letters_of("stuck", 1)
+        assert (letter.reason, letter.detail) == (DeadLetter.MODEL_REJECTED, stuck.detail)
+
+        # What comes too late for its message changes nothing.
+        never.answer.set()
+        job.send(*sample_records("stuck", 10))
+        assert {result.version for result in job.await_results("stuck", 10)} == {"v4"}
+        job.await_all_accounted()
