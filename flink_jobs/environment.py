@@ -13,8 +13,8 @@ __all__ = ["build_environment"]
 _RESTART_ATTEMPTS = 10
 
 _CHECKPOINTING = {
-    # An operator waits for no input's barrier, so a checkpoint never holds records back, not even while a
-    # large model is loaded. After a crash some records may be scored twice, as at-least-once says.
+    # An operator waits for no input's barrier, so a checkpoint never holds records back. After a crash
+    # some records may be scored twice, as at-least-once says.
     Delivery.AT_LEAST_ONCE: "AT_LEAST_ONCE",
     Delivery.EXACTLY_ONCE: "EXACTLY_ONCE",
 }

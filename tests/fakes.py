@@ -67,7 +67,7 @@ class Script:
     """What the model of one content does: the field ``x`` + ``offset``, unless told otherwise.
 
     ``poison``: an x that makes the batch fail. ``nothing``: an x without a result. A fault is no error of the
-    model but of the program. Times pass on the engine's clock.
+    model but of the program. Times pass on the engine's clock. Loading waits until the ``gate`` is open.
     """
 
     offset: float = 0.0
@@ -76,6 +76,7 @@ class Script:
     load_error: str = ""
     load_fault: Exception | None = None
     load_ns: int = 0
+    gate: threading.Event | None = None
     score_ns: int = 0
     poison: float | None = None
     nothing: float | None = None
@@ -142,6 +143,8 @@ class FakeEngine:
     def load(self, model: ModelToServe, schema: RecordSchema) -> FakeModel:
         script = self.scripts.get(model.content, Script())
         self.clock.pass_ns(script.load_ns)
+        if script.gate is not None:
+            assert script.gate.wait(60)
         if script.load_fault is not None:
             raise script.load_fault
         if script.load_error:

@@ -1,0 +1,224 @@
+"""Model messages that wait for a load, by data type: in order, in state, each carried out once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.admission import ModelAdmission
+from functions.core.state import decode_activation
+from functions.flink_types import ACTIVATIONS, PENDING_MODELS
+from functions.settings import ServingSettings
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.modelstatus_pb2 import ModelStatus
+from tests.fakes import FakeClock, FakeEngine, Script
+from tests.jobs import eventually
+from tests.unit.functions.fake_flink import FakeFlink
+
+
+@pytest.fixture
+def gate(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Opens the way for the model ``slow``."""
+    monkeypatch.setattr("functions.admission._QUICK_S", 0.01)
+    made = threading.Event()
+    engine.scripts[b"slow"] = Script(fields=("temperature",), x="temperature", gate=made)
+    yield made
+    made.set()
+    eventually(lambda: engine.live == [], lambda: str(engine.live), within_s=30)
+
+
+def opened(settings: ServingSettings, flink: FakeFlink) -> ModelAdmission:
+    made = ModelAdmission(settings)
+    made.open(flink)
+    return made
+
+
+def deploy(version: str, data_type: str = "hall", **fields: Any) -> ModelDescriptor:
+    content = {"data": version.encode(), "modeltype": ModelDescriptor.ONNX, "name": "model"}
+    return ModelDescriptor(dataType=data_type, version=version, **{**content, **fields})
+
+
+def command(name: str, data_type: str = "hall", version: str = "") -> ModelDescriptor:
+    return ModelDescriptor(dataType=data_type, command=name, version=version)
+
+
+def told(emitted: Iterator[Any]) -> list[str]:
+    """What became of model messages, in short."""
+    said = []
+    for element in emitted:
+        if isinstance(element, bytes):
+            status = ModelStatus.FromString(element)
+            said.append(f"{status.dataType}: {status.version or status.detail} rejected")
+        elif element[0] is ACTIVATIONS:
+            order = decode_activation(element[1][1])
+            serves = "nothing" if order.model is None else order.model.version
+            said.append(f"{order.data_type}: {serves} after {order.previous or 'nothing'}")
+    return said
+
+
+def offer(admit: ModelAdmission, flink: FakeFlink, message: ModelDescriptor) -> list[str]:
+    flink.key = message.dataType
+    return told(admit.process_element((message.dataType, message.SerializeToString()), flink))
+
+
+def fire(admit: ModelAdmission, flink: FakeFlink) -> list[str]:
+    """What comes of the timers there are, in the order of their times."""
+    due, flink.later = sorted(flink.later), []
+    said = []
+    for time, key in due:
+        flink.key, flink.now = key, max(flink.now, time)
+        said += told(admit.on_timer(time, flink))
+    return said
+
+
+def until(admit: ModelAdmission, flink: FakeFlink, count: int) -> list[str]:
+    """What is said until ``count`` messages have their answer."""
+    said: list[str] = []
+
+    def enough() -> bool:
+        said.extend(fire(admit, flink))
+        return len(said) >= count
+
+    eventually(enough, lambda: str(said), within_s=30, step_s=0.001)
+    return said
+
+
+def pending(flink: FakeFlink, data_type: str) -> list[bytes]:
+    flink.key = data_type
+    state = flink.get_map_state(PENDING_MODELS)
+    return [state.get(number) for number in sorted(state.keys())]
+
+
+def test_messages_of_a_data_type_wait_for_the_one_that_loads_and_others_do_not(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, gate: threading.Event
+) -> None:
+    with closing(opened(settings, flink)) as admit:
+        assert (offer(admit, flink, deploy("v1")) or until(admit, flink, 1)) == ["hall: v1 after nothing"]
+        assert flink.later == []
+        waiting = [deploy("slow"), command("ROLLBACK", version="slow"), deploy("broken"), deploy("v2")]
+        assert [offer(admit, flink, message) for message in waiting] == [[]] * 4
+        assert pending(flink, "hall") == [message.SerializeToString() for message in waiting]
+        assert [key for _, key in flink.later] == ["hall"]
+        assert offer(admit, flink, command("REMOVE", "lab")) == [
+            "lab: nothing to remove: no model serves data type 'lab' rejected"
+        ]
+        assert offer(admit, flink, deploy("v2", "lab")) + until_or_now(admit, flink) == [
+            "lab: v2 after nothing"
+        ]
+        assert fire(admit, flink) == []
+        assert [key for _, key in flink.later] == ["hall"]
+        gate.set()
+        assert until(admit, flink, 4) == [
+            "hall: slow after v1",
+            "hall: v1 after slow",
+            "hall: broken rejected",
+            "hall: v2 after v1",
+        ]
+        assert (pending(flink, "hall"), flink.later) == ([], [])
+
+
+def until_or_now(admit: ModelAdmission, flink: FakeFlink) -> list[str]:
+    """What the data type ``lab`` still has to say: its load is not alone, so nobody waits for it."""
+    said: list[str] = []
+
+    def done() -> bool:
+        said.extend(fire(admit, flink))
+        return pending(flink, "lab") == []
+
+    eventually(done, lambda: str(said), within_s=30, step_s=0.001)
+    return said
+
+
+def test_after_a_restart_what_was_pending_starts_anew_and_is_carried_out_once(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, gate: threading.Event
+) -> None:
+    with closing(opened(settings, flink)) as first:
+        assert [offer(first, flink, message) for message in (deploy("slow"), deploy("v2"))] == [[], []]
+        waiting = pending(flink, "hall")
+        gate.set()
+    # It has loaded at last, but nobody took it.
+    eventually(lambda: engine.live == [], lambda: str(engine.live), within_s=30)
+    assert pending(flink, "hall") == waiting
+    with closing(opened(settings, flink)) as restarted:
+        # A message that is faster than the timer goes to the end.
+        assert offer(restarted, flink, deploy("v1")) == []
+        assert len(flink.later) == 1
+        assert until(restarted, flink, 3) == [
+            "hall: slow after nothing",
+            "hall: v2 after slow",
+            "hall: v1 after v2",
+        ]
+        assert (pending(flink, "hall"), flink.later) == ([], [])
+        assert fire(restarted, flink) == []
+
+
+def test_a_load_that_takes_too_long_is_rejected_and_the_next_message_comes(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, gate: threading.Event, clock: FakeClock
+) -> None:
+    with closing(opened(replace(settings, load_timeout_s=7), flink)) as admit:
+        assert [offer(admit, flink, message) for message in (deploy("slow"), deploy("v2"))] == [[], []]
+        assert fire(admit, flink) == []
+        clock.pass_ns(7_000_000_001)
+        assert until(admit, flink, 2) == ["hall: slow rejected", "hall: v2 after nothing"]
+        assert engine.live == ["v2"]
+        gate.set()
+        eventually(lambda: "close slow" in engine.events, lambda: str(engine.events), within_s=30)
+        assert engine.live == ["v2"]
+
+
+def test_a_fault_in_a_thread_is_a_fault_of_the_operator(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, gate: threading.Event
+) -> None:
+    engine.scripts[b"v1"] = Script(load_fault=RuntimeError("bug"), gate=gate)
+    with closing(opened(settings, flink)) as admit:
+        assert offer(admit, flink, deploy("v1")) == []
+        gate.set()
+        with pytest.raises(RuntimeError, match=r"^bug$"):
+            until(admit, flink, 1)
+        assert len(pending(flink, "hall")) == 1
+
+
+def test_a_bounded_run_waits_for_each_load(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, gate: threading.Event
+) -> None:
+    bounded = replace(settings, waiting=replace(settings.waiting, bounded=True))
+    with closing(opened(bounded, flink)) as admit:
+        threading.Timer(0.1, gate.set).start()
+        assert offer(admit, flink, deploy("slow")) == ["hall: slow after nothing"]
+        assert (pending(flink, "hall"), flink.later) == ([], [])
+
+
+def test_too_much_that_waits_is_waited_for(
+    settings: ServingSettings,
+    flink: FakeFlink,
+    engine: FakeEngine,
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later_gate = threading.Event()
+    monkeypatch.setattr("functions.admission._MOST_PENDING_BYTES", 500)
+    with closing(opened(settings, flink)) as admit:
+        assert offer(admit, flink, deploy("slow")) == []
+        assert offer(admit, flink, deploy("v1")) == []
+        threading.Timer(0.1, gate.set).start()
+        large = deploy("v2", name="m" * 500)
+        assert offer(admit, flink, large) == [
+            "hall: slow after nothing",
+            "hall: v1 after slow",
+            "hall: v2 after v1",
+        ]
+        # The timer of before is still there. It must not look after what comes now, which has its own.
+        engine.scripts[b"slower"] = Script(gate=later_gate)
+        flink.now = 3
+        assert offer(admit, flink, deploy("slower")) == []
+        assert flink.later == [(5, "hall"), (8, "hall")]
+        assert fire(admit, flink) == []
+        assert len(flink.later) == 1
+        later_gate.set()
+        assert until(admit, flink, 1) == ["hall: slower after v2"]
+        assert flink.later == []
