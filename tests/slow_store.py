@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,8 +49,10 @@ def slow_store(content: bytes) -> Iterator[SlowStore]:
             self.send_header("Content-Length", str(len(body)))
             if location:
                 self.send_header("Location", location)
-            self.end_headers()
-            self.wfile.write(body)
+            # Whoever asked may have been stopped while waiting.
+            with suppress(ConnectionError):
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
             pass
