@@ -93,6 +93,10 @@ class JobConfig:
     missing: MissingPolicy
     failure_threshold: int
     load_timeout_s: int
+    trial_timeout_s: int
+    trial_memory_limit: int
+    unpacked_size_limit: int
+    pmml_size_limit: int
     base_dir: str
 
     @property
@@ -127,6 +131,10 @@ class JobConfig:
             missing=self.missing,
             failure_threshold=self.failure_threshold,
             load_timeout_s=self.load_timeout_s,
+            trial_timeout_s=self.trial_timeout_s,
+            trial_memory_limit=self.trial_memory_limit,
+            unpacked_size_limit=self.unpacked_size_limit,
+            pmml_size_limit=self.pmml_size_limit,
         )
 
 
@@ -381,4 +389,10 @@ _FLAGS = (
         _number(1),
         "seconds that fetching, loading and checking a model may take before it is rejected",
     ),
+    _Flag(
+        "trial-timeout-s", "60", _number(0), "seconds for a trial of TensorFlow and ONNX models; 0: no trial"
+    ),
+    _Flag("trial-memory-limit", str(4 << 30), _number(1), "memory that a model may take in it, in bytes"),
+    _Flag("unpacked-size-limit", str(2 << 30), _number(1), "bytes that an archive may unpack to"),
+    _Flag("pmml-size-limit", str(64 * _MEBIBYTE), _number(1), "greatest size of a PMML document, in bytes"),
 )

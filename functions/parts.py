@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 
 from functions.core.admission import Admission
 from functions.core.clock import SystemClock
@@ -11,6 +12,8 @@ from functions.core.pool import ModelPool
 from functions.core.preparation import Prepared
 from functions.core.server import Server
 from functions.engines import engine_for
+from functions.engines.limits import Limits
+from functions.engines.trial import LimitedEngine, TriedEngine
 from functions.location import LocationStore
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
@@ -30,7 +33,7 @@ POOL = ModelPool(engine_for)
 def build_server(settings: ServingSettings, codec: RecordCodec) -> Server:
     """A server of records of the codec's type."""
     return Server(
-        POOL,
+        POOL.with_engines(partial(LimitedEngine, limits=_limits(settings))),
         codec.schema,
         settings.data_topic,
         CLOCK,
@@ -41,8 +44,20 @@ def build_server(settings: ServingSettings, codec: RecordCodec) -> Server:
 
 def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
     """An admission for models that score records of the codec's type."""
+    limits = _limits(settings)
+    pool = POOL.with_engines(partial(LimitedEngine, limits=limits))
+    if settings.trial_timeout_s:
+        # Only here: what admission let in has been tried.
+        pool = pool.with_engines(
+            partial(
+                TriedEngine,
+                limits=limits,
+                seconds=settings.trial_timeout_s,
+                memory_bytes=settings.trial_memory_limit,
+            )
+        )
     return Admission(
-        pool=POOL,
+        pool=pool,
         schema=codec.schema,
         read_location=LocationStore(
             settings.base_dir, settings.model_size_limit, settings.allow_locations
@@ -56,6 +71,10 @@ def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
 def build_loads(settings: ServingSettings) -> BackgroundLoads[Prepared]:
     """Where an admission has its preparations run."""
     return BackgroundLoads(_LOADS_AT_ONCE, settings.load_timeout_s, CLOCK)
+
+
+def _limits(settings: ServingSettings) -> Limits:
+    return Limits(settings.unpacked_size_limit, settings.pmml_size_limit)
 
 
 def check_interpreter_state() -> None:

@@ -20,6 +20,9 @@ class ServingSettings:
     path is here and not what is in it, which would lie in the job graph.
 
     Loading a model may take ``load_timeout_s`` seconds.
+    A model of native code is first loaded and tried out in another process, for at most ``trial_timeout_s``
+    seconds (0: it is not) and with ``trial_memory_limit`` bytes. An archive unpacks to at most
+    ``unpacked_size_limit`` bytes, a PMML document has at most ``pmml_size_limit``.
 
     ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
     """
@@ -36,6 +39,10 @@ class ServingSettings:
     missing: MissingPolicy = MissingPolicy.REJECT
     failure_threshold: int = 0
     load_timeout_s: int = 120
+    trial_timeout_s: int = 0
+    trial_memory_limit: int = 4 << 30
+    unpacked_size_limit: int = 2 << 30
+    pmml_size_limit: int = 64 << 20
 
     def model_keys(self) -> tuple[bytes, ...]:
         """The keys of signed model messages, read where this is called; none when none are asked for.

@@ -6,6 +6,7 @@ costs them a dictionary look-up. A model is closed when the last one who uses it
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,6 +49,13 @@ class ModelPool:
         self._engine_for = engine_for
         self._entries: dict[_Identity, _Entry] = {}
         self._lock = threading.Lock()
+
+    def with_engines(self, around: Callable[[Engine], Engine]) -> ModelPool:
+        """The same pool, with the same loaded models, for one who loads through ``around`` of each engine."""
+        pool = copy.copy(self)
+        inner = self._engine_for
+        pool._engine_for = lambda model_type: around(inner(model_type))  # noqa: SLF001 - of the same class
+        return pool
 
     def acquire(self, model: ModelToServe, schema: RecordSchema) -> Lease:
         """A lease on the loaded model; loads it unless somebody already uses it.

@@ -11,10 +11,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from functions.core.errors import ModelRejected
 from functions.engines.foreign_errors import first_line
+from functions.engines.limits import current_limits
 
 __all__ = ["PmmlDocument", "PmmlInput", "read_pmml"]
 
-MOST_BYTES = 128 * 1024 * 1024
 MOST_ELEMENTS = 4_000_000
 MOST_LEVELS = 1000
 """Of nested elements: the evaluator goes down recursively."""
@@ -94,8 +94,12 @@ def read_pmml(content: bytes) -> PmmlDocument:
 
 def _parse(content: bytes) -> Element:
     """XML to a tree, names as they are spelled (prefixes kept, PMML tables refer to them)."""
-    if len(content) > MOST_BYTES:
-        raise ModelRejected(f"the PMML document has {len(content):,} bytes, the limit is {MOST_BYTES:,}")
+    most = current_limits().pmml_bytes
+    if len(content) > most:
+        raise ModelRejected(
+            f"the PMML document has {len(content):,} bytes, the limit is {most:,}: "
+            "use a smaller model, or raise --pmml-size-limit"
+        )
     builder = TreeBuilder()
     level = elements = 0
 

@@ -15,13 +15,13 @@ from typing import IO, TYPE_CHECKING
 
 from functions.core.errors import ModelRejected
 from functions.engines.foreign_errors import first_line
+from functions.engines.limits import current_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["unpacked"]
 
-MOST_BYTES = 2 * 1024**3
 MOST_FILES = 10_000
 MOST_FOLDERS_DOWN = 2
 _BLOCK = 1024 * 1024
@@ -75,7 +75,7 @@ class _Budget:
     """What may still be written. Counts the bytes themselves: headers can lie."""
 
     def __init__(self) -> None:
-        self._bytes = MOST_BYTES
+        self._most = self._bytes = current_limits().unpacked_bytes
         self._files = MOST_FILES
 
     def write(self, target: Path, open_source: Callable[[], IO[bytes] | None]) -> None:
@@ -90,7 +90,10 @@ class _Budget:
             while block := source.read(_BLOCK):
                 self._bytes -= len(block)
                 if self._bytes < 0:
-                    raise ModelRejected(f"the SavedModel's archive unpacks to more than {MOST_BYTES:,} bytes")
+                    raise ModelRejected(
+                        f"the SavedModel's archive unpacks to more than {self._most:,} bytes: "
+                        "use a smaller model, or raise --unpacked-size-limit"
+                    )
                 sink.write(block)
 
 

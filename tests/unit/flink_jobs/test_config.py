@@ -49,6 +49,10 @@ DEFAULTS: dict[str, Any] = {
     "--missing": MissingPolicy.REJECT,
     "--failure-threshold": 5,
     "--load-timeout-s": 120,
+    "--trial-timeout-s": 60,
+    "--trial-memory-limit": 4 * 1024**3,
+    "--unpacked-size-limit": 2 * 1024**3,
+    "--pmml-size-limit": 64 * 1024**2,
 }
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -80,6 +84,10 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--missing": ("pass", MissingPolicy.PASS),
     "--failure-threshold": ("0", 0),
     "--load-timeout-s": ("1", 1),
+    "--trial-timeout-s": ("0", 0),
+    "--trial-memory-limit": ("1", 1),
+    "--unpacked-size-limit": ("1", 1),
+    "--pmml-size-limit": ("1", 1),
     "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
 
@@ -114,6 +122,10 @@ WRONG = {
     "--missing": (["", "drop"], "is not one of: reject, pass"),
     "--failure-threshold": (["", "-1"], "is not a whole number of 0 or more"),
     "--load-timeout-s": (["", "0", "1.5"], "is not a whole number of 1 or more"),
+    "--trial-timeout-s": (["", "-1", "1.5"], "is not a whole number of 0 or more"),
+    "--trial-memory-limit": (["", "0"], "is not a whole number of 1 or more"),
+    "--unpacked-size-limit": (["", "0"], "is not a whole number of 1 or more"),
+    "--pmml-size-limit": (["", "0", "64M"], "is not a whole number of 1 or more"),
     "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],
@@ -264,6 +276,10 @@ def test_what_the_operators_are_told() -> None:
         base_dir=str(Path.cwd()),
         model_size_limit=256 * 1024 * 1024,
         failure_threshold=5,
+        trial_timeout_s=60,
+        trial_memory_limit=4 * 1024**3,
+        unpacked_size_limit=2 * 1024**3,
+        pmml_size_limit=64 * 1024**2,
     )
     assert config.topics == ("models", "d", "results", "dead-letters", "model-status")
 
