@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from functions.core.errors import ModelRejected
+from functions.engines.foreign_errors import first_line
+from functions.engines.tensorflow_op_names import computes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = ["CHECKPOINT_READS", "CHECKPOINT_WRITES", "refuse_reaching_out", "refuse_within_reach"]
 
-_REACHING_OUT = re.compile(
-    r"""
-      (Eager)?PyFunc(Stateless)?                            # Python
-    | ReadFile | WriteFile | MatchingFiles | DumpTensor     # files
-    | LoadAndRemapMatrix | RecordInput | InitializeTableFromTextFile(V2)? | FixedUnigramCandidateSampler
-    | FileSystemSetConfiguration | CalibrationStatisticsSaver | DistributedSave | DTensorRestoreV2
-    | Print(V2)? | Copy(Host)? | Debug(?!Gradient).*        # can write to files and hosts
-    | .*(Reader|Dataset|Iterator|Snapshot).* | .*Reader     # input pipelines read files and hosts
-    | (Create|Write|Flush|Close).*Summary.* | SummaryWriter | ImportEvent | StatsAggregator.*
-    | Rpc.* | RemoteCall | _?(Host)?(Send|Recv) | .*DataService.* | Collective.* | .*Nccl.*   # other hosts
-    | .*TPU.* | (In|Out)feed.* | WorkerHeartbeat | XlaCustomCall(V2)?
-    | Sleep.*
-    """,
-    re.VERBOSE,
-)
 CHECKPOINT_READS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
 CHECKPOINT_WRITES = frozenset({"Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints"})
 
 
 def refuse_reaching_out(graph: Any) -> None:
-    """Refuses a GraphDef that has such an operation anywhere, functions included.
+    """Refuses a GraphDef that has operations which do more than compute anywhere, functions included.
+
+    Checkpoint operations are left to ``refuse_within_reach``.
 
     Raises:
         ModelRejected: names the operation.
     """
+    functions = {function.signature.name for function in graph.library.function}
     for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
-        if _REACHING_OUT.fullmatch(node.op):
+        if computes(node.op) or node.op in CHECKPOINT_READS | CHECKPOINT_WRITES:
+            continue
+        # A function can be called by its name. Under the name of an operation it would be no clear case.
+        if node.op not in functions or _is_registered(node.op):
             raise ModelRejected(
-                f"the model's operation '{node.name}' ({node.op}) reaches files, hosts or code "
-                "outside of it: export the model without it"
+                f"the model's operation '{first_line(node.name)}' ({first_line(node.op)}) reaches files, "
+                "hosts or code outside of it, or is not known: export the model without it"
             )
+
+
+def _is_registered(operation: str) -> bool:
+    from tensorflow.python.framework import op_def_registry
+
+    return op_def_registry.get(operation) is not None
 
 
 def refuse_within_reach(graph: Any, roots: Iterable[str], refused: frozenset[str]) -> None:

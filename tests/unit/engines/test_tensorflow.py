@@ -139,7 +139,7 @@ def reads_in_a_function() -> None:
     hidden(x(None, 2))
 
 
-REACHES_OUT = "reaches files, hosts or code outside of it: export the model without it"
+REACHES_OUT = "reaches files, hosts or code outside of it, or is not known: export the model without it"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from functions.core.errors import ModelRejected
+from functions.engines.tensorflow_op_names import computes
 from functions.engines.tensorflow_ops import (
     CHECKPOINT_READS,
     CHECKPOINT_WRITES,
@@ -38,6 +40,13 @@ def graph(
     [
         "ReadFile",
         "WriteFile",
+        "ImmutableConst",
+        "DecodeProtoV2",
+        "XlaCallModule",
+        "XlaCustomCallV2",
+        "SaveDatasetV2",
+        "TensorForestTreeDeserialize",
+        "NobodyKnowsIt",
         "MatchingFiles",
         "PyFunc",
         "PyFuncStateless",
@@ -57,8 +66,8 @@ def graph(
 )
 def test_operations_that_reach_out_are_refused_everywhere(operation: str) -> None:
     text = (
-        f"the model's operation 'bad' ({operation}) reaches files, hosts or code outside of it: "
-        "export the model without it"
+        f"the model's operation 'bad' ({operation}) reaches files, hosts or code outside of it, or is "
+        "not known: export the model without it"
     )
     for definition in (graph(bad=(operation, (), "")), graph({"unused": {"bad": operation}})):
         with pytest.raises(ModelRejected) as caught:
@@ -82,10 +91,54 @@ def test_operations_that_reach_out_are_refused_everywhere(operation: str) -> Non
         "StringJoin",
         "Assert",
         "CheckNumerics",
+        "ReluGrad",
+        "ResourceApplyAdam",
+        "ScalarSummary",
     ],
 )
 def test_operations_of_ordinary_models_are_not(operation: str) -> None:
     refuse_reaching_out(graph(fine=(operation, (), "")))
+
+
+def test_a_function_may_be_called_by_its_name_unless_that_is_an_operations() -> None:
+    refuse_reaching_out(graph({"mine": {"sum": "Add"}}, call=("mine", (), "")))
+    for functions, operation in (
+        ({"ReadFile": {"sum": "Add"}}, "ReadFile"),
+        ({"mine": {"bad": "ReadFile"}}, "mine"),
+        ({"mine": {"inner": "deeper"}, "deeper": {"bad": "ReadFile"}}, "mine"),
+    ):
+        with pytest.raises(ModelRejected, match=r"\(ReadFile\) reaches files"):
+            refuse_reaching_out(graph(functions, call=(operation, (), "")))
+
+
+REACHING_OUT = re.compile(
+    r"""
+      (Eager)?PyFunc(Stateless)? | .*Python.*
+    | ReadFile | WriteFile | MatchingFiles | DumpTensor | ImmutableConst | .*Proto(V2)? | .*(File|Directory).*
+    | LoadAndRemapMatrix | RecordInput | FixedUnigramCandidateSampler | GenerateVocabRemapping
+    | CalibrationStatisticsSaver | .*(Save|Restore|Checkpoint).* | .*Print.* | Copy(Host)? | Debug.*
+    | .*(Reader|Dataset|Iterator|Snapshot).*
+    | (Create|Write|Flush|Close).*Summary.* | SummaryWriter | ImportEvent | StatsAggregator.*
+    | Rpc.* | RemoteCall | _?(Host)?(Send|Recv) | .*DataService.* | Collective.* | .*Nccl.*
+    | .*TPU.* | (In|Out)feed.* | WorkerHeartbeat | Xla.* | .*Session.* | Abort | Sleep.*
+    """,
+    re.VERBOSE,
+)
+
+
+def test_no_operation_of_this_tensorflow_that_reaches_out_is_said_to_compute() -> None:
+    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.python.client import pywrap_tf_session as c_api
+
+    registered = op_def_pb2.OpList.FromString(c_api.TF_GetBuffer(c_api.TF_GetAllOpList()))
+    names = {operation.name for operation in registered.op}
+    assert len(names) > 1000
+    assert {name for name in names if computes(name) and REACHING_OUT.fullmatch(name)} == {
+        # Text to text.
+        "ShardedFilename",
+        "ShardedFilespec",
+    }
+    assert 700 < sum(map(computes, names)) < 1100
 
 
 SAVED = graph(
