@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from functions.core.errors import ModelRejected
 __all__ = ["LocationStore"]
 
 _CHUNK = 1 << 20
+_MOST_ENTRIES = 10_000
+_KERNELS_OWN = ("/proc/", "/sys/")
 
 
 class LocationStore:
@@ -87,6 +90,8 @@ class LocationStore:
         )
 
     def _fetch(self, filesystem: Any, path: str, location: str, room: int) -> bytes:
+        if _is_local(filesystem):
+            _refuse_odd_file(path, location)
         content = io.BytesIO()
         with filesystem.open(path, "rb") as source:
             while chunk := source.read(_CHUNK):
@@ -101,6 +106,8 @@ class LocationStore:
         packed = io.BytesIO()
         room = self._limit
         with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            if _is_local(filesystem):
+                _refuse_crowded(folder, location)
             for path in sorted(filesystem.find(folder)):
                 # A link in a folder may lead out of it.
                 self._check(filesystem, path, location)
@@ -110,6 +117,36 @@ class LocationStore:
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
         return packed.getvalue()
+
+
+def _is_local(filesystem: Any) -> bool:
+    return "file" in ([filesystem.protocol] if isinstance(filesystem.protocol, str) else filesystem.protocol)
+
+
+def _refuse_odd_file(path: str, location: str) -> None:
+    """A pipe has a reader wait for ever, a device never ends, and what the kernel makes up may do both."""
+    real = os.path.realpath(path)
+    if not stat.S_ISREG(Path(real).stat().st_mode) or real.startswith(_KERNELS_OWN):
+        raise ModelRejected(
+            f"'{path}' at the location '{location}' is no plain file: models are read from those"
+        )
+
+
+def _refuse_crowded(folder: str, location: str) -> None:
+    # Counted beforehand: fsspec lists all of a folder before it gives the first file.
+    left = _MOST_ENTRIES
+    pending = [folder]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                left -= 1
+                if left < 0:
+                    raise ModelRejected(
+                        f"the folder at the location '{location}' has more than {_MOST_ENTRIES:,} files and "
+                        "folders in it: name the model's own folder"
+                    )
+                if entry.is_dir():
+                    pending.append(entry.path)
 
 
 def _is_under(path: str, place: str, protocols: Collection[str]) -> bool:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import stat
 import tarfile
 import zipfile
-import zlib
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from functions.core.errors import ModelRejected
-from functions.engines.foreign_errors import first_line
+from functions.engines.foreign_errors import first_line, rejecting
 from functions.engines.limits import current_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["unpacked"]
 
-MOST_FILES = 10_000
+MOST_ENTRIES = 10_000
+MOST_NAME = 1000
+MOST_PARTS = 32
 MOST_FOLDERS_DOWN = 2
 _BLOCK = 1024 * 1024
+_ZIP_ENTRY = b"PK\x01\x02"
+_COMPRESSED: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
 
 
 @contextmanager
@@ -35,26 +46,25 @@ def unpacked(archive: bytes) -> Iterator[Path]:
 
     Raises:
         ModelRejected: no zip or tar, an entry that is no plain file inside the archive (``..``, an absolute
-        path,
-            a link, a device), too many or too big files, or not exactly one SavedModel in it.
+            path, a link, a device), too many or too big files, or not exactly one SavedModel in it.
     """
     with TemporaryDirectory(prefix="saved-model-") as name:
         root = Path(name)
-        try:
+        # The standard library's readers raise whatever comes of numbers that make no sense.
+        with rejecting("the SavedModel's archive cannot be unpacked"):
             _unpack(archive, root)
-        # RuntimeError and NotImplementedError: zipfile's words for encryption and unknown compression.
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError) as error:
-            raise ModelRejected(
-                f"the SavedModel's archive cannot be unpacked: {first_line(error)}"
-            ) from error
         yield _saved_model_in(root)
 
 
 def _unpack(archive: bytes, root: Path) -> None:
     budget = _Budget()
     if archive.startswith(b"PK"):
+        # All entries of a zip's directory are read before the first one is seen; each has this signature.
+        if archive.count(_ZIP_ENTRY) > MOST_ENTRIES:
+            raise _too_many()
         with zipfile.ZipFile(io.BytesIO(archive)) as packed:
             for entry in packed.infolist():
+                budget.count_entry()
                 kind = stat.S_IFMT(entry.external_attr >> 16)
                 if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
                     raise _no_plain_file(entry.filename)
@@ -62,8 +72,9 @@ def _unpack(archive: bytes, root: Path) -> None:
                 if not entry.is_dir():
                     budget.write(target, partial(packed.open, entry))
     else:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed_tar:
+        with _TarBytes(archive) as content, _open_tar(content) as packed_tar:
             for member in packed_tar:
+                budget.count_entry()
                 if not (member.isreg() or member.isdir()):
                     raise _no_plain_file(member.name)
                 target = _target(root, member.name)
@@ -71,17 +82,65 @@ def _unpack(archive: bytes, root: Path) -> None:
                     budget.write(target, partial(packed_tar.extractfile, member))
 
 
+def _open_tar(content: Any) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=content, mode="r:")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ModelRejected(
+            f"the SavedModel's archive is neither a zip nor a tar ({first_line(error)}): pack the SavedModel's "
+            "folder"
+        ) from error
+
+
+class _TarBytes:
+    """The bytes of a tar, whatever it is compressed with, for ``tarfile``, which takes lengths at their word.
+
+    A header may say that gigabytes of name follow, which would be read in one piece; what is passed over has
+    to be decompressed too.
+    """
+
+    def __init__(self, archive: bytes) -> None:
+        packed = io.BytesIO(archive)
+        self._stream: IO[bytes] = packed
+        for magic, opened in _COMPRESSED.items():
+            if archive.startswith(magic):
+                self._stream = opened(packed)
+        # Padding and headers come on top of what is in the files.
+        self._most = current_limits().unpacked_bytes + MOST_ENTRIES * 3 * tarfile.BLOCKSIZE
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def read(self, size: int) -> bytes:
+        if size > _BLOCK:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._stream.read(size)
+
+    def seek(self, position: int) -> int:
+        if position > self._most:
+            raise _too_large(current_limits().unpacked_bytes)
+        return self._stream.seek(position)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
 class _Budget:
     """What may still be written. Counts the bytes themselves: headers can lie."""
 
     def __init__(self) -> None:
         self._most = self._bytes = current_limits().unpacked_bytes
-        self._files = MOST_FILES
+        self._entries = MOST_ENTRIES
+
+    def count_entry(self) -> None:
+        self._entries -= 1
+        if self._entries < 0:
+            raise _too_many()
 
     def write(self, target: Path, open_source: Callable[[], IO[bytes] | None]) -> None:
-        self._files -= 1
-        if self._files < 0:
-            raise ModelRejected(f"the SavedModel's archive has more than {MOST_FILES:,} files")
         source = open_source()
         if source is None:
             raise _no_plain_file(target.name)
@@ -90,10 +149,7 @@ class _Budget:
             while block := source.read(_BLOCK):
                 self._bytes -= len(block)
                 if self._bytes < 0:
-                    raise ModelRejected(
-                        f"the SavedModel's archive unpacks to more than {self._most:,} bytes: "
-                        "use a smaller model, or raise --unpacked-size-limit"
-                    )
+                    raise _too_large(self._most)
                 sink.write(block)
 
 
@@ -103,7 +159,23 @@ def _target(root: Path, name: str) -> Path:
         raise ModelRejected(
             f"the SavedModel's archive has the unsafe entry '{first_line(name)}': pack it anew"
         )
+    if len(name) > MOST_NAME or len(path.parts) > MOST_PARTS:
+        raise ModelRejected(
+            f"the SavedModel's archive has a name of {len(name):,} characters and {len(path.parts):,} parts: "
+            f"at most {MOST_NAME} and {MOST_PARTS} are allowed"
+        )
     return root / path
+
+
+def _too_many() -> ModelRejected:
+    return ModelRejected(f"the SavedModel's archive has more than {MOST_ENTRIES:,} files and folders")
+
+
+def _too_large(most: int) -> ModelRejected:
+    return ModelRejected(
+        f"the SavedModel's archive unpacks to more than {most:,} bytes: "
+        "use a smaller model, or raise --unpacked-size-limit"
+    )
 
 
 def _no_plain_file(name: str) -> ModelRejected:

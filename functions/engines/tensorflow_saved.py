@@ -65,8 +65,9 @@ def _serving_graph(folder: Path) -> Any:
     with rejecting("saved_model.pb is no SavedModel"):
         saved.ParseFromString((folder / "saved_model.pb").read_bytes())
     tags = [sorted(graph.meta_info_def.tags) for graph in saved.meta_graphs]
+    # As sets, as TensorFlow compares them: else it might load another graph than is checked here.
     serving = [
-        graph for graph, of_graph in zip(saved.meta_graphs, tags, strict=True) if of_graph == ["serve"]
+        graph for graph, of_graph in zip(saved.meta_graphs, tags, strict=True) if set(of_graph) == {"serve"}
     ]
     for found in (serving, saved.meta_graphs):
         if len(found) == 1:

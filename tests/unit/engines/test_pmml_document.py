@@ -6,6 +6,7 @@ import pytest
 
 from functions.core.errors import ModelRejected
 from functions.engines import pmml_document
+from functions.engines.limits import Limits, within
 from functions.engines.pmml_document import PmmlDocument, PmmlInput, read_pmml
 
 BODY = """<PMML version="4.3"><Header/><DataDictionary>
@@ -120,6 +121,8 @@ def test_sizes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pmml_document, "MOST_ELEMENTS", 5)
     with pytest.raises(ModelRejected, match="has more than 5 elements"):
         read_pmml(document().encode())
-    monkeypatch.setattr(pmml_document, "MOST_BYTES", 10)
-    with pytest.raises(ModelRejected, match=r"the limit is 10$"):
+    with (
+        within(Limits(pmml_bytes=10)),
+        pytest.raises(ModelRejected, match=r"the limit is 10: .* --pmml-size-limit$"),
+    ):
         read_pmml(document().encode())
