@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from functions.core.errors import ModelRejected
@@ -87,26 +87,23 @@ def _open_tar(content: Any) -> tarfile.TarFile:
         return tarfile.open(fileobj=content, mode="r:")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ModelRejected(
-            f"the SavedModel's archive is neither a zip nor a tar ({first_line(error)}): pack the SavedModel's "
-            "folder"
+            f"the SavedModel's archive is neither a zip nor a tar ({first_line(error)}): "
+            "pack the SavedModel's folder"
         ) from error
 
 
 class _TarBytes:
     """The bytes of a tar, whatever it is compressed with, for ``tarfile``, which takes lengths at their word.
 
-    A header may say that gigabytes of name follow, which would be read in one piece; what is passed over has
-    to be decompressed too.
+    A header may say that gigabytes of name follow, which would be read in one piece. And ``tarfile`` goes
+    back and forth, so that it would decompress an archive of many entries as many times.
     """
 
     def __init__(self, archive: bytes) -> None:
-        packed = io.BytesIO(archive)
-        self._stream: IO[bytes] = packed
+        self._stream: IO[bytes] = io.BytesIO(archive)
         for magic, opened in _COMPRESSED.items():
             if archive.startswith(magic):
-                self._stream = opened(packed)
-        # Padding and headers come on top of what is in the files.
-        self._most = current_limits().unpacked_bytes + MOST_ENTRIES * 3 * tarfile.BLOCKSIZE
+                self._stream = self._decompressed(opened(self._stream))
 
     def __enter__(self) -> Self:
         return self
@@ -120,12 +117,28 @@ class _TarBytes:
         return self._stream.read(size)
 
     def seek(self, position: int) -> int:
-        if position > self._most:
-            raise _too_large(current_limits().unpacked_bytes)
         return self._stream.seek(position)
 
     def tell(self) -> int:
         return self._stream.tell()
+
+    @staticmethod
+    def _decompressed(packed: Any) -> IO[bytes]:
+        most = current_limits().unpacked_bytes
+        # Headers and padding come on top of what is in the files.
+        left = most + MOST_ENTRIES * 3 * tarfile.BLOCKSIZE
+        plain = TemporaryFile()  # noqa: SIM115 - closed by whoever leaves the block
+        try:
+            while block := packed.read(_BLOCK):
+                left -= len(block)
+                if left < 0:
+                    raise _too_large(most)
+                plain.write(block)
+            plain.seek(0)
+        except BaseException:
+            plain.close()
+            raise
+        return plain
 
 
 class _Budget:

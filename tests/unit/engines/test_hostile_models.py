@@ -1,0 +1,88 @@
+"""Models that mean harm are refused before they are expanded or run, within bounds of time and memory."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from functions.core.engine import RecordSchema
+from functions.core.errors import ModelRejected
+from functions.core.messages import ModelToServe, ModelType, OutputRule
+from functions.engines import engine_for
+from functions.engines.limits import Limits, within
+from tests.hostile_models import archive_bombs, outward_onnx, xml_bombs
+
+LIMITS = Limits(unpacked_bytes=64 << 20, pmml_bytes=20 << 20)
+MOST_MEMORY = 500 << 20
+MOST_SECONDS = 30
+SECRET = b"root of all secrets"
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file that no model has any business with."""
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET)
+    return path
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made during the test."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def refusal(kind: ModelType, content: bytes) -> str:
+    """What a model is refused with. It may take neither much time nor much memory."""
+    schema = RecordSchema("Sample", ("first_number", "other"))
+    model = ModelToServe("sample", "model", kind, "1", "", content, (), OutputRule.AUTO)
+    before, start = peak_bytes(), time.monotonic()
+    with within(LIMITS), pytest.raises(ModelRejected) as caught:
+        engine_for(kind).load(model, schema).close()
+    assert time.monotonic() - start < MOST_SECONDS
+    assert peak_bytes() - before < MOST_MEMORY
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) < 800
+    assert SECRET.decode() not in text
+    return text
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("what", list(xml_bombs("")))
+def test_xml(what: str, secret: Path) -> None:
+    content, says = xml_bombs(secret.as_uri())[what]
+    assert says in refusal(ModelType.PMML, content)
+
+
+def test_a_pmml_document_of_200_mb_is_not_even_parsed() -> None:
+    content = b"<PMML>" + bytes(200 << 20)
+    assert refusal(ModelType.PMML, content) == (
+        "the PMML document has 209,715,206 bytes, the limit is 20,971,520: "
+        "use a smaller model, or raise --pmml-size-limit"
+    )
+
+
+@pytest.mark.parametrize("what", list(archive_bombs()))
+def test_archives(what: str, temporary: Path) -> None:
+    content, says = archive_bombs()[what]
+    assert says in refusal(ModelType.TENSORFLOWSAVED, content)
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", list(outward_onnx("")))
+def test_onnx(what: str, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(secret.parent)
+    for file in (secret.name, f"../{secret.parent.name}/{secret.name}", str(secret)):
+        content, says = outward_onnx(file)[what]
+        assert says in refusal(ModelType.ONNX, content)

@@ -1,0 +1,137 @@
+"""What a model does to its process in a trial ends with that, is told in one line, and harms nobody else."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from functions.core.engine import RecordSchema
+from functions.core.errors import ModelRejected
+from functions.core.messages import ModelToServe, ModelType, OutputRule
+from functions.engines import engine_for, trial
+from functions.engines.limits import Limits
+from functions.engines.trial import TriedEngine, stop_trials
+from tests.hostile_models import native_bombs, tensorflow_graph
+
+TRIAL_S = 8
+ADVICE = ": export it anew, or raise --trial-timeout-s or --trial-memory-limit if it needs more"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stopped() -> Iterator[None]:
+    yield
+    stop_trials()
+
+
+def load(kind: str, content: bytes, *, memory: int = 1 << 30) -> str:
+    """``loaded``, or what the model is rejected with."""
+    model_type = ModelType[kind]
+    engine = TriedEngine(engine_for(model_type), Limits(), TRIAL_S, memory)
+    schema = RecordSchema("Sample", ("first_number", "other"))
+    model = ModelToServe("sample", "model", model_type, "1", "", content, (), OutputRule.AUTO)
+    try:
+        engine.load(model, schema).close()
+    except ModelRejected as error:
+        return str(error)
+    return "loaded"
+
+
+def good() -> bytes:
+    return tensorflow_graph(lambda _, total: total * 2.0)
+
+
+@pytest.mark.parametrize("what", list(native_bombs(TRIAL_S)))
+def test_what_ends_a_process_or_never_ends_is_rejected(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, content, says = native_bombs(TRIAL_S)[what]
+    start = time.monotonic()
+    text = load(kind, content)
+    assert text != "loaded"
+    assert says in text
+    assert "\n" not in text
+    # The library is imported by the first one.
+    assert time.monotonic() - start < TRIAL_S + 60
+    assert load("TENSORFLOW", good()) == "loaded"
+
+
+def test_memory_is_limited() -> None:
+    half_a_gigabyte = tensorflow_graph(
+        # Of the input, or TensorFlow would work it out while it loads the graph.
+        lambda tf, total: total + tf.reduce_sum(tf.fill([2**27], tf.reduce_sum(total)))
+    )
+    assert load("TENSORFLOW", half_a_gigabyte) == "loaded"
+    assert load("TENSORFLOW", half_a_gigabyte, memory=256 << 20) != "loaded"
+
+
+def test_a_rejection_is_the_engines_own() -> None:
+    assert load("ONNX", b"junk").startswith("ONNX Runtime cannot load the model: ")
+
+
+def test_the_process_is_kept_and_started_anew_when_it_is_gone() -> None:
+    assert load("TENSORFLOW", good()) == "loaded"
+    first = trial._running()
+    assert load("TENSORFLOW", good()) == "loaded"
+    assert trial._running() is first
+    first.kill()
+    first.wait()
+    assert load("TENSORFLOW", good()) == "loaded"
+    second = trial._running()
+    assert second is not first
+    stop_trials()
+    assert second.poll() is not None
+
+
+def test_it_ends_when_nobody_can_ask_any_more() -> None:
+    stop_trials()
+    assert load("ONNX", b"junk") != "loaded"
+    process = trial._running()
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(30) == 0
+    stop_trials()
+
+
+def test_nothing_is_left_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    stop_trials()
+    kind, content, _ = native_bombs(TRIAL_S)["a shape that fails a check of TensorFlow"]
+    for _ in range(3):
+        assert load(kind, content) != "loaded"
+    process = psutil.Process(trial._running().pid)
+    files = process.num_fds()
+    for _ in range(3):
+        assert load(kind, content) != "loaded"
+    assert process.num_fds() == files
+    assert process.children() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_an_interpreter_models_are_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_trials()
+    monkeypatch.setattr(trial, "_interpreter", lambda: "/no/such/python")
+    assert load("TENSORFLOW", good()) == (
+        "the model cannot be tried out: '/no/such/python' does not start (No such file or directory); "
+        "without trials the job starts with --trial-timeout-s 0"
+    )
+
+
+def test_this_python_is_found_from_inside_of_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial.sys, "executable", "")
+    found = trial._interpreter()
+    assert os.access(found, os.X_OK)
+    assert Path(found).name == "python3.11"
+
+
+def test_pmml_is_not_tried() -> None:
+    stop_trials()
+    assert load("PMML", io.BytesIO(b"<a/>").read()).startswith("not a PMML document")
+    assert trial._process is None
