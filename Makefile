@@ -16,7 +16,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
         --no-emit-index-url --custom-compile-command "make lock"
 PROTOS := $(wildcard protos/*.proto tests/protos/*.proto)
 
-.PHONY: help install demo test check format bench proto lock samples clean
+.PHONY: help install demo test fuzz check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -60,6 +60,9 @@ demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=
 
 test: install ## run the whole test suite
 	@$(BIN)/python -m pytest
+
+fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
+	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py
 
 check: install ## check format, lint, types; run the unit tests
 	@$(BIN)/ruff format --check .

@@ -394,3 +394,20 @@ def test_a_damaged_checkpoint_is_told_in_one_line(load: Load, tmp_path: Path) ->
     with pytest.raises(ModelRejected) as caught:
         load(ModelType.TENSORFLOWSAVED, packed(tmp_path / "saved"))
     assert str(caught.value) == "TensorFlow cannot load the SavedModel: Read less bytes than requested"
+
+
+def test_the_graph_that_is_checked_is_the_one_that_is_loaded(load: Load, tmp_path: Path) -> None:
+    """TensorFlow compares tags as sets and takes the first: a graph with a tag twice must not hide there."""
+    saved(tmp_path, linear)
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = tmp_path / "saved" / "saved_model.pb"
+    whole = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    hidden = saved_model_pb2.SavedModel()
+    hidden.CopyFrom(whole)
+    hidden.meta_graphs[0].meta_info_def.tags[:] = ["serve", "serve"]
+    hidden.meta_graphs[0].graph_def.node.add(name="bad", op="ReadFile")
+    hidden.meta_graphs.extend(whole.meta_graphs)
+    path.write_bytes(hidden.SerializeToString())
+    with pytest.raises(ModelRejected, match=r"^a SavedModel must have one graph with the tag 'serve'"):
+        load(ModelType.TENSORFLOWSAVED, packed(tmp_path / "saved"))

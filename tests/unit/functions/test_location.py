@@ -178,3 +178,33 @@ def test_a_link_does_not_lead_out_of_an_allowed_folder(tmp_path: Path) -> None:
     assert LocationStore(str(tmp_path), LIMIT).read("models/saved")
     with pytest.raises(ModelRejected, match="is under none of the places"):
         LocationStore(str(tmp_path), LIMIT, ("models",)).read("models/saved")
+
+
+def test_pipes_devices_and_what_the_kernel_makes_up_are_no_models(
+    tmp_path: Path, store: LocationStore
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    write(tmp_path, {"folder/saved_model.pb": b"graph"})
+    os.mkfifo(tmp_path / "folder" / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for location in ("pipe", "folder", "link", "/dev/zero", "file:///dev/random", "/proc/self/maps"):
+        with pytest.raises(ModelRejected, match=r"is no plain file: models are read from those$"):
+            store.read(location)
+
+
+def test_a_crowded_folder_is_not_listed(
+    tmp_path: Path, store: LocationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.location._MOST_ENTRIES", 3)
+    write(
+        tmp_path, {"fits/a": b"", "fits/b/c": b"", "crowded/a": b"", "crowded/b/c": b"", "crowded/b/d": b""}
+    )
+    (tmp_path / "loops").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "loops" / name).symlink_to(tmp_path / "loops")
+    assert unpack(store.read("fits")) == {"a": b"", "b/c": b""}
+    for folder in ("crowded", "loops"):
+        with pytest.raises(
+            ModelRejected, match=f"^the folder at the location '{folder}' has more than 3 files"
+        ):
+            store.read(folder)
