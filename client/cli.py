@@ -166,6 +166,18 @@ def _build_parser() -> argparse.ArgumentParser:
         _add_key_file(command)
         _add_topics(command, Kind.MODELS)
 
+    checkpoints = add(
+        "checkpoints",
+        commands.run_checkpoints,
+        "Show the checkpoints and savepoints from which a job can go on, the newest first.",
+    )
+    _add_setting(
+        checkpoints, "--checkpoint-dir", "checkpoints", "the job's own, a path or a URI", metavar="FOLDER"
+    )
+    checkpoints.add_argument(
+        "--last", action="store_true", help="the path of the newest alone, for `flink run -s`"
+    )
+
     replay = add(
         "replay",
         commands.run_replay,

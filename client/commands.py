@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from client.broker import EmbeddedBroker, Retention
+from client.checkpoints import print_checkpoints, print_last_checkpoint
 from client.decoding import Kind, kind_of_topic, message_types
 from client.errors import WrongCall
 from client.model_messages import Content, models_at, models_of_samples
@@ -22,6 +23,7 @@ from runtime.kafka_access import KafkaAccess, read_kafka_config
 
 __all__ = [
     "run_broker",
+    "run_checkpoints",
     "run_command",
     "run_publish_data",
     "run_publish_models",
@@ -114,6 +116,12 @@ def run_command(options: argparse.Namespace) -> None:
         data_type=options.data_type,
         key=_key(options),
     )
+
+
+def run_checkpoints(options: argparse.Namespace) -> None:
+    """``checkpoints``."""
+    show = print_last_checkpoint if options.last else print_checkpoints
+    show(options.checkpoint_dir)
 
 
 def run_replay(options: argparse.Namespace) -> None:

@@ -97,6 +97,7 @@ class JobConfig:
     trial_memory_limit: int
     unpacked_size_limit: int
     pmml_size_limit: int
+    restart_attempts: int
     base_dir: str
 
     @property
@@ -395,4 +396,11 @@ _FLAGS = (
     _Flag("trial-memory-limit", str(4 << 30), _number(1), "memory that a model may take in it, in bytes"),
     _Flag("unpacked-size-limit", str(2 << 30), _number(1), "bytes that an archive may unpack to"),
     _Flag("pmml-size-limit", str(64 * _MEBIBYTE), _number(1), "greatest size of a PMML document, in bytes"),
+    _Flag(
+        "restart-attempts",
+        "10",
+        _number(0),
+        "so many restarts after failures, with growing pauses, before the job gives up; counted anew after 2 "
+        "minutes without one",
+    ),
 )

@@ -10,8 +10,6 @@ from flink_jobs.config import Delivery, ExecutionMode, JobConfig
 
 __all__ = ["build_environment"]
 
-_RESTART_ATTEMPTS = 10
-
 _CHECKPOINTING = {
     # An operator waits for no input's barrier, so a checkpoint never holds records back. After a crash
     # some records may be scored twice, as at-least-once says.
@@ -42,13 +40,17 @@ def _settings(config: JobConfig) -> dict[str, str]:
         "table.local-time-zone": "UTC",
         # The operators that SQL makes get uids like all others, so that a savepoint finds them again.
         "table.exec.uid.generation": "ALWAYS",
-        # A fault that stays would otherwise restart the job for ever, and nobody would see its cause.
-        "restart-strategy.type": "exponential-delay",
-        "restart-strategy.exponential-delay.initial-backoff": "1 s",
-        "restart-strategy.exponential-delay.max-backoff": "30 s",
-        "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
-        "restart-strategy.exponential-delay.attempts-before-reset-backoff": str(_RESTART_ATTEMPTS),
+        "restart-strategy.type": "none",
     }
+    if config.restart_attempts:
+        # Bounded: a fault that stays would otherwise restart the job for ever.
+        settings |= {
+            "restart-strategy.type": "exponential-delay",
+            "restart-strategy.exponential-delay.initial-backoff": "1 s",
+            "restart-strategy.exponential-delay.max-backoff": "30 s",
+            "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
+            "restart-strategy.exponential-delay.attempts-before-reset-backoff": str(config.restart_attempts),
+        }
     if config.execution_mode is ExecutionMode.THREAD:
         # Thread mode's bridge to Python must be one class for all jobs of a TaskManager, not one for each.
         settings["classloader.parent-first-patterns.additional"] = "pemja"

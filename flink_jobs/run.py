@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flink_jobs.config import JobConfig, parse_config
+from flink_jobs.failures import FailureWatch, cause_of
 from flink_jobs.preflight import PreflightError, check_broker
+from runtime.checkpoints import retained_checkpoints
 from runtime.environment import flink_environment
 from runtime.errors import SetupError
 from runtime.flink_cli import PREFLIGHT_VARIABLE
@@ -74,7 +77,9 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     if _setting(env, "execution.attached", "true") == "false":
         return
     result = job.get_job_execution_result()
+    failures = FailureWatch(job)
     while not result.done():
+        _tell_restart(program, failures.news(), config)
         if stopping.wait(_POLL_S):
             if _setting(env, "execution.target", "local") == "local":
                 _end(program, job, config)
@@ -82,8 +87,29 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
             else:
                 print(f"{program}: job {job.get_job_id()} goes on on its cluster; flink cancel ends it")
             return
-    result.result()
+    try:
+        result.result()
+    except Exception:
+        _tell_way_back(program, str(job.get_job_id()), config)
+        raise
     print(f"{program}: finished")
+
+
+def _tell_restart(program: str, cause: str | None, config: JobConfig) -> None:
+    if cause is None:
+        return
+    # Without checkpoints even the models are gone.
+    start = "from its last checkpoint" if config.checkpoint_interval_ms else "empty, it keeps no checkpoints"
+    print(f"{program}: the job failed and restarts ({start}): {cause}", file=sys.stderr, flush=True)
+
+
+def _tell_way_back(program: str, job_id: str, config: JobConfig) -> None:
+    # What cannot be looked into from here (another machine's disk) cannot be named.
+    with contextlib.suppress(OSError, ImportError, ValueError):
+        own = [one for one in retained_checkpoints(config.checkpoint_dir) if one.job == job_id]
+        if own:
+            again = f"flink run -s {own[0].path} -py flink_jobs/{program}"
+            print(f"{program}: to go on from the last checkpoint, once it is mended: {again}", flush=True)
 
 
 def _end(program: str, job: JobClient, config: JobConfig) -> None:
@@ -118,16 +144,10 @@ def _setting(env: StreamExecutionEnvironment, key: str, default: str) -> str:
 
 
 def _first_cause(error: BaseException) -> str:
-    java: Any = getattr(error, "java_exception", None)
-    if java is None:
-        text = str(error) or type(error).__name__
-    else:
-        while java.getCause() is not None:
-            java = java.getCause()
-        text = str(java.getMessage() or java.toString())
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [text]
-    # A Python fault arrives with its traceback, whose last line names it.
-    return lines[-1] if "Traceback (most recent call last):" in text else lines[0]
+    java = getattr(error, "java_exception", None)
+    if java is not None:
+        return cause_of(java)
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _fail(program: str, why: str) -> None:

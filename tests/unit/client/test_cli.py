@@ -125,3 +125,19 @@ def test_the_broker_leaves_a_folder_with_other_things_alone(
         ),
     )
     assert precious.read_text() == "years of work"
+
+
+def test_checkpoints_are_listed_and_the_last_one_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, err = run(capsys, "checkpoints", "--checkpoint-dir", str(tmp_path))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert f"no checkpoint was ever completed below {tmp_path}: name the job's --checkpoint-dir" in err
+
+    last = tmp_path / ("0a" * 16) / "chk-7"
+    last.mkdir(parents=True)
+    (last / "_metadata").touch()
+    assert run(capsys, "checkpoints", "--checkpoint-dir", str(tmp_path), "--last") == (0, f"{last}\n", "")
+    status, out, err = run(capsys, "checkpoints", "--checkpoint-dir", str(tmp_path))
+    assert (status, err) == (0, "")
+    assert out.endswith(f"  checkpoint 7 of job {'0a' * 16}  {last}\n")

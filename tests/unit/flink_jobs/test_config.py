@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "--trial-memory-limit": 4 * 1024**3,
     "--unpacked-size-limit": 2 * 1024**3,
     "--pmml-size-limit": 64 * 1024**2,
+    "--restart-attempts": 10,
 }
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -88,6 +89,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--trial-memory-limit": ("1", 1),
     "--unpacked-size-limit": ("1", 1),
     "--pmml-size-limit": ("1", 1),
+    "--restart-attempts": ("0", 0),
     "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
 
@@ -126,6 +128,7 @@ WRONG = {
     "--trial-memory-limit": (["", "0"], "is not a whole number of 1 or more"),
     "--unpacked-size-limit": (["", "0"], "is not a whole number of 1 or more"),
     "--pmml-size-limit": (["", "0", "64M"], "is not a whole number of 1 or more"),
+    "--restart-attempts": (["", "-1"], "is not a whole number of 0 or more"),
     "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],

@@ -1,0 +1,66 @@
+"""Finds the checkpoints and savepoints that a job has left below its ``--checkpoint-dir``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+__all__ = ["RetainedCheckpoint", "retained_checkpoints"]
+
+# Flink writes this file last: a folder without it is of a checkpoint that was never completed.
+_METADATA = "_metadata"
+_CHECKPOINT = re.compile(r"(?:^|/)(?P<job>[0-9a-f]{32})/chk-(?P<number>\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class RetainedCheckpoint:
+    """A completed checkpoint or savepoint; ``path`` is what ``flink run -s`` takes.
+
+    ``job`` is the id of the job that made a checkpoint, and ``number`` its number; a savepoint's folder tells
+    neither. ``written_s`` is when it was completed, in seconds since 1970.
+    """
+
+    path: str
+    written_s: float
+    job: str | None = None
+    number: int | None = None
+
+
+def retained_checkpoints(folder: str) -> list[RetainedCheckpoint]:
+    """What is complete below ``folder``, a path or a URL that fsspec opens; the newest first.
+
+    Raises:
+        OSError: the folder cannot be read.
+        ImportError, ValueError: there is no access to such URLs here.
+    """
+    from fsspec.core import url_to_fs
+
+    files, root = url_to_fs(folder)
+    found = []
+    for pattern in (f"{root}/*/chk-*/{_METADATA}", f"{root}/savepoint-*/{_METADATA}"):
+        for path, details in files.glob(pattern, detail=True).items():
+            place = path.removesuffix(f"/{_METADATA}")
+            made = _CHECKPOINT.search(place)
+            found.append(
+                RetainedCheckpoint(
+                    # Paths stay paths, and URLs URLs: as the user knows them.
+                    path=files.unstrip_protocol(place) if "://" in folder else place,
+                    written_s=_written_s(details),
+                    job=made["job"] if made else None,
+                    number=int(made["number"]) if made else None,
+                )
+            )
+    return sorted(found, key=lambda one: (one.written_s, one.number or 0), reverse=True)
+
+
+def _written_s(details: Mapping[str, Any]) -> float:
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = details.get(name)
+        if isinstance(value, int | float):
+            return float(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+    return 0.0
