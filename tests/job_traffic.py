@@ -20,6 +20,7 @@ from protos.servingresult_pb2 import ServingResult
 __all__ = ["Traffic"]
 
 _LARGEST = 34 << 20
+_BROKER_AWAY = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
 _T = TypeVar("_T")
 
 
@@ -75,6 +76,8 @@ class Traffic:
         self.statuses: dict[str, list[ModelStatus]] = defaultdict(list)
         """By data type."""
         self.letters: list[DeadLetter] = []
+        self.received_s: dict[str, list[float]] = defaultdict(list)
+        """When each of the results was read: monotonic seconds, by data type."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -87,6 +90,12 @@ class Traffic:
         self._thread.join()
         self._consumer.close()
         self._producer.flush(10)
+
+    def check(self) -> None:
+        """Raises when nothing can come any more."""
+        if self._failure is not None:
+            raise self._failure
+        self._check()
 
     def offer(self, *models: Message | bytes | None) -> None:
         """Writes model messages, and returns when Kafka has them."""
@@ -189,7 +198,7 @@ class Traffic:
                             self._sort(str(message.topic()), message.value() or b"")
                         elif error.code() == KafkaError._PARTITION_EOF:
                             self._unread.discard((str(message.topic()), int(message.partition() or 0)))
-                        elif error.code() != KafkaError._ALL_BROKERS_DOWN and not error.retriable():
+                        elif error.code() not in _BROKER_AWAY and not error.retriable():
                             raise AssertionError(error)
                     if messages:
                         self._news.notify_all()
@@ -200,6 +209,7 @@ class Traffic:
         if topic == self.topics.results:
             result = ServingResult.FromString(value)
             self.results[result.dataType].append(result)
+            self.received_s[result.dataType].append(time.monotonic())
         elif topic == self.topics.status:
             status = ModelStatus.FromString(value)
             self.statuses[status.dataType].append(status)

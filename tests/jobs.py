@@ -36,7 +36,7 @@ FLINK = Path(sys.prefix) / "bin" / "flink"
 VARIANTS = ("keyed", "broadcast")
 
 MARK = "MODEL_SERVING_TEST_RUN"
-_START_S = 90.0
+_START_S = 180.0
 _STOP_S = 40.0
 _PR_SET_PDEATHSIG = 1
 _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
@@ -107,6 +107,11 @@ class FlinkRun:
     def process(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the job has not been started"
         return self._process
+
+    @property
+    def mark(self) -> str:
+        """What is in the environment (as ``MARK``) of all processes of this run, and of no other."""
+        return self._mark
 
     def printed(self) -> str:
         """What the job has printed until now."""
