@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ __all__ = ["FailureWatch", "cause_of"]
 
 _LOOK_EVERY_S = 0.5
 _GOES_ON = {"CREATED", "RESTARTING", "RUNNING"}
+_BRIDGE = re.compile(r"^(?:pemja\.core\.PythonException: )?<class '(?:builtins\.)?([\w.]+)'>: ")
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -54,8 +56,10 @@ def cause_of(java: Any) -> str:
         java = java.getCause()
     text = str(java.getMessage() or java.toString())
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [text]
-    # A Python fault arrives with its traceback, whose last line names it.
-    return lines[-1] if _TRACEBACK in text else lines[0]
+    # A Python fault arrives with its traceback, whose last line names it; in thread mode with the name of the
+    # bridge that carried it instead.
+    line = lines[-1] if _TRACEBACK in text else lines[0]
+    return _BRIDGE.sub(r"\1: ", line)
 
 
 def _minicluster(job: JobClient) -> Any:
