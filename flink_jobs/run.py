@@ -20,13 +20,15 @@ from runtime.errors import SetupError
 from runtime.flink_cli import PREFLIGHT_VARIABLE
 
 if TYPE_CHECKING:
+    from pyflink.common import Configuration
     from pyflink.common.completable_future import CompletableFuture
     from pyflink.common.job_client import JobClient
     from pyflink.datastream import DataStream, StreamExecutionEnvironment
+    from pyflink.table import StreamTableEnvironment
 
     from flink_jobs.topology import Served
 
-__all__ = ["Topology", "main"]
+__all__ = ["Topology", "assemble", "main"]
 
 Topology = Callable[["DataStream", "DataStream", JobConfig], "Served"]
 """Connects models and records, as messages from Kafka, to what is served."""
@@ -60,28 +62,25 @@ def main(program: str, topology: Topology) -> None:
 
 def _run(program: str, topology: Topology, config: JobConfig) -> None:
     from flink_jobs.environment import build_environment
-    from flink_jobs.kafka_io import model_messages, record_vectors, write_to
+    from flink_jobs.restore import check_restorable
 
     env, tables = build_environment(config)
-    served = topology(model_messages(env, config), record_vectors(tables, config), config)
-    write_to(served.results, config.results_topic, "results", config)
-    write_to(served.dead_letters, config.dead_letter_topic, "dead letters", config)
-    write_to(served.statuses, config.status_topic, "statuses", config)
-    write_to(served.rollbacks, config.models_topic, "rollbacks", config)
+    check_restorable(program, _settings(env))
+    assemble(env, tables, topology, config)
     stopping = Event()
     # An exception from a handler could surface in the middle of a call to the JVM, or be lost in a finalizer.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
     job = env.execute_async(f"model-serving-{program.removesuffix('.py')}")
     print(f"{program}: job {job.get_job_id()} runs", flush=True)
-    if _setting(env, "execution.attached", "true") == "false":
+    if _settings(env).get_string("execution.attached", "true") == "false":
         return
     result = job.get_job_execution_result()
     failures = FailureWatch(job)
     while not result.done():
         _tell_restart(program, failures.news(), config)
         if stopping.wait(_POLL_S):
-            if _setting(env, "execution.target", "local") == "local":
+            if _settings(env).get_string("execution.target", "local") == "local":
                 _end(program, job, config)
                 print(f"{program}: stopped")
             else:
@@ -112,6 +111,19 @@ def _tell_way_back(program: str, job_id: str, config: JobConfig) -> None:
             print(f"{program}: to go on from the last checkpoint, once it is mended: {again}", flush=True)
 
 
+def assemble(
+    env: StreamExecutionEnvironment, tables: StreamTableEnvironment, topology: Topology, config: JobConfig
+) -> None:
+    """Puts a whole job into the environment: from Kafka, through the topology, to Kafka."""
+    from flink_jobs.kafka_io import model_messages, record_vectors, write_to
+
+    served = topology(model_messages(env, config), record_vectors(tables, config), config)
+    write_to(served.results, config.results_topic, "results", config)
+    write_to(served.dead_letters, config.dead_letter_topic, "dead letters", config)
+    write_to(served.statuses, config.status_topic, "statuses", config)
+    write_to(served.rollbacks, config.models_topic, "rollbacks", config)
+
+
 def _end(program: str, job: JobClient, config: JobConfig) -> None:
     """Ends a local job with a savepoint, so that nothing is read twice or forgotten; else cancels it."""
     if config.checkpoint_interval_ms:
@@ -136,11 +148,11 @@ def _stop_with_savepoint(job: JobClient, directory: str) -> CompletableFuture:
     return CompletableFuture(job._j_job_client.stopWithSavepoint(False, directory, form), str)  # noqa: SLF001
 
 
-def _setting(env: StreamExecutionEnvironment, key: str, default: str) -> str:
+def _settings(env: StreamExecutionEnvironment) -> Configuration:
     from pyflink.common import Configuration
 
     java_settings = env._j_stream_execution_environment.getConfiguration()  # noqa: SLF001 - no public way
-    return str(Configuration(j_configuration=java_settings).get_string(key, default))
+    return Configuration(j_configuration=java_settings)
 
 
 def _first_cause(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream, OutputTag
 from pyflink.java_gateway import get_gateway
 
+from flink_jobs.restore import named_with_schema
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
 from functions.flink_types import (
@@ -58,7 +59,7 @@ def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettin
     admitted = _admit(models, settings)
     routed = records.process(RouteRecords(settings), KEYED_RECORDS).name("route records").uid("route-records")
     served = (
-        admitted.activations.key_by(data_type_of, _STRING)
+        _by_data_type(admitted.activations, "activations-by-data-type")
         .connect(_keyed(routed))
         .process(KeyedModelServing(settings), BYTES)
         .name("serve")
@@ -91,7 +92,7 @@ def serve_broadcast(
         .uid("serve-broadcast")
     )
     waited = (
-        admitted.activations.key_by(data_type_of, _STRING)
+        _by_data_type(admitted.activations, "activations-by-data-type")
         .connect(_keyed(_side_output(served, UNMATCHED)))
         .process(KeyedModelServing(settings), BYTES)
         .name("wait for a model")
@@ -116,7 +117,7 @@ def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
         .uid("route-models")
     )
     admitted = (
-        routed.key_by(data_type_of, _STRING)
+        _by_data_type(routed, "models-by-data-type")
         .process(ModelAdmission(settings), BYTES)
         .name("admit models")
         .uid("admit-models")
@@ -139,11 +140,18 @@ def _keyed(batches: DataStream) -> KeyedStream:
     return KeyedStream(keyed, Types.PICKLED_BYTE_ARRAY(), batches)
 
 
+def _by_data_type(stream: DataStream, uid: str) -> KeyedStream:
+    """A stream by its data type. PyFlink puts an operator before, to fetch the key, without a uid."""
+    keyed = stream.key_by(data_type_of, _STRING)
+    keyed._j_data_stream.getTransformation().getInputs().get(0).setUid(uid)  # noqa: SLF001 - no public way
+    return keyed
+
+
 def _confirm(swaps: DataStream, instances: int) -> DataStream:
     return (
-        swaps.key_by(data_type_of, _STRING)
+        _by_data_type(swaps, "swaps-by-data-type")
         .process(ConfirmSwaps(instances), BYTES)
-        .name("confirm swaps")
+        .name(named_with_schema("confirm swaps"))
         .uid("confirm-swaps")
     )
 

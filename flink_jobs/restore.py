@@ -1,0 +1,98 @@
+"""What ``flink run -s`` names, looked into before the job is submitted.
+
+A job whose state cannot be read would start, fail at its first record, and restart for minutes before it
+gives up. A checkpoint's metadata says enough to tell before: its operators with their uids and names. The
+schema version of the state is in a name; what was written before names told it is version 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pyflink.common import Configuration
+from pyflink.java_gateway import get_gateway
+
+from functions.core.state import SCHEMA_VERSION
+
+__all__ = ["RestoreError", "check_restorable", "named_with_schema", "refusal"]
+
+_VERSION = re.compile(r"\(state schema (\d+)\)")
+_SERVES = {"serve-keyed": "keyed.py", "serve-broadcast": "broadcast.py"}
+"""The operator that only one of the jobs has → that job."""
+
+
+class RestoreError(Exception):
+    """The job cannot go on from what it shall be restored from; the text is one line."""
+
+
+def named_with_schema(name: str) -> str:
+    """The name of an operator that tells those who restore its job which schema version its state has."""
+    return f"{name} (state schema {SCHEMA_VERSION})"
+
+
+def check_restorable(program: str, settings: Configuration) -> None:
+    """Looks into the checkpoint or savepoint that the settings name, if they name one.
+
+    ``--allowNonRestoredState`` lets another job's state pass, newer state never. What this machine cannot
+    open is left to the cluster, if the job goes to one.
+
+    Raises:
+        RestoreError: there is none, this job did not make it, or newer software did.
+    """
+    path = settings.get_string("execution.state-recovery.path", "")
+    if not path:
+        return
+    try:
+        operators = _operators(path)
+    # Py4J wraps whatever the file system says.
+    except Exception as error:
+        if settings.get_string("execution.target", "local") != "local":
+            return
+        raise RestoreError(
+            f"no savepoint or checkpoint can be read from {path} (flink run -s): name a folder that holds a "
+            "_metadata file, such as savepoint-0eacaf-00d474740a26 or chk-50"
+        ) from error
+    others = settings.get_string("execution.state-recovery.ignore-unclaimed-state", "false") == "true"
+    if why := refusal(program, path, operators, accept_others=others):
+        raise RestoreError(why)
+
+
+def refusal(program: str, path: str, operators: Mapping[str, str], *, accept_others: bool) -> str:
+    """Why a job cannot go on from state of these operators (uid → name); nothing when it can.
+
+    ``accept_others`` lets state of another job pass.
+    """
+    versions = [int(found[1]) for name in operators.values() if (found := _VERSION.search(name))]
+    if max(versions, default=1) > SCHEMA_VERSION:
+        return (
+            f"{path} holds state of schema version {max(versions)}, this software reads up to "
+            f"{SCHEMA_VERSION}: restore it with the version that wrote it, or a later one"
+        )
+    makers = {_SERVES[uid] for uid in operators if uid in _SERVES}
+    if accept_others or program in makers:
+        return ""
+    for maker in makers:
+        return (
+            f"{path} was made by the other job, which keeps its models otherwise: "
+            f"restore it with flink run -s {path} -py flink_jobs/{maker}"
+        )
+    return f"{path} was not made by {program}: restore it with the program that made it"
+
+
+def _operators(path: str) -> dict[str, str]:
+    """Uid → name of each operator of a checkpoint or savepoint."""
+    jvm: Any = get_gateway().jvm
+    runtime = jvm.org.apache.flink.runtime
+    location = runtime.state.filesystem.AbstractFsCheckpointStorageAccess.resolveCheckpointPointer(path)
+    stream = jvm.java.io.DataInputStream(location.getMetadataHandle().openInputStream())
+    try:
+        classes = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+        metadata = runtime.checkpoint.Checkpoints.loadCheckpointMetadata(stream, classes, path)
+    finally:
+        stream.close()
+    return {
+        str(operator.getOperatorUid().orElse("")): str(operator.getOperatorName().orElse(""))
+        for operator in metadata.getOperatorStates()
+    }
