@@ -57,6 +57,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     settings: dict[str, str | int] = {
         "jobmanager.rpc.port": free_port(),
         "rest.port": port,
+        # A busy machine is no failure.
+        "pekko.ask.timeout": "60 s",
         "metrics.fetcher.update-interval": 500,
         "env.log.dir": str(folder / "log"),
         "env.pid.dir": str(folder / "run"),
