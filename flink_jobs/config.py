@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +12,27 @@ from typing import Any, NoReturn
 
 from find_libpython import find_libpython
 
+from flink_jobs.flag_values import (
+    Wrong,
+    read_choice,
+    read_directory,
+    read_hours,
+    read_kafka_file,
+    read_key_file,
+    read_number,
+    read_places,
+    read_record_type,
+    read_servers,
+    read_store,
+    read_switch,
+    read_text,
+    read_topic,
+)
 from functions.core.input_policy import MissingPolicy
-from functions.core.signing import read_keys
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
+from functions.model_store import missing_client
 from functions.settings import ServingSettings
-from functions.wire import RecordCodec
-from runtime.kafka_access import KafkaAccess, read_kafka_config
+from runtime.kafka_access import KafkaAccess
 
 __all__ = [
     "DEAD_LETTER_BYTES",
@@ -27,6 +41,7 @@ __all__ = [
     "ExecutionMode",
     "JobConfig",
     "StartingOffsets",
+    "StateBackend",
     "parse_config",
 ]
 
@@ -38,7 +53,6 @@ DEAD_LETTER_BYTES = 33 << 20
 
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _MEBIBYTE = 1 << 20
-_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class ExecutionMode(Enum):
@@ -55,6 +69,13 @@ class Delivery(Enum):
     EXACTLY_ONCE = "exactly-once"
 
 
+class StateBackend(Enum):
+    """Where Flink keeps state between checkpoints."""
+
+    HASHMAP = "hashmap"
+    ROCKSDB = "rocksdb"
+
+
 class StartingOffsets(Enum):
     """Where a job that is not restored starts to read."""
 
@@ -65,7 +86,11 @@ class StartingOffsets(Enum):
 
 @dataclass(frozen=True, slots=True)
 class JobConfig:
-    """A job as its flags describe it. ``checkpoint_dir`` is a URI, ``base_dir`` where the job was started."""
+    """A job as its flags describe it. ``checkpoint_dir`` is a URI, ``base_dir`` where the job was started.
+
+    ``run`` names this submission of the job, ``claims_stored`` says that it owns what it is restored from:
+    no flags, ``flink_jobs.run`` fills them in.
+    """
 
     bootstrap_servers: str
     kafka_config: Mapping[str, str] = field(repr=False)
@@ -98,7 +123,13 @@ class JobConfig:
     unpacked_size_limit: int
     pmml_size_limit: int
     restart_attempts: int
+    model_store: str = field(repr=False)
+    inline_limit: int
+    model_store_retention_h: float
+    state_backend: StateBackend | None
     base_dir: str
+    run: str = ""
+    claims_stored: bool = False
 
     @property
     def kafka(self) -> KafkaAccess:
@@ -115,6 +146,18 @@ class JobConfig:
             self.dead_letter_topic,
             self.status_topic,
         )
+
+    @property
+    def store(self) -> str:
+        """The URL of the model store: beside the checkpoints unless one is named.
+
+        Empty, and all models stay in state, where Flink can open the place of the checkpoints and Python
+        cannot.
+        """
+        if self.model_store:
+            return self.model_store
+        beside = f"{self.checkpoint_dir.rstrip('/')}/models"
+        return "" if missing_client(beside) else beside
 
     @property
     def serving(self) -> ServingSettings:
@@ -136,11 +179,12 @@ class JobConfig:
             trial_memory_limit=self.trial_memory_limit,
             unpacked_size_limit=self.unpacked_size_limit,
             pmml_size_limit=self.pmml_size_limit,
+            model_store=self.store,
+            inline_limit=self.inline_limit,
+            model_store_retention_ms=round(self.model_store_retention_h * 3_600_000),
+            run=self.run,
+            claims_stored=self.claims_stored,
         )
-
-
-class _Wrong(ValueError):
-    """A value that a flag does not take; the text says what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +223,7 @@ def parse_config(argv: Sequence[str], environ: Mapping[str, str], program: str) 
             text, source = environ[flag.variable], f"--{flag.name} (from {flag.variable})"
         try:
             values[attribute] = flag.read(flag.default if text is None else text)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             parser.error(f"{source}: {wrong}")
     config = JobConfig(**values, base_dir=str(Path.cwd()))
     if config.delivery is Delivery.EXACTLY_ONCE and config.checkpoint_interval_ms == 0:
@@ -207,100 +251,6 @@ _DESCRIPTION = (
 )
 
 
-def _text(text: str) -> str:
-    if not text.strip():
-        raise _Wrong("must not be empty")
-    return text
-
-
-def _topic(text: str) -> str:
-    if not _TOPIC_NAME.fullmatch(_text(text)) or text in {".", ".."}:
-        raise _Wrong(f"'{text}' is no topic name: letters, digits, '.', '_' and '-', at most 249 of them")
-    return text
-
-
-def _choice(kind: type[Enum]) -> Callable[[str], Enum]:
-    def read(text: str) -> Enum:
-        try:
-            return kind(text)
-        except ValueError:
-            allowed = ", ".join(str(member.value) for member in kind)
-            raise _Wrong(f"'{text}' is not one of: {allowed}") from None
-
-    return read
-
-
-def _number(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise _Wrong(f"'{text}' is not a whole number of {least} or more")
-        return number
-
-    return read
-
-
-def _switch(text: str) -> bool:
-    word = text.strip().lower()
-    if word in ("true", "1", "yes", "on"):
-        return True
-    if word in ("", "false", "0", "no", "off"):
-        return False
-    raise _Wrong(f"'{text}' is neither true nor false")
-
-
-def _places(text: str) -> tuple[str, ...]:
-    places = tuple(place.strip() for place in text.split(",") if place.strip())
-    for place in places:
-        if "::" in place or ".." in place.split("/"):
-            raise _Wrong(f"'{place}' is neither a path nor a URL without '::' and '..'")
-    return places
-
-
-def _key_file(text: str) -> str:
-    if not text:
-        return ""
-    path = str(Path(text).resolve())
-    try:
-        read_keys(path)
-    except ValueError as error:
-        raise _Wrong(str(error)) from None
-    return path
-
-
-def _kafka_config(text: str) -> dict[str, str]:
-    if not text:
-        return {}
-    try:
-        return read_kafka_config(text)
-    except ValueError as error:
-        raise _Wrong(str(error)) from None
-
-
-def _servers(text: str) -> str:
-    for server in text.split(","):
-        host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise _Wrong(f"'{text}' is not host:port, or several of them with commas between")
-    return text
-
-
-def _directory(text: str) -> str:
-    text = _text(text)
-    return text if "://" in text else f"file://{Path(text).resolve()}"
-
-
-def _record_type(text: str) -> str:
-    try:
-        RecordCodec(text)
-    except ValueError as error:
-        raise _Wrong(str(error)) from None
-    return text
-
-
 def _best_execution_mode() -> ExecutionMode:
     # Thread mode embeds Python by its shared library, which some interpreters are built without. Pemja, which
     # does the embedding, looks for it in this way.
@@ -308,99 +258,141 @@ def _best_execution_mode() -> ExecutionMode:
 
 
 _FLAGS = (
-    _Flag("bootstrap-servers", "localhost:9092", _servers, "Kafka"),
+    _Flag("bootstrap-servers", "localhost:9092", read_servers, "Kafka"),
     _Flag(
         "kafka-config",
         "",
-        _kafka_config,
+        read_kafka_file,
         "a file of client properties, for a Kafka with TLS or a login; off: none",
     ),
-    _Flag("models-topic", "models", _topic, "models and model commands in"),
-    _Flag("data-topic", "mdata", _topic, "records in"),
-    _Flag("results-topic", "results", _topic, "one result per scored record"),
-    _Flag("dead-letter-topic", "dead-letters", _topic, "everything that could not be served, with its bytes"),
-    _Flag("status-topic", "model-status", _topic, "what became of each model message"),
-    _Flag("models-group", "modelRecordsGroup", _text, "consumer group that reads the models"),
-    _Flag("data-group", "wineRecordsGroup", _text, "consumer group that reads the records"),
+    _Flag("models-topic", "models", read_topic, "models and model commands in"),
+    _Flag("data-topic", "mdata", read_topic, "records in"),
+    _Flag("results-topic", "results", read_topic, "one result per scored record"),
+    _Flag(
+        "dead-letter-topic", "dead-letters", read_topic, "everything that could not be served, with its bytes"
+    ),
+    _Flag("status-topic", "model-status", read_topic, "what became of each model message"),
+    _Flag("models-group", "modelRecordsGroup", read_text, "consumer group that reads the models"),
+    _Flag("data-group", "wineRecordsGroup", read_text, "consumer group that reads the records"),
     _Flag(
         "starting-offsets",
         "committed",
-        _choice(StartingOffsets),
+        read_choice(StartingOffsets),
         "where a job that is not restored starts: committed (earliest where none is), earliest or latest",
     ),
-    _Flag("bounded", "", _switch, "read both topics to the end that they have now, then finish"),
-    _Flag("parallelism", "1", _number(1), "parallel instances of each operator"),
+    _Flag("bounded", "", read_switch, "read both topics to the end that they have now, then finish"),
+    _Flag("parallelism", "1", read_number(1), "parallel instances of each operator"),
     _Flag(
         "execution-mode",
         _best_execution_mode().value,
-        _choice(ExecutionMode),
+        read_choice(ExecutionMode),
         "how Flink runs the Python code: thread (faster) or process",
     ),
-    _Flag("checkpoint-interval-ms", "5000", _number(0), "time between checkpoints; 0: none"),
+    _Flag("checkpoint-interval-ms", "5000", read_number(0), "time between checkpoints; 0: none"),
     _Flag(
-        "checkpoint-dir", "checkpoints", _directory, "where checkpoints and savepoints go, a path or a URI"
+        "checkpoint-dir",
+        "checkpoints",
+        read_directory,
+        "where checkpoints and savepoints go, a path or a URI",
     ),
     _Flag(
-        "delivery", "at-least-once", _choice(Delivery), "at-least-once, or exactly-once by Kafka transactions"
+        "delivery",
+        "at-least-once",
+        read_choice(Delivery),
+        "at-least-once, or exactly-once by Kafka transactions",
     ),
     _Flag(
         "no-model",
         "buffer",
-        _choice(NoModelPolicy),
+        read_choice(NoModelPolicy),
         "what becomes of a record whose data type has no model yet: buffer, dead-letter or drop",
     ),
-    _Flag("buffer-limit", "10000", _number(0), "records of a data type that may wait for a model"),
-    _Flag("keep-versions", "3", _number(1), "versions of a data type that are kept for rollback"),
+    _Flag("buffer-limit", "10000", read_number(0), "records of a data type that may wait for a model"),
+    _Flag("keep-versions", "3", read_number(1), "versions of a data type that are kept for rollback"),
     _Flag(
         "record-type",
         "protos.winerecord_pb2:WineRecord",
-        _record_type,
+        read_record_type,
         "the protobuf message on the data topic",
     ),
     _Flag(
-        "model-size-limit", str(256 * _MEBIBYTE), _number(1), "greatest size of a model by location, in bytes"
+        "model-size-limit",
+        str(256 * _MEBIBYTE),
+        read_number(1),
+        "greatest size of a model by location, in bytes",
     ),
     _Flag(
         "allow-locations",
         "",
-        _places,
+        read_places,
         "the paths and URLs, with commas between, under which models by location may be; off: anywhere",
     ),
     _Flag(
         "model-key-file",
         "",
-        _key_file,
+        read_key_file,
         "keys that model messages must be signed with, here and on each TaskManager; off: unsigned",
     ),
     _Flag(
         "missing",
         "reject",
-        _choice(MissingPolicy),
+        read_choice(MissingPolicy),
         "a record that lacks a value which its model takes (unset, NaN, infinite): reject it, or pass it on",
     ),
     _Flag(
         "failure-threshold",
         "5",
-        _number(0),
+        read_number(0),
         "so many failures of a model in a row bring the version before back; 0: never",
     ),
     _Flag(
         "load-timeout-s",
         "120",
-        _number(1),
+        read_number(1),
         "seconds that fetching, loading and checking a model may take before it is rejected",
     ),
     _Flag(
-        "trial-timeout-s", "60", _number(0), "seconds for a trial of TensorFlow and ONNX models; 0: no trial"
+        "trial-timeout-s",
+        "60",
+        read_number(0),
+        "seconds for a trial of TensorFlow and ONNX models; 0: no trial",
     ),
-    _Flag("trial-memory-limit", str(4 << 30), _number(1), "memory that a model may take in it, in bytes"),
-    _Flag("unpacked-size-limit", str(2 << 30), _number(1), "bytes that an archive may unpack to"),
-    _Flag("pmml-size-limit", str(64 * _MEBIBYTE), _number(1), "greatest size of a PMML document, in bytes"),
+    _Flag("trial-memory-limit", str(4 << 30), read_number(1), "memory that a model may take in it, in bytes"),
+    _Flag("unpacked-size-limit", str(2 << 30), read_number(1), "bytes that an archive may unpack to"),
+    _Flag(
+        "pmml-size-limit", str(64 * _MEBIBYTE), read_number(1), "greatest size of a PMML document, in bytes"
+    ),
     _Flag(
         "restart-attempts",
         "10",
-        _number(0),
+        read_number(0),
         "so many restarts after failures, with growing pauses, before the job gives up; counted anew after 2 "
         "minutes without one",
+    ),
+    _Flag(
+        "model-store",
+        "",
+        read_store,
+        "where models above the inline limit are kept, a path or a URL; "
+        "off: 'models' in the checkpoint folder",
+    ),
+    _Flag(
+        "inline-limit",
+        str(_MEBIBYTE),
+        read_number(0),
+        "greatest size of a model in Flink's state, in bytes; larger ones go to the model store",
+    ),
+    _Flag(
+        "model-store-retention-h",
+        "168",
+        read_hours,
+        "hours that the model store holds what no version refers to any more",
+    ),
+    _Flag(
+        "state-backend",
+        "",
+        lambda text: read_choice(StateBackend)(text) if text else None,
+        "where Flink keeps state: hashmap (Java's heap), or rocksdb (disk, incremental checkpoints); "
+        "off: as Flink is configured",
     ),
 )

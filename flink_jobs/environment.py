@@ -6,7 +6,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from flink_jobs.config import Delivery, ExecutionMode, JobConfig
+from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StateBackend
 
 __all__ = ["build_environment"]
 
@@ -58,6 +58,11 @@ def _settings(config: JobConfig) -> dict[str, str]:
         # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not records.
         # Thread mode knows no bundles, but each of its operators would wake up as often.
         settings["python.fn-execution.bundle.time"] = "5"
+    if config.state_backend is not None:
+        settings["state.backend.type"] = config.state_backend.value
+    if config.state_backend is StateBackend.ROCKSDB:
+        # Its files never change once written: a checkpoint takes the new ones only.
+        settings["execution.checkpointing.incremental"] = "true"
     if config.checkpoint_interval_ms:
         settings |= {
             "execution.checkpointing.interval": f"{config.checkpoint_interval_ms} ms",

@@ -8,8 +8,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from flink_jobs.config import JobConfig, parse_config
 from flink_jobs.failures import FailureWatch, cause_of
@@ -65,7 +68,21 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     from flink_jobs.restore import check_restorable
 
     env, tables = build_environment(config)
-    check_restorable(program, _settings(env))
+    settings = _settings(env)
+    check_restorable(program, settings)
+    # A job that restarts by itself keeps the name; one that is submitted again, from whatever snapshot, has
+    # its own. What that snapshot refers to is another run's, unless Flink was told that it is this job's.
+    config = replace(
+        config,
+        run=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}",
+        claims_stored=settings.get_string("execution.state-recovery.claim-mode", "NO_CLAIM") == "CLAIM",
+    )
+    if not config.store:
+        print(
+            f"{program}: models of any size stay in Flink's state, as Python has no client for "
+            "--checkpoint-dir: name a --model-store for large ones",
+            file=sys.stderr,
+        )
     assemble(env, tables, topology, config)
     stopping = Event()
     # An exception from a handler could surface in the middle of a call to the JVM, or be lost in a finalizer.

@@ -89,18 +89,21 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             outcome = self._outcome(attempt, self._patience_s(attempt))
             if outcome is not None:
                 yield from outcome
+                self._collect(line, ctx)
                 return
             line.attempt = attempt
             self._look_later(line, attempt, ctx)
         self._pending.add(data_type, line, payload)
         if self._settings.waiting.bounded or self._pending.bytes > _MOST_PENDING_BYTES:
             yield from self._advance(data_type, line, ctx, wait_s=inf)
+            self._collect(line, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         data_type = ctx.get_current_key()
         line = self._pending.line(data_type)
         if timestamp >= line.due:
             yield from self._advance(data_type, line, ctx, wait_s=0.0)
+        self._collect(line, ctx)
 
     def close(self) -> None:
         # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
@@ -164,6 +167,14 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             )
             return (DEAD_LETTERS, letter), status
         return ((ACTIVATIONS, (activation.data_type, encode_activation(activation))),)
+
+    def _collect(self, line: Line, ctx: Any) -> None:
+        """Deletes what the model store need not hold, once nothing is under way that may need it again."""
+        if line.waiting:
+            return
+        due = self._admission.collect(self._kept)
+        if due is not None:
+            ctx.timer_service().register_processing_time_timer(due)
 
     def _look_later(self, line: Line, attempt: Attempt, ctx: Any) -> None:
         timers = ctx.timer_service()

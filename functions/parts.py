@@ -8,6 +8,7 @@ from functools import partial
 from functions.core.admission import Admission
 from functions.core.clock import SystemClock
 from functions.core.loads import BackgroundLoads
+from functions.core.model_store import ModelContents, everything_inline
 from functions.core.pool import ModelPool
 from functions.core.preparation import Prepared
 from functions.core.server import Server
@@ -15,6 +16,7 @@ from functions.engines import engine_for
 from functions.engines.limits import Limits
 from functions.engines.trial import LimitedEngine, TriedEngine
 from functions.location import LocationStore
+from functions.model_store import FsspecModelStore
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
 
@@ -39,6 +41,7 @@ def build_server(settings: ServingSettings, codec: RecordCodec) -> Server:
         CLOCK,
         missing=settings.missing,
         failure_threshold=settings.failure_threshold,
+        with_content=_contents(settings).at_hand,
     )
 
 
@@ -65,6 +68,19 @@ def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
         read_example=codec.example,
         keep_versions=settings.keep_versions,
         clock=CLOCK,
+        contents=_contents(settings),
+    )
+
+
+def _contents(settings: ServingSettings) -> ModelContents:
+    if not settings.model_store:
+        return everything_inline()
+    return ModelContents(
+        FsspecModelStore(settings.model_store),
+        settings.inline_limit,
+        settings.run,
+        settings.model_store_retention_ms,
+        claims=settings.claims_stored,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from functions.core.input_policy import MissingPolicy
 from functions.core.signing import read_keys
@@ -24,6 +24,11 @@ class ServingSettings:
     seconds (0: it is not) and with ``trial_memory_limit`` bytes. An archive unpacks to at most
     ``unpacked_size_limit`` bytes, a PMML document has at most ``pmml_size_limit``.
 
+    Contents of models above ``inline_limit`` bytes go to the store at the URL ``model_store``, which may hold
+    credentials, under the name of this ``run`` (one submission of the job). They stay there for
+    ``model_store_retention_ms`` after the last version that refers to them was dropped. ``claims_stored``:
+    the job may delete what the run that it was restored from has put there.
+
     ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
     """
 
@@ -43,6 +48,11 @@ class ServingSettings:
     trial_memory_limit: int = 4 << 30
     unpacked_size_limit: int = 2 << 30
     pmml_size_limit: int = 64 << 20
+    model_store: str = field(default="", repr=False)
+    inline_limit: int = 0
+    model_store_retention_ms: int = 0
+    run: str = ""
+    claims_stored: bool = False
 
     def model_keys(self) -> tuple[bytes, ...]:
         """The keys of signed model messages, read where this is called; none when none are asked for.

@@ -14,6 +14,7 @@ from functions.core.clock import Clock
 from functions.core.engine import RecordSchema
 from functions.core.errors import ModelRejected
 from functions.core.messages import Command, ModelMessage, ModelToServe
+from functions.core.model_store import ModelContents, everything_inline
 from functions.core.pool import Lease, ModelPool
 from functions.core.preparation import ExampleReader, LocationReader, Preparation, Prepared, Preparer
 from functions.core.state import Activation, History, KeptVersion
@@ -52,9 +53,13 @@ class Admission:
         read_example: ExampleReader,
         keep_versions: int,
         clock: Clock,
+        contents: ModelContents | None = None,
     ) -> None:
-        self._preparer = Preparer(pool, schema, read_location, read_example, clock)
+        """``contents`` are where large models are kept; without them all models are in state."""
+        self._contents = contents or everything_inline()
+        self._preparer = Preparer(pool, schema, read_location, read_example, clock, self._contents)
         self._keep_versions = keep_versions
+        self._clock = clock
         self._warm: dict[tuple[str, str], Lease] = {}
 
     def preparation(self, message: ModelMessage, kept: KeptModels) -> Preparation:
@@ -86,6 +91,20 @@ class Admission:
             return self._rollback(prepared, prepared.model, kept)
         return self._deploy(prepared, prepared.model, kept)
 
+    def collect(self, kept: KeptModels) -> int | None:
+        """Deletes what the model store need not hold any more.
+
+        Not while a message for the data type is being prepared: what it relies on would be deleted.
+
+        Returns:
+            When there will be more to delete, in epoch milliseconds.
+        """
+        history = kept.history()
+        after = self._contents.collect(history, self._clock.epoch_ms())
+        if after != history:
+            kept.save_history(after)
+        return self._contents.next_collection(after)
+
     def close(self) -> None:
         """Lets go of every loaded model."""
         for lease in self._warm.values():
@@ -96,12 +115,13 @@ class Admission:
         history = prepared.history
         previous = history.active
         versions = [version for version in history.kept if version.version != model.version]
-        versions.append(KeptVersion(model.version, model.sha256, model.name))
+        stored = model.stored.path if model.stored else ""
+        versions.append(KeptVersion(model.version, model.sha256, model.name, stored))
         surplus, versions = versions[: -self._keep_versions], versions[-self._keep_versions :]
         for version in surplus:
             self._forget(model.data_type, version, kept)
         kept.save_model(model)
-        after = History(tuple(versions), history.sequence + 1)
+        after = self._contents.succeed(history, versions, self._clock.epoch_ms())
         kept.save_history(after)
         again = previous is not None and previous.version == model.version
         return Activation(
@@ -117,7 +137,7 @@ class Admission:
         data_type, history, why = model.data_type, prepared.history, prepared.message.description
         bad = history.kept[-1]
         self._forget(data_type, bad, kept)
-        after = History(history.kept[:-1], history.sequence + 1)
+        after = self._contents.succeed(history, history.kept[:-1], self._clock.epoch_ms())
         kept.save_history(after)
         detail = f"rolled back: {why}" if why else "rolled back"
         return Activation(
@@ -128,7 +148,7 @@ class Admission:
         active = history.kept[-1]
         for version in history.kept:
             self._forget(data_type, version, kept)
-        after = History((), history.sequence + 1)
+        after = self._contents.succeed(history, (), self._clock.epoch_ms())
         kept.save_history(after)
         return Activation(data_type, after.sequence, None, active.version)
 

@@ -8,16 +8,18 @@
     ├── NoModel             nothing serves the record's data type
     ├── ScoringFailed       the model gave an error or no result for a record
     ├── ModelRejected       a model or a command cannot be carried out
+    ├── ContentUnavailable  a model of the state cannot be had from the model store
     └── IncompatibleState   state was written by a newer version of this software
 
 The first five are data: they end as a dead letter that carries the text of the error and the original bytes.
-``IncompatibleState`` and every exception that is not in this tree are faults of the program or of its
-surroundings: they fail the job, which then restarts from its last checkpoint.
+The last two and every exception that is not in this tree are faults of the program or of its surroundings:
+they fail the job, which then restarts from its last checkpoint.
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ContentUnavailable",
     "IncompatibleState",
     "InvalidRecord",
     "ModelRejected",
@@ -56,6 +58,10 @@ class ScoringFailed(ModelServingError):
 
 class ModelRejected(ModelServingError):
     """A model or a command that cannot be carried out."""
+
+
+class ContentUnavailable(ModelServingError):
+    """The content of a model in state is not in the model store, is another one, or is out of reach."""
 
 
 class IncompatibleState(ModelServingError):

@@ -16,6 +16,7 @@ __all__ = [
     "ModelType",
     "OutputRule",
     "Reason",
+    "StoredContent",
 ]
 
 
@@ -103,10 +104,19 @@ class FailingModel:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredContent:
+    """Where a model's content lies: ``path`` is relative to the model store, ``size`` is in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelToServe:
-    """A model with its content at hand: what an engine loads and what state holds.
+    """A model: what an engine loads and what state holds.
 
     ``content`` is the file itself; for a SavedModel a zip or tar of its folder. ``sha256`` is its hex digest.
+    Where ``stored`` is set the content is in the model store, and ``content`` is empty until it is fetched.
     """
 
     data_type: str
@@ -117,6 +127,7 @@ class ModelToServe:
     content: bytes = field(repr=False)
     inputs: tuple[str, ...] = ()
     output: OutputRule = OutputRule.AUTO
+    stored: StoredContent | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from functions.core.engine import Engine, LoadedModel, RecordSchema
 from functions.core.messages import ModelToServe, ModelType, OutputRule
 
-__all__ = ["Lease", "ModelPool"]
+__all__ = ["ContentReader", "Lease", "ModelPool"]
+
+ContentReader = Callable[[ModelToServe], ModelToServe]
+"""Gives a model with its content at hand; raises ContentUnavailable when it cannot be had."""
 
 _Identity = tuple[ModelType, str, tuple[str, ...], OutputRule, RecordSchema]
 
@@ -57,11 +60,16 @@ class ModelPool:
         pool._engine_for = lambda model_type: around(inner(model_type))  # noqa: SLF001 - of the same class
         return pool
 
-    def acquire(self, model: ModelToServe, schema: RecordSchema) -> Lease:
+    def acquire(
+        self, model: ModelToServe, schema: RecordSchema, with_content: ContentReader | None = None
+    ) -> Lease:
         """A lease on the loaded model; loads it unless somebody already uses it.
+
+        ``with_content`` is asked for the content of a model that has to be loaded, and of no other.
 
         Raises:
             ModelRejected: the model cannot be loaded.
+            ContentUnavailable: its content is in a store that does not give it out.
         """
         identity = (model.model_type, model.sha256, model.inputs, model.output, schema)
         with self._lock:
@@ -71,7 +79,8 @@ class ModelPool:
             # Only those who want the same model wait for it to load.
             with entry.loading:
                 if entry.model is None:
-                    entry.model = self._engine_for(model.model_type).load(model, schema)
+                    whole = model if with_content is None else with_content(model)
+                    entry.model = self._engine_for(model.model_type).load(whole, schema)
                 loaded = entry.model
         except BaseException:
             self._leave(identity, entry)

@@ -1,4 +1,5 @@
-"""The slow part of a model message: content fetched, digest checked, model loaded, warmed up, examples tried.
+"""The slow part of a model message: content fetched, digest checked, model loaded, warmed up, examples tried,
+a large one put into the model store.
 
 It touches no state and may run in any thread; :mod:`functions.core.admission` makes it and completes it.
 """
@@ -13,8 +14,15 @@ import numpy as np
 
 from functions.core.clock import Clock
 from functions.core.engine import Columns, LoadedModel, RecordSchema
-from functions.core.errors import InvalidRecord, ModelRejected, ScoringFailed, UnparsableMessage
+from functions.core.errors import (
+    ContentUnavailable,
+    InvalidRecord,
+    ModelRejected,
+    ScoringFailed,
+    UnparsableMessage,
+)
 from functions.core.messages import Command, Example, ModelMessage, ModelToServe
+from functions.core.model_store import ModelContents
 from functions.core.pool import Lease, ModelPool
 from functions.core.state import History
 
@@ -86,18 +94,21 @@ class Preparer:
         read_location: LocationReader,
         read_example: ExampleReader,
         clock: Clock,
+        contents: ModelContents,
     ) -> None:
         self._pool = pool
         self._schema = schema
         self._read_location = read_location
         self._read_example = read_example
         self._clock = clock
+        self._contents = contents
 
     def deploy(self, message: ModelMessage, history: History) -> Prepared:
         """A new model: everything.
 
         Raises:
-            ModelRejected: the content cannot be had, does not load, or does not pass its examples.
+            ModelRejected: the content cannot be had, does not load, does not pass its examples, or the model
+                store does not take it.
         """
         model = self._resolve(message)
         known = history.find(model.version)
@@ -111,19 +122,24 @@ class Preparer:
         try:
             _warm_up(lease.model, self._schema)
             self._check_examples(lease.model, message.examples)
+            load_ms = self._ms_since(start)
+            model = self._contents.put_away(model)
         except BaseException:
             lease.release()
             raise
-        return Prepared(message, history, model, lease, self._ms_since(start))
+        return Prepared(message, history, model, lease, load_ms)
 
     def load(self, message: ModelMessage, history: History, model: ModelToServe) -> Prepared:
         """A model that was let in before: it is loaded, and not checked again.
 
         Raises:
-            ModelRejected: it does not load any more.
+            ModelRejected: it does not load any more, or is not in the model store.
         """
         start = self._clock.monotonic_ns()
-        lease = self._pool.acquire(model, self._schema)
+        try:
+            lease = self._pool.acquire(model, self._schema, self._contents.at_hand)
+        except ContentUnavailable as error:
+            raise ModelRejected(str(error)) from error
         return Prepared(message, history, model, lease, self._ms_since(start))
 
     def _ms_since(self, start_ns: int) -> float:

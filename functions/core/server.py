@@ -18,7 +18,7 @@ from functions.core.engine import Columns, RecordSchema, Scores
 from functions.core.errors import ModelServingError, ScoringFailed
 from functions.core.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
 from functions.core.messages import DeadLetter, FailingModel, ModelToServe
-from functions.core.pool import Lease, ModelPool
+from functions.core.pool import ContentReader, Lease, ModelPool
 
 __all__ = ["Outcome", "Server"]
 
@@ -59,9 +59,14 @@ class Server:
         *,
         missing: MissingPolicy = MissingPolicy.PASS,
         failure_threshold: int = 0,
+        with_content: ContentReader | None = None,
     ) -> None:
-        """``failure_threshold``: so many failures in a row make a model a failing one; 0: none does."""
+        """``failure_threshold``: so many failures in a row make a model a failing one; 0: none does.
+
+        ``with_content`` fetches the content of models that are in a store.
+        """
         self._pool = pool
+        self._with_content = with_content
         self._schema = schema
         self._topic = topic
         self._clock = clock
@@ -77,8 +82,9 @@ class Server:
 
         Raises:
             ModelRejected: the model cannot be loaded here, though it was where it was admitted.
+            ContentUnavailable: its content cannot be had from the model store.
         """
-        lease = self._pool.acquire(model, self._schema)
+        lease = self._pool.acquire(model, self._schema, self._with_content)
         failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
         self._serving[model.data_type] = _Serving(lease, replace(model, content=b""), failures)

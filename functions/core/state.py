@@ -2,6 +2,9 @@
 
 Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 bytes, big endian), the header
 (UTF-8 JSON), the body. A reader takes every version up to its own and refuses newer ones.
+
+Version 2 adds models whose content is in the model store, and the objects of that store that a data type has
+dropped.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.core.errors import IncompatibleState
-from functions.core.messages import ModelToServe, ModelType, OutputRule
+from functions.core.messages import ModelToServe, ModelType, OutputRule, StoredContent
 
 __all__ = [
     "SCHEMA_VERSION",
     "Activation",
+    "DroppedObject",
     "History",
     "KeptVersion",
     "decode_activation",
@@ -32,7 +36,7 @@ __all__ = [
     "encode_reporters",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _PREFIX = struct.Struct(">2sBI")
 _MAGIC = b"MS"
@@ -40,11 +44,23 @@ _MAGIC = b"MS"
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A version that a data type can serve. Its content is kept beside the history, not in it."""
+    """A version that a data type can serve. Its content is kept beside the history, not in it.
+
+    ``stored`` is the path of its content in the model store; empty: the content is in state.
+    """
 
     version: str
     sha256: str
     name: str
+    stored: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedObject:
+    """An object of the model store that no kept version refers to since ``dropped_ms`` (epoch ms)."""
+
+    path: str
+    dropped_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +68,12 @@ class History:
     """The versions of one data type, oldest first; the last one serves.
 
     ``sequence`` counts the commands that were carried out, so that every activation has a number of its own.
+    ``dropped`` are objects of the model store to delete, once no checkpoint needs them any more.
     """
 
     kept: tuple[KeptVersion, ...] = ()
     sequence: int = 0
+    dropped: tuple[DroppedObject, ...] = ()
 
     @property
     def active(self) -> KeptVersion | None:
@@ -98,7 +116,7 @@ def _decode(data: bytes, what: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _model_header(model: ModelToServe) -> dict[str, Any]:
-    return {
+    header: dict[str, Any] = {
         "data_type": model.data_type,
         "name": model.name,
         "model_type": int(model.model_type),
@@ -107,6 +125,9 @@ def _model_header(model: ModelToServe) -> dict[str, Any]:
         "inputs": model.inputs,
         "output": int(model.output),
     }
+    if model.stored is not None:
+        header["stored"] = [model.stored.path, model.stored.size]
+    return header
 
 
 def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
@@ -119,11 +140,12 @@ def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
         content=content,
         inputs=tuple(header["inputs"]),
         output=OutputRule(header["output"]),
+        stored=StoredContent(*header["stored"]) if "stored" in header else None,
     )
 
 
 def encode_model(model: ModelToServe) -> bytes:
-    """A model with its content."""
+    """A model with its content, or with the place where that is stored."""
     return _encode(_model_header(model), model.content)
 
 
@@ -138,8 +160,9 @@ def decode_model(data: bytes) -> ModelToServe:
 
 def encode_history(history: History) -> bytes:
     """The versions of a data type, without their contents."""
-    kept = [[version.version, version.sha256, version.name] for version in history.kept]
-    return _encode({"kept": kept, "sequence": history.sequence})
+    kept = [[version.version, version.sha256, version.name, version.stored] for version in history.kept]
+    dropped = [[gone.path, gone.dropped_ms] for gone in history.dropped]
+    return _encode({"kept": kept, "sequence": history.sequence, "dropped": dropped})
 
 
 def decode_history(data: bytes | None) -> History:
@@ -151,11 +174,15 @@ def decode_history(data: bytes | None) -> History:
     if data is None:
         return History()
     header, _ = _decode(data, "a model history in state")
-    return History(tuple(KeptVersion(*entry) for entry in header["kept"]), header["sequence"])
+    return History(
+        tuple(KeptVersion(*entry) for entry in header["kept"]),
+        header["sequence"],
+        tuple(DroppedObject(*entry) for entry in header.get("dropped", ())),
+    )
 
 
 def encode_activation(activation: Activation) -> bytes:
-    """An order to the serving operators, with the model's content."""
+    """An order to the serving operators, with the model's content or the place where that is stored."""
     model = activation.model
     header = {
         "data_type": activation.data_type,

@@ -6,6 +6,7 @@ import pytest
 
 from functions.core.dead_letters import dead_letter
 from functions.core.errors import (
+    ContentUnavailable,
     IncompatibleState,
     InvalidRecord,
     ModelRejected,
@@ -40,6 +41,6 @@ def test_an_error_becomes_its_dead_letter(error: ModelServingError, reason: Reas
 
 
 def test_no_error_and_no_reason_is_left_out() -> None:
-    faults = {ModelServingError, IncompatibleState}
+    faults = {ModelServingError, ContentUnavailable, IncompatibleState}
     assert {type(error) for error, _, _ in ERRORS} == every_error(ModelServingError) - faults
     assert {reason for _, reason, _ in ERRORS} == set(Reason) - {Reason.UNSPECIFIED}

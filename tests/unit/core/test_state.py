@@ -7,6 +7,7 @@ written again: a new schema version adds files of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.core.errors import IncompatibleState
-from functions.core.messages import ModelToServe, ModelType, OutputRule
+from functions.core.messages import ModelToServe, ModelType, OutputRule, StoredContent
 from functions.core.state import (
     SCHEMA_VERSION,
     Activation,
+    DroppedObject,
     History,
     KeptVersion,
     decode_activation,
@@ -45,7 +47,9 @@ MODEL = ModelToServe(
     inputs=("pH", "alcohol"),
     output=OutputRule.VALUE,
 )
-WRITTEN_BY_VERSION_1: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any], Any]] = {
+Kinds = dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any], Any]]
+
+WRITTEN_BY_VERSION_1: Kinds = {
     "model": (encode_model, decode_model, MODEL),
     "history": (
         encode_history,
@@ -61,14 +65,43 @@ WRITTEN_BY_VERSION_1: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], 
     "reporters": (encode_reporters, decode_reporters, frozenset({"broadcast 1", "keyed"})),
     "payloads": (encode_payloads, decode_payloads, [b"first", b"", b"\x00\xff third"]),
 }
-KINDS = pytest.mark.parametrize(
-    ("kind", "encode", "decode", "value"),
-    [(kind, *rest) for kind, rest in WRITTEN_BY_VERSION_1.items()],
-    ids=list(WRITTEN_BY_VERSION_1),
+STORED = replace(
+    MODEL, content=b"", stored=StoredContent("20260101T000000-0a1b/vin_ros_-00ff/" + "ab" * 32, 2**40)
 )
+WRITTEN_BY_VERSION_2: Kinds = WRITTEN_BY_VERSION_1 | {
+    "stored_model": (encode_model, decode_model, STORED),
+    "stored_activation": (
+        encode_activation,
+        decode_activation,
+        Activation("vin rosé", 7, STORED, fallback=True),
+    ),
+    "stored_history": (
+        encode_history,
+        decode_history,
+        History(
+            (
+                KeptVersion("2023-12", "cd" * 32, "forêt"),
+                KeptVersion("2024-01", "ab" * 32, "forêt", "run/type/ab"),
+            ),
+            7,
+            (DroppedObject("run/type/cd", 1_767_225_600_000), DroppedObject("run/type/ef", 0)),
+        ),
+    ),
+}
 
 
-@KINDS
+def each(kinds: Kinds) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("kind", "encode", "decode", "value"),
+        [(kind, *rest) for kind, rest in kinds.items()],
+        ids=list(kinds),
+    )
+
+
+KINDS = each(WRITTEN_BY_VERSION_2)
+
+
+@each(WRITTEN_BY_VERSION_1)
 def test_what_version_1_wrote_is_still_read(
     kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
 ) -> None:
@@ -84,7 +117,7 @@ def test_what_is_written_is_what_the_schema_version_says(
 
 
 def test_the_layout_byte_by_byte() -> None:
-    assert encode_payloads([b"ab", b"c"]) == b'MS\x01\x00\x00\x00\x11{"lengths":[2,1]}abc'
+    assert encode_payloads([b"ab", b"c"]) == b'MS\x02\x00\x00\x00\x11{"lengths":[2,1]}abc'
 
 
 @KINDS
@@ -131,7 +164,10 @@ MODELS = st.builds(
     content=st.binary(max_size=200),
     inputs=st.lists(TEXTS, max_size=3).map(tuple),
     output=st.sampled_from(OutputRule),
+    stored=st.none() | st.builds(StoredContent, TEXTS, st.integers(0, 2**50)),
 )
+KEPT = st.builds(KeptVersion, TEXTS, TEXTS, TEXTS, TEXTS)
+DROPPED = st.builds(DroppedObject, TEXTS, st.integers(0, 2**50))
 
 
 @given(MODELS)
@@ -139,9 +175,16 @@ def test_models_come_back_as_they_were(model: ModelToServe) -> None:
     assert decode_model(encode_model(model)) == model
 
 
-@given(st.lists(st.builds(KeptVersion, TEXTS, TEXTS, TEXTS), max_size=4).map(tuple), st.integers(0, 2**70))
-def test_histories_come_back_as_they_were(kept: tuple[KeptVersion, ...], sequence: int) -> None:
-    assert decode_history(encode_history(History(kept, sequence))) == History(kept, sequence)
+@given(
+    st.builds(
+        History,
+        st.lists(KEPT, max_size=4).map(tuple),
+        st.integers(0, 2**70),
+        st.lists(DROPPED, max_size=4).map(tuple),
+    )
+)
+def test_histories_come_back_as_they_were(history: History) -> None:
+    assert decode_history(encode_history(history)) == history
 
 
 @given(

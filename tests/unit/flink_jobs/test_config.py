@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from flink_jobs import config
-from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StartingOffsets, parse_config
+from flink_jobs.config import (
+    Delivery,
+    ExecutionMode,
+    JobConfig,
+    StartingOffsets,
+    StateBackend,
+    parse_config,
+)
 from functions.core.input_policy import MissingPolicy
 from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.settings import ServingSettings
@@ -54,7 +61,14 @@ DEFAULTS: dict[str, Any] = {
     "--unpacked-size-limit": 2 * 1024**3,
     "--pmml-size-limit": 64 * 1024**2,
     "--restart-attempts": 10,
+    "--model-store": "",
+    "--inline-limit": 1024 * 1024,
+    "--model-store-retention-h": 168.0,
+    "--state-backend": None,
 }
+
+FILLED_IN = {"base_dir", "run", "claims_stored"}
+"""What no flag says."""
 
 OTHERS: dict[str, tuple[str, Any]] = {
     "--bootstrap-servers": ("a:1,[::1]:65535", "a:1,[::1]:65535"),
@@ -90,6 +104,10 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--unpacked-size-limit": ("1", 1),
     "--pmml-size-limit": ("1", 1),
     "--restart-attempts": ("0", 0),
+    "--model-store": ("memory://models", "memory://models"),
+    "--inline-limit": ("0", 0),
+    "--model-store-retention-h": ("0.5", 0.5),
+    "--state-backend": ("rocksdb", StateBackend.ROCKSDB),
     "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
 
@@ -129,6 +147,17 @@ WRONG = {
     "--unpacked-size-limit": (["", "0"], "is not a whole number of 1 or more"),
     "--pmml-size-limit": (["", "0", "64M"], "is not a whole number of 1 or more"),
     "--restart-attempts": (["", "-1"], "is not a whole number of 0 or more"),
+    "--model-store": (
+        ["zip://m::s3://bucket/a.zip", "s3://bucket/models", "nowhere://models"],
+        (
+            "is neither a path nor a URL without '::'",
+            "Install s3fs to access S3",
+            "Protocol not known: nowhere",
+        ),
+    ),
+    "--inline-limit": (["", "-1", "1MB"], "is not a whole number of 0 or more"),
+    "--model-store-retention-h": (["", "-1", "nan", "inf", "1d"], "is not a number of hours, 0 or more"),
+    "--state-backend": (["memory", "RocksDB"], "is not one of: hashmap, rocksdb"),
     "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],
@@ -164,11 +193,16 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     here = str(tmp_path.resolve())
     expected = {attribute(flag): value for flag, value in DEFAULTS.items()}
-    assert asdict(parse()) == expected | {"checkpoint_dir": f"file://{here}/checkpoints", "base_dir": here}
+    assert asdict(parse()) == expected | {
+        "checkpoint_dir": f"file://{here}/checkpoints",
+        "base_dir": here,
+        "run": "",
+        "claims_stored": False,
+    }
 
 
 def test_the_lists_of_these_tests_are_complete() -> None:
-    flags = {field.name for field in fields(JobConfig)} - {"base_dir"}
+    flags = {field.name for field in fields(JobConfig)} - FILLED_IN
     assert {attribute(flag) for flag in OTHERS} == flags
     assert {attribute(flag) for flag in WRONG} == flags
     assert {attribute(flag) for flag in DEFAULTS} == flags - {"checkpoint_dir"}
@@ -217,6 +251,24 @@ def test_a_checkpoint_path_becomes_a_uri(tmp_path: Path, monkeypatch: pytest.Mon
     assert parse("--checkpoint-dir", "a/b").checkpoint_dir == f"file://{here}/a/b"
     assert parse("--checkpoint-dir", f"{here}/c").checkpoint_dir == f"file://{here}/c"
     assert parse("--checkpoint-dir", "hdfs://host/c").checkpoint_dir == "hdfs://host/c"
+
+
+def test_large_models_are_kept_beside_the_checkpoints_unless_a_store_is_named(tmp_path: Path) -> None:
+    assert parse(f"--checkpoint-dir={tmp_path}/").serving.model_store == f"file://{tmp_path}/models"
+    assert parse(f"--model-store={tmp_path}").serving.model_store == f"file://{tmp_path}"
+    # Flink has clients of its own, Python has none here: a job that ran before still does.
+    assert parse("--checkpoint-dir=s3://bucket/c").serving.model_store == ""
+
+
+def test_credentials_of_a_model_store_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "--model-store=s3://key:sec/r+et@bucket/models")
+    assert line == (
+        "--model-store: 's3://bucket/models' cannot be opened: Install s3fs to access S3 "
+        "(here and on each TaskManager)"
+    )
+    config = parse("--model-store=memory://key:secret@models")
+    assert "secret" not in f"{config!r} {config.serving!r}"
+    assert "secret" in config.serving.model_store
 
 
 @pytest.mark.parametrize(("flag", "value", "said"), WRONG_VALUES)
@@ -283,6 +335,9 @@ def test_what_the_operators_are_told() -> None:
         trial_memory_limit=4 * 1024**3,
         unpacked_size_limit=2 * 1024**3,
         pmml_size_limit=64 * 1024**2,
+        model_store=f"file://{Path.cwd()}/checkpoints/models",
+        inline_limit=1024 * 1024,
+        model_store_retention_ms=168 * 60 * 60 * 1000,
     )
     assert config.topics == ("models", "d", "results", "dead-letters", "model-status")
 

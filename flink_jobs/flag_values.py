@@ -1,0 +1,168 @@
+"""How the texts of flags become values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from functions.core.signing import read_keys
+from functions.model_store import missing_client, without_credentials
+from functions.wire import RecordCodec
+from runtime.kafka_access import read_kafka_config
+
+__all__ = [
+    "Wrong",
+    "read_choice",
+    "read_directory",
+    "read_hours",
+    "read_kafka_file",
+    "read_key_file",
+    "read_number",
+    "read_places",
+    "read_record_type",
+    "read_servers",
+    "read_store",
+    "read_switch",
+    "read_text",
+    "read_topic",
+]
+
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class Wrong(ValueError):
+    """A value that a flag does not take; the text says what it takes."""
+
+
+def read_text(text: str) -> str:
+    """Any text that is not blank."""
+    if not text.strip():
+        raise Wrong("must not be empty")
+    return text
+
+
+def read_topic(text: str) -> str:
+    """A name of a Kafka topic."""
+    if not _TOPIC_NAME.fullmatch(read_text(text)) or text in {".", ".."}:
+        raise Wrong(f"'{text}' is no topic name: letters, digits, '.', '_' and '-', at most 249 of them")
+    return text
+
+
+def read_choice(kind: type[Enum]) -> Callable[[str], Enum]:
+    """A member of an enumeration, by its value."""
+
+    def read(text: str) -> Enum:
+        try:
+            return kind(text)
+        except ValueError:
+            allowed = ", ".join(str(member.value) for member in kind)
+            raise Wrong(f"'{text}' is not one of: {allowed}") from None
+
+    return read
+
+
+def read_number(least: int) -> Callable[[str], int]:
+    """A whole number that is not below ``least``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise Wrong(f"'{text}' is not a whole number of {least} or more")
+        return number
+
+    return read
+
+
+def read_switch(text: str) -> bool:
+    """True or false, in any of the usual words."""
+    word = text.strip().lower()
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("", "false", "0", "no", "off"):
+        return False
+    raise Wrong(f"'{text}' is neither true nor false")
+
+
+def read_places(text: str) -> tuple[str, ...]:
+    """Paths and URLs with commas between; none for an empty text."""
+    places = tuple(place.strip() for place in text.split(",") if place.strip())
+    for place in places:
+        if "::" in place or ".." in place.split("/"):
+            raise Wrong(f"'{place}' is neither a path nor a URL without '::' and '..'")
+    return places
+
+
+def read_key_file(text: str) -> str:
+    """The absolute path of a key file that can be read; empty for an empty text."""
+    if not text:
+        return ""
+    path = str(Path(text).resolve())
+    try:
+        read_keys(path)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return path
+
+
+def read_kafka_file(text: str) -> dict[str, str]:
+    """The client properties in a file; none for an empty text."""
+    if not text:
+        return {}
+    try:
+        return read_kafka_config(text)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def read_servers(text: str) -> str:
+    """Kafka's ``host:port``, one or several."""
+    for server in text.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise Wrong(f"'{text}' is not host:port, or several of them with commas between")
+    return text
+
+
+def read_directory(text: str) -> str:
+    """A URL; a path becomes one."""
+    text = read_text(text)
+    return text if "://" in text else f"file://{Path(text).resolve()}"
+
+
+def read_store(text: str) -> str:
+    """The URL of a model store that Python has a client for; empty for an empty text."""
+    if not text.strip():
+        return ""
+    shown = without_credentials(text)
+    if "::" in text:
+        raise Wrong(f"'{shown}' is neither a path nor a URL without '::'")
+    url = read_directory(text)
+    if lacking := missing_client(url):
+        raise Wrong(f"'{shown}' cannot be opened: {lacking} (here and on each TaskManager)")
+    return url
+
+
+def read_hours(text: str) -> float:
+    """A number of hours, 0 or more."""
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = math.nan
+    if not 0 <= hours < math.inf:
+        raise Wrong(f"'{text}' is not a number of hours, 0 or more")
+    return hours
+
+
+def read_record_type(text: str) -> str:
+    """``module:Message`` of a message that can be imported."""
+    try:
+        RecordCodec(text)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return text
