@@ -22,6 +22,7 @@ from functions.core.errors import (
 from functions.core.messages import ModelToServe, ModelType, OutputRule
 from functions.core.signing import check_signature, sign
 from functions.core.state import (
+    SCHEMA_VERSION,
     Activation,
     History,
     KeptVersion,
@@ -151,7 +152,11 @@ def test_state_of_another_version_is_refused_whatever_is_in_it(
     """State comes from this program; what is tested is that a newer version's is never half understood."""
     decode(encoded)
     for seed in range(200):
-        newer = encoded[:2] + bytes([2 + seed % 254]) + mutated(encoded[3:], random.Random(seed), [encoded])
+        newer = (
+            encoded[:2]
+            + bytes([SCHEMA_VERSION + 1 + seed % (255 - SCHEMA_VERSION)])
+            + mutated(encoded[3:], random.Random(seed), [encoded])
+        )
         if len(newer) >= 7:
             with pytest.raises(IncompatibleState):
                 decode(newer)
