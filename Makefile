@@ -16,7 +16,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
         --no-emit-index-url --custom-compile-command "make lock"
 PROTOS := $(wildcard protos/*.proto tests/protos/*.proto)
 
-.PHONY: help install demo test fuzz check format bench proto lock samples clean
+.PHONY: help install demo test fuzz chaos check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -58,11 +58,15 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
 	@$(BIN)/python -m client.demo
 
+# Two at a time: a test that runs a job waits more than it works.
 test: install ## run the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py
+
+chaos: install ## strike a job under load with faults for MINUTES=10 (SEED=7: again as it was)
+	@$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 check: install ## check format, lint, types; run the unit tests
 	@$(BIN)/ruff format --check .

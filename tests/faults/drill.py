@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from protos.servingresult_pb2 import ServingResult
@@ -92,10 +92,11 @@ class Drill:
         """The newest completed checkpoint."""
         return next(iter(retained_checkpoints(str(self._checkpoints))), None)
 
-    def verdict(self) -> Tally:
+    def verdict(self, poison: Sequence[bytes] = ()) -> Tally:
         """Ends the load, waits for the last results, and compares.
 
-        Asserts what is promised in every case: nothing lost, nothing wrong, no dead letter.
+        Asserts what is promised in every case: nothing lost, nothing wrong, and no dead letters but those of
+        the ``poison`` that was sent, each with its bytes.
         """
         self.load.stop()
         self._await(
@@ -105,8 +106,16 @@ class Drill:
             ),
             lambda: f"results are missing: {self._tally()}",
         )
+        letters = self.traffic.letters
+        self._await(
+            lambda: {letter.payload for letter in letters} >= set(poison),
+            lambda: f"dead letters are missing: {len(letters)} of {len(poison)}",
+        )
         result = self._tally()
-        assert self.traffic.letters == []
+        unexpected = [letter for letter in letters if letter.payload not in set(poison)]
+        assert unexpected == []
+        if self._exactly_once:
+            assert sorted(letter.payload for letter in letters) == sorted(poison)
         assert (result.lost, result.wrong) == ((), ()), str(result)
         if self._exactly_once:
             assert result.doubled == (), str(result)

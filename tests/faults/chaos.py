@@ -1,0 +1,200 @@
+"""A seeded mix of faults under one load: ``python -m tests.faults.chaos --minutes 10 --seed 7``.
+
+The seed decides the variant, the delivery, where Python runs, and which fault strikes after which. Each kind
+strikes once before any strikes again. In the end the multiset of results is compared with what was sent, and
+the dead letters with the poison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from client.broker import EmbeddedBroker, Retention
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from runtime.checkpoints import retained_checkpoints
+from tests.faults.drill import Drill
+from tests.faults.injection import Fault
+from tests.faults.kills import broker_process, kill_now, marked
+from tests.faults.numbered_load import STEADY, NumberedLoad
+from tests.job_traffic import Traffic
+from tests.jobs import FLINK, VARIANTS, FlinkRun, eventually, job_flags
+from tests.kafka.job_serving import fresh_topics
+
+__all__ = ["Chaos", "Plan", "plan"]
+
+_PARTITIONS = 2
+_POISON = 20
+_DELIVERIES = ("at-least-once", "exactly-once")
+_MODES = ("thread", "process")
+_WAY_BACK = re.compile(r"to go on from here: flink run -s (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a seed decides before anything runs."""
+
+    variant: str
+    delivery: str
+    mode: str
+
+
+def plan(random_: random.Random) -> Plan:
+    """The job that a run is about."""
+    return Plan(random_.choice(VARIANTS), random_.choice(_DELIVERIES), random_.choice(_MODES))
+
+
+class Chaos:
+    """A job under a numbered load, and the faults that may strike it. Left by its context, all of it ends."""
+
+    def __init__(self, chosen: Plan, seed: int, folder: Path) -> None:
+        self.chosen = chosen
+        self._random = random.Random(seed)
+        self._folder = folder
+        self._checkpoints = folder / "checkpoints"
+        self._fault = Fault("functions.core.server:Server.serve", folder)
+        self._to_close = ExitStack()
+        self._runs: list[FlinkRun] = []
+        self._parallelism = 1
+        self._poison: list[bytes] = []
+        self.struck: list[tuple[str, float]] = []
+        """Each fault that struck, and the seconds that it took to recover."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            self._broker = opened.enter_context(
+                EmbeddedBroker(folder=self._folder / "kafka", retention=Retention.KEEP)
+            )
+            self._topics = fresh_topics(self._broker, partitions=_PARTITIONS)
+            self._start(opened, ())
+            traffic = opened.enter_context(
+                Traffic(self.chosen.variant, self._broker.bootstrap_servers, self._topics, self._check)
+            )
+            load = opened.enter_context(NumberedLoad(traffic))
+            self._drill = Drill(
+                traffic, load, self._checkpoints, exactly_once=self.chosen.delivery == "exactly-once"
+            )
+            self._to_close = opened.pop_all()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._to_close.__exit__(*raised)  # type: ignore[arg-type]
+
+    def run(self, seconds: float, say: Callable[[str], None]) -> None:
+        """Strikes until the time is up, and judges."""
+        end = time.monotonic() + seconds
+        faults = list(self._faults.items())
+        self._random.shuffle(faults)
+        number = 0
+        while time.monotonic() < end:
+            name, fault = faults[number] if number < len(faults) else self._random.choice(faults)
+            number += 1
+            took_s = self._drill.strike(f"{number} {name}", fault)
+            self.struck.append((name, took_s))
+            say(f"{name}: back after {took_s:.1f} s")
+        say(str(self._drill.verdict(poison=self._poison)))
+
+    @property
+    def _faults(self) -> dict[str, Callable[[], None]]:
+        return {
+            "kill -9 of flink run, restored by hand": self._kill_run,
+            "kill -9 of the broker, which returns": self._kill_broker,
+            "a fault that passes": self._pass,
+            "stopped with a savepoint, restored with another parallelism": self._rescale,
+            "poison on both topics": self._send_poison,
+        }
+
+    def _check(self) -> None:
+        self._runs[-1].check()
+
+    def _start(self, closing: ExitStack, restored: tuple[str, ...]) -> None:
+        flags = [
+            *job_flags(self._broker.bootstrap_servers, self._topics, self._checkpoints, self._topics.models),
+            *("--checkpoint-interval-ms", "1000", "--restart-attempts", "1000"),
+            *("--delivery", self.chosen.delivery, "--execution-mode", self.chosen.mode),
+            *("--parallelism", str(self._parallelism)),
+        ]
+        self._runs.append(
+            closing.enter_context(
+                FlinkRun(
+                    self.chosen.variant,
+                    flags,
+                    self._folder / f"job-{len(self._runs)}.log",
+                    environ=self._fault.environ,
+                    launcher=(str(FLINK), "run", *restored, "-py"),
+                )
+            )
+        )
+
+    def _kill_run(self) -> None:
+        kill_now(*marked(self._runs[-1].mark))
+        newest = retained_checkpoints(str(self._checkpoints))[0]
+        self._start(self._to_close, ("-s", newest.path))
+
+    def _kill_broker(self) -> None:
+        kill_now(broker_process(self._broker))
+        self._broker.stop()
+        self._broker.start()
+
+    def _pass(self) -> None:
+        run = self._runs[-1]
+        before = run.printed().count("the job failed and restarts")
+        self._fault.switch_on()
+        try:
+            eventually(
+                lambda: run.printed().count("the job failed and restarts") > before,
+                lambda: f"no restart is told:\n{run.printed()[-2000:]}",
+                within_s=60,
+            )
+        finally:
+            self._fault.switch_off()
+
+    def _rescale(self) -> None:
+        run = self._runs[-1]
+        assert run.stop() == 0, run.printed()[-2000:]
+        found = _WAY_BACK.search(run.printed())
+        assert found is not None, f"stopped without a savepoint:\n{run.printed()[-2000:]}"
+        self._parallelism = 3 - self._parallelism
+        self._start(self._to_close, ("-s", found[1]))
+
+    def _send_poison(self) -> None:
+        traffic = self._drill.traffic
+        junk = [b"\xff" + self._random.randbytes(40) for _ in range(_POISON)]
+        for one in junk:
+            traffic.stream(one)
+        bad = ModelDescriptor(
+            name="poison", dataType=STEADY, modeltype="PMML", data=b"<PMML" + self._random.randbytes(8)
+        ).SerializeToString()
+        traffic.offer(bad)
+        self._poison += [*junk, bad]
+
+
+def main() -> None:
+    """Runs chaos as the command line says; ends with 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos")
+    parser.add_argument("--minutes", type=float, default=1.0, help="no fault strikes later (1)")
+    parser.add_argument("--seed", type=int, default=None, help="a number; another one each time unless given")
+    arguments = parser.parse_args()
+    seed = int(time.time()) if arguments.seed is None else arguments.seed
+    chosen = plan(random.Random(seed))
+    print(f"seed {seed}: {chosen.variant}, {chosen.delivery}, {chosen.mode} mode", flush=True)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        try:
+            with Chaos(chosen, seed, Path(folder)) as chaos:
+                chaos.run(60 * arguments.minutes, lambda line: print(line, flush=True))
+        except AssertionError as broken:
+            print(f"seed {seed}: {broken}", file=sys.stderr)
+            raise SystemExit(1) from broken
+
+
+if __name__ == "__main__":
+    main()
