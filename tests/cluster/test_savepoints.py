@@ -19,11 +19,11 @@ import pytest
 from client.broker import EmbeddedBroker
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
-from tests.cluster.conftest import Cluster
 from tests.fixtures.make_savepoints import SCORED, SERVED, WAITING, model, savepoint, topics_of, write_history
 from tests.job_models import sample_records
 from tests.job_traffic import Traffic
 from tests.jobs import FLINK, VARIANTS, FlinkRun, eventually, job_flags, run_flink
+from tests.standalone_cluster import Cluster
 
 pytestmark = pytest.mark.cluster
 

@@ -1,0 +1,118 @@
+"""A standalone Flink cluster of the pip package's own scripts, with ports, logs and settings of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+from uuid import uuid4
+
+import psutil
+
+from client.ports import free_port
+from runtime.environment import flink_environment
+from runtime.flink_home import derive_conf, flink_home
+from tests.jobs import MARK, eventually, marked_processes
+
+__all__ = ["Cluster", "standalone_cluster"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A running session cluster; ``rest`` is what ``FLINK_REST`` names, ``mark`` is on all its processes."""
+
+    rest: str
+    mark: str
+    folder: Path
+    settings: Mapping[str, str]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What takes the ``flink`` command to this cluster."""
+        return {"FLINK_REST": self.rest}
+
+    def get(self, path: str) -> Any:
+        """What the cluster's REST interface answers."""
+        with urlopen(f"http://{self.rest}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def task_managers(self) -> int:
+        """How many have registered; none while nothing answers."""
+        try:
+            return len(self.get("/taskmanagers")["taskmanagers"])
+        except (URLError, OSError):
+            return 0
+
+    def state_of(self, job: str) -> str:
+        """A job's state, as Flink spells it."""
+        return str(self.get(f"/jobs/{job}")["state"])
+
+    def script(self, name: str, *arguments: str) -> None:
+        """Runs one of Flink's scripts, such as ``taskmanager.sh start``."""
+        with (self.folder / f"{name}.txt").open("ab") as output:
+            # Not a pipe: the daemons keep it open.
+            subprocess.run(
+                [flink_home().path / "bin" / name, *arguments],
+                env={
+                    **flink_environment(os.environ),
+                    "FLINK_CONF_DIR": str(self.folder / "conf"),
+                    MARK: self.mark,
+                },
+                stdout=output,
+                stderr=output,
+                timeout=60,
+                check=True,
+            )
+
+    def logs(self) -> str:
+        """The end of each log."""
+        files = sorted(self.folder.glob("*.txt")) + sorted((self.folder / "log").iterdir())
+        return "\n".join(f"{file.name}:\n{file.read_text()[-2000:]}" for file in files)
+
+
+@contextmanager
+def standalone_cluster(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """One JobManager and one TaskManager, of which nothing may be left after Flink's own script has run."""
+    port = free_port()
+    running = Cluster(f"localhost:{port}", uuid4().hex, folder, settings or {})
+    # Flink's scripts do not make it.
+    (folder / "log").mkdir()
+    derive_conf(
+        flink_home(),
+        folder / "conf",
+        {
+            "jobmanager.rpc.port": free_port(),
+            "rest.port": port,
+            # A busy machine is no failure.
+            "pekko.ask.timeout": "60 s",
+            "metrics.fetcher.update-interval": 500,
+            "env.log.dir": str(folder / "log"),
+            "env.pid.dir": str(folder / "run"),
+            **running.settings,
+        },
+    )
+    (folder / "conf" / "masters").write_text(f"localhost:{port}\n")
+    try:
+        running.script("start-cluster.sh")
+        eventually(
+            lambda: running.task_managers() == 1, lambda: f"no TaskManager:\n{running.logs()}", within_s=180
+        )
+        yield running
+        running.script("stop-cluster.sh")
+        # Stops one TaskManager; what else was started is ended by its own stop.
+        running.script("taskmanager.sh", "stop-all")
+        eventually(
+            lambda: marked_processes(running.mark) == [],
+            lambda: f"still there: {marked_processes(running.mark)}",
+            within_s=30,
+        )
+    finally:
+        for line in marked_processes(running.mark):
+            psutil.Process(int(line.split()[0])).kill()
