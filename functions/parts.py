@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import partial
 
 from functions.core.admission import Admission
@@ -27,6 +28,13 @@ CLOCK = SystemClock()
 _LOADS_AT_ONCE = 4
 """Loads of an operator instance that run side by side: enough that slow stores do not hold up everything, few
 enough for the memory and the cores that loading takes."""
+
+_HAND_OVER_S = 0.0001
+"""How long a thread that loads a model keeps the interpreter to itself when one that serves asks for it.
+
+Python's own 5 ms would be waited for at each batch and at each result that goes back to the JVM: at a thousand
+records a second, records queued up for seconds while a large model was loaded.
+"""
 
 POOL = ModelPool(engine_for)
 """One for the process: operators that share a process share its loaded models."""
@@ -85,7 +93,8 @@ def _contents(settings: ServingSettings) -> ModelContents:
 
 
 def build_loads(settings: ServingSettings) -> BackgroundLoads[Prepared]:
-    """Where an admission has its preparations run."""
+    """Where an admission has its preparations run, beside threads that serve."""
+    sys.setswitchinterval(_HAND_OVER_S)
     return BackgroundLoads(_LOADS_AT_ONCE, settings.load_timeout_s, CLOCK)
 
 
