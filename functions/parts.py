@@ -32,8 +32,8 @@ enough for the memory and the cores that loading takes."""
 _HAND_OVER_S = 0.0001
 """How long a thread that loads a model keeps the interpreter to itself when one that serves asks for it.
 
-Python's own 5 ms would be waited for at each batch and at each result that goes back to the JVM: at a thousand
-records a second, records queued up for seconds while a large model was loaded.
+Python's own 5 ms would be waited for at each batch and at each result that goes back to the JVM: at a
+thousand records a second, records queued up for seconds while a large model was loaded.
 """
 
 POOL = ModelPool(engine_for)
