@@ -58,9 +58,8 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
 	@$(BIN)/python -m client.demo
 
-# Two at a time: a test that runs a job waits more than it works.
 test: install ## run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py

@@ -50,7 +50,7 @@ class EmbeddedBroker:
         folder: where its data and its log are; a temporary folder when left out.
         retention: CLEAN starts empty and removes ``folder`` at the end; KEEP goes on with what is there.
         topics: created at the start, unless they are there.
-        partitions: of each topic but that of the models, which has one.
+        partitions: of each topic.
         heap_mb: the most heap that the broker takes, megabytes.
         secured: where it listens to clients with TLS or a login, too.
     """

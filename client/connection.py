@@ -77,19 +77,11 @@ def create_topics(
 ) -> None:
     """Creates the topics that are not there yet, and waits until each has a leader for every partition.
 
-    The models topic has one, whatever ``partitions`` says: Kafka keeps no order between partitions, and of
-    two versions the later one has to serve.
-
     Raises:
         ClientError: Kafka refuses a topic, or it is not ready within ``deadline_s`` seconds.
     """
     wanted = [
-        NewTopic(
-            name,
-            num_partitions=1 if name == names.models else partitions,
-            replication_factor=1,
-            config=settings,
-        )
+        NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
         for name, settings in topic_settings(names).items()
     ]
     for name, made in admin.create_topics(wanted, operation_timeout=deadline_s).items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import resource
 import select
 import shutil
@@ -45,6 +46,9 @@ IDLE_SECONDS = 300.0
 
 _NUMBERS = (0.0, 1.0, -1e300, 1e300)
 _LONGEST_TALE = 65536
+_NO_MEMORY = re.compile(r"OOM when allocating|[Aa]llocat\w+ (?:of )?memory|bad_alloc")
+"""What TensorFlow and ONNX Runtime say when they get no memory: an error like any other to them."""
+
 _DIED = "died"
 
 
@@ -190,11 +194,14 @@ def _data_bytes() -> int:
 def _load_and_score(request: Request) -> dict[str, str]:
     with within(request.limits):
         model = engine_for(request.model.model_type).load(request.model, request.schema)
-    # A record may hold anything: errors are welcome, only what ends the process or takes too long is not.
+    # A record may hold anything: errors are welcome, only what ends the process or takes too much is not.
     for number in _NUMBERS:
         for rows in (1, 3):
-            with suppress(ScoringFailed):
+            try:
                 model.score(_rows(model, request.schema, number, rows))
+            except ScoringFailed as error:
+                if _NO_MEMORY.search(f"{error} {error.__cause__}"):
+                    raise MemoryError from error
     return {}
 
 

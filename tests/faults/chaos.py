@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from confluent_kafka.admin import NewPartitions
+
 from client.broker import EmbeddedBroker, Retention
+from client.connection import connect
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from runtime.checkpoints import retained_checkpoints
 from tests.faults.drill import Drill
@@ -74,7 +77,9 @@ class Chaos:
             self._broker = opened.enter_context(
                 EmbeddedBroker(folder=self._folder / "kafka", retention=Retention.KEEP)
             )
-            self._topics = fresh_topics(self._broker, partitions=_PARTITIONS)
+            # The models topic keeps its one partition: between two there is no order.
+            self._topics = fresh_topics(self._broker)
+            _widen(self._broker, self._topics.data)
             self._start(opened, ())
             traffic = opened.enter_context(
                 Traffic(self.chosen.variant, self._broker.bootstrap_servers, self._topics, self._check)
@@ -176,6 +181,12 @@ class Chaos:
         ).SerializeToString()
         traffic.offer(bad)
         self._poison += [*junk, bad]
+
+
+def _widen(broker: EmbeddedBroker, topic: str) -> None:
+    admin = connect(broker.kafka)
+    (done,) = admin.create_partitions([NewPartitions(topic, _PARTITIONS)]).values()
+    done.result(timeout=30)
 
 
 def main() -> None:
