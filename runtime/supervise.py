@@ -21,7 +21,7 @@ import psutil
 
 __all__ = ["TraceFilter", "find_driver", "run_supervised"]
 
-_GRACE_S = 15.0
+_GRACE_S = 30.0
 _TERMINATE_S = 5.0
 _POLL_S = 0.1
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
