@@ -90,14 +90,14 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
         signal.signal(number, lambda _number, _frame: stopping.set())
     job = env.execute_async(f"model-serving-{program.removesuffix('.py')}")
     print(f"{program}: job {job.get_job_id()} runs", flush=True)
-    if _settings(env).get_string("execution.attached", "true") == "false":
+    if settings.get_string("execution.attached", "true") == "false":
         return
     result = job.get_job_execution_result()
     failures = FailureWatch(job)
     while not result.done():
         _tell_restart(program, failures.news(), config)
         if stopping.wait(_POLL_S):
-            if _settings(env).get_string("execution.target", "local") == "local":
+            if settings.get_string("execution.target", "local") == "local":
                 _end(program, job, config)
                 print(f"{program}: stopped")
             else:

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["archive_bombs", "native_bombs", "onnx_model", "outward_onnx", "tensorflow_graph", "xml_bombs"]
+__all__ = [
+    "archive_bombs",
+    "link_in_zip",
+    "native_bombs",
+    "onnx_model",
+    "outward_onnx",
+    "special_in_tar",
+    "tensorflow_graph",
+    "xml_bombs",
+]
 
 Hostile = dict[str, tuple[bytes, str]]
 """What is wrong → the content of the model, and a piece of the text that refuses it."""
@@ -202,12 +211,12 @@ def archive_bombs() -> Hostile:
         "a backslash": (_tar({"..\\saved_model.pb": b""}), "unsafe entry"),
         "a drive": (_tar({"C:\\saved_model.pb": b""}), "unsafe entry"),
         "an encrypted zip": (_encrypted(), "cannot be unpacked"),
-        "a link": (_special(tarfile.SYMTYPE), "no plain file"),
-        "a hard link": (_special(tarfile.LNKTYPE), "no plain file"),
-        "a device": (_special(tarfile.CHRTYPE), "no plain file"),
-        "a block device": (_special(tarfile.BLKTYPE), "no plain file"),
-        "a pipe": (_special(tarfile.FIFOTYPE), "no plain file"),
-        "a link in a zip": (_link_in_zip(), "no plain file"),
+        "a link": (special_in_tar(tarfile.SYMTYPE), "no plain file"),
+        "a hard link": (special_in_tar(tarfile.LNKTYPE), "no plain file"),
+        "a device": (special_in_tar(tarfile.CHRTYPE), "no plain file"),
+        "a block device": (special_in_tar(tarfile.BLKTYPE), "no plain file"),
+        "a pipe": (special_in_tar(tarfile.FIFOTYPE), "no plain file"),
+        "a link in a zip": (link_in_zip(), "no plain file"),
     }
 
 
@@ -266,7 +275,8 @@ def _encrypted() -> bytes:
     return bytes(whole)
 
 
-def _special(kind: bytes) -> bytes:
+def special_in_tar(kind: bytes) -> bytes:
+    """A tar whose only entry is of that kind, such as ``tarfile.SYMTYPE``."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         member = tarfile.TarInfo("saved_model.pb")
@@ -275,7 +285,8 @@ def _special(kind: bytes) -> bytes:
     return packed.getvalue()
 
 
-def _link_in_zip() -> bytes:
+def link_in_zip() -> bytes:
+    """A zip whose only entry is a symbolic link."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         link = zipfile.ZipInfo("saved_model.pb")

@@ -21,24 +21,30 @@ from client.topics import TopicNames
 
 __all__ = [
     "FLINK",
+    "FRESH",
     "MARK",
     "ROOT",
     "VARIANTS",
     "FlinkRun",
     "eventually",
     "job_flags",
+    "launcher_from",
     "marked_processes",
     "run_flink",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
 FLINK = Path(sys.prefix) / "bin" / "flink"
+FRESH = (str(FLINK), "run", "-py")
+"""What starts a job that goes on from nothing."""
+
 VARIANTS = ("keyed", "broadcast")
 
 MARK = "MODEL_SERVING_TEST_RUN"
 _START_S = 180.0
 _STOP_S = 40.0
 _PR_SET_PDEATHSIG = 1
+_GO_ON = re.compile(r"^\w+\.py: to go on from here: flink run -s (\S+) -py", re.MULTILINE)
 _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 
 
@@ -80,6 +86,11 @@ def marked_processes(mark: str) -> list[str]:
     return found
 
 
+def launcher_from(snapshot: str | Path, *options: str) -> tuple[str, ...]:
+    """What starts a job from a checkpoint or savepoint; ``options`` are more of those of ``flink run``."""
+    return (str(FLINK), "run", "-s", str(snapshot), *options, "-py")
+
+
 class FlinkRun:
     """``flink run`` of a job for as long as the context is open.
 
@@ -95,7 +106,7 @@ class FlinkRun:
         log: Path,
         *,
         environ: Mapping[str, str] | None = None,
-        launcher: Sequence[str] = (str(FLINK), "run", "-py"),
+        launcher: Sequence[str] = FRESH,
     ) -> None:
         self._command = [*launcher, str(ROOT / "flink_jobs" / f"{name}.py"), *flags]
         self._log = log
@@ -122,6 +133,12 @@ class FlinkRun:
         found = _RUNS.search(self.printed())
         assert found is not None, f"no job id in:\n{self.printed()}"
         return found["id"]
+
+    def savepoint(self) -> str:
+        """Where a local job that was stopped says that its savepoint is."""
+        found = _GO_ON.search(self.printed())
+        assert found is not None, f"stopped without a savepoint:\n{self.printed()[-4000:]}"
+        return found[1]
 
     def check(self) -> None:
         """Fails when the job has ended."""

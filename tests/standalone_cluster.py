@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import psutil
 from client.ports import free_port
 from runtime.environment import flink_environment
 from runtime.flink_home import derive_conf, flink_home
-from tests.jobs import MARK, eventually, marked_processes
+from tests.jobs import MARK, eventually, marked_processes, run_flink
 
 __all__ = ["Cluster", "standalone_cluster"]
 
@@ -53,6 +54,27 @@ class Cluster:
     def state_of(self, job: str) -> str:
         """A job's state, as Flink spells it."""
         return str(self.get(f"/jobs/{job}")["state"])
+
+    def submit(self, variant: str, flags: Sequence[str], *options: str) -> str:
+        """Starts a job, detached, with more ``options`` of ``flink run``; its id."""
+        started = run_flink(
+            ["run", "-d", *options, "-py", f"flink_jobs/{variant}.py", *flags],
+            within_s=120,
+            environ=self.environ,
+        )
+        assert started.returncode == 0, started.stderr
+        found = re.search(rf"^{variant}\.py: job ([0-9a-f]{{32}}) runs$", started.stdout, re.MULTILINE)
+        assert found is not None, started.stdout
+        return found[1]
+
+    def check(self, job: str) -> None:
+        """Fails when a job does not run."""
+        assert self.state_of(job) in {"CREATED", "RUNNING"}, self.get(f"/jobs/{job}/exceptions")
+
+    def cancel(self, job: str) -> None:
+        """Asks for a job's end."""
+        cancelled = run_flink(["cancel", job], within_s=120, environ=self.environ)
+        assert cancelled.returncode == 0, cancelled.stderr
 
     def script(self, name: str, *arguments: str) -> None:
         """Runs one of Flink's scripts, such as ``taskmanager.sh start``."""

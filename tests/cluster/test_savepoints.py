@@ -22,7 +22,7 @@ from protos.modelstatus_pb2 import ModelStatus
 from tests.fixtures.make_savepoints import SCORED, SERVED, WAITING, model, savepoint, topics_of, write_history
 from tests.job_models import sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import FLINK, VARIANTS, FlinkRun, eventually, job_flags, run_flink
+from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags, launcher_from, run_flink
 from tests.standalone_cluster import Cluster
 
 pytestmark = pytest.mark.cluster
@@ -31,7 +31,7 @@ MANY = [f"type {number}" for number in range(50)]
 FIRST, SECOND = MANY[::5], MANY[1::5]
 """Data types that get a second version, at different times."""
 
-_GO_ON = re.compile(r"flink run -s (\S+) -py|Savepoint completed. Path: (\S+)")
+_SAVED = re.compile(r"Savepoint completed. Path: (\S+)")
 
 
 @dataclass(slots=True)
@@ -120,13 +120,12 @@ class Conversation:
 @contextmanager
 def local(variant: str, flags: Sequence[str], start: str, log: Path, current: Running) -> Iterator[None]:
     """The job by ``flink run -s`` on a minicluster, stopped by SIGTERM at the end."""
-    launcher = [str(FLINK), "run", "-s", start, "-py"]
-    with FlinkRun(variant, flags, log, launcher=launcher) as job:
+    with FlinkRun(variant, flags, log, launcher=launcher_from(start)) as job:
         current.check = job.check
         yield
         current.check = lambda: None
         assert job.stop() == 0
-        current.savepoint = _savepoint_in(job.printed())
+        current.savepoint = job.savepoint()
 
 
 @contextmanager
@@ -134,36 +133,20 @@ def on(
     cluster: Cluster, variant: str, flags: Sequence[str], start: str, folder: Path, current: Running
 ) -> Iterator[None]:
     """The job by ``flink run -d -s`` on a cluster, ended by ``flink stop --savepointPath``."""
-    started = run_flink(
-        ["run", "-d", "-s", start, "-py", f"flink_jobs/{variant}.py", *flags],
-        within_s=120,
-        environ=cluster.environ,
-    )
-    assert started.returncode == 0, started.stderr
-    found = re.search(rf"^{variant}\.py: job ([0-9a-f]{{32}}) runs$", started.stdout, re.MULTILINE)
-    assert found is not None, started.stdout
-    job_id = found[1]
-
-    def check() -> None:
-        assert cluster.state_of(job_id) in {"CREATED", "RUNNING"}, cluster.get(f"/jobs/{job_id}/exceptions")
-
+    job_id = cluster.submit(variant, flags, "-s", start)
     try:
-        current.rest, current.check = f"/jobs/{job_id}", check
+        current.rest, current.check = f"/jobs/{job_id}", lambda: cluster.check(job_id)
         yield
         current.check = lambda: None
         stop = ["stop", "--savepointPath", str(folder), job_id]
         stopped = run_flink(stop, within_s=120, environ=cluster.environ)
         assert stopped.returncode == 0, stopped.stderr
-        current.savepoint = _savepoint_in(stopped.stdout)
+        saved = _SAVED.search(stopped.stdout)
+        assert saved is not None, stopped.stdout
+        current.savepoint = saved[1]
     finally:
         if cluster.state_of(job_id) in {"CREATED", "RUNNING", "RESTARTING"}:
-            run_flink(["cancel", job_id], within_s=120, environ=cluster.environ)
-
-
-def _savepoint_in(printed: str) -> str:
-    found = _GO_ON.search(printed)
-    assert found is not None, printed
-    return found[1] or found[2]
+            cluster.cancel(job_id)
 
 
 @pytest.mark.timeout(600)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -36,35 +35,13 @@ def test_a_detached_job_in_thread_mode(
     """The second one meets a TaskManager that has Python in its JVM already."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path, f"{topics.models}-{turn}")
-    started = run_flink(
-        [
-            "run",
-            "-d",
-            "-py",
-            "flink_jobs/keyed.py",
-            *flags,
-            "--execution-mode",
-            "thread",
-            "--parallelism",
-            "2",
-        ],
-        within_s=90,
-        environ=cluster.environ,
-    )
-    assert started.returncode == 0, started.stderr
-    found = re.search(r"^keyed\.py: job ([0-9a-f]{32}) runs$", started.stdout, re.MULTILINE)
-    assert found is not None, started.stdout
-    job_id = found[1]
+    job_id = cluster.submit("keyed", [*flags, "--execution-mode", "thread", "--parallelism", "2"])
 
-    def alive() -> None:
-        assert cluster.state_of(job_id) in {"CREATED", "RUNNING"}, cluster.get(f"/jobs/{job_id}/exceptions")
-
-    with Traffic("keyed", broker.bootstrap_servers, topics, alive) as traffic:
+    with Traffic("keyed", broker.bootstrap_servers, topics, lambda: cluster.check(job_id)) as traffic:
         serves_all_samples(traffic)
     listed = run_flink(["list"], within_s=60, environ=cluster.environ)
     assert job_id in listed.stdout, listed.stderr
-    cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
-    assert cancelled.returncode == 0, cancelled.stderr
+    cluster.cancel(job_id)
     eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)
 
 
@@ -90,6 +67,5 @@ def test_an_attached_job_in_worker_processes(
             f"broadcast.py: job {job_id} goes on on its cluster; flink cancel ends it"
         )
         assert cluster.state_of(job_id) == "RUNNING"
-    cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
-    assert cancelled.returncode == 0, cancelled.stderr
+    cluster.cancel(job_id)
     eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)

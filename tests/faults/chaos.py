@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,12 @@ from confluent_kafka.admin import NewPartitions
 from client.broker import EmbeddedBroker, Retention
 from client.connection import connect
 from protos.modeldescriptor_pb2 import ModelDescriptor
-from runtime.checkpoints import retained_checkpoints
 from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked
 from tests.faults.numbered_load import STEADY, NumberedLoad
 from tests.job_traffic import Traffic
-from tests.jobs import FLINK, VARIANTS, FlinkRun, eventually, job_flags
+from tests.jobs import FRESH, VARIANTS, FlinkRun, eventually, job_flags, launcher_from
 from tests.kafka.job_serving import fresh_topics
 
 __all__ = ["Chaos", "Plan", "plan"]
@@ -39,7 +37,6 @@ _PARTITIONS = 2
 _POISON = 20
 _DELIVERIES = ("at-least-once", "exactly-once")
 _MODES = ("thread", "process")
-_WAY_BACK = re.compile(r"to go on from here: flink run -s (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Chaos:
             # The models topic keeps its one partition: between two there is no order.
             self._topics = fresh_topics(self._broker)
             _widen(self._broker, self._topics.data)
-            self._start(opened, ())
+            self._start(opened)
             traffic = opened.enter_context(
                 Traffic(self.chosen.variant, self._broker.bootstrap_servers, self._topics, self._check)
             )
@@ -121,7 +118,7 @@ class Chaos:
     def _check(self) -> None:
         self._runs[-1].check()
 
-    def _start(self, closing: ExitStack, restored: tuple[str, ...]) -> None:
+    def _start(self, closing: ExitStack, launcher: Sequence[str] = FRESH) -> None:
         flags = [
             *job_flags(self._broker.bootstrap_servers, self._topics, self._checkpoints, self._topics.models),
             *("--checkpoint-interval-ms", "1000", "--restart-attempts", "1000"),
@@ -135,15 +132,16 @@ class Chaos:
                     flags,
                     self._folder / f"job-{len(self._runs)}.log",
                     environ=self._fault.environ,
-                    launcher=(str(FLINK), "run", *restored, "-py"),
+                    launcher=launcher,
                 )
             )
         )
 
     def _kill_run(self) -> None:
         kill_now(*marked(self._runs[-1].mark))
-        newest = retained_checkpoints(str(self._checkpoints))[0]
-        self._start(self._to_close, ("-s", newest.path))
+        newest = self._drill.checkpoint()
+        assert newest is not None
+        self._start(self._to_close, launcher_from(newest.path))
 
     def _kill_broker(self) -> None:
         kill_now(broker_process(self._broker))
@@ -166,10 +164,8 @@ class Chaos:
     def _rescale(self) -> None:
         run = self._runs[-1]
         assert run.stop() == 0, run.printed()[-2000:]
-        found = _WAY_BACK.search(run.printed())
-        assert found is not None, f"stopped without a savepoint:\n{run.printed()[-2000:]}"
         self._parallelism = 3 - self._parallelism
-        self._start(self._to_close, ("-s", found[1]))
+        self._start(self._to_close, launcher_from(run.savepoint()))
 
     def _send_poison(self) -> None:
         traffic = self._drill.traffic

@@ -23,7 +23,7 @@ from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked, worker_processes
 from tests.faults.numbered_load import STEADY, NumberedLoad, numbered_record
 from tests.job_traffic import Traffic
-from tests.jobs import FLINK, FlinkRun, job_flags
+from tests.jobs import FlinkRun, job_flags, launcher_from
 from tests.kafka.job_serving import fresh_topics
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -105,7 +105,7 @@ def test_a_killed_broker_then_a_killed_run_then_a_fault_that_stays(
                             flags,
                             tmp_path / "second.log",
                             environ=fault.environ,
-                            launcher=(str(FLINK), "run", "-s", found.strip(), "-py"),
+                            launcher=launcher_from(found.strip()),
                         )
                     )
                 )

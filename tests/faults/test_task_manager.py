@@ -15,7 +15,7 @@ from tests.faults.drill import Drill
 from tests.faults.kills import kill_now, marked
 from tests.faults.numbered_load import NumberedLoad
 from tests.job_traffic import Traffic
-from tests.jobs import FlinkRun, eventually, job_flags, run_flink
+from tests.jobs import FlinkRun, eventually, job_flags
 from tests.kafka.job_serving import fresh_topics
 from tests.standalone_cluster import Cluster, standalone_cluster
 
@@ -49,8 +49,7 @@ def test_a_killed_task_manager(
             print(f"\nkill -9 of TaskManager, keyed, exactly-once: back after {took_s:.1f} s")
             print(drill.verdict())
             job_id = job.job_id()
-        cancelled = run_flink(["cancel", job_id], within_s=60, environ=cluster.environ)
-        assert cancelled.returncode == 0, cancelled.stderr
+        cluster.cancel(job_id)
 
 
 def _task_managers(cluster: Cluster) -> list[psutil.Process]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from client.ports import free_port
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import FLINK, ROOT, VARIANTS, FlinkRun, eventually, job_flags, run_flink
+from tests.jobs import FRESH, ROOT, VARIANTS, FlinkRun, eventually, job_flags, launcher_from, run_flink
 from tests.kafka.job_serving import fresh_topics
 
 pytestmark = pytest.mark.kafka
@@ -56,9 +55,7 @@ def test_no_broker_is_one_line(launcher: list[str]) -> None:
     assert time.monotonic() - start < 15
 
 
-@pytest.mark.parametrize(
-    ("variant", "launcher"), [("keyed", [sys.executable]), ("broadcast", [str(FLINK), "run", "-py"])]
-)
+@pytest.mark.parametrize(("variant", "launcher"), [("keyed", [sys.executable]), ("broadcast", FRESH)])
 def test_a_stopped_job_goes_on_where_it_was_and_a_killed_one_leaves_nothing(
     broker: EmbeddedBroker, tmp_path: Path, variant: str, launcher: list[str]
 ) -> None:
@@ -81,13 +78,11 @@ def test_a_stopped_job_goes_on_where_it_was_and_a_killed_one_leaves_nothing(
         assert first.printed().splitlines()[-1] == f"{variant}.py: stopped"
         # Without the flink command it is Java that notices the end of the script, a moment later.
         eventually(lambda: first.left_over() == [], lambda: f"left: {first.left_over()}", within_s=15)
-    found = re.search(r"flink run -s (\S+) -py", first.printed())
-    assert found is not None, first.printed()
+    savepoint = first.savepoint()
     with Traffic(variant, broker.bootstrap_servers, topics, lambda: None) as traffic:
         traffic.send(*sample_records("stays", 1, first_ts=7))
-    restored = [str(FLINK), "run", "-s", found[1], "-py"]
     with (
-        FlinkRun(variant, flags, tmp_path / "second.log", launcher=restored) as second,
+        FlinkRun(variant, flags, tmp_path / "second.log", launcher=launcher_from(savepoint)) as second,
         Traffic(variant, broker.bootstrap_servers, topics, second.check) as traffic,
     ):
         results = traffic.await_results("stays", 7)

@@ -16,7 +16,7 @@ from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_pmml, wine
 from tests.job_traffic import Traffic
-from tests.jobs import FLINK, FlinkRun, eventually, job_flags
+from tests.jobs import FlinkRun, eventually, job_flags, launcher_from
 from tests.kafka.job_serving import fresh_topics
 
 pytestmark = pytest.mark.kafka
@@ -113,7 +113,7 @@ def test_a_large_model_is_served_from_the_store_after_a_crash_and_deleted_when_n
 
     newest = newest_checkpoint(checkpoints, job_id)
     assert newest is not None
-    launcher = [str(FLINK), "run", "-s", str(newest), "--claimMode", "CLAIM", "-py"]
+    launcher = launcher_from(newest, "--claimMode", "CLAIM")
     with (
         FlinkRun(variant, flags, tmp_path / "second.log", launcher=launcher) as second,
         Traffic(variant, broker.bootstrap_servers, topics, second.check) as traffic,

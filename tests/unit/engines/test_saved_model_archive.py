@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import stat
 import tarfile
 import tempfile
 import zipfile
@@ -13,6 +12,7 @@ from functions.core.errors import ModelRejected
 from functions.engines import saved_model_archive
 from functions.engines.limits import Limits, within
 from functions.engines.saved_model_archive import unpacked
+from tests.hostile_models import link_in_zip, special_in_tar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,24 +63,6 @@ def test_the_folder_is_found_and_gone_afterwards(pack: object, prefix: str, temp
     assert list(temporary_folder.iterdir()) == []
 
 
-def link_in_zip() -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        link = zipfile.ZipInfo("saved_model.pb")
-        link.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(link, "/etc/passwd")
-    return packed.getvalue()
-
-
-def odd_tar(kind: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        member = tarfile.TarInfo("saved_model.pb")
-        member.type, member.linkname = kind, "/etc/passwd"
-        archive.addfile(member)
-    return packed.getvalue()
-
-
 NEITHER = "the SavedModel's archive is neither a zip nor a tar ({}): pack the SavedModel's folder"
 NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is no plain file: pack without links"
 
@@ -101,9 +83,9 @@ NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is no plain fi
             "the SavedModel's archive has the unsafe entry '/saved_model.pb': pack it anew",
         ),
         (link_in_zip(), NO_FILE),
-        (odd_tar(tarfile.SYMTYPE), NO_FILE),
-        (odd_tar(tarfile.LNKTYPE), NO_FILE),
-        (odd_tar(tarfile.CHRTYPE), NO_FILE),
+        (special_in_tar(tarfile.SYMTYPE), NO_FILE),
+        (special_in_tar(tarfile.LNKTYPE), NO_FILE),
+        (special_in_tar(tarfile.CHRTYPE), NO_FILE),
         (
             as_zip({"a/b/c/saved_model.pb": b""}),
             (
