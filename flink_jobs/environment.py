@@ -10,6 +10,9 @@ from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StateBackend
 
 __all__ = ["build_environment"]
 
+_KEY_GROUPS = 128
+"""The parts that state is divided in, so the most instances: what Flink itself takes for up to 85."""
+
 _CHECKPOINTING = {
     # An operator waits for no input's barrier, so a checkpoint never holds records back. After a crash
     # some records may be scored twice, as at-least-once says.
@@ -25,6 +28,10 @@ def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, St
         settings.set_string(key, value)
     env = StreamExecutionEnvironment.get_execution_environment(settings)
     env.set_parallelism(config.parallelism)
+    if env.get_max_parallelism() < 1:
+        # Chosen, not derived by each operator: all must agree on which instance has which data type, after a
+        # restore with another parallelism too.
+        env.set_max_parallelism(max(_KEY_GROUPS, config.parallelism))
     return env, StreamTableEnvironment.create(env)
 
 

@@ -20,10 +20,11 @@ from functions.core.state import (
     encode_history,
     encode_model,
 )
-from functions.flink_types import ACTIVATIONS, DEAD_LETTERS, HISTORY, KEPT_MODELS, subtask_index
+from functions.flink_types import ACTIVATIONS, DEAD_LETTERS, HISTORY, KEPT_MODELS
 from functions.model_line import Attempt, Line, PendingMessages
 from functions.outcomes import rejection
 from functions.parts import CLOCK, build_admission, build_loads, check_interpreter_state
+from functions.placement import subtask_index
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec, parse_descriptor, read_model
 

@@ -9,11 +9,12 @@ from pyflink.common import Row
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
 from functions.core.state import decode_activation, decode_model, encode_model
-from functions.flink_types import SWAPS, UNMATCHED, broadcast_models, subtask_index
+from functions.flink_types import SWAPS, UNMATCHED, broadcast_models
 from functions.intake import payloads_of
 from functions.metrics import ServingMetrics
 from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.parts import build_server, check_interpreter_state
+from functions.placement import Placement, subtask_index
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec
 
@@ -35,6 +36,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
         self._subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
         self._outcomes = OutcomeWriter(self._settings, self._metrics)
+        self._placement = Placement(runtime_context)
         self._codec = RecordCodec(self._settings.record_type)
         self._server = build_server(self._settings, self._codec)
         self._models = broadcast_models()
@@ -42,11 +44,14 @@ class BroadcastModelServing(BroadcastProcessFunction):
     def process_element(self, value: Any, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
         decoded = self._codec.decode(payloads_of(value))
         yield from refusals(decoded, self._settings.data_topic)
+        unmatched = []
         for batch in decoded.batches:
             if self._server.serves(batch.data_type) or self._restored(batch.data_type, ctx):
                 yield from self._outcomes.write(self._server.serve(batch))
             else:
-                yield UNMATCHED, Row(batch.data_type, self._codec.pack(batch))
+                unmatched.append(batch)
+        for batches in self._placement.together(unmatched):
+            yield UNMATCHED, Row(batches[0].data_type, self._codec.pack(batches))
 
     def process_broadcast_element(
         self, value: tuple[str, bytes], ctx: BroadcastProcessFunction.Context

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyflink.common import Types
-from pyflink.datastream import OutputTag, RuntimeContext
+from pyflink.datastream import OutputTag
 from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "WAITING_COUNT",
     "broadcast_models",
     "data_type_of",
-    "subtask_index",
 ]
 
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -41,7 +40,8 @@ KEYED_BYTES = Types.TUPLE([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
 """A data type, and the bytes that go to it."""
 
 KEYED_RECORDS = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""A data type, and a packed batch of its records: laid out like Flink's own keyed streams of Python."""
+"""A data type, and packed batches of it and of others that go to the same instance: laid out like Flink's own
+keyed streams of Python."""
 
 ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
 """(data type, activation's bytes) for the operators that serve."""
@@ -55,7 +55,7 @@ SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
 """(data type, sequence of the activation, who reports, status): from each instance that carried it out."""
 
 UNMATCHED = OutputTag("unmatched", KEYED_RECORDS)
-"""Row(data type, packed batch of records) that came to a broadcast instance without a model for them."""
+"""Row(data type, packed batches of records) that came to a broadcast instance without a model for them."""
 
 HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
 KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
@@ -77,15 +77,3 @@ def broadcast_models() -> MapStateDescriptor:
 def data_type_of(element: tuple[str, Any]) -> str:
     """The key of everything that is routed."""
     return element[0]
-
-
-def subtask_index(context: RuntimeContext) -> int:
-    """Which parallel instance of the operator this is, from 0.
-
-    PyFlink's own ``get_index_of_this_subtask`` calls a Java method that Flink 2 has moved when Python runs in
-    thread mode, so that mode asks where the method is now.
-    """
-    java_context = getattr(context, "_runtime_context", None)
-    if java_context is not None:
-        return int(java_context.getTaskInfo().getIndexOfThisSubtask())
-    return int(context.get_index_of_this_subtask())

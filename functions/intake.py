@@ -10,8 +10,9 @@ from pyflink.datastream import ProcessFunction, RuntimeContext
 
 from functions.core.errors import ModelRejected, UnparsableMessage
 from functions.core.signing import check_signature
-from functions.flink_types import DEAD_LETTERS, STATUSES, subtask_index
+from functions.flink_types import DEAD_LETTERS, STATUSES
 from functions.outcomes import refusals, rejection
+from functions.placement import Placement, subtask_index
 from functions.settings import ServingSettings
 from functions.wire import RecordCodec, model_data_type, parse_descriptor, require_digest
 
@@ -24,19 +25,20 @@ def payloads_of(vector: Any) -> list[bytes]:
 
 
 class RouteRecords(ProcessFunction):  # type: ignore[misc]
-    """Vectors of records from Kafka → Row(data type, packed batch of records), to be keyed."""
+    """Vectors of records from Kafka → Row(data type, packed batches of records), to be keyed."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._codec = RecordCodec(self._settings.record_type)
+        self._placement = Placement(runtime_context)
 
     def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Iterator[Any]:
         decoded = self._codec.decode(payloads_of(value))
         yield from refusals(decoded, self._settings.data_topic)
-        for batch in decoded.batches:
-            yield Row(batch.data_type, self._codec.pack(batch))
+        for batches in self._placement.together(decoded.batches):
+            yield Row(batches[0].data_type, self._codec.pack(batches))
 
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]

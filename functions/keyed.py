@@ -17,12 +17,13 @@ from functions.core.state import (
     encode_model,
     encode_payloads,
 )
-from functions.flink_types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT, subtask_index
+from functions.flink_types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT
 from functions.metrics import ServingMetrics
 from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.parts import CLOCK, build_server, check_interpreter_state
+from functions.placement import CurrentKey, subtask_index
 from functions.settings import ServingSettings
-from functions.wire import PackedBatch, RecordCodec, encode_dead_letter
+from functions.wire import PackedBatches, RecordCodec, encode_dead_letter
 
 __all__ = ["KeyedModelServing"]
 
@@ -48,6 +49,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
         self._subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
         self._outcomes = OutcomeWriter(self._settings, self._metrics)
+        self._key = CurrentKey(runtime_context)
         self._codec = RecordCodec(self._settings.record_type)
         self._server = build_server(self._settings, self._codec)
         self._active_model = runtime_context.get_state(ACTIVE_MODEL)
@@ -69,12 +71,12 @@ class KeyedModelServing(KeyedCoProcessFunction):
         if activation.model is not None:
             yield from self._serve_waiting()
 
-    def process_element2(self, value: PackedBatch, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
-        batch = self._codec.unpack(value)
-        if self._server.serves(batch.data_type) or self._restored():
-            yield from self._outcomes.write(self._server.serve(batch))
-        else:
-            yield from self._without_model(batch, ctx)
+    def process_element2(self, value: PackedBatches, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+        for batch in self._codec.unpack(value):
+            if self._server.serves(batch.data_type) or self._restored(batch.data_type):
+                yield from self._outcomes.write(self._server.serve(batch))
+            else:
+                yield from self._without_model(batch, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Any]:
         """The end of a bounded run: what still waits has no model."""
@@ -88,7 +90,8 @@ class KeyedModelServing(KeyedCoProcessFunction):
         if hasattr(self, "_server"):
             self._server.close()
 
-    def _restored(self) -> bool:
+    def _restored(self, data_type: str) -> bool:
+        self._key.become(data_type)
         saved = self._active_model.value()
         if saved is None:
             return False

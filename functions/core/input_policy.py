@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from functions.core.engine import Columns
 from functions.core.errors import InvalidRecord
+from functions.core.finite import all_finite
 
 __all__ = ["MissingPolicy", "is_complete", "lacks_value", "missing_value"]
 
@@ -23,7 +24,7 @@ class MissingPolicy(Enum):
 def is_complete(columns: Columns) -> bool:
     """Whether no row lacks a value: the quick question, asked for every batch."""
     if columns.dtype != object:
-        return bool(np.isfinite(columns).all())
+        return all_finite(columns)
     return not lacks_value(columns).any()
 
 

@@ -16,6 +16,7 @@ from functions.core.clock import Clock
 from functions.core.dead_letters import dead_letter
 from functions.core.engine import Columns, RecordSchema, Scores
 from functions.core.errors import ModelServingError, ScoringFailed
+from functions.core.finite import all_finite
 from functions.core.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
 from functions.core.messages import DeadLetter, FailingModel, ModelToServe
 from functions.core.pool import ContentReader, Lease, ModelPool
@@ -141,8 +142,7 @@ class Server:
                 self._serve(serving, batch.rows(np.array([place])), columns[place : place + 1], outcome)
             return
         submission_ts = batch.submission_ts
-        without = np.isnan(scores.result)
-        if without.any():
+        if not all_finite(scores.result) and (without := np.isnan(scores.result)).any():
             nothing = ScoringFailed("the model gives no result for this record")
             for place in np.flatnonzero(without).tolist():
                 outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, nothing))

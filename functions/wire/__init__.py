@@ -14,11 +14,11 @@ from functions.wire.messages import (
 )
 from functions.wire.records import Decoded, RecordCodec
 from functions.wire.results import encode_results
-from functions.wire.rows import PackedBatch
+from functions.wire.rows import PackedBatches
 
 __all__ = [
     "Decoded",
-    "PackedBatch",
+    "PackedBatches",
     "RecordCodec",
     "encode_dead_letter",
     "encode_results",

@@ -18,7 +18,7 @@ from functions.core.batches import RecordBatch
 from functions.core.engine import Columns, RecordSchema
 from functions.core.errors import InvalidRecord, UnparsableMessage
 from functions.wire.layouts import Layout, Table, learn_layout, table_of
-from functions.wire.rows import PackedBatch, Places, Rows, pack, unpack
+from functions.wire.rows import PackedBatches, Places, Rows, pack, unpack
 
 __all__ = ["Decoded", "RecordCodec"]
 
@@ -117,12 +117,12 @@ class RecordCodec:
         refused.sort(key=itemgetter(0))
         return Decoded(rows.batches(payloads), [(payloads[place], error) for place, error in refused])
 
-    def pack(self, batch: RecordBatch) -> PackedBatch:
-        """A batch that this codec has read as plain values, to be moved to another operator."""
-        return pack(batch)
+    def pack(self, batches: Sequence[RecordBatch]) -> PackedBatches:
+        """Batches that this codec has read as plain values, to be moved to another operator."""
+        return pack(batches)
 
-    def unpack(self, packed: PackedBatch) -> RecordBatch:
-        """A batch that a codec of the same record type has packed; its arrays cannot be written to."""
+    def unpack(self, packed: PackedBatches) -> list[RecordBatch]:
+        """Batches that a codec of the same record type has packed; their arrays cannot be written to."""
         return unpack(packed, self.schema)
 
     def example(self, payload: bytes, fields: tuple[str, ...]) -> Columns:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -12,41 +11,65 @@ import numpy.typing as npt
 from functions.core.batches import RecordBatch
 from functions.core.engine import Columns, RecordSchema
 
-__all__ = ["PackedBatch", "Places", "Rows", "pack", "unpack"]
+__all__ = ["PackedBatches", "Places", "Rows", "pack", "unpack"]
 
-PackedBatch = tuple[str, Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]]]
-"""A batch in plain values, to be moved between operators: data type, payloads, timestamps, numbers, texts."""
+PackedBatches = tuple[
+    Sequence[str], Sequence[int], Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]]
+]
+"""Batches in plain values, to be moved between operators: data types, lengths, and of all records, one batch
+after the other, the payloads, timestamps, numbers and texts."""
+
+_NONE = -1
+"""Stands for the data type of a message that is no record."""
 
 Places = npt.NDArray[np.intp]
 """Where records stand in the vector that they came in, shape (m,)."""
 
 
-def pack(batch: RecordBatch) -> PackedBatch:
-    """A batch of ``Rows`` as plain values, which take a tenth of the time of objects to write and read."""
-    features = cast(_Features, batch.features)
-    texts = {name: values.tolist() for name, values in features.texts.items()}
+def pack(batches: Sequence[RecordBatch]) -> PackedBatches:
+    """n ≥ 1 batches of ``Rows`` as plain values: a tenth of the time that objects take to write and read."""
+    tables = [cast(_Features, batch.features) for batch in batches]
     return (
-        batch.data_type,
-        batch.payloads,
-        batch.submission_ts.tobytes(),
-        features.numbers.tobytes(),
-        texts,
+        [batch.data_type for batch in batches],
+        [len(batch.payloads) for batch in batches],
+        [payload for batch in batches for payload in batch.payloads],
+        b"".join([batch.submission_ts.tobytes() for batch in batches]),
+        b"".join([table.numbers.tobytes() for table in tables]),
+        {name: [text for table in tables for text in table.texts[name].tolist()] for name in tables[0].texts},
     )
 
 
-def unpack(packed: PackedBatch, schema: RecordSchema) -> RecordBatch:
-    """The batch that was packed; its arrays cannot be written to."""
-    data_type, payloads, timestamps, numbers, texts = packed
+def unpack(packed: PackedBatches, schema: RecordSchema) -> list[RecordBatch]:
+    """The batches that were packed; their arrays cannot be written to."""
+    data_types, lengths, payloads, timestamps, numbers, texts = packed
     features = _Features(
         schema,
         np.frombuffer(numbers).reshape(len(payloads), len(schema.numeric)),
         {name: np.array(values, dtype=object) for name, values in texts.items()},
     )
-    return RecordBatch(data_type, payloads, np.frombuffer(timestamps, dtype=np.int64), features)
+    return _cut(data_types, lengths, payloads, np.frombuffer(timestamps, dtype=np.int64), features)
+
+
+def _cut(
+    data_types: Iterable[str],
+    lengths: Sequence[int],
+    payloads: Sequence[bytes],
+    timestamps: npt.NDArray[np.int64],
+    features: _Features,
+) -> list[RecordBatch]:
+    """Records that lie one batch after the other as batches, which are views of them."""
+    batches, start = [], 0
+    for data_type, length in zip(data_types, lengths, strict=True):
+        part = slice(start, start + length)
+        batches.append(RecordBatch(data_type, payloads[part], timestamps[part], features.part(part)))
+        start += length
+    return batches
 
 
 class _Features:
     """The values of n records: numbers n × all number fields, texts n values for each text field."""
+
+    __slots__ = ("_schema", "numbers", "texts")
 
     def __init__(
         self, schema: RecordSchema, numbers: npt.NDArray[np.float64], texts: Mapping[str, npt.NDArray[Any]]
@@ -72,6 +95,11 @@ class _Features:
         texts = {name: values[index] for name, values in self.texts.items()}
         return _Features(self._schema, self.numbers[index], texts)
 
+    def part(self, part: slice) -> _Features:
+        """The features of neighbours, not copied."""
+        texts = {name: values[part] for name, values in self.texts.items()} if self.texts else self.texts
+        return _Features(self._schema, self.numbers[part], texts)
+
 
 class Rows:
     """Room for the values of n messages, not all of which need to be records."""
@@ -81,8 +109,9 @@ class Rows:
         self._numbers = np.zeros((n, len(schema.numeric)))
         self._texts = {name: np.full(n, "", dtype=object) for name in schema.text}
         self._timestamps = np.zeros(n, dtype=np.int64)
-        self._single: dict[str, list[int]] = defaultdict(list)
-        self._many: dict[str, list[Places]] = defaultdict(list)
+        self._data_types: dict[str, int] = {}
+        # Of each message the number of its data type; what is no record has none.
+        self._of_type = np.full(n, _NONE, dtype=np.intp)
 
     def put(
         self, place: int, data_type: str, timestamp: int, numbers: Sequence[float], texts: Sequence[str]
@@ -95,7 +124,7 @@ class Rows:
         for name, text in zip(self._schema.text, texts, strict=True):
             self._texts[name][place] = text
         self._timestamps[place] = (timestamp + 2**63) % 2**64 - 2**63
-        self._single[data_type].append(place)
+        self._of_type[place] = self._number(data_type)
 
     def put_many(
         self,
@@ -125,30 +154,39 @@ class Rows:
             # In messages of one layout a text is set in all or in none.
             valid[:] = True
         if isinstance(data_types, str):
-            if valid.any():
-                self._many[data_types].append(places[valid])
+            self._of_type[places] = self._number(data_types)
         else:
-            groups = defaultdict(list)
-            for at, data_type in enumerate(data_types):
-                groups[data_type].append(at)
-            for data_type, ats in groups.items():
-                self._many[data_type].append(places[[at for at in ats if valid[at]]])
-        return [] if valid.all() else list(places[~valid].tolist())
+            self._of_type[places] = [self._number(data_type) for data_type in data_types]
+        if valid.all():
+            return []
+        self._of_type[places[~valid]] = _NONE
+        return list(places[~valid].tolist())
 
     def batches(self, payloads: Sequence[bytes]) -> list[RecordBatch]:
         """The records by data type, each in the order of their places; data types come by their first record.
 
         ``payloads`` are all n messages.
         """
-        gathered = []
-        for data_type in self._many.keys() | self._single.keys():
-            parts = [*self._many.get(data_type, ()), np.array(self._single.get(data_type, ()), dtype=np.intp)]
-            places = np.sort(np.concatenate(parts))
-            if len(places):
-                gathered.append((int(places[0]), data_type, places))
         whole = _Features(self._schema, self._numbers, self._texts)
-        batches = []
-        for _, data_type, places in sorted(gathered):
-            batch = RecordBatch(data_type, payloads, self._timestamps, whole)
-            batches.append(batch if len(places) == len(payloads) else batch.rows(places))
-        return batches
+        if len(self._data_types) == 1 and self._of_type.min() != _NONE:
+            (data_type,) = self._data_types
+            return [RecordBatch(data_type, payloads, self._timestamps, whole)]
+        numbers, firsts, counts = np.unique(self._of_type, return_index=True, return_counts=True)
+        # By their first record; what is no record comes first of all, and is left out.
+        turns = np.argsort(np.where(numbers == _NONE, -1, firsts))
+        turn_of = np.empty(len(self._data_types) + 1, dtype=np.intp)
+        turn_of[numbers[turns]] = np.arange(len(turns))
+        places = np.argsort(turn_of[self._of_type], kind="stable")
+        if _NONE in numbers:
+            places, turns = places[counts[0] :], turns[1:]
+        names = list(self._data_types)
+        return _cut(
+            [names[number] for number in numbers[turns].tolist()],
+            counts[turns].tolist(),
+            [payloads[place] for place in places.tolist()],
+            self._timestamps[places],
+            whole.rows(places),
+        )
+
+    def _number(self, data_type: str) -> int:
+        return self._data_types.setdefault(data_type, len(self._data_types))

@@ -1,21 +1,35 @@
-"""Prints the key groups, of 128, that Flink gives to rows of one number; the numbers are the arguments."""
+"""Prints the key groups, of 128, that Flink gives to rows of one value, a JSON list of numbers or of texts.
+
+    python key_groups.py '[1, 2]'
+    python key_groups.py '["wine"]'
+
+Rows of numbers are those of SQL, rows of texts those of streams.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from pyflink.java_gateway import get_gateway
 
 KEY_GROUPS = 128
 
-if __name__ == "__main__":
+
+def row_of(value: int | str) -> Any:
     flink = get_gateway().jvm.org.apache.flink
-    groups = []
-    for number in map(int, sys.argv[1:]):
-        row = flink.table.data.binary.BinaryRowData(1)
-        writer = flink.table.data.writer.BinaryRowWriter(row)
-        writer.writeInt(0, number)
-        writer.complete()
-        groups.append(flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup(row, KEY_GROUPS))
-    print(json.dumps(groups))
+    if isinstance(value, str):
+        row = flink.types.Row(1)
+        row.setField(0, value)
+        return row
+    row = flink.table.data.binary.BinaryRowData(1)
+    writer = flink.table.data.writer.BinaryRowWriter(row)
+    writer.writeInt(0, value)
+    writer.complete()
+    return row
+
+
+if __name__ == "__main__":
+    assign = get_gateway().jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup
+    print(json.dumps([assign(row_of(value), KEY_GROUPS) for value in json.loads(sys.argv[1])]))

@@ -1,17 +1,20 @@
-"""Partitions are spread evenly over the instances that gather their records, as this Flink hashes keys."""
+"""Keys fall where the job expects them as this Flink hashes: partitions evenly, data types by their state."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from flink_jobs.lanes import LANE_KEYS
+from functions.placement import key_group
 from runtime.environment import flink_environment
 
 pytestmark = pytest.mark.minicluster
@@ -19,10 +22,9 @@ pytestmark = pytest.mark.minicluster
 KEY_GROUPS = 128
 
 
-@pytest.fixture(scope="module")
-def key_groups() -> list[int]:
+def flinks_key_groups(values: Sequence[int | str]) -> list[int]:
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("key_groups.py")), *map(str, LANE_KEYS)],
+        [sys.executable, str(Path(__file__).with_name("key_groups.py")), json.dumps(values)],
         env=flink_environment(os.environ),
         capture_output=True,
         text=True,
@@ -31,6 +33,17 @@ def key_groups() -> list[int]:
     assert done.returncode == 0, done.stderr[-4000:]
     groups: list[int] = json.loads(done.stdout.splitlines()[-1])
     return groups
+
+
+@pytest.fixture(scope="module")
+def key_groups() -> list[int]:
+    return flinks_key_groups(LANE_KEYS)
+
+
+def test_data_types_are_placed_as_flink_places_them() -> None:
+    letters = random.Random(7)
+    texts = ["".join(letters.choices("abz Z-09\u00e9\u4e2d\U0001f600", k=length)) for length in range(100)]
+    assert [key_group(text, KEY_GROUPS) for text in texts] == flinks_key_groups(texts)
 
 
 def test_each_lane_has_a_key_group_of_its_own(key_groups: list[int]) -> None:

@@ -21,6 +21,7 @@ ADAPTERS = {
     "functions.metrics",
     "functions.model_line",
     "functions.outcomes",
+    "functions.placement",
     "functions.swaps",
 }
 """The modules of ``functions`` that know Flink."""

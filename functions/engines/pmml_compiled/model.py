@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from functions.core.engine import Scores
+from functions.core.finite import all_finite
 from functions.engines.pmml_rows import numbers_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class CompiledModel:
         if self._rescaling is not None:
             predicted = self._rescaling.apply(predicted)
         result = numbers_of(predicted)
-        result[np.isinf(result)] = np.nan
+        if not all_finite(result):
+            result[np.isinf(result)] = np.nan
         if void is not None:
             result[void] = np.nan
         return Scores(result, None, {})

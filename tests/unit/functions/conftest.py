@@ -44,7 +44,8 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
 
 @pytest.fixture
 def flink() -> FakeFlink:
-    return FakeFlink(subtask=2)
+    """The second of twelve instances, which has the data types "hall" and "lab"."""
+    return FakeFlink(subtask=1, parallelism=12)
 
 
 @pytest.fixture

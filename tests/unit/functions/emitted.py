@@ -9,10 +9,11 @@ from typing import Any
 
 from pyflink.common import Row
 
+from functions.core.batches import RecordBatch
 from functions.core.messages import ModelToServe, ModelType
 from functions.core.state import Activation, encode_activation
 from functions.flink_types import DEAD_LETTERS, STATUSES, SWAPS, UNMATCHED
-from functions.wire import PackedBatch, RecordCodec
+from functions.wire import PackedBatches, RecordCodec
 from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
@@ -34,23 +35,25 @@ def reading(temperature: float, data_type: str = "hall", **fields: Any) -> bytes
     ).SerializeToString()
 
 
-def batch(*records: bytes) -> PackedBatch:
-    """Readings of one data type as keyed operators get them: packed, and pickled by Flink on their way."""
-    (read,) = _CODEC.decode(records).batches
-    sent: PackedBatch = pickle.loads(pickle.dumps(_CODEC.pack(read)))
+def batch(*records: bytes) -> PackedBatches:
+    """Readings as keyed operators get them: packed, and pickled by Flink on their way."""
+    sent: PackedBatches = pickle.loads(pickle.dumps(_CODEC.pack(_CODEC.decode(records).batches)))
     return sent
 
 
 def _records(keyed: Row) -> list[bytes]:
-    """The records of a batch that is given out to be keyed, which holds what is in them."""
-    data_type, packed = keyed
+    """The records of a row that is given out to be keyed, which holds what is in them."""
+    key, packed = keyed
     sent = _CODEC.unpack(packed)
-    (again,) = _CODEC.decode(sent.payloads).batches
-    fields = ("temperature", "window_open", "people", "room")
-    assert (data_type, sent.data_type, len(sent)) == (again.data_type, again.data_type, len(again))
-    assert sent.submission_ts.tolist() == again.submission_ts.tolist()
-    assert sent.features.columns(fields).tolist() == again.features.columns(fields).tolist()
-    return list(sent.payloads)
+    again = _CODEC.decode([payload for batch in sent for payload in batch.payloads]).batches
+    assert key == sent[0].data_type
+    assert [_values(batch) for batch in sent] == [_values(batch) for batch in again]
+    return [payload for batch in sent for payload in batch.payloads]
+
+
+def _values(batch: RecordBatch) -> tuple[Any, ...]:
+    columns = batch.features.columns(("temperature", "window_open", "people", "room"))
+    return batch.data_type, list(batch.payloads), batch.submission_ts.tolist(), columns.tolist()
 
 
 def model(version: str, data_type: str = "hall", content: bytes = b"") -> ModelToServe:
@@ -95,7 +98,7 @@ def swapped(
         ts=NOW,
         previous=previous if version else "",
         load_ms=1.5,
-        subtask=2,
+        subtask=1,
     )
     return data_type, sequence, reporter, status
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyflink.common import Row
+
 __all__ = ["FakeFlink"]
 
 
@@ -14,13 +16,14 @@ class FakeFlink:
     ``later`` those of processing time, which is ``now``.
     """
 
-    def __init__(self, subtask: int = 0) -> None:
+    def __init__(self, subtask: int = 0, parallelism: int = 1) -> None:
         self.key = ""
         self.timers: list[tuple[int, str]] = []
         self.later: list[tuple[int, str]] = []
         self.now = 0
         self.counts: dict[str, FakeCounter] = {}
         self._subtask = subtask
+        self._parallelism = parallelism
         self._state: dict[str, dict[str, Any]] = {}
         self._broadcast: dict[str, dict[str, Any]] = {}
 
@@ -38,6 +41,19 @@ class FakeFlink:
 
     def get_index_of_this_subtask(self) -> int:
         return self._subtask
+
+    def get_number_of_parallel_subtasks(self) -> int:
+        return self._parallelism
+
+    def get_max_number_of_parallel_subtasks(self) -> int:
+        return 128
+
+    @property
+    def _keyed_state_backend(self) -> FakeFlink:
+        return self
+
+    def set_current_key(self, row: Row) -> None:
+        (self.key,) = row
 
     def get_metrics_group(self) -> FakeFlink:
         return self

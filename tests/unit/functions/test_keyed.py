@@ -68,6 +68,40 @@ def test_records_are_scored_by_the_model_of_their_data_type(keyed: Any, flink: F
     assert counts(flink) == {"records_scored": 4, "model_swaps": 3}
 
 
+def test_one_row_has_records_of_several_data_types_each_with_its_own_state(
+    keyed: Any, flink: FakeFlink
+) -> None:
+    operator = keyed()
+    take_model(operator, flink, activation(1, model("v1")))
+    mixed = (reading(1, "lab"), reading(2), reading(3, "lab"), reading(4), reading(5, "roof"))
+    assert take_records(operator, flink, "lab", *mixed) == [result(2, "v1"), result(4, "v1")]
+    assert take_model(operator, flink, activation(1, model("v2", "lab"), data_type="lab")) == [
+        swapped(1, "v2", data_type="lab"),
+        result(101, "v2", "lab"),
+        result(103, "v2", "lab"),
+    ]
+    operator.close()
+    # Restored: every model is in the state of its own data type, and so is the record that waits.
+    restored = keyed()
+    assert take_records(restored, flink, "lab", *mixed) == [
+        result(101, "v2", "lab"),
+        result(103, "v2", "lab"),
+        result(2, "v1"),
+        result(4, "v1"),
+    ]
+    assert take_model(restored, flink, activation(1, model("v1", "roof"), data_type="roof")) == [
+        swapped(1, "v1", data_type="roof"),
+        result(5, "v1", "roof"),
+        result(5, "v1", "roof"),
+    ]
+
+
+def test_records_of_another_instance_are_not_taken(keyed: Any, flink: FakeFlink) -> None:
+    operator = keyed()
+    with pytest.raises(RuntimeError, match=r"^records of data type 'odd' came to instance 1 instead of 9: "):
+        take_records(operator, flink, "hall", reading(1), reading(2, "odd"))
+
+
 def test_records_wait_in_their_order_and_what_does_not_fit_is_refused(keyed: Any, flink: FakeFlink) -> None:
     operator = keyed()
     assert take_records(operator, flink, "hall", reading(1), reading(2)) == []

@@ -34,12 +34,15 @@ from tests.unit.functions.emitted import (
 from tests.unit.functions.fake_flink import FakeFlink
 
 
-def test_a_vector_of_records_is_sorted_by_data_type_in_its_order(
+def test_a_vector_of_records_is_sorted_by_instance_and_data_type_in_its_order(
     settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
 ) -> None:
     route = RouteRecords(settings)
     route.open(flink)
-    vector = (reading(1), reading(2, "lab"), b"\xff", reading(3), None, reading(0), reading(4, "lab"))
+    vector = (
+        *(reading(1), reading(5, "odd"), reading(2, "lab"), b"\xff", reading(3), None, reading(0)),
+        *(reading(4, "lab"), reading(6, "odd")),
+    )
     assert read(route.process_element((vector,), flink)) == [
         letter(
             DeadLetter.UNPARSABLE,
@@ -48,8 +51,8 @@ def test_a_vector_of_records_is_sorted_by_data_type_in_its_order(
         ),
         letter(DeadLetter.INVALID_RECORD, "the SensorReading has no dataType", b""),
         letter(DeadLetter.INVALID_RECORD, "the SensorReading has none of its fields set", reading(0)),
-        ("hall", [reading(1), reading(3)]),
-        ("lab", [reading(2, "lab"), reading(4, "lab")]),
+        ("hall", [reading(1), reading(3), reading(2, "lab"), reading(4, "lab")]),
+        ("odd", [reading(5, "odd"), reading(6, "odd")]),
     ]
 
 
@@ -75,7 +78,7 @@ def test_model_messages_are_routed_by_data_type_or_rejected(
     ):
         assert read(route.process_element(payload, flink)) == [
             letter(reason, why, payload, "models"),
-            ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=2),
+            ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=1),
         ]
 
 
@@ -109,7 +112,7 @@ def test_a_job_with_keys_takes_signed_model_messages_only(
     ):
         assert read(route.process_element(payload, flink)) == [
             letter(DeadLetter.MODEL_REJECTED, why, payload, "models"),
-            ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=2),
+            ModelStatus(state=ModelStatus.REJECTED, ts=NOW, detail=why, subtask=1),
         ]
 
 
@@ -180,7 +183,7 @@ def test_a_model_that_is_not_let_in_is_a_dead_letter_and_a_status(
         assert read(admit.process_element(("hall", payload), flink), ModelStatus) == [
             letter(DeadLetter.MODEL_REJECTED, "not a model", payload, "models", model="model", **about),
             ModelStatus(
-                name="model", state=ModelStatus.REJECTED, ts=NOW, detail="not a model", subtask=2, **about
+                name="model", state=ModelStatus.REJECTED, ts=NOW, detail="not a model", subtask=1, **about
             ),
         ]
 
@@ -193,7 +196,7 @@ def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
     with closing(operator):
         order = activation(1, model("v2"))
         assert read(operator.process_broadcast_element(order, flink)) == [
-            swapped(1, "v2", reporter="broadcast 2")
+            swapped(1, "v2", reporter="broadcast 1")
         ]
         vector = (reading(1), reading(2, "lab"), b"", reading(3), reading(4, "lab"))
         assert read(operator.process_element((vector,), flink)) == [
@@ -204,7 +207,7 @@ def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
         ]
         removal = activation(2, None, "v2")
         assert read(operator.process_broadcast_element(removal, flink)) == [
-            swapped(2, "", "v2", reporter="broadcast 2")
+            swapped(2, "", "v2", reporter="broadcast 1")
         ]
         assert read(operator.process_element(((reading(1),),), flink)) == [
             (UNMATCHED, ("hall", [reading(1)]))

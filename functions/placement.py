@@ -1,0 +1,161 @@
+"""Which instance of a keyed operator holds the state of a data type, and whose state it reads and writes.
+
+Flink gives a keyed operator one key at a time. Where records of a thousand data types come in turn, a row
+for each would cost a trip from the JVM to Python for each record. So one row carries the records of all data
+types that go to one instance: it is sent by the key of one of them, and the operator takes up the keys of the
+others itself.
+
+Source of the assignment: ``KeyGroupRangeAssignment``, ``MathUtils.murmurHash`` and ``Row.hashCode`` of Flink
+(https://nightlies.apache.org/flink/flink-docs-stable/, "Concepts: Stateful Stream Processing", Key Groups).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import RuntimeContext
+
+from functions.core.batches import RecordBatch
+
+__all__ = ["CurrentKey", "Placement", "key_group", "subtask_index"]
+
+_REMEMBERED = 100_000
+"""Data types whose instance is remembered: a hash in Python takes microseconds."""
+
+_ROW_OF_ONE = 62
+"""What ``Row.hashCode`` adds to the hash of its only field."""
+
+
+def subtask_index(context: RuntimeContext) -> int:
+    """Which parallel instance of the operator this is, from 0."""
+    return _task(context).index
+
+
+def key_group(data_type: str, key_groups: int) -> int:
+    """The key group of a data type, of so many (Flink's "max parallelism")."""
+    code = 0
+    units = data_type.encode("utf-16-le", "surrogatepass")
+    for at in range(0, len(units), 2):
+        code = (31 * code + (units[at] | units[at + 1] << 8)) & 0xFFFFFFFF
+    return _murmur((code + _ROW_OF_ONE) & 0xFFFFFFFF) % key_groups
+
+
+class Placement:
+    """The instance of each data type, for operators of one parallelism."""
+
+    def __init__(self, context: RuntimeContext) -> None:
+        task = _task(context)
+        self._instances = task.parallelism
+        self._key_groups = task.key_groups
+        self._known: dict[str, int] = {}
+
+    def instance(self, data_type: str) -> int:
+        """The index of the instance that holds its state."""
+        known = self._known.get(data_type)
+        if known is None:
+            known = key_group(data_type, self._key_groups) * self._instances // self._key_groups
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[data_type] = known
+        return known
+
+    def together(self, batches: list[RecordBatch]) -> Iterable[list[RecordBatch]]:
+        """The batches that go to the same instance together, in their order."""
+        if self._instances == 1 or len(batches) < 2:
+            return [batches] if batches else []
+        gathered: dict[int, list[RecordBatch]] = {}
+        for batch in batches:
+            gathered.setdefault(self.instance(batch.data_type), []).append(batch)
+        return gathered.values()
+
+
+class CurrentKey:
+    """The key of a keyed operator's state and timers, to be changed while it goes through one row.
+
+    PyFlink has no public way to do so. Both of its modes set the key anew before each element, so nothing has
+    to be put back.
+    """
+
+    def __init__(self, context: RuntimeContext) -> None:
+        self._placement = Placement(context)
+        self._subtask = subtask_index(context)
+        self._set = _setter(context)
+
+    def become(self, data_type: str) -> None:
+        """From now on until the next element, state and timers are those of this data type.
+
+        Raises:
+            RuntimeError: another instance holds its state.
+        """
+        place = self._placement.instance(data_type)
+        if place != self._subtask:
+            # Written here, it would be lost at the next restore.
+            raise RuntimeError(
+                f"records of data type '{data_type}' came to instance {self._subtask} instead of {place}: "
+                "this Flink spreads keys otherwise than the one that the job was made for"
+            )
+        self._set(data_type)
+
+
+def _setter(context: RuntimeContext) -> Callable[[str], None]:
+    backend: Any = context._keyed_state_backend  # noqa: SLF001 - no public way
+    if hasattr(backend, "set_current_key"):
+        return lambda data_type: backend.set_current_key(Row(data_type))
+    # Thread mode: the same backend in Java, behind one that only makes states.
+    from pemja import findClass
+
+    java_backend, java_row = backend._keyed_state_backend, findClass("org.apache.flink.types.Row")  # noqa: SLF001
+
+    def in_java(data_type: str) -> None:
+        row = java_row(1)
+        row.setField(0, data_type)
+        java_backend.setCurrentKey(row)
+
+    return in_java
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    index: int
+    parallelism: int
+    key_groups: int
+
+
+def _task(context: RuntimeContext) -> _Task:
+    """The instance that this is, among how many.
+
+    PyFlink's own methods call Java methods that Flink 2 has moved when Python runs in thread mode, so that
+    mode asks where they are now.
+    """
+    java_context = getattr(context, "_runtime_context", None)
+    if java_context is not None:
+        java = java_context.getTaskInfo()
+        return _Task(
+            int(java.getIndexOfThisSubtask()),
+            int(java.getNumberOfParallelSubtasks()),
+            int(java.getMaxNumberOfParallelSubtasks()),
+        )
+    return _Task(
+        context.get_index_of_this_subtask(),
+        context.get_number_of_parallel_subtasks(),
+        context.get_max_number_of_parallel_subtasks(),
+    )
+
+
+def _murmur(code: int) -> int:
+    code = code * 0xCC9E2D51 & 0xFFFFFFFF
+    code = (code << 15 | code >> 17) & 0xFFFFFFFF
+    code = code * 0x1B873593 & 0xFFFFFFFF
+    code = (code << 13 | code >> 19) & 0xFFFFFFFF
+    code = code * 5 + 0xE6546B64 & 0xFFFFFFFF
+    code ^= 4
+    code ^= code >> 16
+    code = code * 0x85EBCA6B & 0xFFFFFFFF
+    code ^= code >> 13
+    code = code * 0xC2B2AE35 & 0xFFFFFFFF
+    code ^= code >> 16
+    # As Java's int it may be negative, and its least one has no positive twin.
+    return code if code < 1 << 31 else (1 << 32) - code & 0x7FFFFFFF
