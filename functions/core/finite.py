@@ -1,4 +1,4 @@
-"""Whether numbers are finite: asked for every batch, so it must not cost what a model costs for one record."""
+"""Whether numbers are finite: asked for every batch, so cheaper than what a model does for one record."""
 
 from __future__ import annotations
 
