@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from functions.core.engine import Columns, LoadedModel, RecordSchema, Scores
 from functions.core.errors import ModelRejected, ScoringFailed
 from functions.core.messages import ModelToServe, OutputRule
+from functions.engines.collector import collector_paused, dismantle
 from functions.engines.foreign_errors import first_line, rejecting
 from functions.engines.pmml_compiled.agreement import difference
 from functions.engines.pmml_compiled.compiler import compile_pmml
@@ -60,38 +61,46 @@ class PmmlEngine:
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``. The first load of a process starts Java, about a second."""
-        document = read_pmml(model.content)
-        fields = _fields_for(document.inputs, model.inputs, schema)
-        if document.function != "classification" and model.output is OutputRule.ARGMAX:
-            raise ModelRejected(
-                f"output ARGMAX needs a classifier, this model is for {document.function}: use AUTO or VALUE"
-            )
-        classes = Classes(document.classes, model.output) if document.function == "classification" else None
-        with rejecting("the PMML evaluator cannot load the model"):
-            resident = _Resident.of(document.text)
-            columns = resident.gateway.output_columns(resident.java)
-        predicted = next(
-            (index for index, column in enumerate(columns) if column.feature == "predictedValue"), None
+        with collector_paused():
+            document = read_pmml(model.content)
+            try:
+                return _load(document, model, schema)
+            finally:
+                dismantle(document.root)
+
+
+def _load(document: PmmlDocument, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
+    fields = _fields_for(document.inputs, model.inputs, schema)
+    if document.function != "classification" and model.output is OutputRule.ARGMAX:
+        raise ModelRejected(
+            f"output ARGMAX needs a classifier, this model is for {document.function}: use AUTO or VALUE"
         )
-        if predicted is None:
-            raise ModelRejected(
-                "the PMML model gives no predicted value: add a target or a predictedValue output"
-            )
-        if classes is None and columns[predicted].data_type not in _NUMERIC_TYPES:
-            classes = Classes((), OutputRule.AUTO)
-        evaluated = _PmmlModel(
-            fields=fields,
-            text=document.text,
-            resident=resident,
-            encoder=RowEncoder(document.inputs),
-            answer=_Answer(columns, predicted, classes),
-            part=_rows_that_fit(columns, document.classes),
+    classes = Classes(document.classes, model.output) if document.function == "classification" else None
+    with rejecting("the PMML evaluator cannot load the model"):
+        resident = _Resident.of(document.text)
+        columns = resident.gateway.output_columns(resident.java)
+    predicted = next(
+        (index for index, column in enumerate(columns) if column.feature == "predictedValue"), None
+    )
+    if predicted is None:
+        raise ModelRejected(
+            "the PMML model gives no predicted value: add a target or a predictedValue output"
         )
-        compiled = _compiled(model.name, document, evaluated)
-        if compiled is None:
-            return evaluated
-        evaluated.close()
-        return compiled
+    if classes is None and columns[predicted].data_type not in _NUMERIC_TYPES:
+        classes = Classes((), OutputRule.AUTO)
+    evaluated = _PmmlModel(
+        fields=fields,
+        text=document.text,
+        resident=resident,
+        encoder=RowEncoder(document.inputs),
+        answer=_Answer(columns, predicted, classes),
+        part=_rows_that_fit(columns, document.classes),
+    )
+    compiled = _compiled(model.name, document, evaluated)
+    if compiled is None:
+        return evaluated
+    evaluated.close()
+    return compiled
 
 
 def _compiled(name: str, document: PmmlDocument, evaluated: _PmmlModel) -> CompiledModel | None:
