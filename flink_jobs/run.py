@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flink_jobs.config import JobConfig, parse_config
@@ -24,7 +24,6 @@ from runtime.flink_cli import PREFLIGHT_VARIABLE
 
 if TYPE_CHECKING:
     from pyflink.common import Configuration
-    from pyflink.common.completable_future import CompletableFuture
     from pyflink.common.job_client import JobClient
     from pyflink.datastream import DataStream, StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
@@ -143,26 +142,34 @@ def assemble(
 
 def _end(program: str, job: JobClient, config: JobConfig) -> None:
     """Ends a local job with a savepoint, so that nothing is read twice or forgotten; else cancels it."""
-    if config.checkpoint_interval_ms:
+    deadline, why = time.monotonic() + _SAVEPOINT_S, f"not within {_SAVEPOINT_S:.0f} s"
+    while config.checkpoint_interval_ms and time.monotonic() < deadline:
         savepoint = _stop_with_savepoint(job, config.checkpoint_dir)
-        deadline = time.monotonic() + _SAVEPOINT_S
-        while not savepoint.done() and time.monotonic() < deadline:
+        while not savepoint.isDone() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        if savepoint.done() and savepoint.exception() is None:
-            again = f"flink run -s {savepoint.result()} -py flink_jobs/{program}"
+        if not savepoint.isDone():
+            break
+        # Py4J wraps whatever went wrong. A job whose tasks still start refuses, and does not a moment later.
+        try:
+            again = f"flink run -s {savepoint.get()} -py flink_jobs/{program}"
+        except Exception as error:  # noqa: BLE001
+            why = _first_cause(error)
+            time.sleep(_POLL_S)
+        else:
             print(f"{program}: to go on from here: {again}")
             return
-        print(f"{program}: no savepoint could be made in {_SAVEPOINT_S:.0f} s, cancelling", file=sys.stderr)
+    if config.checkpoint_interval_ms:
+        print(f"{program}: no savepoint could be made ({why}), cancelling", file=sys.stderr)
     job.cancel().result()
 
 
-def _stop_with_savepoint(job: JobClient, directory: str) -> CompletableFuture:
+def _stop_with_savepoint(job: JobClient, directory: str) -> Any:
+    """Java's future of the savepoint's path."""
     # JobClient.stop_with_savepoint calls the Java method without a format, which Flink 2 has no more.
-    from pyflink.common.completable_future import CompletableFuture
     from pyflink.java_gateway import get_gateway
 
     form = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
-    return CompletableFuture(job._j_job_client.stopWithSavepoint(False, directory, form), str)  # noqa: SLF001
+    return job._j_job_client.stopWithSavepoint(False, directory, form)  # noqa: SLF001
 
 
 def _settings(env: StreamExecutionEnvironment) -> Configuration:

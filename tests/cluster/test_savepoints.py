@@ -144,9 +144,12 @@ def on(
         saved = _SAVED.search(stopped.stdout)
         assert saved is not None, stopped.stdout
         current.savepoint = saved[1]
-    finally:
+    except BaseException:
         if cluster.state_of(job_id) in {"CREATED", "RUNNING", "RESTARTING"}:
             cluster.cancel(job_id)
+        raise
+    # The command returns when the savepoint is made; the job ends a little later.
+    eventually(lambda: cluster.state_of(job_id) == "FINISHED", lambda: cluster.state_of(job_id), within_s=30)
 
 
 @pytest.mark.timeout(600)
