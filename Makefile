@@ -58,8 +58,10 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
 	@$(BIN)/python -m client.demo
 
+# Two at a time: tests that start Flink and Kafka wait a good part of their time. Those of a file stay together,
+# as they share what they have started.
 test: install ## run the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py

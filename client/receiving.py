@@ -17,13 +17,22 @@ from client.errors import BrokerUnreachable, ClientError
 from client.topics import DEAD_LETTER_BYTES
 from runtime.kafka_access import KafkaAccess
 
-__all__ = ["Received", "Start", "TopicReader"]
+__all__ = ["Received", "Start", "TopicReader", "end_offset"]
 
 _METADATA_TIMEOUT_S = 10.0
 _SILENCE_S = 15.0
+_NEW_PARTITION_S = 10.0
+_RETRY_S = 0.1
 
 # The client goes on by itself as soon as a broker is there again.
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
+
+# A partition that was made just now may not be known to its leader yet.
+_NOT_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 
 
 class Start(Enum):
@@ -137,5 +146,22 @@ class TopicReader:
         place = TopicPartition(topic, partition)
         if self._start is Start.BEGINNING:
             return TopicPartition(topic, partition, OFFSET_BEGINNING)
-        _, end = consumer.get_watermark_offsets(place, timeout=_METADATA_TIMEOUT_S)
-        return TopicPartition(topic, partition, end)
+        return TopicPartition(topic, partition, end_offset(consumer, place))
+
+
+def end_offset(consumer: Consumer, place: TopicPartition) -> int:
+    """The offset that the next message of a partition will have. A new partition is waited for.
+
+    Raises:
+        KafkaException: Kafka does not say.
+    """
+    give_up = time.monotonic() + _NEW_PARTITION_S
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=_METADATA_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > give_up:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return int(end)
