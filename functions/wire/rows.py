@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,9 @@ PackedBatches = tuple[
 ]
 """Batches in plain values, to be moved between operators: data types, lengths, and of all records, one batch
 after the other, the payloads, timestamps, numbers and texts."""
+
+_SELECTIONS = 1024
+"""Selections of fields that are remembered: as many as there are models with other ones."""
 
 _NONE = -1
 """Stands for the data type of a message that is no record."""
@@ -66,6 +70,11 @@ def _cut(
     return batches
 
 
+@lru_cache(_SELECTIONS)
+def _places(names: tuple[str, ...], fields: tuple[str, ...]) -> Places:
+    return np.array([names.index(field) for field in fields], dtype=np.intp)
+
+
 class _Features:
     """The values of n records: numbers n × all number fields, texts n values for each text field."""
 
@@ -81,8 +90,8 @@ class _Features:
     def columns(self, fields: tuple[str, ...]) -> Columns:
         if fields == self._schema.numeric:
             return self.numbers
-        if not any(field in self.texts for field in fields):
-            return self.numbers[:, [self._schema.numeric.index(field) for field in fields]]
+        if not self.texts or not any(field in self.texts for field in fields):
+            return self.numbers.take(_places(self._schema.numeric, fields), axis=1)
         columns = np.empty((len(self.numbers), len(fields)), dtype=object)
         for at, field in enumerate(fields):
             text = self.texts.get(field)

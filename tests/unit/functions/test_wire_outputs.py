@@ -70,12 +70,13 @@ def test_a_result() -> None:
     ]  # fmt: skip
 
 
-def test_results_are_written_as_protobuf_writes_them() -> None:
-    """Numbers that are 0 apart, which there are none of here; maps have no order, so there is one output."""
-    timestamps = [1, 127, 128, 16_383, 16_384, 2**35, 1_700_000_000_123, 2**63 - 1, -1, -(2**63)]
-    labels = ["é", "", "good", "bad" * 50, "x" * 127, "x" * 128, "good", "good", "", "ω"]
-    values = [0.5, math.nan, math.inf, -0.0, 1e-300, math.nan, 2.0, 3.0, 4.0, 5.0]
-    results = [float(place + 1) for place in range(10)]
+@pytest.mark.parametrize("times", [1, 4])
+def test_results_are_written_as_protobuf_writes_them(times: int) -> None:
+    """Few and many. Without numbers that are 0; with one output, as maps have no order."""
+    timestamps = [1, 127, 128, 16_383, 16_384, 2**35, 1_700_000_000_123, 2**63 - 1, -1, -(2**63)] * times
+    labels = ["é", "", "good", "bad" * 50, "x" * 127, "x" * 128, "good", "good", "", "ω"] * times
+    values = [0.5, math.nan, math.inf, -0.0, 1e-300, math.nan, 2.0, 3.0, 4.0, 5.0] * times
+    results = [float(place + 1) for place in range(10 * times)]
     batch = scored(timestamps, results, labels, {"p(é)": values}, served_ts=1_700_000_000_200)
     assert encode_results(batch) == [
         ServingResult(
@@ -138,7 +139,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 @st.composite
 def batches(draw: Callable[..., Any]) -> ScoredBatch:
-    n = draw(st.integers(1, 12))
+    n = draw(st.integers(1, 8) | st.integers(17, 24))
 
     def some(values: st.SearchStrategy[Any]) -> list[Any]:
         return list(draw(st.lists(values, min_size=n, max_size=n)))
