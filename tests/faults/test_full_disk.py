@@ -114,7 +114,7 @@ def test_records_are_scored_on_and_the_user_is_told(broker: EmbeddedBroker, tmp_
         assert refused.state == ModelStatus.REJECTED
         assert "cannot be stored" in refused.detail
         assert _FULL in refused.detail
-        assert [letter.detail for letter in struck.traffic.letters] == [refused.detail]
+        struck.traffic.await_letters(lambda letter: letter.detail == refused.detail, 1)
         struck.traffic.letters.clear()
 
         struck.make_room()
