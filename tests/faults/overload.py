@@ -46,8 +46,8 @@ _FASTER = 1.3
 _FIRST_RATE = 100_000.0
 _STEP_S = 1.0
 _SAY_EVERY_S = 30.0
-_BYTES_A_SECOND = 45e6
-"""What 150,000 records a second and their results take on the broker's disk."""
+_BYTES_A_SECOND = 60e6
+"""What 280,000 records a second and their results take on the broker's disk."""
 
 
 class Overload:

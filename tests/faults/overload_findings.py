@@ -15,7 +15,10 @@ _LONG_S = 240.0
 """An overload of this length has a trend: what the JVM and the libraries take once is taken."""
 
 _MOST_TREND = 10.0
-_MOST_GROWTH_MIB = 1536.0
+"""Percent."""
+
+_MOST_GROWTH_MIB = 2560.0
+"""Java lets its heap grow to its maximum, a quarter of the machine's memory, before it looks for garbage."""
 
 
 class Phase(Enum):
@@ -82,9 +85,9 @@ class Findings:
                 f"of {self.without_model:,} records without a model {self.waited:,} waited and "
                 f"{self.letters:,} are dead letters, but {self.buffered:,} may wait"
             )
-        for name, more_ms in (("p50", 10), ("p99", 50)):
+        for name, fine_ms in (("p50", 20), ("p99", 100)):
             was, now = getattr(self.before, name), getattr(self.after, name)
-            if now > 2 * was + more_ms:
+            if now > max(was, fine_ms):
                 yield f"latency is not back: {name} {was:.0f} ms before, {now:.0f} ms after"
         if self.overload_s >= _LONG_S and self._trend > _MOST_TREND:
             yield f"memory grew by {self._trend:.1f} % during the last 80 % of the overload"
