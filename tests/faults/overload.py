@@ -78,9 +78,11 @@ class Overload:
             before, first = self._modestly(Phase.BEFORE, modest_s, settle_s)
             say(f"before: {_MODEST:,.0f}/s, latency p50 {before.p50:.0f} ms, p99 {before.p99:.0f} ms")
             checkpoints = self._completed()
+            begin_s = time.monotonic()
             sent, unserved = self._flood(seconds, say)
+            overload_s = time.monotonic() - begin_s
             completed = self._completed() - checkpoints
-            drained_s = self._drain(unserved)
+            drained_s = self._drain(unserved, within_s=60 + overload_s)
             say(f"backlog worked off in {drained_s:.0f} s")
             after, last = self._modestly(Phase.AFTER, modest_s, settle_s)
             say(f"after: {_MODEST:,.0f}/s, latency p50 {after.p50:.0f} ms, p99 {after.p99:.0f} ms")
@@ -89,7 +91,7 @@ class Overload:
                 before=before,
                 after=after,
                 samples=tuple(self._samples),
-                overload_s=seconds,
+                overload_s=overload_s,
                 drained_s=drained_s,
                 completed_checkpoints=completed,
                 produced=first.records + sent.records + unserved.records + last.records,
@@ -135,10 +137,12 @@ class Overload:
         say_s = time.monotonic() + _SAY_EVERY_S
         self._last = (time.monotonic(), self._out())
         with self._load(rate) as load, self._load(_UNSERVED, types=_UNSERVED_TYPES) as unserved:
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
+            end, most_lag = time.monotonic() + seconds, 0
+            # Twice the time at most, where it takes that to leave the job behind.
+            while (now := time.monotonic()) < end or (most_lag < 2 * served and now < end + seconds):
                 self._sampled(Phase.OVERLOAD, _STEP_S)
                 served = (served + self._rate()) / 2
+                most_lag = max(most_lag, self._samples[-1].lag)
                 behind = self._samples[-1].lag > served / 2
                 # It has to be found out what the job can do: until it falls behind it does what it is given.
                 rate = _FASTER * served if behind else 1.5 * rate
@@ -148,7 +152,7 @@ class Overload:
                     say(f"overload: {served:,.0f} served a second; {self._samples[-1]}")
         return load.sent, unserved.sent
 
-    def _drain(self, unserved: Sent) -> float:
+    def _drain(self, unserved: Sent, *, within_s: float) -> float:
         """Waits until nothing is behind but the records that may wait; the seconds that it took."""
         begin = time.monotonic()
         waiting = _UNSERVED_TYPES * min(_BUFFER_LIMIT, unserved.records // _UNSERVED_TYPES)
@@ -157,7 +161,7 @@ class Overload:
             self._sampled(Phase.DRAIN, 0)
             return self._samples[-1].lag <= waiting
 
-        self._await(gone, lambda: f"the backlog stays: {self._samples[-1]}", within_s=400)
+        self._await(gone, lambda: f"the backlog stays: {self._samples[-1]}", within_s=within_s)
         return time.monotonic() - begin
 
     def _serve_waiting(self) -> int:
