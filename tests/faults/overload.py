@@ -12,8 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -175,10 +174,8 @@ class Overload:
         )
         return self._kafka.count(self._topics.results) - before
 
-    @contextmanager
-    def _load(self, rate: float, *, types: int = 1) -> Iterator[Load]:
-        with Load(self._kafka.bootstrap_servers, self._topics.data, rate, types=types) as load:
-            yield load
+    def _load(self, rate: float, *, types: int = 1) -> Load:
+        return Load(self._kafka.bootstrap_servers, self._topics.data, rate, types=types)
 
     def _sampled(self, phase: Phase, seconds: float) -> None:
         """Lets time pass, with a sample a second and one at the end."""
