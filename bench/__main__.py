@@ -20,6 +20,7 @@ _SECTIONS = {
     "latency": "how long a record is under way",
     "memory": "whether memory stays flat",
     "swap": "what a swap of a 20 MB model costs",
+    "checkpoints": "what checkpoints cost that hold ten models of 20 MB",
     "scaling": "parallelism, large models, many data types",
     "engines": "microseconds a record in each engine",
     "profile": "where the processor time goes",

@@ -12,7 +12,7 @@ from runtime.errors import SetupError
 
 __all__ = ["SECTIONS", "add_arguments", "run"]
 
-SECTIONS = ("backlog", "scaling", "latency", "swap", "memory", "engines", "report")
+SECTIONS = ("backlog", "scaling", "latency", "swap", "checkpoints", "memory", "engines", "report")
 """In the order in which one takes its rates from another."""
 
 

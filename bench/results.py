@@ -41,13 +41,13 @@ def append_times(kafka: Kafka, topic: str) -> npt.NDArray[np.int64]:
     return times
 
 
-def read_ours(kafka: Kafka, topic: str) -> Results:
-    """A results topic of this project."""
-    count = kafka.count(topic)
+def read_ours(kafka: Kafka, topic: str, *, first: int = 0) -> Results:
+    """A results topic of this project, from offset ``first`` to its end."""
+    count = kafka.count(topic) - first
     appended, submitted, version = (np.empty(count, dtype=np.int64) for _ in range(3))
     versions: dict[str, int] = {}
     at = 0
-    for batch in _batches(kafka, topic, count):
+    for batch in _batches(kafka, topic, count, first=first):
         for message in batch:
             result = ServingResult.FromString(message.value())
             appended[at], submitted[at] = message.timestamp()[1], result.submissionTs
@@ -69,7 +69,7 @@ def read_peer(kafka: Kafka, topic: str) -> Results:
     return Results(appended, submitted, np.full(count, -1, dtype=np.int64), ())
 
 
-def _batches(kafka: Kafka, topic: str, count: int) -> Iterator[list[Any]]:
+def _batches(kafka: Kafka, topic: str, count: int, *, first: int = 0) -> Iterator[list[Any]]:
     consumer = Consumer(
         client_settings(kafka.access)
         | {
@@ -80,7 +80,7 @@ def _batches(kafka: Kafka, topic: str, count: int) -> Iterator[list[Any]]:
         }
     )
     try:
-        consumer.assign([TopicPartition(topic, 0, 0)])
+        consumer.assign([TopicPartition(topic, 0, first)])
         end = time.monotonic() + WAIT_S
         while count > 0:
             batch = consumer.consume(min(count, 10_000), timeout=1.0)

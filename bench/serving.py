@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.inputs import BenchModel
 from bench.jobs import RunningJob, await_growth
 from bench.load import Load
+from bench.records import data_types
 from bench.results import Results, read_ours, read_peer
 from bench.session import Session
 from client.topics import TopicNames
@@ -75,11 +76,15 @@ def serving(
     preload: bool = True,
     read: bool = True,
     peer_options: Sequence[str] = (),
+    types: int = 1,
+    flags: Sequence[str] = (),
 ) -> Iterator[Served]:
     """Starts a system, has it serve ``model``, and puts it under load for the length of the context.
 
     The context begins ``warm_up_s`` after the first result. ``preload``: the peer has the model from the
     start; else it takes it from the models topic as this project does. ``read``: read the results afterwards.
+    ``types``: as many data types in turn, each with an edition of the model of its own; ``flags``: more flags
+    of this project's job.
 
     Raises:
         BenchError: it does not start, does not take the model, or loses records.
@@ -87,7 +92,7 @@ def serving(
     topics = session.topics(f"{system}-")
     session.kafka.create(topics)
     if system == "ours":
-        command = session.ours(variant, topics)
+        command = session.ours(variant, topics, flags=flags)
     else:
         command = session.peers(variant, topics, model if preload else None, *_PEER_OPTIONS, *peer_options)
         if not preload:
@@ -95,8 +100,13 @@ def serving(
     with session.run(command) as job:
         if system == "ours":
             job.await_start()
-            session.serve(job, topics, [model.message().SerializeToString()], 1)
-        load = Load(session.kafka.bootstrap_servers, topics.data, rate)
+            # With one data type the bytes are those of the model's file.
+            messages = [
+                model.message(name, edition=number).SerializeToString()
+                for number, name in enumerate(data_types(types))
+            ]
+            session.serve(job, topics, messages, types)
+        load = Load(session.kafka.bootstrap_servers, topics.data, rate, types=types)
         served = Served(system, command, job, topics, load)
         with load:
             await_growth(lambda: session.kafka.count(topics.results), 1, job)

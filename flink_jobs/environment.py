@@ -6,6 +6,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+from flink_jobs.checkpoint_failures import EXACTLY_ONCE_CHECKPOINT_MS, tolerated
 from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StateBackend
 
 __all__ = ["build_environment"]
@@ -77,5 +78,9 @@ def _settings(config: JobConfig) -> dict[str, str]:
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
             "execution.checkpointing.dir": config.checkpoint_dir,
             "execution.checkpointing.savepoint-dir": config.checkpoint_dir,
+            # Flink would restart a job whose checkpoint fails, though nothing is wrong with the job.
+            "execution.checkpointing.tolerable-failed-checkpoints": str(tolerated(config)),
         }
+        if config.delivery is Delivery.EXACTLY_ONCE:
+            settings["execution.checkpointing.timeout"] = f"{EXACTLY_ONCE_CHECKPOINT_MS} ms"
     return settings

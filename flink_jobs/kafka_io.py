@@ -17,6 +17,7 @@ from pyflink.datastream.connectors.kafka import (
 )
 from pyflink.table import StreamTableEnvironment
 
+from flink_jobs.checkpoint_failures import TRANSACTION_TIMEOUT_MS
 from flink_jobs.config import DEAD_LETTER_BYTES, MESSAGE_BYTES, Delivery, JobConfig, StartingOffsets
 from flink_jobs.lanes import lane_key
 
@@ -31,9 +32,6 @@ _VECTOR_OFFSETS = 1024
 
 _BATCH_BYTES = 256 * 1024
 """Of results that leave in one request, at most."""
-
-_TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
-"""The broker's default maximum: a transaction must outlive the longest pause between two checkpoints."""
 
 
 def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataStream:
@@ -115,7 +113,7 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
             builder.set_delivery_guarantee(DeliveryGuarantee.EXACTLY_ONCE)
             # Two jobs that wrote under one prefix would fence each other's transactions.
             .set_transactional_id_prefix(f"model-serving-{config.data_group}-{config.data_topic}-{topic}")
-            .set_property("transaction.timeout.ms", str(_TRANSACTION_TIMEOUT_MS))
+            .set_property("transaction.timeout.ms", str(TRANSACTION_TIMEOUT_MS))
         )
     else:
         builder = builder.set_delivery_guarantee(DeliveryGuarantee.AT_LEAST_ONCE)

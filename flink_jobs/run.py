@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flink_jobs.config import JobConfig, parse_config
-from flink_jobs.failures import FailureWatch, cause_of
+from flink_jobs.failures import cause_of
+from flink_jobs.local_news import LocalNews
 from flink_jobs.preflight import PreflightError, check_broker
-from runtime.checkpoints import retained_checkpoints
+from runtime.checkpoints import retained_checkpoints, why_not_writable
 from runtime.environment import flink_environment
 from runtime.errors import SetupError
 from runtime.flink_cli import PREFLIGHT_VARIABLE
@@ -92,9 +93,9 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     if settings.get_string("execution.attached", "true") == "false":
         return
     result = job.get_job_execution_result()
-    failures = FailureWatch(job)
+    news = LocalNews(program, job, config)
     while not result.done():
-        _tell_restart(program, failures.news(), config)
+        news.tell()
         if stopping.wait(_POLL_S):
             if settings.get_string("execution.target", "local") == "local":
                 _end(program, job, config)
@@ -108,14 +109,6 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
         _tell_way_back(program, str(job.get_job_id()), config)
         raise
     print(f"{program}: finished")
-
-
-def _tell_restart(program: str, cause: str | None, config: JobConfig) -> None:
-    if cause is None:
-        return
-    # Without checkpoints even the models are gone.
-    start = "from its last checkpoint" if config.checkpoint_interval_ms else "empty, it keeps no checkpoints"
-    print(f"{program}: the job failed and restarts ({start}): {cause}", file=sys.stderr, flush=True)
 
 
 def _tell_way_back(program: str, job_id: str, config: JobConfig) -> None:
@@ -153,13 +146,17 @@ def _end(program: str, job: JobClient, config: JobConfig) -> None:
         try:
             again = f"flink run -s {savepoint.get()} -py flink_jobs/{program}"
         except Exception as error:  # noqa: BLE001
-            why = _first_cause(error)
+            unwritable = why_not_writable(config.checkpoint_dir)
+            why = unwritable or _first_cause(error)
+            if unwritable:
+                break
             time.sleep(_POLL_S)
         else:
             print(f"{program}: to go on from here: {again}")
             return
     if config.checkpoint_interval_ms:
         print(f"{program}: no savepoint could be made ({why}), cancelling", file=sys.stderr)
+        _tell_way_back(program, str(job.get_job_id()), config)
     job.cancel().result()
 
 

@@ -1,4 +1,4 @@
-"""Finds the checkpoints and savepoints that a job has left below its ``--checkpoint-dir``."""
+"""A job's ``--checkpoint-dir``: the checkpoints and savepoints in it, and whether it can be written to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
-__all__ = ["RetainedCheckpoint", "retained_checkpoints"]
+__all__ = ["RetainedCheckpoint", "retained_checkpoints", "why_not_writable"]
 
 # Flink writes this file last: a folder without it is of a checkpoint that was never completed.
 _METADATA = "_metadata"
+_TRIED_BYTES = 65536
 _CHECKPOINT = re.compile(r"(?:^|/)(?P<job>[0-9a-f]{32})/chk-(?P<number>\d+)$")
 
 
@@ -54,6 +56,27 @@ def retained_checkpoints(folder: str) -> list[RetainedCheckpoint]:
                 )
             )
     return sorted(found, key=lambda one: (one.written_s, one.number or 0), reverse=True)
+
+
+def why_not_writable(folder: str) -> str | None:
+    """What the system says to a file written below ``folder``; None when that works, or cannot be tried."""
+    from fsspec.core import url_to_fs
+
+    try:
+        files, root = url_to_fs(folder)
+    except (OSError, ImportError, ValueError):
+        return None
+    tried = f"{root}/.tried-{uuid4().hex}"
+    try:
+        files.makedirs(root, exist_ok=True)
+        try:
+            files.pipe_file(tried, b"\0" * _TRIED_BYTES)
+        finally:
+            if files.exists(tried):
+                files.rm_file(tried)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _written_s(details: Mapping[str, Any]) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.checkpoints import RetainedCheckpoint, retained_checkpoints
+from runtime.checkpoints import RetainedCheckpoint, retained_checkpoints, why_not_writable
 
 JOB, OTHER = "0a" * 16, "1b" * 16
 
@@ -48,3 +48,15 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_url_that_nothing_opens() -> None:
     with pytest.raises(ValueError, match="nosuch"):
         retained_checkpoints("nosuch://bucket/checkpoints")
+
+
+def test_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert why_not_writable(str(tmp_path / "file" / "below")) == "Not a directory"
+    assert why_not_writable("nosuch://bucket/checkpoints") is None
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_folder_that_can_be_written_to_is_left_as_it_was(tmp_path: Path, scheme: str) -> None:
+    assert why_not_writable(f"{scheme}{tmp_path}") is None
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,75 @@
+"""A disk of a few megabytes that a test can fill, and make room on again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+__all__ = ["SmallDisk", "needs_mounts"]
+
+# As root in a namespace of its own: that takes no rights, and nobody else sees the disk. A process whose
+# rights change forgets that it wanted to end with its parent.
+_UNSHARE = ("unshare", "--map-root-user", "--mount", "sh", "-c")
+_MOUNT = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec setpriv --pdeathsig TERM "$@"'
+_BLOCK = b"x" * 4096
+
+
+class SmallDisk:
+    """A file system in memory, at ``folder``, for the process that ``command`` starts and its children."""
+
+    def __init__(self, folder: Path, megabytes: int) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._size = f"{megabytes}m"
+
+    def command(self, command: Sequence[str]) -> tuple[str, ...]:
+        """The command with the disk around it."""
+        return (*_UNSHARE, _MOUNT, "sh", self._size, str(self.folder), *command)
+
+    def seen_from_here(self, process: int) -> Path:
+        """The folder, while that process lives: here it is empty."""
+        return Path(f"/proc/{process}/root{self.folder}")
+
+    def fill(self, process: int) -> None:
+        """Takes what room there is."""
+        filler = os.open(self.seen_from_here(process) / "filler", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        try:
+            while True:
+                os.write(filler, _BLOCK)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+        finally:
+            os.close(filler)
+
+    def make_room(self, process: int) -> None:
+        """Gives back what `fill` has taken."""
+        (self.seen_from_here(process) / "filler").unlink()
+
+
+def _refused() -> str:
+    """Why no such disk can be had here; empty when it can."""
+    if not sys.platform.startswith("linux"):
+        return "only Linux has namespaces"
+    with tempfile.TemporaryDirectory() as folder:
+        disk = SmallDisk(Path(folder) / "disk", 1)
+        try:
+            tried = subprocess.run(
+                disk.command(["true"]), capture_output=True, text=True, timeout=10, check=False
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            return str(error)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+_REFUSED = _refused()
+needs_mounts = pytest.mark.skipif(
+    bool(_REFUSED), reason=f"no disk can be mounted to be filled, which takes user namespaces: {_REFUSED}"
+)
