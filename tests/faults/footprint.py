@@ -1,0 +1,138 @@
+"""What the processes of a job hold: memory, threads, open files, temporary files. And whether it grows."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.figures import drift
+from bench.processor_time import process_label
+from tests.faults.kills import marked
+
+__all__ = ["Footprint", "Growth", "at_rest", "growth"]
+
+_MIB = 2**20
+_LOOKS = 8
+_LOOK_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """All processes of a job together; ``processes`` and ``rss_of`` are by what the process is called.
+
+    RSS counts pages that processes share once for each of them, USS those that a process has to itself.
+    """
+
+    swaps: int
+    rss_mib: float
+    uss_mib: float
+    threads: int
+    descriptors: int
+    processes: Counter[str]
+    temporary: int
+    rss_of: Mapping[str, float]
+
+    @classmethod
+    def of(cls, mark: str, temporary: Path, swaps: int) -> Footprint:
+        """Of the processes with this mark; ``temporary`` is where they make temporary files.
+
+        Forks, in which models are tried out, are left out: they share their memory with their parents.
+        """
+        rss = uss = threads = descriptors = 0
+        processes: Counter[str] = Counter()
+        rss_of: Counter[str] = Counter()
+        for process in marked(mark):
+            try:
+                parent = process.parent()
+                if parent is not None and parent.cmdline() == process.cmdline():
+                    continue
+                memory = process.memory_full_info()
+                label = process_label(process.cmdline(), process.name())
+                threads += process.num_threads()
+                descriptors += process.num_fds()
+            except psutil.Error:
+                continue
+            rss, uss = rss + memory.rss, uss + memory.uss
+            processes[label] += 1
+            rss_of[label] += memory.rss
+        return cls(
+            swaps,
+            rss / _MIB,
+            uss / _MIB,
+            threads,
+            descriptors,
+            processes,
+            sum(1 for _ in temporary.iterdir()),
+            {label: amount / _MIB for label, amount in rss_of.items()},
+        )
+
+
+def at_rest(mark: str, temporary: Path, swaps: int) -> Footprint:
+    """The least of several looks within two seconds: what comes and goes by itself is not in it."""
+    looks = []
+    for _ in range(_LOOKS):
+        looks.append(Footprint.of(mark, temporary, swaps))
+        time.sleep(_LOOK_EVERY_S)
+    last = looks[-1]
+    return Footprint(
+        swaps,
+        last.rss_mib,
+        last.uss_mib,
+        min(look.threads for look in looks),
+        min(look.descriptors for look in looks),
+        min((look.processes for look in looks), key=Counter.total),
+        min(look.temporary for look in looks),
+        last.rss_of,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a job held at two moments of rest, and the least-squares trend of its memory between them.
+
+    The trends are MiB from the first sample to the last one.
+    """
+
+    before: Footprint
+    after: Footprint
+    rss_trend_mib: float
+    uss_trend_mib: float
+
+    def complaints(self, *, trend_percent: float, slack: int) -> list[str]:
+        """What has grown: memory by more than ``trend_percent``, anything that is counted by ``slack``."""
+        before, after = self.before, self.after
+        said = [
+            f"{name} rises by {trend:.0f} MiB from {start:.0f} MiB"
+            for name, trend, start in (
+                ("resident memory (RSS)", self.rss_trend_mib, before.rss_mib),
+                ("memory of its own (USS)", self.uss_trend_mib, before.uss_mib),
+            )
+            if trend > start * trend_percent / 100
+        ]
+        said += [
+            f"{name}: {now} instead of {then}"
+            for name, then, now in (
+                ("threads", before.threads, after.threads),
+                ("open files", before.descriptors, after.descriptors),
+            )
+            if now > then + slack
+        ]
+        if more := after.processes - before.processes:
+            said.append(f"processes more than before: {dict(more)}")
+        if after.temporary > before.temporary:
+            said.append(f"temporary files and folders: {after.temporary} instead of {before.temporary}")
+        return said
+
+
+def growth(before: Footprint, between: Sequence[Footprint], after: Footprint) -> Growth:
+    """Compares two moments of rest; ``between`` are two samples at least."""
+    swaps = [sample.swaps for sample in between]
+    rss, uss = (
+        drift(swaps, [getattr(sample, name) for sample in between]) for name in ("rss_mib", "uss_mib")
+    )
+    return Growth(before, after, rss.trend * rss.mean / 100, uss.trend * uss.mean / 100)
