@@ -71,6 +71,12 @@ class Footprint:
             {label: amount / _MIB for label, amount in rss_of.items()},
         )
 
+    def __str__(self) -> str:
+        return (
+            f"RSS {self.rss_mib:,.0f} MiB, USS {self.uss_mib:,.0f} MiB, {self.threads} threads, "
+            f"{self.descriptors} open files, {self.processes.total()} processes"
+        )
+
 
 def at_rest(mark: str, temporary: Path, swaps: int) -> Footprint:
     """The least of several looks within two seconds: what comes and goes by itself is not in it."""

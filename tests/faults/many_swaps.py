@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
@@ -36,11 +36,16 @@ __all__ = ["ENGINES", "ManySwaps", "SwapModel", "report"]
 SETTLED = 100
 """Swaps of each engine after which memory has to be flat."""
 
+_FIXED_HEAP = "-Xms512m -Xmx512m -XX:+AlwaysPreTouch"
+"""By default Java fills its heap up to a quarter of the machine's memory before it looks what it can free, and
+what grows beside the heap would not show. Here all of the heap is resident from the start."""
+
 _DATA_TYPES = 6
 _RECORDS_PER_S = 300
 _TICK_S = 0.01
 _SAMPLE_EVERY_S = 1.0
 _FAILING_EVERY = 10
+_TELL_EVERY = 100
 _WITHIN_S = 60.0
 
 TREND_PERCENT = 3.0
@@ -128,6 +133,7 @@ class ManySwaps:
         self._to_reject: set[str] = set()
         self._samples: list[Footprint] = []
         self._sampled_s = 0.0
+        self._told = 0
         self._stopping = threading.Event()
         self._load = threading.Thread(target=self._send_records, name="load", daemon=True)
         self._to_close = ExitStack()
@@ -144,7 +150,7 @@ class ManySwaps:
                     self._variant,
                     job_flags(broker.bootstrap_servers, topics, self._folder / "checkpoints", topics.models),
                     self._folder / "job.log",
-                    environ={"TMPDIR": str(self._temporary)},
+                    environ={"TMPDIR": str(self._temporary), "JVM_ARGS": _FIXED_HEAP},
                 )
             )
             self.traffic = opened.enter_context(
@@ -168,8 +174,19 @@ class ManySwaps:
                     self._rejected.add(status.version)
         return self._carried_out.total() - len(self._rejected)
 
-    def run(self, settled: int, swaps: int, *, for_s: float = float("inf")) -> Growth:
-        """Swaps ``settled`` times with each engine, and then up to ``swaps`` times or for so many seconds."""
+    def run(
+        self,
+        settled: int,
+        swaps: int,
+        *,
+        for_s: float = float("inf"),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> Growth:
+        """Swaps ``settled`` times with each engine, and then up to ``swaps`` times or for so many seconds.
+
+        ``say`` is told now and then how far it is.
+        """
+        self._say = say
         self._swap(settled)
         before = self._rest()
         self._samples.clear()
@@ -204,6 +221,9 @@ class ManySwaps:
             if time.monotonic() - self._sampled_s > _SAMPLE_EVERY_S:
                 self._samples.append(Footprint.of(self._job.mark, self._temporary, done))
                 self._sampled_s = time.monotonic()
+                if done >= self._told + _TELL_EVERY * len(self._engines):
+                    self._told = done
+                    self._say(f"{done:,} swaps: {self._samples[-1]}")
             time.sleep(_TICK_S)
 
     def _rest(self) -> Footprint:
@@ -291,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             with ManySwaps(given.variant, engines, Path(folder)) as running:
                 start = time.monotonic()
-                found = running.run(given.settled, given.swaps)
+                found = running.run(given.settled, given.swaps, say=lambda line: print(line, flush=True))
                 took_s = time.monotonic() - start
                 running.verdict()
         except AssertionError as broken:
