@@ -17,6 +17,7 @@ from tests.faults.kills import marked
 __all__ = ["Footprint", "Growth", "at_rest", "growth"]
 
 _MIB = 2**20
+_MOST_STATE_KIB = 1024
 _LOOKS = 8
 _LOOK_EVERY_S = 0.25
 
@@ -36,6 +37,8 @@ class Footprint:
     processes: Counter[str]
     temporary: int
     rss_of: Mapping[str, float]
+    state_kib: float = 0.0
+    """What a checkpoint holds; only known at rest."""
 
     @classmethod
     def of(cls, mark: str, temporary: Path, swaps: int) -> Footprint:
@@ -78,7 +81,7 @@ class Footprint:
         )
 
 
-def at_rest(mark: str, temporary: Path, swaps: int) -> Footprint:
+def at_rest(mark: str, temporary: Path, swaps: int, state_bytes: int) -> Footprint:
     """The least of several looks within two seconds: what comes and goes by itself is not in it."""
     looks = []
     for _ in range(_LOOKS):
@@ -94,6 +97,7 @@ def at_rest(mark: str, temporary: Path, swaps: int) -> Footprint:
         min((look.processes for look in looks), key=Counter.total),
         min(look.temporary for look in looks),
         last.rss_of,
+        state_bytes / 1024,
     )
 
 
@@ -128,6 +132,9 @@ class Growth:
             )
             if now > then + slack
         ]
+        # Which models are kept at the end differs, and so do their sizes.
+        if after.state_kib > 2 * before.state_kib + _MOST_STATE_KIB:
+            said.append(f"state: {after.state_kib:,.0f} KiB instead of {before.state_kib:,.0f}")
         if more := after.processes - before.processes:
             said.append(f"processes more than before: {dict(more)}")
         if after.temporary > before.temporary:

@@ -24,6 +24,7 @@ from client.broker import EmbeddedBroker
 from client.model_files import pack_saved_model
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
+from runtime.checkpoints import retained_checkpoints
 from tests.faults.footprint import Footprint, Growth, at_rest, growth
 from tests.job_models import SAMPLES, Sample, sample_records
 from tests.job_traffic import Traffic
@@ -37,8 +38,8 @@ SETTLED = 100
 """Swaps of each engine after which memory has to be flat."""
 
 _FIXED_HEAP = "-Xms512m -Xmx512m -XX:+AlwaysPreTouch"
-"""By default Java fills its heap up to a quarter of the machine's memory before it looks what it can free, and
-what grows beside the heap would not show. Here all of the heap is resident from the start."""
+"""By default Java fills its heap up to a quarter of the machine's memory before it looks what it can free,
+and what grows beside it would not show. Here all of the heap is resident from the start."""
 
 _DATA_TYPES = 6
 _RECORDS_PER_S = 300
@@ -125,6 +126,7 @@ class ManySwaps:
         self._engines = dict(engines)
         self._folder = folder
         self._temporary = folder / "temporary"
+        self._checkpoints = folder / "checkpoints"
         self._types = [f"type {number}" for number in range(_DATA_TYPES)]
         self._numbers: Iterator[int] = count(1)
         self._offered: Counter[str] = Counter()
@@ -233,7 +235,25 @@ class ManySwaps:
             lambda: f"statuses of {self._carried_out}, models of {self._offered}",
             within_s=_WITHIN_S,
         )
-        return at_rest(self._job.mark, self._temporary, self.swaps)
+        # The second one that completes from here on has begun at rest.
+        seen: dict[str, int] = {}
+
+        def another() -> bool:
+            self.traffic.check()
+            seen.update(self._newest_checkpoint())
+            return len(seen) > 2
+
+        eventually(another, lambda: f"no new checkpoints: {seen}", within_s=_WITHIN_S)
+        return at_rest(self._job.mark, self._temporary, self.swaps, list(seen.values())[-1])
+
+    def _newest_checkpoint(self) -> dict[str, int]:
+        """Its path and its size in bytes; nothing when it is being replaced."""
+        try:
+            for one in retained_checkpoints(str(self._checkpoints)):
+                return {one.path: sum(file.stat().st_size for file in Path(one.path).iterdir())}
+        except FileNotFoundError:
+            pass
+        return {}
 
     def _offer(self, data_type: str) -> None:
         number = next(self._numbers)
@@ -283,6 +303,7 @@ def report(found: Growth) -> str:
         ("open files", before.descriptors, after.descriptors, ""),
         ("processes", before.processes.total(), after.processes.total(), ""),
         ("temporary files", before.temporary, after.temporary, ""),
+        ("state, KiB", round(before.state_kib), round(after.state_kib), ""),
     ]
     return "\n".join(
         f"{name:<28}{then:>10}{now:>10}  {trend}"

@@ -15,7 +15,7 @@ import pytest
 from tests.faults.footprint import Footprint, growth
 from tests.jobs import MARK
 
-BEFORE = Footprint(100, 2000.0, 1000.0, 150, 120, Counter({"java": 2}), 1, {"java": 2000.0})
+BEFORE = Footprint(100, 2000.0, 1000.0, 150, 120, Counter({"java": 2}), 1, {"java": 2000.0}, 300)
 
 
 def between(mib_a_swap: float) -> list[Footprint]:
@@ -47,6 +47,7 @@ def test_a_leak_of_a_tenth_of_a_megabyte_a_swap_is_growth() -> None:
         ({"threads": 163}, "threads: 163 instead of 150"),
         ({"descriptors": 133}, "open files: 133 instead of 120"),
         ({"processes": Counter({"java": 3})}, "processes more than before: {'java': 1}"),
+        ({"state_kib": 5000}, "state: 5,000 KiB instead of 300"),
         ({"temporary": 2}, "temporary files and folders: 2 instead of 1"),
     ],
 )
