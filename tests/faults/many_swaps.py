@@ -150,7 +150,10 @@ class ManySwaps:
             self._job = opened.enter_context(
                 FlinkRun(
                     self._variant,
-                    job_flags(broker.bootstrap_servers, topics, self._folder / "checkpoints", topics.models),
+                    [
+                        *job_flags(broker.bootstrap_servers, topics, self._checkpoints, topics.models),
+                        *("--checkpoint-interval-ms", "1000"),
+                    ],
                     self._folder / "job.log",
                     environ={"TMPDIR": str(self._temporary), "JVM_ARGS": _FIXED_HEAP},
                 )
