@@ -14,7 +14,7 @@ from bench.figures import drift
 from bench.processor_time import process_label
 from tests.faults.kills import marked
 
-__all__ = ["Footprint", "Growth", "at_rest", "growth"]
+__all__ = ["Footprint", "Growth", "at_rest", "growth", "report"]
 
 _MIB = 2**20
 _MOST_STATE_KIB = 1024
@@ -149,3 +149,26 @@ def growth(before: Footprint, between: Sequence[Footprint], after: Footprint) ->
         drift(swaps, [getattr(sample, name) for sample in between]) for name in ("rss_mib", "uss_mib")
     )
     return Growth(before, after, rss.trend * rss.mean / 100, uss.trend * uss.mean / 100)
+
+
+def report(found: Growth) -> str:
+    """A table of what a job held after the first swaps and in the end."""
+    before, after = found.before, found.after
+    rows = [
+        ("swaps", before.swaps, after.swaps, ""),
+        ("RSS, MiB", round(before.rss_mib), round(after.rss_mib), f"{found.rss_trend_mib:+.0f} MiB"),
+        ("USS, MiB", round(before.uss_mib), round(after.uss_mib), f"{found.uss_trend_mib:+.0f} MiB"),
+        *(
+            (f"RSS of {label}", round(amount), round(after.rss_of.get(label, 0)), "")
+            for label, amount in before.rss_of.items()
+        ),
+        ("threads", before.threads, after.threads, ""),
+        ("open files", before.descriptors, after.descriptors, ""),
+        ("processes", before.processes.total(), after.processes.total(), ""),
+        ("temporary files", before.temporary, after.temporary, ""),
+        ("state, KiB", round(before.state_kib), round(after.state_kib), ""),
+    ]
+    return "\n".join(
+        f"{name:<28}{then:>10}{now:>10}  {trend}"
+        for name, then, now, trend in [("", "then", "now", "trend"), *rows]
+    )

@@ -15,24 +15,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Self
 
 from client.broker import EmbeddedBroker
-from client.model_files import pack_saved_model
-from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from runtime.checkpoints import retained_checkpoints
-from tests.faults.footprint import Footprint, Growth, at_rest, growth
-from tests.job_models import SAMPLES, Sample, sample_records
+from tests.faults.footprint import Footprint, Growth, at_rest, growth, report
+from tests.faults.swap_models import ENGINES, SwapModel
+from tests.job_models import sample_records
 from tests.job_traffic import Traffic
 from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags
 from tests.kafka.job_serving import fresh_topics
-from tests.model_editions import edition
 
-__all__ = ["ENGINES", "ManySwaps", "SwapModel", "report"]
+__all__ = ["SLACK", "ManySwaps"]
 
 SETTLED = 100
 """Swaps of each engine after which memory has to be flat."""
@@ -54,68 +51,6 @@ TREND_PERCENT = 3.0
 
 SLACK = 12
 """So many threads or open files more are no leak: pools of Flink and Kafka that grow on demand."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwapModel:
-    """A small model of one engine, with what it answers to the first sample records."""
-
-    sample: Sample
-    content: bytes
-
-    @property
-    def known(self) -> int:
-        """So many records have a known answer."""
-        return len(self.sample.expected)
-
-    def message(self, data_type: str, version: str, number: int) -> ModelDescriptor:
-        """An edition of it."""
-        return ModelDescriptor(
-            name=self.sample.key,
-            dataType=data_type,
-            modeltype=self.sample.kind,
-            version=version,
-            data=edition(self.sample.kind, self.content, number),
-        )
-
-    def rejected(self, data_type: str, version: str, number: int, turn: int) -> ModelDescriptor:
-        """An edition that does not load or, every other turn, one that does not pass its example."""
-        message = self.message(data_type, version, number)
-        if turn // _FAILING_EVERY % 2:
-            message.data = f"no model {number}".encode()
-        else:
-            (record,) = sample_records(data_type, 1)
-            message.examples.add(record=record.SerializeToString(), expected=-1.0)
-        return message
-
-
-def _in_java(content: bytes) -> bytes:
-    # A derived field, which nothing uses, keeps a PMML model from being compiled.
-    derived = (
-        b'<LocalTransformations><DerivedField name="copy" optype="continuous" dataType="double">'
-        b'<FieldRef field="alcohol"/></DerivedField></LocalTransformations>'
-    )
-    return content.replace(b"</MiningSchema>", b"</MiningSchema>" + derived, 1)
-
-
-def _models() -> dict[str, SwapModel]:
-    def model(key: str) -> SwapModel:
-        sample = SAMPLES[key]
-        path = sample.path
-        return SwapModel(sample, pack_saved_model(path) if path.is_dir() else path.read_bytes())
-
-    linear = model("linear-regression")
-    return {
-        "pmml": model("decision-tree"),
-        "evaluator": SwapModel(linear.sample, _in_java(linear.content)),
-        "graph": model("frozen-graph"),
-        "saved": model("saved-model"),
-        "onnx": model("onnx-regression"),
-    }
-
-
-ENGINES = _models()
-"""``pmml`` is served compiled, ``evaluator`` by the evaluator's Java process."""
 
 
 class ManySwaps:
@@ -266,7 +201,7 @@ class ManySwaps:
         version = f"{name} {number}"
         if turn and turn % _FAILING_EVERY == 0:
             self._to_reject.add(version)
-            message = self._engines[name].rejected(data_type, version, number, turn)
+            message = self._engines[name].rejected(data_type, version, number, turn // _FAILING_EVERY)
         else:
             message = self._engines[name].message(data_type, version, number)
         self._offered[data_type] += 1
@@ -289,29 +224,6 @@ class ManySwaps:
         if self._load.is_alive():
             self._load.join()
             self.traffic.flush()
-
-
-def report(found: Growth) -> str:
-    """A table of what a job held after the first swaps and in the end."""
-    before, after = found.before, found.after
-    rows = [
-        ("swaps", before.swaps, after.swaps, ""),
-        ("RSS, MiB", round(before.rss_mib), round(after.rss_mib), f"{found.rss_trend_mib:+.0f} MiB"),
-        ("USS, MiB", round(before.uss_mib), round(after.uss_mib), f"{found.uss_trend_mib:+.0f} MiB"),
-        *(
-            (f"RSS of {label}", round(amount), round(after.rss_of.get(label, 0)), "")
-            for label, amount in before.rss_of.items()
-        ),
-        ("threads", before.threads, after.threads, ""),
-        ("open files", before.descriptors, after.descriptors, ""),
-        ("processes", before.processes.total(), after.processes.total(), ""),
-        ("temporary files", before.temporary, after.temporary, ""),
-        ("state, KiB", round(before.state_kib), round(after.state_kib), ""),
-    ]
-    return "\n".join(
-        f"{name:<28}{then:>10}{now:>10}  {trend}"
-        for name, then, now, trend in [("", "then", "now", "trend"), *rows]
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

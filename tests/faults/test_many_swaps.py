@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.many_swaps import ENGINES, SLACK, ManySwaps, report
+from tests.faults.footprint import report
+from tests.faults.many_swaps import SLACK, ManySwaps
+from tests.faults.swap_models import ENGINES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
