@@ -22,6 +22,7 @@ from tests.job_models import (
 )
 from tests.job_traffic import Traffic
 from tests.kafka.refusals import assert_refused
+from tests.model_editions import edition
 
 pytestmark = pytest.mark.kafka
 
@@ -86,7 +87,9 @@ def test_a_rollback_needs_no_loading(job: Traffic, record_property: pytest.Recor
 
 def test_the_same_version_again_is_no_second_swap(job: Traffic) -> None:
     job.serve(constant_model("again", 1))
-    model = SAMPLES["random-forest"].message("again", version="v2")
+    forest = SAMPLES["random-forest"]
+    # No other data type has loaded these bytes.
+    model = forest.message("again", version="v2", data=edition(forest.kind, forest.path.read_bytes(), 1))
     first, second = job.serve(model), job.serve(model)
     assert (first.version, first.previous, first.detail) == ("v2", "v1", "")
     assert (second.version, second.previous, second.detail) == ("v2", "", "serves already")

@@ -49,8 +49,8 @@ WEIGHTS = np.ones((2, 250_000), dtype=np.float32)
 """Two megabytes: a few of them that are not released show."""
 
 PAGES_MAY_GROW = 35e6
-HEAP_MAY_GROW = 2e6
-"""A model of the evaluator's below takes half a megabyte of Java's heap."""
+HEAP_MAY_GROW = 4e6
+"""A model of the evaluator's below takes a third of a megabyte of Java's heap."""
 
 
 @dataclass(frozen=True, slots=True)
