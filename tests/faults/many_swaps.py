@@ -234,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--settled", type=int, default=SETTLED, help=f"of each, before it is watched ({SETTLED})"
     )
     parser.add_argument("--engines", default=",".join(ENGINES), help=f"some of {','.join(ENGINES)} (all)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end then, however many it were")
     parser.add_argument("--variant", choices=VARIANTS, default="keyed")
     given = parser.parse_args(arguments)
     try:
