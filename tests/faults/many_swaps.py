@@ -248,7 +248,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             with ManySwaps(given.variant, engines, Path(folder)) as running:
                 start = time.monotonic()
-                found = running.run(given.settled, given.swaps, say=lambda line: print(line, flush=True))
+                found = running.run(
+                    given.settled,
+                    given.swaps,
+                    for_s=60 * given.minutes,
+                    say=lambda line: print(line, flush=True),
+                )
                 took_s = time.monotonic() - start
                 running.verdict()
         except AssertionError as broken:
