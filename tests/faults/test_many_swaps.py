@@ -18,16 +18,10 @@ TREND_PERCENT = 10.0
 """Of some hundred swaps only a leak of a megabyte each shows beside what Java's heap does at first."""
 
 
-def test_swaps_of_all_engines_leave_nothing_behind_in_a_job(
-    tmp_path: Path, record_property: pytest.RecordProperty
-) -> None:
+def test_swaps_of_all_engines_leave_nothing_behind_in_a_job(tmp_path: Path) -> None:
     with ManySwaps("keyed", ENGINES, tmp_path) as running:
         found = running.run(SETTLED, 10_000, for_s=SECONDS)
         running.verdict()
     print(report(found))
-    record_property("swaps", found.after.swaps)
-    record_property(
-        "memory (RSS) after the first swaps and in the end, MiB", (found.before.rss_mib, found.after.rss_mib)
-    )
     assert found.complaints(trend_percent=TREND_PERCENT, slack=SLACK) == []
     assert found.after.swaps > found.before.swaps
