@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 SETTLED = 10
 SECONDS = 14
 TREND_PERCENT = 4.0
-"""Of two hundred swaps a leak of half a megabyte each shows. Libraries still warm up a little after the first."""
+"""Of two hundred swaps a leak of half a megabyte each shows; libraries still warm up a little."""
 
 
 def test_swaps_of_all_engines_leave_nothing_behind_in_a_job(tmp_path: Path) -> None:
