@@ -44,6 +44,8 @@ def test_a_leak_of_a_tenth_of_a_megabyte_a_swap_is_growth() -> None:
 @pytest.mark.parametrize(
     ("after", "said"),
     [
+        ({"rss_mib": 2061.0}, "resident memory (RSS) at rest rises by 61 MiB from 2000 MiB"),
+        ({"uss_mib": 1031.0}, "memory of its own (USS) at rest rises by 31 MiB from 1000 MiB"),
         ({"threads": 163}, "threads: 163 instead of 150"),
         ({"descriptors": 133}, "open files: 133 instead of 120"),
         ({"processes": Counter({"java": 3})}, "processes more than before: {'java': 1}"),
