@@ -105,8 +105,8 @@ def at_rest(mark: str, temporary: Path, swaps: int, state_bytes: int) -> Footpri
 class Growth:
     """What a job held at two moments of rest, and the least-squares trend of its memory between them.
 
-    The trend is MiB from the first sample to the last one. There is none of the USS: it falls whenever a fork,
-    in which a model is tried out, shares its parent's pages.
+    The trend is MiB from the first sample to the last one. There is none of the USS: it falls whenever a
+    fork, in which a model is tried out, shares its parent's pages.
     """
 
     before: Footprint
