@@ -16,7 +16,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
         --no-emit-index-url --custom-compile-command "make lock"
 PROTOS := $(wildcard protos/*.proto tests/protos/*.proto)
 
-.PHONY: help install demo test fuzz chaos overload check format bench proto lock samples clean
+.PHONY: help install demo test fuzz chaos overload swaps check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -71,6 +71,10 @@ chaos: install ## strike a job under load with faults for MINUTES=10 (SEED=7: ag
 
 overload: install ## send more than a job can take for MINUTES=10 (JOB=keyed or broadcast)
 	@$(BIN)/python -m tests.faults.overload --minutes $(or $(MINUTES),10) $(if $(JOB),--variant $(JOB))
+
+swaps: install ## swap SWAPS=1000 models of each engine under load, watch memory and leftovers (ENGINES=onnx,pmml)
+	@$(BIN)/python -m tests.faults.many_swaps --swaps $(or $(SWAPS),1000) $(if $(ENGINES),--engines $(ENGINES)) \
+	  $(if $(JOB),--variant $(JOB))
 
 check: install ## check format, lint, types; run the unit tests
 	@$(BIN)/ruff format --check .

@@ -146,15 +146,15 @@ def _end(program: str, job: JobClient, config: JobConfig) -> None:
         try:
             again = f"flink run -s {savepoint.get()} -py flink_jobs/{program}"
         except Exception as error:  # noqa: BLE001
-            unwritable = why_not_writable(config.checkpoint_dir)
-            why = unwritable or _first_cause(error)
-            if unwritable:
+            why = _first_cause(error)
+            if why_not_writable(config.checkpoint_dir):
                 break
             time.sleep(_POLL_S)
         else:
             print(f"{program}: to go on from here: {again}")
             return
     if config.checkpoint_interval_ms:
+        why = why_not_writable(config.checkpoint_dir) or why
         print(f"{program}: no savepoint could be made ({why}), cancelling", file=sys.stderr)
         _tell_way_back(program, str(job.get_job_id()), config)
     job.cancel().result()

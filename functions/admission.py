@@ -136,7 +136,8 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             preparation = self._admission.preparation(read_model(descriptor), self._kept)
             under_way = self._loads.start(preparation.run) if preparation.loads else preparation.run()
         except ModelRejected as error:
-            under_way = error
+            # With its frames it would hold the message until Python's cyclic collector comes by.
+            under_way = error.with_traceback(None)
         return Attempt(payload, descriptor.dataType, descriptor.name, descriptor.version, under_way)
 
     def _patience_s(self, attempt: Attempt) -> float:
@@ -149,25 +150,28 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
     def _outcome(self, attempt: Attempt, wait_s: float) -> tuple[Any, ...] | None:
         """What is given out when the message is carried out; None while its preparation runs."""
         under_way = attempt.under_way
+        if isinstance(under_way, ModelRejected):
+            return self._refused(under_way, attempt)
         try:
-            if isinstance(under_way, ModelRejected):
-                raise under_way
             prepared = self._loads.result(under_way, wait_s) if isinstance(under_way, Load) else under_way
             if prepared is None:
                 return None
             activation = self._admission.complete(prepared, self._kept)
         except ModelRejected as error:
-            letter, status = rejection(
-                error,
-                attempt.payload,
-                self._settings.models_topic,
-                self._subtask,
-                data_type=attempt.data_type,
-                name=attempt.name,
-                version=attempt.version,
-            )
-            return (DEAD_LETTERS, letter), status
+            return self._refused(error, attempt)
         return ((ACTIVATIONS, (activation.data_type, encode_activation(activation))),)
+
+    def _refused(self, error: ModelRejected, attempt: Attempt) -> tuple[Any, ...]:
+        letter, status = rejection(
+            error,
+            attempt.payload,
+            self._settings.models_topic,
+            self._subtask,
+            data_type=attempt.data_type,
+            name=attempt.name,
+            version=attempt.version,
+        )
+        return (DEAD_LETTERS, letter), status
 
     def _collect(self, line: Line, ctx: Any) -> None:
         """Deletes what the model store need not hold, once nothing is under way that may need it again."""

@@ -18,11 +18,14 @@ from protos.winerecord_pb2 import WineRecord
 __all__ = [
     "SAMPLES",
     "Sample",
+    "constant_model",
     "constant_pmml",
+    "narrow_pmml",
     "needs_seed_data",
     "regression_pmml",
     "sample_records",
     "seed_data",
+    "unspelled_class_pmml",
     "wine",
 ]
 
@@ -95,6 +98,43 @@ def wine(row: Sequence[str | float], data_type: str, ts: int) -> WineRecord:
 def constant_pmml(value: float, *, field: str = "alcohol", padding: int = 0) -> bytes:
     """A regression that answers ``value`` whatever ``field`` is, with ``padding`` bytes of comment."""
     return regression_pmml(value, {field: 0.0}, comment="x" * padding)
+
+
+def constant_model(data_type: str, value: float, **more: Any) -> ModelDescriptor:
+    """A model that answers ``value``, which is its version too."""
+    fields: dict[str, Any] = {
+        "name": "constant",
+        "dataType": data_type,
+        "modeltype": "PMML",
+        "version": f"v{value:g}",
+        "data": constant_pmml(value),
+    }
+    return ModelDescriptor(**{**fields, **more})
+
+
+def narrow_pmml(value: float) -> bytes:
+    """A regression that answers ``value`` where alcohol is from 0 to 10, and has no result elsewhere."""
+    field = b'<DataField name="alcohol" optype="continuous" dataType="double"'
+    interval = b'<Interval closure="closedClosed" leftMargin="0" rightMargin="10"/>'
+    wide = constant_pmml(value)
+    assert field in wide
+    return wide.replace(field + b"/>", field + b">" + interval + b"</DataField>")
+
+
+def unspelled_class_pmml(operator: str) -> bytes:
+    """A classifier that predicts 3, and a class that spells no number where alcohol is ``operator`` 1.
+
+    The latter fails a record, as it cannot be told beforehand: the document does not list its classes.
+    """
+    return f"""<PMML version="4.3"><Header/><DataDictionary>
+<DataField name="alcohol" optype="continuous" dataType="double"/>
+<DataField name="y" optype="categorical" dataType="string"/></DataDictionary>
+<TreeModel functionName="classification">
+<MiningSchema><MiningField name="alcohol"/><MiningField name="y" usageType="target"/></MiningSchema>
+<Node score="3"><True/>
+<Node score="none"><SimplePredicate field="alcohol" operator="{operator}" value="1"/></Node></Node>
+</TreeModel></PMML>
+""".encode()
 
 
 def regression_pmml(

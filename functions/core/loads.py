@@ -94,9 +94,15 @@ class BackgroundLoads(Generic[_T]):
         if not load.ended.is_set():
             return None
         self._unclaimed.discard(load)
-        if load.error is not None:
-            raise load.error
-        return load.given
+        error, load.error = load.error, None
+        try:
+            if error is not None:
+                raise error
+            return load.given
+        finally:
+            # An error holds this frame, and in the work's frames what was loaded. Were it held from here too,
+            # all of it would stay until Python's cyclic collector comes by, perhaps many models later.
+            del error
 
     def is_alone(self, load: Load[_T]) -> bool:
         """Whether nothing else is under way."""
@@ -164,5 +170,7 @@ class BackgroundLoads(Generic[_T]):
                 load.ended.set()
             self._threads.discard(threading.current_thread())
             self._staff()
+        # It holds this frame: see `result`.
+        error = None
         if load.given_up and given is not None:
             given.release()

@@ -106,10 +106,16 @@ class PmmlGateway:
             EvaluatorError: the evaluator refuses the document.
             GatewayLostError: the process ended meanwhile, for want of memory for instance.
         """
-        # Else a classifier with Output fields of its own does not give its predicted label.
-        return self._call(
-            lambda: self._java.jvm.org.pmml4s.model.Model.fromString(text).setSupplementOutput(True)
-        )
+
+        def call() -> Any:
+            loaded = self._java.jvm.org.pmml4s.model.Model.fromString(text)
+            try:
+                # Else a classifier with Output fields of its own does not give its predicted label.
+                return loaded.setSupplementOutput(True)
+            finally:
+                self.release(loaded)
+
+        return self._call(call)
 
     def output_columns(self, model: Any) -> tuple[OutputColumn, ...]:
         """The columns that the model answers with, in their order.
@@ -117,12 +123,14 @@ class PmmlGateway:
         Raises:
             EvaluatorError, GatewayLostError: see ``load``.
         """
-        return self._call(
-            lambda: tuple(
-                OutputColumn(field.name(), field.feature().toString(), field.dataType().toString())
-                for field in model.outputFields()
-            )
-        )
+
+        def call() -> tuple[OutputColumn, ...]:
+            fields = model.outputFields()
+            columns = tuple(self._column(field) for field in fields)
+            self.release(fields)
+            return columns
+
+        return self._call(call)
 
     def predict(self, model: Any, request: str) -> str:
         """The evaluator's answer, JSON like the request: ``{"columns": [names], "data": [rows]}``.
@@ -133,13 +141,17 @@ class PmmlGateway:
         """
         return self._call(lambda: str(model.predict(request)))
 
-    def release(self, model: Any) -> None:
-        """Lets the process forget a model."""
+    def release(self, java: Any) -> None:
+        """Lets the process forget a model, or another of its objects.
+
+        They are not left to py4j, which forgets an object when Python drops it: one whose methods were called
+        refers to itself, and stays until Python's cyclic collector comes by.
+        """
         from py4j.protocol import Py4JError
 
         if self.is_alive:
             with suppress(Py4JError, OSError):
-                self._java.detach(model)
+                self._java.detach(java)
 
     def stop(self) -> None:
         """Ends the process and waits for it."""
@@ -159,6 +171,13 @@ class PmmlGateway:
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
+
+    def _column(self, field: Any) -> OutputColumn:
+        feature, data_type = field.feature(), field.dataType()
+        column = OutputColumn(field.name(), feature.toString(), data_type.toString())
+        for each in (feature, data_type, field):
+            self.release(each)
+        return column
 
     def _call(self, call: Callable[[], _T]) -> _T:
         """The one place where py4j's errors are translated.

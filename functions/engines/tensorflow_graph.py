@@ -16,7 +16,12 @@ from functions.engines.tensorflow_ops import (
     refuse_reaching_out,
     refuse_within_reach,
 )
-from functions.engines.tensorflow_session import import_tensorflow, model_in_session, open_session
+from functions.engines.tensorflow_session import (
+    close_session,
+    import_tensorflow,
+    model_in_session,
+    open_session,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +59,7 @@ class TensorFlowGraphEngine:
                     session, {source.name: source.outputs[0]}, {sink.name: sink.outputs[0]}, model, schema
                 )
         except BaseException:
-            session.close()
+            close_session(session)
             raise
 
 

@@ -19,7 +19,12 @@ from functions.engines.tensorflow_ops import (
     refuse_reaching_out,
     refuse_within_reach,
 )
-from functions.engines.tensorflow_session import import_tensorflow, model_in_session, open_session
+from functions.engines.tensorflow_session import (
+    close_session,
+    import_tensorflow,
+    model_in_session,
+    open_session,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +59,7 @@ class TensorFlowSavedEngine:
                     outputs = _tensors(session.graph, signature.outputs)
                     return model_in_session(session, inputs, outputs, model, schema)
             except BaseException:
-                session.close()
+                close_session(session)
                 raise
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from functions.core.engine import LoadedModel, RecordSchema
     from functions.core.messages import ModelToServe
 
-__all__ = ["import_tensorflow", "model_in_session", "open_session"]
+__all__ = ["close_session", "import_tensorflow", "model_in_session", "open_session"]
 
 
 def import_tensorflow() -> Any:
@@ -53,6 +53,21 @@ def open_session(tf: Any) -> Any:
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0}
     )
     return tf.compat.v1.Session(graph=tf.Graph(), config=config)
+
+
+def close_session(session: Any) -> None:
+    """Releases a session and its graph with all that they hold.
+
+    A graph and its operations refer to each other. Left to Python's cyclic collector, which counts objects
+    and not the native memory that hangs on them, dozens of models would stay that nobody uses any more.
+    """
+    from tensorflow.python.framework import ops
+
+    session.close()
+    graph = session.graph
+    for collection in graph.get_all_collection_keys():
+        graph.clear_collection(collection)
+    ops.dismantle_graph(graph)
 
 
 def model_in_session(
@@ -77,7 +92,7 @@ def model_in_session(
     columns = try_out(run, planned, described)
     names = [column_names(output.name, count) for output, count in zip(described, columns, strict=True)]
     read = TensorReader(names, columns, chosen, model.output)
-    return TensorModel(planned, run, read, session.close)
+    return TensorModel(planned, run, read, lambda: close_session(session))
 
 
 def _run_in(session: Any, feeds: Sequence[str], fetches: Sequence[Any]) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions.admission import ModelAdmission
+from functions.core.errors import ModelRejected
 from functions.core.state import decode_activation
 from functions.flink_types import ACTIVATIONS, PENDING_MODELS
 from functions.settings import ServingSettings
@@ -181,6 +183,32 @@ def test_a_fault_in_a_thread_is_a_fault_of_the_operator(
         with pytest.raises(RuntimeError, match=r"^bug$"):
             until(admit, flink, 1)
         assert len(pending(flink, "hall")) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [deploy("broken"), deploy("fails"), deploy("v1", data=b""), command("ROLLBACK")],
+    ids=["does not load", "fails in its warm-up", "has no content", "nothing to go back to"],
+)
+def test_what_was_refused_does_not_wait_for_the_collector(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, message: ModelDescriptor
+) -> None:
+    """The frames of an error hold the message and the model that it is about."""
+    engine.scripts[b"fails"] = Script(fields=("temperature",), x="temperature", poison=0.0)
+
+    def errors() -> list[object]:
+        return [each for each in gc.get_objects() if isinstance(each, ModelRejected)]
+
+    with closing(opened(settings, flink)) as admit:
+        before = errors()
+        gc.disable()
+        try:
+            (said,) = offer(admit, flink, message)
+            # The thread that loaded may be about to end.
+            eventually(lambda: errors() == before, lambda: "errors are still there", within_s=10)
+        finally:
+            gc.enable()
+    assert said.endswith("rejected")
 
 
 def test_a_bounded_run_waits_for_each_load(

@@ -1,0 +1,74 @@
+"""Small models of each engine, of which there are as many editions as one likes, good ones and bad ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from client.model_files import pack_saved_model
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from tests.job_models import SAMPLES, Sample, sample_records
+from tests.model_editions import edition
+
+__all__ = ["ENGINES", "SwapModel"]
+
+
+@dataclass(frozen=True, slots=True)
+class SwapModel:
+    """A small model of one engine, with what it answers to the first sample records."""
+
+    sample: Sample
+    content: bytes
+
+    @property
+    def known(self) -> int:
+        """So many records have a known answer."""
+        return len(self.sample.expected)
+
+    def message(self, data_type: str, version: str, number: int) -> ModelDescriptor:
+        """An edition of it."""
+        return ModelDescriptor(
+            name=self.sample.key,
+            dataType=data_type,
+            modeltype=self.sample.kind,
+            version=version,
+            data=edition(self.sample.kind, self.content, number),
+        )
+
+    def rejected(self, data_type: str, version: str, number: int, turn: int) -> ModelDescriptor:
+        """An edition that does not load or, every other ``turn``, one that does not pass its example."""
+        message = self.message(data_type, version, number)
+        if turn % 2:
+            message.data = f"no model {number}".encode()
+        else:
+            (record,) = sample_records(data_type, 1)
+            message.examples.add(record=record.SerializeToString(), expected=-1.0)
+        return message
+
+
+def _in_java(content: bytes) -> bytes:
+    # A derived field, which nothing uses, keeps a PMML model from being compiled.
+    derived = (
+        b'<LocalTransformations><DerivedField name="copy" optype="continuous" dataType="double">'
+        b'<FieldRef field="alcohol"/></DerivedField></LocalTransformations>'
+    )
+    return content.replace(b"</MiningSchema>", b"</MiningSchema>" + derived, 1)
+
+
+def _models() -> dict[str, SwapModel]:
+    def model(key: str) -> SwapModel:
+        sample = SAMPLES[key]
+        path = sample.path
+        return SwapModel(sample, pack_saved_model(path) if path.is_dir() else path.read_bytes())
+
+    linear = model("linear-regression")
+    return {
+        "pmml": model("decision-tree"),
+        "evaluator": SwapModel(linear.sample, _in_java(linear.content)),
+        "graph": model("frozen-graph"),
+        "saved": model("saved-model"),
+        "onnx": model("onnx-regression"),
+    }
+
+
+ENGINES = _models()
+"""``pmml`` is served compiled, ``evaluator`` by the evaluator's Java process."""
