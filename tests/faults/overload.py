@@ -42,7 +42,7 @@ _UNSERVED = 500.0
 
 _BUFFER_LIMIT = 500
 _FASTER = 1.3
-_FIRST_RATE = 100_000.0
+_FIRST_RATE = 300_000.0
 _STEP_S = 1.0
 _SAY_EVERY_S = 30.0
 _BYTES_A_SECOND = 60e6
@@ -145,6 +145,8 @@ class Overload:
                 behind = self._samples[-1].lag > served / 2
                 # It has to be found out what the job can do: until it falls behind it does what it is given.
                 rate = _FASTER * served if behind else 1.5 * rate
+                if most_lag < 2 * served:
+                    rate = max(rate, _FIRST_RATE)
                 load.set_rate(rate)
                 if time.monotonic() >= say_s:
                     say_s += _SAY_EVERY_S

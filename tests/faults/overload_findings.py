@@ -14,6 +14,9 @@ __all__ = ["Findings", "Phase", "Sample"]
 _LONG_S = 240.0
 """An overload of this length has a trend: what the JVM and the libraries take once is taken."""
 
+_CHECKPOINTED_S = 30.0
+"""One of this length has seen the time for a checkpoint several times."""
+
 _MOST_TREND = 10.0
 """Percent."""
 
@@ -73,7 +76,7 @@ class Findings:
             yield f"it was no overload: never more than {self._most_lag:,} records, a second's, behind"
         if self.restarts:
             yield f"the job restarted {self.restarts} times"
-        if not self.completed_checkpoints:
+        if not self.completed_checkpoints and self.overload_s >= _CHECKPOINTED_S:
             yield "no checkpoint completed during the overload"
         if not self.produced == self.in_topic == self.results + self.letters:
             yield (
