@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from functions.engines.pmml_compiled import agreement
 from functions.engines.pmml_compiled.agreement import difference, probe_rows
 from functions.engines.pmml_compiled.model import CompiledModel
 from functions.engines.pmml_compiled.reading import NotCompiled
-from functions.engines.pmml_gateway import GatewayLostError, current_gateway
+from functions.engines.pmml_gateway import GatewayLostError, PmmlGateway, current_gateway
 from tests.unit.engines.pmml_builders import SCHEMA, class_target, document, simple, tree
 
 if TYPE_CHECKING:
@@ -212,9 +212,16 @@ def test_the_evaluator_scores_what_is_not_compiled_or_does_not_agree(
 
 
 def test_java_forgets_a_model_that_is_compiled(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway = current_gateway()
-    released = []
-    monkeypatch.setattr(type(gateway), "release", lambda _, java: released.append(java))
+    gateway = type(current_gateway())
+    loaded, released = [], []
+    load_in_java = gateway.load
+
+    def remember(self: PmmlGateway, text: str) -> Any:
+        loaded.append(load_in_java(self, text))
+        return loaded[-1]
+
+    monkeypatch.setattr(gateway, "load", remember)
+    monkeypatch.setattr(gateway, "release", lambda _, java: released.append(java))
     model = load(ModelType.PMML, CONTENT, schema=SCHEMA)
     assert isinstance(model, CompiledModel)
-    assert len(released) == 1
+    assert [java is loaded[0] for java in released].count(True) == len(loaded) == 1

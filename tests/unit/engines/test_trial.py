@@ -20,7 +20,7 @@ from functions.engines.limits import Limits
 from functions.engines.trial import TriedEngine, stop_trials
 from tests.hostile_models import native_bombs, tensorflow_graph
 
-TRIAL_S = 10
+TRIAL_S = 20
 ADVICE = ": export it anew, or raise --trial-timeout-s or --trial-memory-limit if it needs more"
 
 
