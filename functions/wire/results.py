@@ -152,13 +152,13 @@ def _template(
         starts.append(len(row))
         row.extend(bytes(length))
 
-    row += _text("name", model.name) + _text("dataType", data_type)
-    room(_tag("submissionTs", _VARINT), ts_length)
+    head, version, output_heads = _parts(data_type, model, outputs)
+    room(head, ts_length)
     room(_RESULT, len(_DOUBLE))
-    room(_text("version", model.version) + _number("modeltype", int(model.model_type)), same_length)
+    room(version, same_length)
     room(_LATENCY, len(_DOUBLE))
-    for name in outputs:
-        room(_output_head(name), len(_DOUBLE))
+    for output_head in output_heads:
+        room(output_head, len(_DOUBLE))
     return _Template(np.frombuffer(bytes(row), dtype=np.uint8), starts)
 
 
