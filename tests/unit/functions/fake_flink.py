@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 from pyflink.common import Row
 
-__all__ = ["FakeFlink"]
+from functions.placement import Placement
+
+__all__ = ["FakeFlink", "SavedState"]
+
+SavedState = tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]
+"""Keyed and broadcast state of an operator instance, each by the name of its descriptor."""
 
 
 class FakeFlink:
@@ -26,6 +33,27 @@ class FakeFlink:
         self._parallelism = parallelism
         self._state: dict[str, dict[str, Any]] = {}
         self._broadcast: dict[str, dict[str, Any]] = {}
+
+    def saved(self) -> SavedState:
+        """All state as it is now."""
+        return copy.deepcopy((self._state, self._broadcast))
+
+    def restore(self, saved: Sequence[SavedState]) -> None:
+        """Takes over what this instance gets of the state that all instances of an operator have saved.
+
+        Source: https://nightlies.apache.org/flink/flink-docs-stable/, "Broadcast State": each instance takes
+        what one of them had, in turn; of keyed state it takes its own keys.
+        """
+        placement = Placement(self)  # type: ignore[arg-type]
+        for keyed, _ in copy.deepcopy(list(saved)):
+            for name, by_key in keyed.items():
+                mine = {
+                    key: value for key, value in by_key.items() if placement.instance(key) == self._subtask
+                }
+                assert not mine.keys() & self._state.get(name, {}).keys(), "two instances wrote for one key"
+                self._state.setdefault(name, {}).update(mine)
+        if saved:
+            _, self._broadcast = copy.deepcopy(saved[self._subtask % len(saved)])
 
     def get_state(self, descriptor: Any) -> FakeState:
         return FakeState(self, self._state.setdefault(descriptor.name, {}), list)
