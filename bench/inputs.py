@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from bench import model_editions
 from bench.errors import BenchError
 from bench.large_forest import write_forest
 from bench.records import DATA_TYPE
@@ -54,24 +55,14 @@ class BenchModel:
     def message(self, data_type: str = DATA_TYPE, *, edition: int = 0) -> ModelDescriptor:
         """The message that offers it, the content inside.
 
-        With an ``edition`` of 1 to 127 the bytes, and so the version, are others; the arithmetic is the same.
+        With an ``edition`` above 0 the bytes, and so the version, are others; the arithmetic is the same.
         """
         offered = ModelToPublish(self.path, self.title, "")
         message = build_message(offered, data_type=data_type, content=Content.DATA)
         if edition:
-            message.data += _edition_mark(self.kind, edition)
+            message.data = model_editions.edition(self.kind.name, message.data, edition)
             message.sha256 = hashlib.sha256(message.data).hexdigest()
         return message
-
-
-def _edition_mark(kind: ModelType, edition: int) -> bytes:
-    if kind is ModelType.PMML:
-        return f"<!-- edition {edition} -->\n".encode()
-    if kind is ModelType.TENSORFLOW:
-        # GraphDef.versions (4) { min_consumer (2) }: messages that follow each other are merged, and every
-        # TensorFlow of these years is a newer consumer than this.
-        return bytes((0x22, 0x02, 0x10, edition))
-    raise BenchError(f"a {kind.name} model has no editions: take a PMML file or a frozen graph")
 
 
 def model_set(name: str | None) -> ModelSet:

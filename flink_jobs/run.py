@@ -135,29 +135,34 @@ def assemble(
 
 def _end(program: str, job: JobClient, config: JobConfig) -> None:
     """Ends a local job with a savepoint, so that nothing is read twice or forgotten; else cancels it."""
+    if config.checkpoint_interval_ms:
+        savepoint, why = _savepoint(job, config.checkpoint_dir)
+        if savepoint:
+            print(f"{program}: to go on from here: flink run -s {savepoint} -py flink_jobs/{program}")
+            return
+        print(f"{program}: no savepoint could be made ({why}), cancelling", file=sys.stderr)
+        _tell_way_back(program, str(job.get_job_id()), config)
+    job.cancel().result()
+
+
+def _savepoint(job: JobClient, directory: str) -> tuple[str, str]:
+    """Stops the job: where its savepoint is, or nothing and why there is none."""
     deadline, why = time.monotonic() + _SAVEPOINT_S, f"not within {_SAVEPOINT_S:.0f} s"
-    while config.checkpoint_interval_ms and time.monotonic() < deadline:
-        savepoint = _stop_with_savepoint(job, config.checkpoint_dir)
+    while time.monotonic() < deadline:
+        savepoint = _stop_with_savepoint(job, directory)
         while not savepoint.isDone() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
         if not savepoint.isDone():
             break
         # Py4J wraps whatever went wrong. A job whose tasks still start refuses, and does not a moment later.
         try:
-            again = f"flink run -s {savepoint.get()} -py flink_jobs/{program}"
+            return str(savepoint.get()), ""
         except Exception as error:  # noqa: BLE001
+            if cause := why_not_writable(directory):
+                return "", cause
             why = _first_cause(error)
-            if why_not_writable(config.checkpoint_dir):
-                break
-            time.sleep(_POLL_S)
-        else:
-            print(f"{program}: to go on from here: {again}")
-            return
-    if config.checkpoint_interval_ms:
-        why = why_not_writable(config.checkpoint_dir) or why
-        print(f"{program}: no savepoint could be made ({why}), cancelling", file=sys.stderr)
-        _tell_way_back(program, str(job.get_job_id()), config)
-    job.cancel().result()
+        time.sleep(_POLL_S)
+    return "", why_not_writable(directory) or why
 
 
 def _stop_with_savepoint(job: JobClient, directory: str) -> Any:

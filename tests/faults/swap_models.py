@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.model_editions import edition
 from client.model_files import pack_saved_model
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import SAMPLES, Sample, sample_records
-from tests.model_editions import edition
 
 __all__ = ["ENGINES", "SwapModel"]
 

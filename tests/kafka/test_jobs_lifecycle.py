@@ -8,6 +8,7 @@ from math import nan
 
 import pytest
 
+from bench.model_editions import edition
 from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
@@ -22,7 +23,6 @@ from tests.job_models import (
 )
 from tests.job_traffic import Traffic
 from tests.kafka.refusals import assert_refused
-from tests.model_editions import edition
 
 pytestmark = pytest.mark.kafka
 

@@ -26,6 +26,7 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
+from bench.model_editions import edition
 from client.model_files import pack_saved_model
 from functions import parts
 from functions.core.admission import Admission
@@ -46,7 +47,6 @@ from protos.winerecord_pb2 import WineRecord
 from tests.fakes import InMemoryKeptModels
 from tests.job_models import unspelled_class_pmml
 from tests.jobs import ROOT
-from tests.model_editions import edition
 
 KEPT = 2
 WARM_UP = 12
