@@ -1,7 +1,8 @@
 """``python -m bench memory``: the memory of all processes of the job, each second, at half of its top rate.
 
 RSS counts pages that processes share once for each of them, USS only those that a process has to itself. The
-broker and the producer are left out.
+broker and the producer are left out. The process in which models are tried out, which ends when no model has
+come for minutes, is told apart from what serves.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bench.store import Case
 __all__ = ["add_arguments", "run"]
 
 _MIB = 2**20
+_TRIALS = "python -m functions.engines.trial_process"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,16 +68,22 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
                 "sent_a_second": round(served.load.sent.rate, 1),
                 "rss": dataclasses.asdict(drift(seconds, [sample["rss_mib"] for sample in late])),
                 "uss": dataclasses.asdict(drift(seconds, [sample["uss_mib"] for sample in late])),
+                "serving": dataclasses.asdict(drift(seconds, [_serving_mib(sample) for sample in late])),
+                "trials_mib": max(sample["processes"].get(_TRIALS, 0.0) for sample in late),
                 "samples": samples,
             }
         )
         commands = {"ours": served.command, "producer": served.load.command}
-        found = rounds[-1]["rss"]
+        found = rounds[-1]["serving"]
         session.say(
-            f"{' '.join(map(str, key.values()))} ({rate:,.0f}/s): RSS {found['mean']:,.0f} MiB, "
+            f"{' '.join(map(str, key.values()))} ({rate:,.0f}/s): what serves has {found['mean']:,.0f} MiB, "
             f"{found['low']:+.1f} to {found['high']:+.1f} %, trend {found['trend']:+.1f} %"
         )
     return session.save(key, commands, {"ours": rounds})
+
+
+def _serving_mib(sample: dict[str, Any]) -> float:
+    return float(sample["rss_mib"] - sample["processes"].get(_TRIALS, 0.0))
 
 
 def _sample(served: Served, seconds: float) -> list[dict[str, Any]]:
@@ -107,14 +115,14 @@ def _sample(served: Served, seconds: float) -> list[dict[str, Any]]:
 
 def _show(session: Session, cases: Sequence[Case]) -> None:
     table = Table(
-        "case", "rate", "RSS, MiB", "low %", "high %", "trend %", "USS, MiB", "USS trend %", title="memory"
+        "case", "rate", "serving, RSS MiB", "low %", "high %", "trend %", "trials, RSS MiB", title="memory"
     )
     for column in table.columns[1:]:
         column.justify = "right"
     for case in cases:
         for found in case.rounds["ours"]:
-            rss, uss = found["rss"], found["uss"]
-            numbers = (rss["mean"], rss["low"], rss["high"], rss["trend"], uss["mean"], uss["trend"])
+            serving = found["serving"]
+            numbers = (*(serving[name] for name in ("mean", "low", "high", "trend")), found["trials_mib"])
             table.add_row(
                 " ".join(map(str, case.key.values())),
                 f"{found['rate']:,.0f}",

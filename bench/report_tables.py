@@ -104,16 +104,17 @@ def _memory(cases: Sequence[Case]) -> list[str]:
             f"{round_['rate']:,.0f}",
             str(case.key["model"]),
             _variant(case),
-            f"{round_['rss']['mean']:,.0f}",
-            f"{round_['rss']['low']:+.1f} to {round_['rss']['high']:+.1f} %",
-            f"{round_['rss']['trend']:+.1f} %",
-            f"{round_['uss']['mean']:,.0f}",
-            f"{round_['uss']['trend']:+.1f} %",
+            f"{round_['serving']['mean']:,.0f}",
+            f"{round_['serving']['low']:+.1f} to {round_['serving']['high']:+.1f} %",
+            f"{round_['serving']['trend']:+.1f} %",
+            f"{round_['trials_mib']:,.0f}",
         ]
         for case in cases
         for round_ in case.rounds["ours"]
     ]
-    return _table("records/s|model|variant|RSS, MiB|least and greatest|trend|USS, MiB|trend", rows)
+    return _table(
+        "records/s|model|variant|RSS of what serves, MiB|least and greatest|trend|RSS for trials, MiB", rows
+    )
 
 
 def _engines(cases: Sequence[Case]) -> list[str]:

@@ -98,10 +98,11 @@ def test_swaps_stand_beside_the_quiet_time() -> None:
 def test_memory_has_a_row_for_each_round() -> None:
     drift = {"mean": 1000.0, "low": -1.0, "high": 2.0, "trend": 0.5}
     measured = case(
-        {"variant": "keyed", "model": "glm", "rate": "half"}, [{"rate": 5_000.0, "rss": drift, "uss": drift}]
+        {"variant": "keyed", "model": "glm", "rate": "half"},
+        [{"rate": 5_000.0, "serving": drift, "trials_mib": 600.0}],
     )
     assert TABLES["memory"]([measured])[2:] == [
-        "| 5,000 | glm | keyed | 1,000 | -1.0 to +2.0 % | +0.5 % | 1,000 | +0.5 % |"
+        "| 5,000 | glm | keyed | 1,000 | -1.0 to +2.0 % | +0.5 % | 600 |"
     ]
 
 
