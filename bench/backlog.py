@@ -126,13 +126,18 @@ def prepare(session: Session, workload: Workload, shared: TopicNames) -> Prepare
         own = session.topics("p")
         topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status)
         session.kafka.create(own)
-        with session.run(session.ours(workload.variant, topics, flags=workload.flags)) as job:
+        with session.run(session.ours(workload.variant, topics, flags=_flags(session, workload))) as job:
             job.await_start()
             session.serve(job, topics, workload.models, len(workload.models))
             return {"topics": topics, "savepoint": job.stop_with_savepoint()}
 
     made = session.twice(f"{_title(workload.key)} savepoint", start_and_stop)
     return Prepared(workload, made["topics"], made["savepoint"])
+
+
+def _flags(session: Session, workload: Workload) -> tuple[str, ...]:
+    """A savepoint refers to large models by their names in the store, which by default is each job's own."""
+    return (*workload.flags, "--model-store", str(session.folder / "models"))
 
 
 def _rounds(session: Session, ready: Prepared, length: int) -> Case:
@@ -161,9 +166,8 @@ def _ours(
     kept = ready.topics
     topics = TopicNames(kept.models, kept.data, results, kept.dead_letters, kept.status)
     dead = session.kafka.count(topics.dead_letters)
-    command = session.ours(
-        ready.workload.variant, topics, flags=ready.workload.flags, savepoint=ready.savepoint
-    )
+    flags = _flags(session, ready.workload)
+    command = session.ours(ready.workload.variant, topics, flags=flags, savepoint=ready.savepoint)
     commands["ours"] = command
     load, begin = _load(), epoch_ms()
     with session.run(command) as job:

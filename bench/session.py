@@ -242,7 +242,8 @@ def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Sessio
         raise
     finally:
         # After a failure the logs stay, and nothing else: topics and checkpoints are gigabytes.
-        for place in [kafka / "data", *folder.glob("checkpoints-*")] if failed else [folder]:
+        gigabytes = [kafka / "data", folder / "models", *folder.glob("checkpoints-*")]
+        for place in gigabytes if failed else [folder]:
             shutil.rmtree(place, ignore_errors=True)
 
 
