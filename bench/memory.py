@@ -27,6 +27,8 @@ from bench.store import Case
 __all__ = ["add_arguments", "run"]
 
 _MIB = 2**20
+_STORED = 10
+"""One sample of so many is stored."""
 _TRIALS = "python -m functions.engines.trial_process"
 
 
@@ -70,7 +72,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
                 "uss": dataclasses.asdict(drift(seconds, [sample["uss_mib"] for sample in late])),
                 "serving": dataclasses.asdict(drift(seconds, [_serving_mib(sample) for sample in late])),
                 "trials_mib": max(sample["processes"].get(_TRIALS, 0.0) for sample in late),
-                "samples": samples,
+                "samples": samples[::_STORED],
             }
         )
         commands = {"ours": served.command, "producer": served.load.command}

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.plot import bars
 from bench.report_tables import TABLES, machine, throughput_bars
 from bench.session import add_results_argument
-from bench.store import Case, Store
+from bench.store import Store
 from runtime.environment import project_root
 
 __all__ = ["add_arguments", "fill_in", "run"]
@@ -34,9 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes page and plot."""
     store = Store(arguments.results)
     cases = {name: store.cases(name) for name in TABLES}
-    every: Sequence[Case] = [case for section in cases.values() for case in section]
     text = arguments.page.read_text(encoding="utf-8")
-    text = fill_in(text, "machine", machine(every))
+    text = fill_in(text, "machine", machine(cases))
     for name, table in TABLES.items():
         text = fill_in(text, name, table(cases[name]) if cases[name] else ["Not measured yet."])
     arguments.page.write_text(text, encoding="utf-8")

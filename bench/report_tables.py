@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.figures import spread
@@ -12,21 +12,40 @@ from bench.store import Case
 __all__ = ["TABLES", "machine", "throughput_bars"]
 
 
-def machine(cases: Sequence[Case]) -> list[str]:
-    """Where the figures come from: one line for each different environment, with the dates."""
-    if not cases:
-        return ["Not measured yet."]
+def machine(sections: Mapping[str, Sequence[Case]]) -> list[str]:
+    """Where the figures come from: each machine, and what was measured there, when and at which commit."""
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for section, cases in sections.items():
+        for case in cases:
+            at = f"{case.date[:10]}, commit {case.environment['commit'] or 'unknown'}"
+            measured = found.setdefault(_surroundings(case.environment), {}).setdefault(at, {})
+            names = measured.setdefault(section, [])
+            if (name := _subject(case)) not in names:
+                names.append(name)
     lines = []
-    for environment in _unique(case.environment for case in cases):
-        dates = sorted(case.date[:10] for case in cases if case.environment == environment)
-        days = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-        versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
-        lines.append(
-            f"* {days}, commit {environment['commit'] or 'unknown'}: {environment['processor']}, "
-            f"{environment['cores']} cores, {environment['memory_gib']} GiB, {environment['system']}; "
-            f"Python {environment['python']}, {environment['java']}; {versions}"
-        )
-    return lines
+    for surroundings, by_commit in found.items():
+        lines.append(f"* {surroundings}")
+        for at, measured in sorted(by_commit.items()):
+            what = "; ".join(f"{section} ({', '.join(names)})" for section, names in measured.items())
+            lines.append(f"  * {at}: {what}")
+    return lines or ["Not measured yet."]
+
+
+def _surroundings(environment: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
+    return (
+        f"{environment['processor']}, {environment['cores']} cores, {environment['memory_gib']} GiB, "
+        f"{environment['system']}; Python {environment['python']}, {environment['java']}; {versions}"
+    )
+
+
+def _subject(case: Case) -> str:
+    """What tells a case from the others of its section, in a word or two."""
+    key = case.key
+    if "kind" in key:
+        return f"{key['kind']} {key.get('parallelism', key.get('types', key['model']))}"
+    length = f" {key['records']:,}" if "records" in key else ""
+    return f"{key['model']}{length}"
 
 
 def _backlog(cases: Sequence[Case]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,10 +123,18 @@ def test_engines_have_a_column_for_each_batch() -> None:
     ]
 
 
-def test_equal_surroundings_are_said_once() -> None:
-    assert machine([BACKLOG, BACKLOG]) == [
-        "* 2026-01-02, commit abc: P, 2 cores, 8.0 GiB, Linux 6; Python 3.11.1, openjdk 17; Kafka 4.1.1"
+def test_each_machine_is_said_once_with_what_was_measured_there() -> None:
+    later = replace(BACKLOG, date="2026-01-03T03:04:05+00:00", environment=SURROUNDINGS | {"commit": "def"})
+    elsewhere = replace(later, environment=SURROUNDINGS | {"processor": "Q"})
+    types = replace(later, key={"kind": "types", "types": 100, "model": "regression"})
+    assert machine({"backlog": [BACKLOG, elsewhere, BACKLOG], "scaling": [types]}) == [
+        "* P, 2 cores, 8.0 GiB, Linux 6; Python 3.11.1, openjdk 17; Kafka 4.1.1",
+        "  * 2026-01-02, commit abc: backlog (glm 400,000)",
+        "  * 2026-01-03, commit def: scaling (types 100)",
+        "* Q, 2 cores, 8.0 GiB, Linux 6; Python 3.11.1, openjdk 17; Kafka 4.1.1",
+        "  * 2026-01-03, commit abc: backlog (glm 400,000)",
     ]
+    assert machine({"backlog": []}) == ["Not measured yet."]
 
 
 def test_the_plot_is_of_the_longest_backlog() -> None:
