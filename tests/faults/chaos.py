@@ -106,6 +106,11 @@ class Chaos:
         say(str(self._drill.verdict(poison=self._poison)))
 
     @property
+    def last_words(self) -> str:
+        """What the last ``flink run`` printed, the end of it."""
+        return self._runs[-1].printed()[-3000:] if self._runs else "nothing"
+
+    @property
     def _faults(self) -> dict[str, Callable[[], None]]:
         return {
             "kill -9 of flink run, restored by hand": self._kill_run,
@@ -195,11 +200,12 @@ def main() -> None:
     chosen = plan(random.Random(seed))
     print(f"seed {seed}: {chosen.variant}, {chosen.delivery}, {chosen.mode} mode", flush=True)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        chaos = Chaos(chosen, seed, Path(folder))
         try:
-            with Chaos(chosen, seed, Path(folder)) as chaos:
+            with chaos:
                 chaos.run(60 * arguments.minutes, lambda line: print(line, flush=True))
         except AssertionError as broken:
-            print(f"seed {seed}: {broken}", file=sys.stderr)
+            print(f"seed {seed}: {broken}\nthe job said last:\n{chaos.last_words}", file=sys.stderr)
             raise SystemExit(1) from broken
 
 
