@@ -58,7 +58,11 @@ class Drill:
                 and self.newest(SWAPPED) > struck_at[SWAPPED]
                 and self._newest_version() > swaps
             ),
-            lambda: f"{name}: no new results or versions since record {struck_at}",
+            lambda: (
+                f"{name}: no new results or versions since {dict(struck_at)} were sent, version {swaps}: "
+                f"results to {self.newest(STEADY)} and {self.newest(SWAPPED)}, "
+                f"version {self._newest_version()}"
+            ),
         )
         self.traffic.offer(numbered_model(waiting, 1))
         self._await(
