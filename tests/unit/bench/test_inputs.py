@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError
 from bench.inputs import BenchModel, small_regression
 from bench.large_forest import write_forest
 from bench.records import RECORD_BYTES, RecordMaker, data_types, epoch_ms
@@ -48,7 +47,11 @@ def test_records_of_many_types_keep_their_measurements() -> None:
 
 @pytest.mark.parametrize(
     ("file", "kind"),
-    [("wine_glm.pmml", ModelType.PMML), ("wine_frozen_graph.pb", ModelType.TENSORFLOW)],
+    [
+        ("wine_glm.pmml", ModelType.PMML),
+        ("wine_frozen_graph.pb", ModelType.TENSORFLOW),
+        ("wine_regression.onnx", ModelType.ONNX),
+    ],
 )
 def test_an_edition_has_bytes_of_its_own_and_is_the_same_kind_of_model(
     file: str, kind: ModelType, tmp_path: Path
@@ -60,12 +63,6 @@ def test_an_edition_has_bytes_of_its_own_and_is_the_same_kind_of_model(
         copy = tmp_path / "copy"
         copy.write_bytes(message.data)
         assert BenchModel("key", "title", copy).kind is kind
-
-
-def test_other_kinds_have_no_editions() -> None:
-    model = BenchModel("key", "title", MODELS / "wine_regression.onnx")
-    with pytest.raises(BenchError, match="ONNX model has no editions"):
-        model.message(edition=1)
 
 
 def test_the_peer_is_told_the_kind_of_a_model_that_it_can_load() -> None:
