@@ -25,7 +25,7 @@ from functions.settings import ServingSettings
 from functions.swaps import ConfirmSwaps
 from tests.unit.functions.fake_flink import FakeFlink
 
-__all__ = ["PARTITIONS", "Delivery", "FakeJob", "Instance"]
+__all__ = ["PARTITIONS", "Delivery", "FakeJob", "Instance", "tag_of"]
 
 PARTITIONS = 2
 """Of the data topic: each is read in its order."""
@@ -116,10 +116,6 @@ class FakeJob:
         self._send(source, receiver, (self.records[partition][at],))
         return True
 
-    def instances(self, operator: str) -> Iterator[tuple[FakeFlink, Any]]:
-        """The contexts and the operators of all instances."""
-        return (made for instance, made in self._instances.items() if instance.operator == operator)
-
     def close(self) -> None:
         """Closes every operator."""
         for _, operator in self._instances.values():
@@ -168,7 +164,8 @@ class FakeJob:
         return operator.process_element2(pickle.loads(pickle.dumps(element[1])), flink)
 
     def _send_on(self, sender: Instance, emitted: Any) -> None:
-        tag, value = emitted if _has_tag(emitted) else (None, emitted)
+        tag = tag_of(emitted)
+        value = emitted if tag is None else emitted[1]
         if tag is ROLLBACKS:
             self.models.append(value)
         elif tag is ACTIVATIONS and self._variant == "keyed":
@@ -195,5 +192,6 @@ class FakeJob:
         self._channels.setdefault((sender, receiver), deque()).append(element)
 
 
-def _has_tag(emitted: Any) -> bool:
-    return isinstance(emitted, tuple) and isinstance(emitted[0], OutputTag)
+def tag_of(emitted: Any) -> OutputTag | None:
+    """The side output that an element goes to; None: the main one."""
+    return emitted[0] if isinstance(emitted, tuple) and isinstance(emitted[0], OutputTag) else None

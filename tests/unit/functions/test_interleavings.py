@@ -40,7 +40,7 @@ from tests.interleavings import (
     ReferenceServing,
 )
 from tests.protos.sensorreading_pb2 import SensorReading
-from tests.unit.functions.fake_job import PARTITIONS, Delivery, FakeJob
+from tests.unit.functions.fake_job import PARTITIONS, Delivery, FakeJob, tag_of
 
 LIMIT = 3
 JUNK = b"\xff"
@@ -193,14 +193,14 @@ class Run:
             answers += more
             failing += bad
         self._compare_served(delivery, answers, failing)
-        handed_on = [each[1] for each in delivery.emitted if _tag(each) is UNMATCHED]
+        handed_on = [each[1] for each in delivery.emitted if tag_of(each) is UNMATCHED]
         assert sorted(unmatched) == sorted(payload for row in handed_on for payload in _payloads(row))
 
     def _compare_admission(self, delivery: Delivery) -> None:
         message = read_model(parse_descriptor(delivery.element[1]))
         said = self.expected.admission.offer(message)
         if said == "rejected":
-            assert [_tag(each) for each in delivery.emitted] == [DEAD_LETTERS, None]
+            assert [tag_of(each) for each in delivery.emitted] == [DEAD_LETTERS, None]
             return
         ((tag, (data_type, order)),) = delivery.emitted
         activation = decode_activation(order)
@@ -225,7 +225,7 @@ class Run:
 
 def _answered(operator: str, wrote: Any) -> list[int]:
     """The numbers of the records that something is an answer to."""
-    if _tag(wrote) is DEAD_LETTERS:
+    if tag_of(wrote) is DEAD_LETTERS:
         letter = DeadLetter.FromString(wrote[1])
         return [] if letter.topic == "models" else [_told(letter)[0]]
     return [ServingResult.FromString(wrote).submissionTs] if operator in ("serve", "wait") else []
@@ -235,12 +235,8 @@ def _results(delivery: Delivery) -> list[ServingResult]:
     return [ServingResult.FromString(each) for each in delivery.emitted if isinstance(each, bytes)]
 
 
-def _tag(emitted: Any) -> Any:
-    return emitted[0] if isinstance(emitted, tuple) else None
-
-
 def _tagged(delivery: Delivery, tag: Any) -> list[Any]:
-    return [each for each in delivery.emitted if _tag(each) is tag]
+    return [each for each in delivery.emitted if tag_of(each) is tag]
 
 
 def _told(letter: DeadLetter) -> Answer:
