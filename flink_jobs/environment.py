@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from pyflink.common import Configuration
+from pyflink.common.job_client import JobClient
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
+from pyflink.util.java_utils import get_field
 
 from flink_jobs.checkpoint_failures import EXACTLY_ONCE_CHECKPOINT_MS, tolerated
 from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StateBackend
 
-__all__ = ["build_environment"]
+__all__ = ["BUNDLE_SIZE", "build_environment", "stream_graph", "submit"]
+
+BUNDLE_SIZE = "python.fn-execution.bundle.size"
+"""How many elements make a bundle at most, in process mode."""
 
 _KEY_GROUPS = 128
 """The parts that state is divided in, so the most instances: what Flink itself takes for up to 85."""
@@ -34,6 +42,33 @@ def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, St
         # restore with another parallelism too.
         env.set_max_parallelism(max(_KEY_GROUPS, config.parallelism))
     return env, StreamTableEnvironment.create(env)
+
+
+def submit(env: StreamExecutionEnvironment, name: str, with_timers: Collection[str]) -> JobClient:
+    """Starts the job of the environment; ``with_timers``: see ``stream_graph``."""
+    graph = stream_graph(env, name, with_timers)
+    return JobClient(env._j_stream_execution_environment.executeAsync(graph))  # noqa: SLF001 - no public way
+
+
+def stream_graph(env: StreamExecutionEnvironment, name: str, with_timers: Collection[str]) -> Any:
+    """Java's ``StreamGraph`` of the environment. ``with_timers`` are the uids of operators with timers.
+
+    In process mode a timer crosses to Flink as a message, which the operator's thread reads once the bundle
+    has ended. A checkpoint's barrier ends the bundle too, but Flink takes the operator's state before it
+    reads what came out: the state of an element without its timer, which then never fires after a restore.
+    So these operators' bundles are of one element each, and all that came of it is read before a barrier.
+    For what a timer that fires registers there is no such order: Flink reads it after its next input.
+    """
+    # As `execute_async` does.
+    graph = env._generate_stream_graph(clear_transformations=True, job_name=name)  # noqa: SLF001
+    for node in graph.getStreamNodes().toArray():
+        if node.getTransformationUID() in with_timers:
+            operator = node.getOperatorFactory().getOperator()
+            # PyFlink gives all operators the one configuration of the environment, and no way to another.
+            own = operator.getConfiguration().clone()
+            own.setString(BUNDLE_SIZE, "1")
+            get_field(operator.getClass(), "config").set(operator, own)
+    return graph
 
 
 def _settings(config: JobConfig) -> dict[str, str]:

@@ -64,8 +64,9 @@ def main(program: str, topology: Topology) -> None:
 
 
 def _run(program: str, topology: Topology, config: JobConfig) -> None:
-    from flink_jobs.environment import build_environment
+    from flink_jobs.environment import build_environment, submit
     from flink_jobs.restore import check_restorable
+    from flink_jobs.topology import with_timers
 
     env, tables = build_environment(config)
     settings = _settings(env)
@@ -88,7 +89,7 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     # An exception from a handler could surface in the middle of a call to the JVM, or be lost in a finalizer.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
-    job = env.execute_async(f"model-serving-{program.removesuffix('.py')}")
+    job = submit(env, f"model-serving-{program.removesuffix('.py')}", with_timers(config.bounded))
     print(f"{program}: job {job.get_job_id()} runs", flush=True)
     if settings.get_string("execution.attached", "true") == "false":
         return

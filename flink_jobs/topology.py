@@ -29,7 +29,7 @@ from functions.keyed import KeyedModelServing
 from functions.settings import ServingSettings
 from functions.swaps import ConfirmSwaps
 
-__all__ = ["Served", "serve_broadcast", "serve_keyed"]
+__all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 
 _STRING = Types.STRING()
 
@@ -52,6 +52,12 @@ class _Admitted:
     activations: DataStream
     dead_letters: DataStream
     statuses: DataStream
+
+
+def with_timers(bounded: bool) -> frozenset[str]:
+    """The uids of the operators that register timers, of either variant."""
+    at_the_end = ("serve-keyed", "wait-for-model")
+    return frozenset({"admit-models", *(at_the_end if bounded else ())})
 
 
 def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:

@@ -36,6 +36,9 @@ _QUICK_S = 0.01
 _CLOSE_PATIENCE_S = 2.0
 """A thread that is within a model library when the process ends can make it end with an error."""
 
+_GUARDS_MS = tuple(1000 << doubled for doubled in range(31))
+"""When to look after what is pending in any case, after it began to be: 1 s, 2 s, 4 s … 34 years."""
+
 _MOST_PENDING_BYTES = 128 << 20
 """When more of the models topic waits, the operator waits too, and reads no further."""
 
@@ -69,6 +72,12 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
     What is slow runs in threads beside this operator, so neither a checkpoint barrier nor another data type's
     model waits for it. The messages meanwhile are in state, and a timer looks after the first one of each
     data type. A bounded run, in which such timers end with the input, waits for each message.
+
+    A timer that ``on_timer`` registers may be missing in a checkpoint that has the messages: in process mode
+    Flink may draw a checkpoint between the one that fired and the next. One that ``process_element`` registers
+    is never missing (``flink_jobs.environment.submit``). So the first message of a data type that has to wait
+    registers guards, into a future that no restore can come after: whichever checkpoint a job comes back
+    from, the message that is pending there is looked after, at the latest when it is twice as old.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -94,6 +103,8 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
                 return
             line.attempt = attempt
             self._look_later(line, attempt, ctx)
+        if not line.guards:
+            self._guard(line, ctx)
         self._pending.add(data_type, line, payload)
         if self._settings.waiting.bounded or self._pending.bytes > _MOST_PENDING_BYTES:
             yield from self._advance(data_type, line, ctx, wait_s=inf)
@@ -128,6 +139,8 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
                 return
             self._pending.remove_first(data_type, line)
             yield from outcome
+        for time_ms in line.guards:
+            ctx.timer_service().delete_processing_time_timer(time_ms)
 
     def _begin(self, payload: bytes) -> Attempt:
         descriptor = parse_descriptor(payload)
@@ -180,6 +193,13 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         due = self._admission.collect(self._kept)
         if due is not None:
             ctx.timer_service().register_processing_time_timer(due)
+
+    def _guard(self, line: Line, ctx: KeyedProcessFunction.Context) -> None:
+        timers = ctx.timer_service()
+        now_ms = timers.current_processing_time()
+        line.guards = tuple(now_ms + delay_ms for delay_ms in _GUARDS_MS)
+        for time_ms in line.guards:
+            timers.register_processing_time_timer(time_ms)
 
     def _look_later(self, line: Line, attempt: Attempt, ctx: Any) -> None:
         timers = ctx.timer_service()

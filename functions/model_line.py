@@ -31,12 +31,14 @@ class Line:
     """What is known in memory of a data type's messages in state: their numbers and sizes, first one first.
 
     ``attempt`` is the first one's, if it has begun. ``due`` is the time of the timer that looks after it,
-    epoch milliseconds; 0 when a timer from before a restart does.
+    epoch milliseconds; 0 when a timer from before a restart does. ``guards`` are the times of those timers
+    that look after it in any case, as far as they were registered since the start.
     """
 
     waiting: deque[tuple[int, int]] = field(default_factory=deque)
     attempt: Attempt | None = None
     due: int = 0
+    guards: tuple[int, ...] = ()
 
 
 class PendingMessages:

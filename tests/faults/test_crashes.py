@@ -18,25 +18,32 @@ from pathlib import Path
 import pytest
 
 from client.broker import EmbeddedBroker, Retention
+from protos.modeldescriptor_pb2 import ModelDescriptor
+from protos.modelstatus_pb2 import ModelStatus
 from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked, worker_processes
 from tests.faults.numbered_load import STEADY, NumberedLoad, numbered_record
+from tests.job_models import constant_pmml
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, job_flags, launcher_from
 from tests.kafka.job_serving import fresh_topics
+from tests.slow_store import slow_store
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 EVERY_S = ("--checkpoint-interval-ms", "1000")
+LOADING = [f"loads {number}" for number in range(10)]
 
 
 def test_a_killed_python_worker(
     broker: EmbeddedBroker, tmp_path: Path, record_property: pytest.RecordProperty
 ) -> None:
+    """Models that are being loaded meanwhile are in the checkpoint, with the timers that look after them."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
     with (
+        slow_store(constant_pmml(1)) as store,
         FlinkRun(
             "broadcast",
             [*flags, *EVERY_S, "--execution-mode", "process"],
@@ -50,8 +57,24 @@ def test_a_killed_python_worker(
         drill = Drill(traffic, load, tmp_path / "checkpoints", exactly_once=False)
         workers = worker_processes(job.mark)
         assert workers, marked(job.mark)
-        took_s = drill.strike("workers", lambda: kill_now(*workers))
+        for data_type in LOADING:
+            traffic.offer_later(
+                ModelDescriptor(
+                    name="m", dataType=data_type, modeltype="PMML", version="v1", location=store.location
+                )
+            )
+        traffic.flush()
+        assert store.asked.wait(30)
+
+        def workers_die_and_the_store_answers() -> None:
+            kill_now(*workers)
+            store.answer.set()
+
+        took_s = drill.strike("workers", workers_die_and_the_store_answers)
         _report(record_property, "Python workers, broadcast, at-least-once", took_s)
+        for data_type in LOADING:
+            status = traffic.await_statuses(data_type, 1)[-1]
+            assert (status.state, status.version) == (ModelStatus.ACTIVE, "v1"), status
         print(drill.verdict())
         # The user saw it.
         assert re.search(

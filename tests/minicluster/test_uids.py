@@ -19,7 +19,7 @@ from runtime.environment import flink_environment
 
 pytestmark = pytest.mark.minicluster
 
-SCRIPT = Path(__file__).with_name("print_uids.py")
+SCRIPT = Path(__file__).with_name("print_operators.py")
 FLAGS = ("--parallelism 1", "--parallelism 3 --delivery exactly-once --execution-mode process")
 
 BOTH = {
@@ -46,18 +46,27 @@ UIDS = {
 @pytest.mark.parametrize("variant", sorted(UIDS))
 def test_every_operator_has_the_uid_it_always_had(variant: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), variant, *FLAGS],
+        [sys.executable, str(SCRIPT), variant, *FLAGS, "--bounded"],
         env=flink_environment(os.environ),
         capture_output=True,
         text=True,
         timeout=150,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    *found, bounded = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == len(FLAGS)
-    for turn, uids in enumerate(found):
+    for turn, operators in enumerate(found):
+        uids = [uid for uid, _ in operators]
         assert None not in uids, uids
+        assert _bundles_of_one(operators) == {"admit-models"}
         assert sorted(_as_in_a_process_of_its_own(uids, turn)) == sorted(UIDS[variant]), FLAGS[turn]
+    # No savepoint is made of a bounded run, whose uids are SQL's own.
+    assert _bundles_of_one(bounded) == {"admit-models", "serve-keyed", "wait-for-model"} & UIDS[variant]
+
+
+def _bundles_of_one(operators: list[tuple[str, str]]) -> set[str]:
+    """The operators whose timers are in each checkpoint that has what they were registered for."""
+    return {uid for uid, bundle_size in operators if bundle_size == "1"}
 
 
 def _as_in_a_process_of_its_own(uids: list[str], turn: int) -> list[str]:

@@ -107,6 +107,10 @@ class FakeFlink:
         if (time, self.key) not in self.later:
             self.later.append((time, self.key))
 
+    def delete_processing_time_timer(self, time: int) -> None:
+        if (time, self.key) in self.later:
+            self.later.remove((time, self.key))
+
     def get_current_key(self) -> str:
         return self.key
 
