@@ -74,8 +74,8 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
     data type. A bounded run, in which such timers end with the input, waits for each message.
 
     A timer that ``on_timer`` registers may be missing in a checkpoint that has the messages: in process mode
-    Flink may draw a checkpoint between the one that fired and the next. One that ``process_element`` registers
-    is never missing (``flink_jobs.environment.submit``). So the first message of a data type that has to wait
+    Flink may draw one between the timer that fired and the next. What ``process_element`` registers is never
+    missing (``flink_jobs.environment.stream_graph``). So the first message of a data type that has to wait
     registers guards, into a future that no restore can come after: whichever checkpoint a job comes back
     from, the message that is pending there is looked after, at the latest when it is twice as old.
     """

@@ -16,6 +16,7 @@ from protos.modelstatus_pb2 import ModelStatus
 from protos.winerecord_pb2 import WineRecord
 from tests.job_models import SAMPLES, constant_pmml, sample_records
 from tests.job_traffic import Traffic
+from tests.jobs import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -108,11 +109,15 @@ def test_what_is_no_model_is_put_aside_and_the_models_between_serve(job: Traffic
     letters = job.await_letters(
         lambda letter: letter.topic == job.topics.models and letter.payload in wanted, len(bad)
     )
-    statuses = [one for one in job.statuses["firm"] if one.state == ModelStatus.ACTIVE]
     job.send(*sample_records("firm", 2))
-
     assert [one.result for one in job.await_results("firm", 2)] == [1.0, 1.0]
-    assert len(statuses) == len(range(0, len(bad), 1000))
+
+    def active() -> int:
+        return sum(one.state == ModelStatus.ACTIVE for one in job.statuses["firm"])
+
+    offered = len(range(0, len(bad), 1000))
+    eventually(lambda: active() >= offered, lambda: f"{active()} of {offered} models", within_s=60)
+    assert active() == offered
     assert Counter((one.payload, one.reason) for one in letters) == Counter(
         (payload, fate_of_model(payload)) for payload in bad
     )
