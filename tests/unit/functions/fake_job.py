@@ -22,7 +22,7 @@ from functions.intake import RouteModels, RouteRecords
 from functions.keyed import KeyedModelServing
 from functions.placement import Placement
 from functions.settings import ServingSettings
-from functions.swaps import ConfirmSwaps
+from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporter
 from tests.unit.functions.fake_flink import FakeFlink
 
 __all__ = ["PARTITIONS", "Delivery", "FakeJob", "Instance", "tag_of"]
@@ -124,10 +124,11 @@ class FakeJob:
     def _start(self, parallelism: int, state: dict[Instance, Any]) -> None:
         keyed = self._variant == "keyed"
         settings = self._settings
+        reporters = [KEYED, *([] if keyed else map(broadcast_reporter, range(parallelism)))]
         kinds: dict[str, tuple[int, Any]] = {
             "route models": (1, lambda: RouteModels(settings)),
             "admit": (parallelism, lambda: ModelAdmission(settings)),
-            "confirm": (parallelism, lambda: ConfirmSwaps(1 if keyed else parallelism + 1)),
+            "confirm": (parallelism, lambda: ConfirmSwaps(reporters)),
         }
         if keyed:
             kinds["route"] = (PARTITIONS, lambda: RouteRecords(settings))

@@ -231,7 +231,7 @@ def test_broadcast_loads_after_a_restart_at_the_first_record(
 
 
 def test_a_swap_is_confirmed_once_when_every_instance_has_reported(flink: FakeFlink) -> None:
-    confirm = ConfirmSwaps(instances=3)
+    confirm = ConfirmSwaps("xyz")
     confirm.open(flink)
     flink.key = "hall"
     reports = [
@@ -243,7 +243,7 @@ def test_a_swap_is_confirmed_once_when_every_instance_has_reported(flink: FakeFl
 
 
 def test_a_report_that_comes_twice_counts_once(flink: FakeFlink) -> None:
-    confirm = ConfirmSwaps(instances=2)
+    confirm = ConfirmSwaps("xy")
     confirm.open(flink)
     flink.key = "hall"
     reports = [(1, "x", b"a"), (1, "x", b"b"), (1, "y", b"c"), (1, "x", b"d"), (2, "y", b"e"), (2, "x", b"f")]
@@ -252,7 +252,18 @@ def test_a_report_that_comes_twice_counts_once(flink: FakeFlink) -> None:
     assert list(flink.get_map_state(SWAP_REPORTS).keys()) == []
 
 
+def test_the_report_of_an_instance_that_is_no_more_does_not_count(flink: FakeFlink) -> None:
+    before = ConfirmSwaps("xyz")
+    before.open(flink)
+    flink.key = "hall"
+    assert list(before.process_element(("hall", 1, "z", b"a"), flink)) == []
+    restored = ConfirmSwaps("xy")
+    restored.open(flink)
+    emitted = [list(restored.process_element(("hall", 1, who, who.encode()), flink)) for who in "xy"]
+    assert emitted == [[], [b"y"]]
+
+
 def test_one_instance_is_confirmed_at_once(flink: FakeFlink) -> None:
-    confirm = ConfirmSwaps(instances=1)
+    confirm = ConfirmSwaps("x")
     confirm.open(flink)
     assert list(confirm.process_element(("hall", 1, "x", b"a"), flink)) == [b"a"]
