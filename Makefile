@@ -59,9 +59,9 @@ demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=
 	@$(BIN)/python -m client.demo
 
 # Two at a time: tests that start Flink and Kafka wait a good part of their time. Those of a file stay together,
-# as they share what they have started.
+# as they share what they have started (tests/conftest.py), and files come in the order that pyproject.toml names.
 test: install ## run the whole test suite
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py

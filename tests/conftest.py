@@ -1,11 +1,14 @@
-"""What the tests in several folders share: one Kafka for all of a run."""
+"""What the tests in several folders share: one Kafka per run, and how a run is parted among processes."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from client.broker import EmbeddedBroker
 
@@ -19,3 +22,18 @@ def broker() -> Iterator[EmbeddedBroker]:
     """A running Kafka on a free port."""
     with EmbeddedBroker() as running:
         yield running
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """With ``--dist loadfile``, each running job goes to one process."""
+    return _ByWhatIsShared(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class _ByWhatIsShared(LoadScopeScheduling):
+    """Keeps the tests of a file together, and those of all files that share a running job."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        shared = re.fullmatch(r"(.*/running_job)/.*", file)
+        variant = re.search(r"\b(keyed|broadcast)\b", test.partition("[")[2])
+        return f"{shared[1]}[{variant[1]}]" if shared and variant else file

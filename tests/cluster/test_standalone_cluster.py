@@ -8,9 +8,9 @@ import pytest
 
 from client.broker import EmbeddedBroker
 from tests.job_models import SAMPLES, sample_records
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, eventually, job_flags, run_flink
-from tests.kafka.job_serving import fresh_topics
 from tests.standalone_cluster import Cluster
 
 pytestmark = pytest.mark.cluster

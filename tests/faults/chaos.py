@@ -27,9 +27,9 @@ from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked
 from tests.faults.numbered_load import STEADY, NumberedLoad
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FRESH, VARIANTS, FlinkRun, eventually, job_flags, launcher_from
-from tests.kafka.job_serving import fresh_topics
 
 __all__ = ["Chaos", "Plan", "plan"]
 

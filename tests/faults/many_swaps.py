@@ -25,9 +25,9 @@ from runtime.checkpoints import retained_checkpoints
 from tests.faults.footprint import Footprint, Growth, at_rest, growth, report
 from tests.faults.swap_models import ENGINES, SwapModel
 from tests.job_models import sample_records
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags
-from tests.kafka.job_serving import fresh_topics
 
 __all__ = ["SLACK", "ManySwaps"]
 

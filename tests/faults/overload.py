@@ -28,8 +28,8 @@ from client.broker import EmbeddedBroker
 from runtime.checkpoints import retained_checkpoints
 from tests.faults.kills import marked
 from tests.faults.overload_findings import Findings, Phase, Sample
+from tests.job_serving import fresh_topics
 from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags
-from tests.kafka.job_serving import fresh_topics
 
 __all__ = ["Overload"]
 

@@ -25,9 +25,9 @@ from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked, worker_processes
 from tests.faults.numbered_load import STEADY, NumberedLoad, numbered_record
 from tests.job_models import constant_pmml
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, job_flags, launcher_from
-from tests.kafka.job_serving import fresh_topics
 from tests.slow_store import slow_store
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]

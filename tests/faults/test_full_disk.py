@@ -17,9 +17,9 @@ from tests.faults.drill import Drill
 from tests.faults.numbered_load import NumberedLoad
 from tests.faults.small_disk import SmallDisk, needs_mounts
 from tests.job_models import constant_pmml
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FRESH, FlinkRun, eventually, job_flags
-from tests.kafka.job_serving import fresh_topics
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300), needs_mounts]
 

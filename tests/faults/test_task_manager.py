@@ -14,9 +14,9 @@ from client.broker import EmbeddedBroker
 from tests.faults.drill import Drill
 from tests.faults.kills import kill_now, marked
 from tests.faults.numbered_load import NumberedLoad
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, eventually, job_flags
-from tests.kafka.job_serving import fresh_topics
 from tests.standalone_cluster import Cluster, standalone_cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]

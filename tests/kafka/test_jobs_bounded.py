@@ -19,9 +19,9 @@ from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from protos.servingresult_pb2 import ServingResult
 from tests.job_models import SAMPLES, regression_pmml, sample_records
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import VARIANTS, FlinkRun, job_flags
-from tests.kafka.job_serving import fresh_topics
 from tests.protos.sensorreading_pb2 import SensorReading
 
 pytestmark = pytest.mark.kafka

@@ -14,9 +14,9 @@ from client.broker import EmbeddedBroker
 from client.ports import free_port
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import SAMPLES, sample_records
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FRESH, ROOT, VARIANTS, FlinkRun, eventually, job_flags, launcher_from, run_flink
-from tests.kafka.job_serving import fresh_topics
 
 pytestmark = pytest.mark.kafka
 

@@ -15,9 +15,9 @@ from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_pmml, wine
+from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, eventually, job_flags, launcher_from
-from tests.kafka.job_serving import fresh_topics
 
 pytestmark = pytest.mark.kafka
 

@@ -10,8 +10,8 @@ from client.broker import EmbeddedBroker
 from protos.deadletter_pb2 import DeadLetter
 from protos.winerecord_pb2 import WineRecord
 from tests.job_models import SAMPLES, sample_records
+from tests.job_serving import fresh_topics, serving
 from tests.job_traffic import Traffic
-from tests.kafka.job_serving import fresh_topics, serving
 
 pytestmark = pytest.mark.kafka
 

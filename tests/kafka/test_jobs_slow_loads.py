@@ -11,7 +11,7 @@ from protos.deadletter_pb2 import DeadLetter
 from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_pmml, sample_records
-from tests.kafka.job_serving import serving
+from tests.job_serving import serving
 from tests.slow_store import slow_store
 
 pytestmark = pytest.mark.kafka

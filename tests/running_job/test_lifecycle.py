@@ -22,7 +22,7 @@ from tests.job_models import (
     wine,
 )
 from tests.job_traffic import Traffic
-from tests.kafka.refusals import assert_refused
+from tests.running_job.refusals import assert_refused
 
 pytestmark = pytest.mark.kafka
 

@@ -13,7 +13,7 @@ from protos.modeldescriptor_pb2 import ModelDescriptor
 from protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import SAMPLES, constant_model, constant_pmml, sample_records
 from tests.job_traffic import Traffic
-from tests.kafka.refusals import assert_refused
+from tests.running_job.refusals import assert_refused
 
 pytestmark = pytest.mark.kafka
 
