@@ -34,6 +34,9 @@ __all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 
 _STRING = Types.STRING()
 
+_ADMIT, _SERVE_KEYED, _WAIT = "admit-models", "serve-keyed", "wait-for-model"
+"""Uids of the operators that register timers, the last two of them in bounded runs only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -57,8 +60,7 @@ class _Admitted:
 
 def with_timers(bounded: bool) -> frozenset[str]:
     """The uids of the operators that register timers, of either variant."""
-    at_the_end = ("serve-keyed", "wait-for-model")
-    return frozenset({"admit-models", *(at_the_end if bounded else ())})
+    return frozenset({_ADMIT, _SERVE_KEYED, _WAIT} if bounded else {_ADMIT})
 
 
 def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:
@@ -70,7 +72,7 @@ def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettin
         .connect(_keyed(routed))
         .process(KeyedModelServing(settings), BYTES)
         .name("serve")
-        .uid("serve-keyed")
+        .uid(_SERVE_KEYED)
     )
     return Served(
         results=served,
@@ -103,7 +105,7 @@ def serve_broadcast(
         .connect(_keyed(_side_output(served, UNMATCHED)))
         .process(KeyedModelServing(settings), BYTES)
         .name("wait for a model")
-        .uid("wait-for-model")
+        .uid(_WAIT)
     )
     swaps = _side_output(served, SWAPS).union(_side_output(waited, SWAPS))
     reporters = [KEYED, *map(broadcast_reporter, range(parallelism))]
@@ -128,7 +130,7 @@ def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
         _by_data_type(routed, "models-by-data-type")
         .process(ModelAdmission(settings), BYTES)
         .name("admit models")
-        .uid("admit-models")
+        .uid(_ADMIT)
     )
     return _Admitted(
         activations=_side_output(admitted, ACTIVATIONS),
