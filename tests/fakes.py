@@ -76,6 +76,7 @@ class Script:
     load_error: str = ""
     load_fault: Exception | None = None
     load_ns: int = 0
+    findings: str = ""
     gate: threading.Event | None = None
     score_ns: int = 0
     poison: float | None = None
@@ -99,6 +100,10 @@ class FakeModel:
     @property
     def fields(self) -> tuple[str, ...]:
         return self._script.fields
+
+    @property
+    def findings(self) -> str:
+        return self._script.findings
 
     def score(self, columns: Columns) -> Scores:
         assert not self._closed, f"{self.name} was used after close"
@@ -126,12 +131,16 @@ class FakeModel:
 
 
 class FakeEngine:
-    """Loads models whose content names a script. ``events`` are what was loaded and closed, in order."""
+    """Loads models whose content names a script.
+
+    ``events`` are what was loaded and closed, in order; ``findings`` what was given to each load.
+    """
 
     def __init__(self, clock: FakeClock, scripts: Mapping[bytes, Script] | None = None) -> None:
         self.clock = clock
         self.scripts = dict(scripts or {})
         self.events: list[str] = []
+        self.findings: list[str] = []
         self.models: list[FakeModel] = []
         self._lock = threading.Lock()
         self._live: list[str] = []
@@ -151,6 +160,7 @@ class FakeEngine:
             raise ModelRejected(script.load_error)
         loaded = FakeModel(model.content.decode(), script, self)
         self.models.append(loaded)
+        self.findings.append(model.findings)
         self.note("load", loaded)
         return loaded
 

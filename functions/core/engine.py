@@ -81,6 +81,14 @@ class LoadedModel(Protocol):
         """The record fields that it takes, in the order of the columns."""
         ...
 
+    @property
+    def findings(self) -> str:
+        """What loading it has found out, in the engine's own words; empty: nothing that is worth keeping.
+
+        Given to ``load`` again with the same model, it spares the engine finding it out again.
+        """
+        ...
+
     def score(self, columns: Columns) -> Scores:
         """Scores n ≥ 1 records, one row each, in ``fields`` order.
 
@@ -99,6 +107,8 @@ class Engine(Protocol):
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """Loads and checks a model: inputs are found in the record type, dtypes and shapes fit.
+
+        ``model.findings`` come from this program's own state; those of another version of it are ignored.
 
         Raises:
             ModelRejected: the content is no such model, is not safe, or does not fit the record type.

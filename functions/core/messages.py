@@ -117,6 +117,7 @@ class ModelToServe:
 
     ``content`` is the file itself; for a SavedModel a zip or tar of its folder. ``sha256`` is its hex digest.
     Where ``stored`` is set the content is in the model store, and ``content`` is empty until it is fetched.
+    ``findings`` is what its engine found out when it was loaded before: see ``LoadedModel``.
     """
 
     data_type: str
@@ -128,6 +129,7 @@ class ModelToServe:
     inputs: tuple[str, ...] = ()
     output: OutputRule = OutputRule.AUTO
     stored: StoredContent | None = None
+    findings: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

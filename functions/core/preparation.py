@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -127,7 +127,7 @@ class Preparer:
         except BaseException:
             lease.release()
             raise
-        return Prepared(message, history, model, lease, load_ms)
+        return Prepared(message, history, _with_findings(model, lease), lease, load_ms)
 
     def load(self, message: ModelMessage, history: History, model: ModelToServe) -> Prepared:
         """A model that was let in before: it is loaded, and not checked again.
@@ -140,7 +140,7 @@ class Preparer:
             lease = self._pool.acquire(model, self._schema, self._contents.at_hand)
         except ContentUnavailable as error:
             raise ModelRejected(str(error)) from error
-        return Prepared(message, history, model, lease, self._ms_since(start))
+        return Prepared(message, history, _with_findings(model, lease), lease, self._ms_since(start))
 
     def _ms_since(self, start_ns: int) -> float:
         return (self._clock.monotonic_ns() - start_ns) / 1e6
@@ -186,6 +186,10 @@ class Preparer:
                     f"example {number} of {len(examples)} gives {result:.9g}, "
                     f"expected {example.expected:.9g} within {example.tolerance:.3g}"
                 )
+
+
+def _with_findings(model: ModelToServe, lease: Lease) -> ModelToServe:
+    return replace(model, findings=lease.model.findings)
 
 
 def _warm_up(model: LoadedModel, schema: RecordSchema) -> None:

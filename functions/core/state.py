@@ -4,7 +4,7 @@ Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 byte
 (UTF-8 JSON), the body. A reader takes every version up to its own and refuses newer ones.
 
 Version 2 adds models whose content is in the model store, and the objects of that store that a data type has
-dropped.
+dropped. What a reader may do without is added without a new version: ``fallback``, ``findings``.
 """
 
 from __future__ import annotations
@@ -127,6 +127,8 @@ def _model_header(model: ModelToServe) -> dict[str, Any]:
     }
     if model.stored is not None:
         header["stored"] = [model.stored.path, model.stored.size]
+    if model.findings:
+        header["findings"] = model.findings
     return header
 
 
@@ -141,6 +143,7 @@ def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
         inputs=tuple(header["inputs"]),
         output=OutputRule(header["output"]),
         stored=StoredContent(*header["stored"]) if "stored" in header else None,
+        findings=header.get("findings", ""),
     )
 
 

@@ -1,7 +1,8 @@
 """PMML models. PMML4S, in a Java process of its own (see ``pmml_gateway``), loads and understands them all.
 
 The common kinds are then compiled to numpy (``pmml_compiled``), compared with PMML4S on rows made for it, and
-served without Java if the two agree; all others are scored by PMML4S.
+served without Java if the two agree; all others are scored by PMML4S. That they agreed is kept with the model
+(``pmml_findings``): loaded again by the same software, it needs no Java at all.
 
 Inputs: with no ``inputs`` in the descriptor, the model's active fields by name; else those record fields, in
 the order of the MiningSchema. Numeric and boolean PMML fields take the record's numbers, all others its text.
@@ -30,6 +31,7 @@ from functions.engines.pmml_compiled.agreement import difference
 from functions.engines.pmml_compiled.compiler import compile_pmml
 from functions.engines.pmml_compiled.reading import NotCompiled
 from functions.engines.pmml_document import PmmlDocument, PmmlInput, read_pmml
+from functions.engines.pmml_findings import agreed_columns, findings_of
 from functions.engines.pmml_gateway import (
     EvaluatorError,
     GatewayLostError,
@@ -60,7 +62,7 @@ class PmmlEngine:
     """Loads PMML models."""
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """See ``Engine.load``. The first load of a process starts Java, about a second."""
+        """See ``Engine.load``. The first load of a process that needs Java starts it, about a second."""
         with collector_paused():
             document = read_pmml(model.content)
             try:
@@ -75,10 +77,31 @@ def _load(document: PmmlDocument, model: ModelToServe, schema: RecordSchema) -> 
         raise ModelRejected(
             f"output ARGMAX needs a classifier, this model is for {document.function}: use AUTO or VALUE"
         )
-    classes = Classes(document.classes, model.output) if document.function == "classification" else None
+    agreed = agreed_columns(model.findings)
+    if agreed is not None:
+        compiled = _compile(document, fields, _answer(document, model.output, agreed))
+        compiled.findings = model.findings
+        return compiled
     with rejecting("the PMML evaluator cannot load the model"):
         resident = _Resident.of(document.text)
         columns = resident.gateway.output_columns(resident.java)
+    evaluated = _PmmlModel(
+        fields=fields,
+        text=document.text,
+        resident=resident,
+        encoder=RowEncoder(document.inputs),
+        answer=_answer(document, model.output, columns),
+        part=_rows_that_fit(columns, document.classes),
+    )
+    found = _compared(model.name, document, evaluated)
+    if found is None:
+        return evaluated
+    found.findings = findings_of(columns)
+    evaluated.close()
+    return found
+
+
+def _answer(document: PmmlDocument, output: OutputRule, columns: Sequence[OutputColumn]) -> _Answer:
     predicted = next(
         (index for index, column in enumerate(columns) if column.feature == "predictedValue"), None
     )
@@ -86,35 +109,23 @@ def _load(document: PmmlDocument, model: ModelToServe, schema: RecordSchema) -> 
         raise ModelRejected(
             "the PMML model gives no predicted value: add a target or a predictedValue output"
         )
-    if classes is None and columns[predicted].data_type not in _NUMERIC_TYPES:
-        classes = Classes((), OutputRule.AUTO)
-    evaluated = _PmmlModel(
-        fields=fields,
-        text=document.text,
-        resident=resident,
-        encoder=RowEncoder(document.inputs),
-        answer=_Answer(columns, predicted, classes),
-        part=_rows_that_fit(columns, document.classes),
+    if document.function == "classification":
+        return _Answer(columns, predicted, Classes(document.classes, output))
+    if columns[predicted].data_type not in _NUMERIC_TYPES:
+        return _Answer(columns, predicted, Classes((), OutputRule.AUTO))
+    return _Answer(columns, predicted, None)
+
+
+def _compile(document: PmmlDocument, fields: tuple[str, ...], answer: _Answer) -> CompiledModel:
+    return compile_pmml(
+        document.root, fields, answer.columns, answer.predicted, answer.numbers, answer.classes
     )
-    compiled = _compiled(model.name, document, evaluated)
-    if compiled is None:
-        return evaluated
-    evaluated.close()
-    return compiled
 
 
-def _compiled(name: str, document: PmmlDocument, evaluated: _PmmlModel) -> CompiledModel | None:
+def _compared(name: str, document: PmmlDocument, evaluated: _PmmlModel) -> CompiledModel | None:
     """The model without Java, None when it has something in it that is not compiled, or does not agree."""
-    answer = evaluated.answer
     try:
-        compiled = compile_pmml(
-            document.root,
-            evaluated.fields,
-            answer.columns,
-            answer.predicted,
-            answer.numbers,
-            answer.classes,
-        )
+        compiled = _compile(document, evaluated.fields, evaluated.answer)
         unlike = difference(compiled.score, evaluated.score, compiled.inputs_of, evaluated.part)
     except NotCompiled as reason:
         _log.info("The PMML model '%s' is scored in Java, for it has %s", name, first_line(reason))
@@ -222,6 +233,11 @@ class _PmmlModel:
     def fields(self) -> tuple[str, ...]:
         """The record fields, in MiningSchema order."""
         return self._fields
+
+    @property
+    def findings(self) -> str:
+        """None: it is loaded in Java each time."""
+        return ""
 
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``.

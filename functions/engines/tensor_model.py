@@ -155,6 +155,11 @@ class TensorModel:
         """The record fields, in the order of the model's inputs."""
         return self._inputs.fields
 
+    @property
+    def findings(self) -> str:
+        """None: the library reads the model anew each time."""
+        return ""
+
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
         feeds = self._inputs.feeds(columns)

@@ -39,6 +39,8 @@ class CompiledModel:
     ) -> None:
         """``rows`` gives the row of every output in ``Evaluation.rows``."""
         self.inputs_of = inputs_of
+        self.findings = ""
+        """See ``LoadedModel.findings``; there are none before it was compared."""
         self._names = names
         self._inputs = inputs
         self._evaluator = evaluator

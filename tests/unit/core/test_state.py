@@ -1,7 +1,7 @@
 """State is bytes that a later version of this software still reads.
 
 ``tests/fixtures/state_v<N>_*.bin`` were written by the software whose schema version is N, and are never
-written again: a new schema version adds files of its own.
+written again: a new schema version adds files of its own, and so does what any reader may do without.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ WRITTEN_BY_VERSION_1: Kinds = {
 STORED = replace(
     MODEL, content=b"", stored=StoredContent("20260101T000000-0a1b/vin_ros_-00ff/" + "ab" * 32, 2**40)
 )
+KNOWN = replace(MODEL, findings='{"by":"ab"}')
 WRITTEN_BY_VERSION_2: Kinds = WRITTEN_BY_VERSION_1 | {
+    "known_model": (encode_model, decode_model, KNOWN),
+    "known_activation": (encode_activation, decode_activation, Activation("vin rosé", 7, KNOWN)),
     "stored_model": (encode_model, decode_model, STORED),
     "stored_activation": (
         encode_activation,

@@ -98,6 +98,7 @@ def test_a_restored_operator_fetches_its_model_or_fails_with_one_line(
             return read(made.process_element2(batch(reading(3)), flink))
         return read(made.process_element(((reading(3),),), flink))
 
+    engine.scripts[b"v1"] = replace(engine.scripts[b"v1"], findings="it is good")
     admit = ModelAdmission(stored)
     admit.open(flink)
     with closing(admit):
@@ -120,6 +121,8 @@ def test_a_restored_operator_fetches_its_model_or_fails_with_one_line(
     (tmp_path / "elsewhere").rename(path)
     with closing(operator()) as restored:
         assert served(restored) == [result(3, "v1")]
+    # What admission found out need not be found out again, wherever the model serves.
+    assert engine.findings == ["", "it is good", "it is good"]
     state = (
         flink.get_state(ACTIVE_MODEL).value()
         if variant == "keyed"

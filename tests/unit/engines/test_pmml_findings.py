@@ -1,0 +1,68 @@
+"""A PMML model that this very software has compared before is loaded without Java; any other is compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from functions.core.errors import ModelRejected
+from functions.core.messages import ModelToServe, ModelType
+from functions.engines import pmml, pmml_findings
+from functions.engines.pmml import PmmlEngine
+from functions.engines.pmml_compiled.reading import NotCompiled
+from functions.wire import RecordCodec
+from tests.job_models import SAMPLES, sample_records
+
+CODEC = RecordCodec("protos.winerecord_pb2:WineRecord")
+MODELS = {
+    key: ModelToServe("wine", key, ModelType.PMML, "1", "", sample.path.read_bytes())
+    for key, sample in SAMPLES.items()
+    if sample.kind == "PMML"
+}
+
+
+def without_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("somebody asked for Java")
+
+    monkeypatch.setattr(pmml, "current_gateway", refuse)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_a_model_that_was_compared_scores_the_same_without_java(
+    model: ModelToServe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = PmmlEngine().load(model, CODEC.schema)
+    without_java(monkeypatch)
+    again = PmmlEngine().load(replace(model, findings=first.findings), CODEC.schema)
+    assert (again.fields, again.findings) == (first.fields, first.findings)
+    (batch,) = CODEC.decode([record.SerializeToString() for record in sample_records("wine", 50)]).batches
+    columns = batch.features.columns(again.fields)
+    ours, theirs = again.score(columns), first.score(columns)
+    np.testing.assert_array_equal(ours.result, theirs.result)
+    assert (ours.labels, list(ours.outputs)) == (theirs.labels, list(theirs.outputs))
+    for name, values in ours.outputs.items():
+        np.testing.assert_array_equal(values, theirs.outputs[name])
+
+
+def test_what_other_software_found_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = PmmlEngine().load(MODELS["glm"], CODEC.schema)
+    older = replace(MODELS["glm"], findings=loaded.findings)
+    monkeypatch.setattr(pmml_findings, "_software", lambda: "another digest")
+    newer = replace(older, findings=PmmlEngine().load(older, CODEC.schema).findings)
+    without_java(monkeypatch)
+    PmmlEngine().load(newer, CODEC.schema)
+    with pytest.raises(ModelRejected, match="somebody asked for Java"):
+        PmmlEngine().load(older, CODEC.schema)
+
+
+def test_of_a_model_that_java_scores_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise NotCompiled("something new")
+
+    monkeypatch.setattr(pmml, "compile_pmml", refuse)
+    loaded = PmmlEngine().load(MODELS["glm"], CODEC.schema)
+    assert loaded.findings == ""
+    loaded.close()
