@@ -13,7 +13,7 @@ import hashlib
 import json
 import platform
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,10 @@ __all__ = ["agreed_columns", "findings_of"]
 
 def findings_of(columns: Sequence[OutputColumn]) -> str:
     """What is kept of a model that agrees with the evaluator; ``columns`` are what that answers with."""
-    found = {"by": _software(), "columns": [[one.name, one.feature, one.data_type] for one in columns]}
+    software = _software()
+    if not software:
+        return ""
+    found = {"by": software, "columns": [[one.name, one.feature, one.data_type] for one in columns]}
     return json.dumps(found, separators=(",", ":"))
 
 
@@ -45,11 +48,22 @@ def agreed_columns(findings: str) -> tuple[OutputColumn, ...] | None:
 
 @cache
 def _software() -> str:
-    """A digest of all that findings rest on: the sources of this package, the libraries, the machine."""
-    digest = hashlib.sha256()
+    """A digest of all that findings rest on: the sources of this package, the libraries, the machine.
+
+    Empty where nobody knows what software this is: its sources are no files (in a zip), or the evaluator was
+    not installed by a packaging tool.
+    """
     folder = Path(__file__).parents[1]
-    for path in sorted(folder.rglob("*.py")):
+    sources = sorted(folder.rglob("*.py"))
+    try:
+        evaluator = version("pypmml")
+    except PackageNotFoundError:
+        return ""
+    if not sources:
+        return ""
+    digest = hashlib.sha256()
+    for path in sources:
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-    libraries = (platform.python_version(), np.__version__, version("pypmml"), platform.machine())
-    digest.update("\0".join(libraries).encode())
+    for named in (evaluator, np.__version__, platform.python_version(), platform.machine()):
+        digest.update(f"{named}\0".encode())
     return digest.hexdigest()

@@ -58,6 +58,11 @@ def test_what_other_software_found_counts_for_nothing(monkeypatch: pytest.Monkey
         PmmlEngine().load(older, CODEC.schema)
 
 
+def test_software_that_does_not_know_itself_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pmml_findings, "_software", lambda: "")
+    assert PmmlEngine().load(MODELS["glm"], CODEC.schema).findings == ""
+
+
 def test_of_a_model_that_java_scores_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise NotCompiled("something new")
