@@ -28,7 +28,7 @@ from functions.flink_types import (
 from functions.intake import RouteModels, RouteRecords
 from functions.keyed import KeyedModelServing
 from functions.settings import ServingSettings
-from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporter
+from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporters
 
 __all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 
@@ -108,13 +108,12 @@ def serve_broadcast(
         .uid(_WAIT)
     )
     swaps = _side_output(served, SWAPS).union(_side_output(waited, SWAPS))
-    reporters = [KEYED, *map(broadcast_reporter, range(parallelism))]
     return Served(
         results=served.union(waited),
         dead_letters=admitted.dead_letters.union(
             _side_output(served, DEAD_LETTERS), _side_output(waited, DEAD_LETTERS)
         ),
-        statuses=admitted.statuses.union(_confirm(swaps, reporters)),
+        statuses=admitted.statuses.union(_confirm(swaps, broadcast_reporters(parallelism))),
         rollbacks=_side_output(served, ROLLBACKS).union(_side_output(waited, ROLLBACKS)),
     )
 

@@ -10,7 +10,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from functions.core.state import decode_reporters, encode_reporters
 from functions.flink_types import SWAP_REPORTS
 
-__all__ = ["KEYED", "ConfirmSwaps", "broadcast_reporter"]
+__all__ = ["KEYED", "ConfirmSwaps", "broadcast_reporter", "broadcast_reporters"]
 
 KEYED = "keyed"
 """Who reports for the keyed operator: the one instance that has the data type."""
@@ -19,6 +19,11 @@ KEYED = "keyed"
 def broadcast_reporter(subtask: int) -> str:
     """Who reports for an instance of the broadcast operator."""
     return f"broadcast {subtask}"
+
+
+def broadcast_reporters(parallelism: int) -> list[str]:
+    """All who report a swap of the broadcast variant: its keyed operator takes every activation too."""
+    return [KEYED, *map(broadcast_reporter, range(parallelism))]
 
 
 class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]

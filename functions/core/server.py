@@ -26,7 +26,7 @@ __all__ = ["Outcome", "Server"]
 
 @dataclass(slots=True)
 class _Serving:
-    """Who serves a data type; ``model`` is without its content, which state holds.
+    """Who serves a data type; ``model`` is without what only loading needs, which state holds.
 
     ``failures`` counts the records in a row that it failed on; None: it is not counted (any more).
     """
@@ -88,7 +88,7 @@ class Server:
         lease = self._pool.acquire(model, self._schema, self._with_content)
         failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
-        self._serving[model.data_type] = _Serving(lease, replace(model, content=b""), failures)
+        self._serving[model.data_type] = _Serving(lease, replace(model, content=b"", findings=""), failures)
         if old is not None:
             old.lease.release()
 

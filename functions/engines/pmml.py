@@ -236,7 +236,7 @@ class _PmmlModel:
 
     @property
     def findings(self) -> str:
-        """None: it is loaded in Java each time."""
+        """There are none: it is loaded in Java each time."""
         return ""
 
     def score(self, columns: Columns) -> Scores:

@@ -157,7 +157,7 @@ class TensorModel:
 
     @property
     def findings(self) -> str:
-        """None: the library reads the model anew each time."""
+        """There are none: the library reads the model anew each time."""
         return ""
 
     def score(self, columns: Columns) -> Scores:

@@ -62,15 +62,6 @@ def test_a_model_is_loaded_warmed_up_and_kept(
     assert engine.models[0].scored[0].dtype == np.float64
 
 
-def test_what_loading_has_found_out_stays_with_the_model(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
-) -> None:
-    engine.scripts[b"v1"] = Script(findings="it is good")
-    activation = offer(admission, deploy("v1"), kept)
-    assert activation.model is not None
-    assert activation.model.findings == kept.model("v1").findings == "it is good"
-
-
 def test_the_warm_up_row_has_an_empty_text_where_the_model_takes_a_text(
     admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
 ) -> None:

@@ -22,7 +22,7 @@ from functions.intake import RouteModels, RouteRecords
 from functions.keyed import KeyedModelServing
 from functions.placement import Placement
 from functions.settings import ServingSettings
-from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporter
+from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporters
 from tests.unit.functions.fake_flink import FakeFlink
 
 __all__ = ["PARTITIONS", "Delivery", "FakeJob", "Instance", "tag_of"]
@@ -124,7 +124,7 @@ class FakeJob:
     def _start(self, parallelism: int, state: dict[Instance, Any]) -> None:
         keyed = self._variant == "keyed"
         settings = self._settings
-        reporters = [KEYED, *([] if keyed else map(broadcast_reporter, range(parallelism)))]
+        reporters = [KEYED] if keyed else broadcast_reporters(parallelism)
         kinds: dict[str, tuple[int, Any]] = {
             "route models": (1, lambda: RouteModels(settings)),
             "admit": (parallelism, lambda: ModelAdmission(settings)),
