@@ -14,7 +14,6 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -
 UV := uv==0.13.9
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
-PROTOS := $(wildcard protos/*.proto tests/protos/*.proto)
 
 .PHONY: help install demo test fuzz chaos overload swaps check format bench proto lock samples clean
 
@@ -52,11 +51,11 @@ $(VENV)/.stamp-project: $(VENV)/.stamp-packages pyproject.toml
 # Jars and Flink home have no stamp here: the program looks itself, in a fraction of a second, and mends what
 # is missing.
 install: $(VENV)/.stamp-project ## make .venv with everything in it
-	@$(BIN)/python -m runtime.install
+	@$(BIN)/python -m model_serving.runtime.install
 	@echo "ready: make demo | make test | . $(BIN)/activate && flink run -py flink_jobs/keyed.py"
 
 demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
-	@$(BIN)/python -m client.demo
+	@$(BIN)/python -m model_serving.client.demo
 
 # Two at a time: tests that start Flink and Kafka wait a good part of their time. Those of a file stay together,
 # as they share what they have started (tests/conftest.py), and files come in the order that pyproject.toml names.
@@ -90,14 +89,14 @@ format: install ## format the sources, mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 proto: install ## generate Python code from the .proto files
-	@$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. $(PROTOS)
+	@$(BIN)/python protos/generate.py
 
 samples: install ## make the sample data and models anew (installs the training packages)
 	@$(PIP) --no-build-isolation --require-hashes -r requirements-train.lock
 	@$(BIN)/python data/make_samples.py
 
 # uv is kept out of the project's environment: it resolves that environment.
-lock: ## resolve requirements*.lock and runtime/jars.lock anew
+lock: ## resolve requirements*.lock and model_serving/runtime/jars.lock anew
 	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	  "$(PYTHON)" -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet $(UV); \
 	  PATH="$$tools/bin:$$PATH"; \
@@ -105,7 +104,7 @@ lock: ## resolve requirements*.lock and runtime/jars.lock anew
 	  $(LOCK) --group build -c requirements.lock -o requirements-build.lock; \
 	  $(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
 	@$(MAKE) install
-	@$(BIN)/python -m runtime.jars --lock
+	@$(BIN)/python -m model_serving.runtime.jars --lock
 
 clean: ## remove .venv and everything made in the working tree (the jar cache stays)
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints

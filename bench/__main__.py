@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from bench.errors import BenchError
-from client.errors import ClientError
-from runtime.errors import SetupError
+from model_serving.client.errors import ClientError
+from model_serving.messaging.errors import MessagingError
+from model_serving.runtime.errors import SetupError
 
 __all__ = ["main"]
 
@@ -49,7 +50,7 @@ def main(words: list[str]) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted, everything is stopped", file=sys.stderr)
         return 130
-    except (BenchError, ClientError, SetupError) as error:
+    except (BenchError, ClientError, MessagingError, SetupError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
 

@@ -7,8 +7,9 @@ import sys
 from importlib import import_module
 
 from bench.errors import BenchError
-from client.errors import ClientError
-from runtime.errors import SetupError
+from model_serving.client.errors import ClientError
+from model_serving.messaging.errors import MessagingError
+from model_serving.runtime.errors import SetupError
 
 __all__ = ["SECTIONS", "add_arguments", "run"]
 
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"=== {name}", flush=True)
         try:
             status = max(status, int(import_module(f"bench.{name}").run(parsed[name])))
-        except (BenchError, ClientError, SetupError) as error:
+        except (BenchError, ClientError, MessagingError, SetupError) as error:
             print(f"bench {name}: {error}", file=sys.stderr, flush=True)
             status = 1
     return status

@@ -25,7 +25,7 @@ from bench.records import RecordMaker, epoch_ms
 from bench.results import append_times
 from bench.session import Session, add_common_arguments, open_session
 from bench.store import Case
-from client.topics import TopicNames
+from model_serving.messaging.topics import TopicNames
 
 __all__ = ["Prepared", "Workload", "add_arguments", "measure", "prepare", "run", "show"]
 

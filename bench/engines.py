@@ -21,10 +21,10 @@ from bench.records import DATA_TYPE, RecordMaker
 from bench.session import add_results_argument
 from bench.store import Case, Store
 from bench.surroundings import now, surroundings
-from functions.core.engine import LoadedModel, RecordSchema
-from functions.core.errors import ModelRejected
-from functions.core.messages import ModelToServe
-from functions.engines import engine_for
+from model_serving.core.engine import LoadedModel, RecordSchema
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe
+from model_serving.engines import engine_for
 
 __all__ = ["add_arguments", "run", "time_calls"]
 

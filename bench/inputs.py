@@ -16,12 +16,12 @@ from bench import model_editions
 from bench.errors import BenchError
 from bench.large_forest import write_forest
 from bench.records import DATA_TYPE
-from client.model_files import detect
-from client.model_messages import Content, ModelToPublish, build_message
-from client.samples import sample_folder
-from functions.core.messages import ModelType
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from runtime.environment import project_root
+from model_serving.client.model_files import detect
+from model_serving.client.model_messages import Content, ModelToPublish, build_message
+from model_serving.client.samples import sample_folder
+from model_serving.core.messages import ModelType
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.runtime.environment import project_root
 
 __all__ = ["BenchModel", "ModelSet", "build_inputs", "model_set", "models_in", "small_regression"]
 

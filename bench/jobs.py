@@ -16,10 +16,10 @@ import psutil
 from bench.errors import BenchError
 from bench.inputs import BenchModel
 from bench.processor_time import process_label
-from client.guard import Guarded
-from client.topics import TopicNames
-from runtime.environment import project_root
-from runtime.java import find_java
+from model_serving.messaging.topics import TopicNames
+from model_serving.runtime.environment import project_root
+from model_serving.runtime.guard import Guarded
+from model_serving.runtime.java import find_java
 
 __all__ = ["Peer", "RunningJob", "await_growth", "find_peer", "our_command", "peer_command", "running"]
 

@@ -21,9 +21,9 @@ from confluent_kafka import Producer
 
 from bench.errors import BenchError
 from bench.records import RecordMaker, epoch_ms
-from client.connection import client_settings
-from client.schedule import steady
-from runtime.kafka_access import KafkaAccess
+from model_serving.client.schedule import steady
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings
 
 __all__ = ["Load", "Sent", "main"]
 

@@ -29,7 +29,7 @@ __all__ = ["add_arguments", "run"]
 _MIB = 2**20
 _STORED = 10
 """One sample of so many is stored."""
-_TRIALS = "python -m functions.engines.trial_process"
+_TRIALS = "python -m model_serving.engines.trial.process"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

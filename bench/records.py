@@ -6,8 +6,8 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from client.record_files import DEFAULT_RECORD_TYPE, RecordType, load_record_type, read_records
-from client.samples import sample_records
+from model_serving.client.record_files import DEFAULT_RECORD_TYPE, RecordType, load_record_type, read_records
+from model_serving.client.samples import sample_records
 
 __all__ = ["DATA_TYPE", "RECORD_BYTES", "RecordMaker", "data_types", "epoch_ms"]
 

@@ -12,7 +12,7 @@ from bench.plot import bars
 from bench.report_tables import TABLES, machine, throughput_bars
 from bench.session import add_results_argument
 from bench.store import Store
-from runtime.environment import project_root
+from model_serving.runtime.environment import project_root
 
 __all__ = ["add_arguments", "fill_in", "run"]
 

@@ -13,8 +13,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from bench.errors import BenchError
 from bench.topics import WAIT_S, Kafka
-from client.connection import client_settings
-from protos.servingresult_pb2 import ServingResult
+from model_serving.messaging.connection import client_settings
+from model_serving.protos.servingresult_pb2 import ServingResult
 
 __all__ = ["Results", "append_times", "read_ours", "read_peer"]
 

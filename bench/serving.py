@@ -17,7 +17,7 @@ from bench.load import Load
 from bench.records import data_types
 from bench.results import Results, read_ours, read_peer
 from bench.session import Session
-from client.topics import TopicNames
+from model_serving.messaging.topics import TopicNames
 
 __all__ = ["Served", "serving"]
 

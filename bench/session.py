@@ -22,10 +22,10 @@ from bench.jobs import Peer, RunningJob, await_growth, find_peer, our_command, p
 from bench.store import Case, Rounds, Store
 from bench.surroundings import now, surroundings
 from bench.topics import Kafka
-from client.broker import EmbeddedBroker, Retention
-from client.topics import TopicNames
-from protos.modelstatus_pb2 import ModelStatus
-from runtime.environment import project_root
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.runtime.environment import project_root
 
 __all__ = ["VARIANTS", "Session", "add_common_arguments", "open_session"]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from runtime.environment import project_root
-from runtime.jar_lock import FLINK, KAFKA, pinned_jars
-from runtime.java import find_java
+from model_serving.runtime.environment import project_root
+from model_serving.runtime.jar_lock import FLINK, KAFKA, pinned_jars
+from model_serving.runtime.java import find_java
 
 __all__ = ["now", "surroundings"]
 

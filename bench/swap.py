@@ -25,7 +25,7 @@ from bench.records import DATA_TYPE, epoch_ms
 from bench.serving import Served, serving
 from bench.session import Session, add_common_arguments, open_session
 from bench.store import Case
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 
 __all__ = ["add_arguments", "run"]
 

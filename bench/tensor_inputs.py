@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from client.samples import sample_folder
+from model_serving.client.samples import sample_folder
 
 __all__ = ["main"]
 

@@ -18,10 +18,10 @@ from confluent_kafka.cimpl import NewTopic
 
 from bench.errors import BenchError
 from bench.records import RecordMaker, epoch_ms
-from client.connection import client_settings, connect
-from client.receiving import Start, TopicReader
-from client.topics import MAX_MESSAGE_BYTES, TopicNames, topic_settings
-from runtime.kafka_access import KafkaAccess
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings, connect
+from model_serving.messaging.receiving import Start, TopicReader
+from model_serving.messaging.topics import MAX_MESSAGE_BYTES, TopicNames, topic_settings
 
 __all__ = ["WAIT_S", "Kafka"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from client.connection import create_topics, wait_for_broker
-from client.errors import ClientError
-from client.topics import TopicNames
+from model_serving.messaging.connection import create_topics, wait_for_broker
+from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.topics import TopicNames
 
 KEYED = TopicNames()
 BROADCAST = TopicNames(
@@ -27,7 +27,7 @@ def main() -> int:
         admin = wait_for_broker(servers, deadline_s=_DEADLINE_S)
         for names in (KEYED, BROADCAST):
             create_topics(admin, names, partitions=1)
-    except ClientError as failure:
+    except MessagingError as failure:
         print(f"create_topics: {failure}", file=sys.stderr)
         return 1
     print(f"topics: {', '.join(sorted({*KEYED.all(), *BROADCAST.all()}))}")

@@ -28,11 +28,11 @@ from flink_jobs.flag_values import (
     read_text,
     read_topic,
 )
-from functions.core.input_policy import MissingPolicy
-from functions.core.waiting import NoModelPolicy, WaitingPolicy
-from functions.model_store import missing_client
-from functions.settings import ServingSettings
-from runtime.kafka_access import KafkaAccess
+from model_serving.core.scoring.input_policy import MissingPolicy
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.messaging.access import KafkaAccess
+from model_serving.settings import ServingSettings
+from model_serving.stores.models import missing_client
 
 __all__ = [
     "DEAD_LETTER_BYTES",
@@ -311,7 +311,7 @@ _FLAGS = (
     _Flag("keep-versions", "3", read_number(1), "versions of a data type that are kept for rollback"),
     _Flag(
         "record-type",
-        "protos.winerecord_pb2:WineRecord",
+        "model_serving.protos.winerecord_pb2:WineRecord",
         read_record_type,
         "the protobuf message on the data topic",
     ),

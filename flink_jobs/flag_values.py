@@ -8,10 +8,10 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from functions.core.signing import read_keys
-from functions.model_store import missing_client, without_credentials
-from functions.wire import RecordCodec
-from runtime.kafka_access import read_kafka_config
+from model_serving.core.admission.signing import read_keys
+from model_serving.messaging.access import read_kafka_config
+from model_serving.stores.models import missing_client, without_credentials
+from model_serving.wire import RecordCodec
 
 __all__ = [
     "Wrong",

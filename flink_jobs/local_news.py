@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flink_jobs.checkpoint_watch import CheckpointWatch
 from flink_jobs.config import JobConfig
 from flink_jobs.failures import FailureWatch
-from runtime.checkpoints import why_not_writable
+from model_serving.runtime.checkpoints import why_not_writable
 
 if TYPE_CHECKING:
     from pyflink.common.job_client import JobClient

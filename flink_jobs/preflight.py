@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from flink_jobs.config import DEAD_LETTER_BYTES, JobConfig
-from runtime.kafka_access import Refusals
+from model_serving.messaging.access import Refusals
 
 __all__ = ["PreflightError", "check_broker"]
 

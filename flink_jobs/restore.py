@@ -14,7 +14,7 @@ from typing import Any
 from pyflink.common import Configuration
 from pyflink.java_gateway import get_gateway
 
-from functions.core.state import SCHEMA_VERSION
+from model_serving.core.state import SCHEMA_VERSION
 
 __all__ = ["RestoreError", "check_restorable", "named_with_schema", "refusal"]
 

@@ -14,14 +14,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from flink_jobs.command_line import PREFLIGHT_VARIABLE
 from flink_jobs.config import JobConfig, parse_config
 from flink_jobs.failures import cause_of
 from flink_jobs.local_news import LocalNews
 from flink_jobs.preflight import PreflightError, check_broker
-from runtime.checkpoints import retained_checkpoints, why_not_writable
-from runtime.environment import flink_environment
-from runtime.errors import SetupError
-from runtime.flink_cli import PREFLIGHT_VARIABLE
+from model_serving.runtime.checkpoints import retained_checkpoints, why_not_writable
+from model_serving.runtime.environment import flink_environment
+from model_serving.runtime.errors import SetupError
 
 if TYPE_CHECKING:
     from pyflink.common import Configuration

@@ -12,7 +12,10 @@ from pyflink.java_gateway import get_gateway
 from flink_jobs.restore import named_with_schema
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
-from functions.flink_types import (
+from functions.intake import RouteModels, RouteRecords
+from functions.keyed import KeyedModelServing
+from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporters
+from functions.types import (
     ACTIVATIONS,
     BYTES,
     DEAD_LETTERS,
@@ -25,10 +28,7 @@ from functions.flink_types import (
     broadcast_models,
     data_type_of,
 )
-from functions.intake import RouteModels, RouteRecords
-from functions.keyed import KeyedModelServing
-from functions.settings import ServingSettings
-from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporters
+from model_serving.settings import ServingSettings
 
 __all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 
@@ -172,7 +172,7 @@ def _side_output(stream: DataStream, tag: OutputTag) -> DataStream:
     interpreter state of its own, and Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow
     and ONNX Runtime call) knows one state a thread: chained to an operator that scores, it would wait for
     itself.
-    ``functions.parts.check_interpreter_state`` proves at start that no two share a thread.
+    ``model_serving.assembly.check_interpreter_state`` proves at start that no two share a thread.
     """
     name = f"{stream.get_name()}: {tag.tag_id}"
     uid = name.replace(":", "").replace(" ", "-")

@@ -8,11 +8,16 @@ from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from functions.core.errors import ModelRejected
-from functions.core.loads import Load
-from functions.core.messages import ModelToServe
-from functions.core.preparation import Prepared
-from functions.core.state import (
+from functions.model_line import Attempt, Line, PendingMessages
+from functions.outcomes import rejection
+from functions.placement import subtask_index
+from functions.types import ACTIVATIONS, DEAD_LETTERS, HISTORY, KEPT_MODELS
+from model_serving.assembly import CLOCK, build_admission, build_loads, check_interpreter_state
+from model_serving.core.admission.loads import Load
+from model_serving.core.admission.preparation import Prepared
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe
+from model_serving.core.state import (
     History,
     decode_history,
     decode_model,
@@ -20,13 +25,8 @@ from functions.core.state import (
     encode_history,
     encode_model,
 )
-from functions.flink_types import ACTIVATIONS, DEAD_LETTERS, HISTORY, KEPT_MODELS
-from functions.model_line import Attempt, Line, PendingMessages
-from functions.outcomes import rejection
-from functions.parts import CLOCK, build_admission, build_loads, check_interpreter_state
-from functions.placement import subtask_index
-from functions.settings import ServingSettings
-from functions.wire import RecordCodec, parse_descriptor, read_model
+from model_serving.settings import ServingSettings
+from model_serving.wire import RecordCodec, parse_descriptor, read_model
 
 __all__ = ["ModelAdmission"]
 

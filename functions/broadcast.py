@@ -8,16 +8,16 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
-from functions.core.state import decode_activation, decode_model, encode_model
-from functions.flink_types import SWAPS, UNMATCHED, broadcast_models
 from functions.intake import payloads_of
 from functions.metrics import ServingMetrics
 from functions.outcomes import OutcomeWriter, refusals, swap_report
-from functions.parts import build_server, check_interpreter_state
 from functions.placement import Placement, subtask_index
-from functions.settings import ServingSettings
 from functions.swaps import broadcast_reporter
-from functions.wire import RecordCodec
+from functions.types import SWAPS, UNMATCHED, broadcast_models
+from model_serving.assembly import build_server, check_interpreter_state
+from model_serving.core.state import decode_activation, decode_model, encode_model
+from model_serving.settings import ServingSettings
+from model_serving.wire import RecordCodec
 
 __all__ = ["BroadcastModelServing"]
 

@@ -8,13 +8,13 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
-from functions.core.errors import ModelRejected, UnparsableMessage
-from functions.core.signing import check_signature
-from functions.flink_types import DEAD_LETTERS, STATUSES
 from functions.outcomes import refusals, rejection
 from functions.placement import Placement, subtask_index
-from functions.settings import ServingSettings
-from functions.wire import RecordCodec, model_data_type, parse_descriptor, require_digest
+from functions.types import DEAD_LETTERS, STATUSES
+from model_serving.core.admission.signing import check_signature
+from model_serving.core.errors import ModelRejected, UnparsableMessage
+from model_serving.settings import ServingSettings
+from model_serving.wire import RecordCodec, model_data_type, parse_descriptor, require_digest
 
 __all__ = ["RouteModels", "RouteRecords", "payloads_of"]
 

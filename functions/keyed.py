@@ -7,24 +7,24 @@ from typing import Any
 
 from pyflink.datastream import KeyedCoProcessFunction, RuntimeContext
 
-from functions.core.batches import RecordBatch
-from functions.core.dead_letters import dead_letter
-from functions.core.errors import NoModel
-from functions.core.state import (
+from functions.metrics import ServingMetrics
+from functions.outcomes import OutcomeWriter, refusals, swap_report
+from functions.placement import CurrentKey, subtask_index
+from functions.swaps import KEYED
+from functions.types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT
+from model_serving.assembly import CLOCK, build_server, check_interpreter_state
+from model_serving.core.batches import RecordBatch
+from model_serving.core.errors import NoModel
+from model_serving.core.letters import dead_letter
+from model_serving.core.state import (
     decode_activation,
     decode_model,
     decode_payloads,
     encode_model,
     encode_payloads,
 )
-from functions.flink_types import ACTIVE_MODEL, DEAD_LETTERS, SWAPS, WAITING, WAITING_COUNT
-from functions.metrics import ServingMetrics
-from functions.outcomes import OutcomeWriter, refusals, swap_report
-from functions.parts import CLOCK, build_server, check_interpreter_state
-from functions.placement import CurrentKey, subtask_index
-from functions.settings import ServingSettings
-from functions.swaps import KEYED
-from functions.wire import PackedBatches, RecordCodec, encode_dead_letter
+from model_serving.settings import ServingSettings
+from model_serving.wire import PackedBatches, RecordCodec, encode_dead_letter
 
 __all__ = ["KeyedModelServing"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from pyflink.datastream import RuntimeContext
 
-from functions.core.errors import ModelRejected
-from functions.core.loads import Load
-from functions.core.preparation import Prepared
-from functions.flink_types import PENDING_MODELS
+from functions.types import PENDING_MODELS
+from model_serving.core.admission.loads import Load
+from model_serving.core.admission.preparation import Prepared
+from model_serving.core.errors import ModelRejected
 
 __all__ = ["Attempt", "Line", "PendingMessages"]
 

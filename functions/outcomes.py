@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from functions.core.dead_letters import dead_letter
-from functions.core.errors import ModelServingError
-from functions.core.messages import ModelState, ModelStatus
-from functions.core.server import Outcome
-from functions.core.signing import sign
-from functions.core.state import Activation
-from functions.flink_types import DEAD_LETTERS, ROLLBACKS
 from functions.metrics import ServingMetrics
-from functions.parts import CLOCK
-from functions.settings import ServingSettings
-from functions.wire import Decoded, encode_dead_letter, encode_results, encode_rollback, encode_status
+from functions.types import DEAD_LETTERS, ROLLBACKS
+from model_serving.assembly import CLOCK
+from model_serving.core.admission.signing import sign
+from model_serving.core.errors import ModelServingError
+from model_serving.core.letters import dead_letter
+from model_serving.core.messages import ModelState, ModelStatus
+from model_serving.core.scoring.server import Outcome
+from model_serving.core.state import Activation
+from model_serving.settings import ServingSettings
+from model_serving.wire import Decoded, encode_dead_letter, encode_results, encode_rollback, encode_status
 
 __all__ = ["OutcomeWriter", "refusals", "rejection", "swap_report"]
 

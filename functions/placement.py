@@ -18,7 +18,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 
-from functions.core.batches import RecordBatch
+from model_serving.core.batches import RecordBatch
 
 __all__ = ["CurrentKey", "Placement", "key_group", "subtask_index"]
 

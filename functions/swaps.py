@@ -7,8 +7,8 @@ from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from functions.core.state import decode_reporters, encode_reporters
-from functions.flink_types import SWAP_REPORTS
+from functions.types import SWAP_REPORTS
+from model_serving.core.state import decode_reporters, encode_reporters
 
 __all__ = ["KEYED", "ConfirmSwaps", "broadcast_reporter", "broadcast_reporters"]
 

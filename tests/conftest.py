@@ -10,7 +10,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from client.broker import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker
 
 # Read by Flink's scripts. The tests start dozens of short-lived jobs: Java's second compiler would take a
 # quarter of their processor time and never pay it back.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.core.model_store import StoreFailed
+from model_serving.core.model_store import StoreFailed
 
 __all__ = ["FakeStore"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from functions.core.admission import Admission, KeptModels
-from functions.core.batches import RecordBatch, ScoredBatch
-from functions.core.engine import Columns, RecordSchema, Scores
-from functions.core.errors import InvalidRecord, ModelRejected, ScoringFailed, UnparsableMessage
-from functions.core.messages import ModelMessage, ModelToServe, ModelType
-from functions.core.state import (
+from model_serving.core.admission.commands import Admission, KeptModels
+from model_serving.core.batches import RecordBatch, ScoredBatch
+from model_serving.core.engine import Columns, RecordSchema, Scores
+from model_serving.core.errors import InvalidRecord, ModelRejected, ScoringFailed, UnparsableMessage
+from model_serving.core.messages import ModelMessage, ModelToServe, ModelType
+from model_serving.core.state import (
     Activation,
     History,
     decode_history,

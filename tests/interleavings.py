@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from functions.core.messages import Command, ModelMessage, ModelType
+from model_serving.core.messages import Command, ModelMessage, ModelType
 from tests.fakes import Script
 
 __all__ = [

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.winerecord_pb2 import WineRecord
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.winerecord_pb2 import WineRecord
 
 __all__ = [
     "SAMPLES",

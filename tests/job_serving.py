@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from client.broker import EmbeddedBroker
-from client.connection import connect, create_topics
-from client.topics import TopicNames
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.messaging.connection import connect, create_topics
+from model_serving.messaging.topics import TopicNames
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, job_flags
 

@@ -12,10 +12,10 @@ from typing import Self, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from google.protobuf.message import Message
 
-from client.topics import TopicNames
-from protos.deadletter_pb2 import DeadLetter
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
 
 __all__ = ["Traffic"]
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import psutil
 
-from client.topics import TopicNames
+from model_serving.messaging.topics import TopicNames
 
 __all__ = [
     "FLINK",

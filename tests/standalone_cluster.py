@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import psutil
 
-from client.ports import free_port
-from runtime.environment import flink_environment
-from runtime.flink_home import derive_conf, flink_home
+from model_serving.client.ports import free_port
+from model_serving.runtime.environment import flink_environment
+from model_serving.runtime.flink_home import derive_conf, flink_home
 from tests.jobs import MARK, eventually, marked_processes, run_flink
 
 __all__ = ["Cluster", "standalone_cluster"]

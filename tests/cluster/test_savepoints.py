@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.fixtures.make_savepoints import SCORED, SERVED, WAITING, model, savepoint, topics_of, write_history
 from tests.job_models import sample_records
 from tests.job_traffic import Traffic

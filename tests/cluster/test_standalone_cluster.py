@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from client.broker import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic

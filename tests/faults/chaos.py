@@ -20,9 +20,9 @@ from typing import Self
 
 from confluent_kafka.admin import NewPartitions
 
-from client.broker import EmbeddedBroker, Retention
-from client.connection import connect
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
+from model_serving.messaging.connection import connect
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked
@@ -61,7 +61,7 @@ class Chaos:
         self._random = random.Random(seed)
         self._folder = folder
         self._checkpoints = folder / "checkpoints"
-        self._fault = Fault("functions.core.server:Server.serve", folder)
+        self._fault = Fault("model_serving.core.scoring.server:Server.serve", folder)
         self._to_close = ExitStack()
         self._runs: list[FlinkRun] = []
         self._parallelism = 1

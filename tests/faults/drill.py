@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from protos.servingresult_pb2 import ServingResult
-from runtime.checkpoints import RetainedCheckpoint, retained_checkpoints
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.runtime.checkpoints import RetainedCheckpoint, retained_checkpoints
 from tests.faults.numbered_load import STEADY, SWAPPED, NumberedLoad, numbered_model
 from tests.faults.tally import Tally, longest_silence, tally
 from tests.job_traffic import Traffic

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from functions.core.engine import RecordSchema
-from functions.core.errors import ModelRejected, ScoringFailed
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.engines import engine_for
-from functions.engines.limits import Limits
-from functions.engines.trial import LimitedEngine, TriedEngine, stop_trials
-from functions.wire import RecordCodec
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.engines import engine_for
+from model_serving.engines.limits import Limits
+from model_serving.engines.trial.engine import LimitedEngine, TriedEngine, stop_trials
+from model_serving.wire import RecordCodec
 from tests.job_models import SAMPLES
 from tests.mutations import mutated
 
@@ -32,7 +32,7 @@ TRIAL_BYTES = 1 << 30
 
 
 def main(seconds: float, first_seed: int) -> None:
-    schema = RecordCodec("protos.winerecord_pb2:WineRecord").schema
+    schema = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord").schema
     samples = {key: (ModelType[sample.kind], content_of(sample.path)) for key, sample in SAMPLES.items()}
     # What is as good as it was loads: else the cases below would all be refused for some other reason.
     for kind, content in samples.values():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from client.broker import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.jobs import MARK, eventually
 
 __all__ = ["broker_process", "kill_now", "marked", "worker_processes"]

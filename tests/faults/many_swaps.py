@@ -19,9 +19,9 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
-from client.broker import EmbeddedBroker
-from protos.modelstatus_pb2 import ModelStatus
-from runtime.checkpoints import retained_checkpoints
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.runtime.checkpoints import retained_checkpoints
 from tests.faults.footprint import Footprint, Growth, at_rest, growth, report
 from tests.faults.swap_models import ENGINES, SwapModel
 from tests.job_models import sample_records

@@ -12,10 +12,10 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
-from protos.winerecord_pb2 import WineRecord
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.job_models import regression_pmml
 from tests.job_traffic import Traffic
 

@@ -24,8 +24,8 @@ from bench.load import Load, Sent
 from bench.records import DATA_TYPE, data_types, epoch_ms
 from bench.results import read_ours
 from bench.topics import Kafka
-from client.broker import EmbeddedBroker
-from runtime.checkpoints import retained_checkpoints
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.runtime.checkpoints import retained_checkpoints
 from tests.faults.kills import marked
 from tests.faults.overload_findings import Findings, Phase, Sample
 from tests.job_serving import fresh_topics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.model_editions import edition
-from client.model_files import pack_saved_model
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.client.model_files import pack_saved_model
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import SAMPLES, Sample, sample_records
 
 __all__ = ["ENGINES", "SwapModel"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from protos.servingresult_pb2 import ServingResult
+from model_serving.protos.servingresult_pb2 import ServingResult
 from tests.faults.numbered_load import is_right
 
 __all__ = ["Tally", "longest_silence", "tally"]

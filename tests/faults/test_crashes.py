@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from client.broker import EmbeddedBroker, Retention
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked, worker_processes
@@ -89,7 +89,7 @@ def test_a_killed_broker_then_a_killed_run_then_a_fault_that_stays(
 ) -> None:
     """One load through three faults, and one multiset in the end."""
     checkpoints = tmp_path / "checkpoints"
-    fault = Fault("functions.core.server:Server.serve", tmp_path)
+    fault = Fault("model_serving.core.scoring.server:Server.serve", tmp_path)
     with EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker:
         topics = fresh_topics(broker)
         flags = [

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.faults.drill import Drill
 from tests.faults.numbered_load import NumberedLoad
 from tests.faults.small_disk import SmallDisk, needs_mounts

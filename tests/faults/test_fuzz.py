@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from functions.core.errors import (
+from model_serving.core.admission.signing import check_signature, sign
+from model_serving.core.errors import (
     IncompatibleState,
     InvalidRecord,
     ModelRejected,
     UnparsableMessage,
 )
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.core.signing import check_signature, sign
-from functions.core.state import (
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.core.state import (
     SCHEMA_VERSION,
     Activation,
     History,
@@ -35,8 +35,8 @@ from functions.core.state import (
     encode_model,
     encode_payloads,
 )
-from functions.wire import RecordCodec, model_data_type, parse_descriptor, read_model, require_digest
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.wire import RecordCodec, model_data_type, parse_descriptor, read_model, require_digest
 from tests.job_models import sample_records
 from tests.mutations import mutated
 
@@ -48,7 +48,10 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 KEY = bytes(range(32))
 CODECS = {
     name: RecordCodec(name)
-    for name in ("protos.winerecord_pb2:WineRecord", "tests.protos.sensorreading_pb2:SensorReading")
+    for name in (
+        "model_serving.protos.winerecord_pb2:WineRecord",
+        "tests.protos.sensorreading_pb2:SensorReading",
+    )
 }
 MODEL = ModelToServe("wine", "m", ModelType.PMML, "1", "0" * 64, b"x" * 30, ("alcohol",), OutputRule.AUTO)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.figures import Latency
-from client.broker import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.faults.overload import Overload
 from tests.faults.overload_findings import Findings, Phase, Sample
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protos.servingresult_pb2 import ServingResult
+from model_serving.protos.servingresult_pb2 import ServingResult
 from tests.faults.numbered_load import answer
 from tests.faults.tally import Tally, longest_silence, tally
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from client.broker import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.faults.drill import Drill
 from tests.faults.kills import kill_now, marked
 from tests.faults.numbered_load import NumberedLoad

@@ -15,13 +15,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from functions.core.engine import RecordSchema, Scores
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.engines import engine_for
-from functions.wire import RecordCodec
+from model_serving.core.engine import RecordSchema, Scores
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.engines import engine_for
+from model_serving.wire import RecordCodec
 
 DATA = Path(__file__).resolve().parents[2] / "data"
-WINE: RecordSchema = RecordCodec("protos.winerecord_pb2:WineRecord").schema
+WINE: RecordSchema = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord").schema
 ML = "ai.onnx.ml"
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from functions.core.engine import RecordSchema
-from functions.core.messages import ModelToServe, ModelType
-from functions.engines import engine_for
+from model_serving.core.engine import RecordSchema
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.engines import engine_for
 from tests.job_models import needs_seed_data, seed_data
 
 SEED_DATA = seed_data()

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from client.connection import connect, create_topics
-from client.topics import TopicNames
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.messaging.connection import connect, create_topics
+from model_serving.messaging.topics import TopicNames
 
 
 @pytest.fixture

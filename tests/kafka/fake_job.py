@@ -6,14 +6,14 @@ import threading
 import time
 from typing import Self
 
-from client.receiving import Start, TopicReader
-from client.sending import Sender
-from client.topics import TopicNames
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
-from protos.winerecord_pb2 import WineRecord
-from runtime.kafka_access import KafkaAccess
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.receiving import Start, TopicReader
+from model_serving.messaging.sending import Sender
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.protos.winerecord_pb2 import WineRecord
 
 
 class FakeJob:

@@ -17,26 +17,26 @@ from pathlib import Path
 import psutil
 import pytest
 
-from client import cli
-from client.broker import EmbeddedBroker
-from client.connection import connect
-from client.demo_run import DemoRun
-from client.demo_screen import choose_screen
-from client.model_messages import models_at, models_of_samples
-from client.ports import free_port, is_free
-from client.receiving import Start, TopicReader
-from client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
-from client.samples import sample_records
-from client.sending import Sender
-from client.topics import TopicNames
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.winerecord_pb2 import WineRecord
-from runtime.kafka_access import KafkaAccess
+from model_serving.client import cli
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.demo.run import DemoRun
+from model_serving.client.demo.screen import choose_screen
+from model_serving.client.model_messages import models_at, models_of_samples
+from model_serving.client.ports import free_port, is_free
+from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
+from model_serving.client.samples import sample_records
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import connect
+from model_serving.messaging.receiving import Start, TopicReader
+from model_serving.messaging.sending import Sender
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.kafka.fake_job import FakeJob
 
 pytestmark = pytest.mark.kafka
 
-ROOT = Path(cli.__file__).parents[1]
+ROOT = Path(cli.__file__).parents[2]
 
 Command = Callable[..., tuple[int, list[str]]]
 
@@ -73,7 +73,7 @@ def environment(broker: EmbeddedBroker, topics: TopicNames) -> dict[str, str]:
 
 def started(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "client.cli", *arguments],
+        [sys.executable, "-m", "model_serving.client.cli", *arguments],
         cwd=ROOT,
         env={**os.environ, **environ},
         stdout=subprocess.PIPE,
@@ -243,7 +243,7 @@ def test_the_demo_counts_every_record_and_every_model(
 def test_the_demo_notices_what_does_not_come_back(
     broker: EmbeddedBroker, topics: TopicNames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.demo_run._DRAIN_SILENCE_S", 1.0)
+    monkeypatch.setattr("model_serving.client.demo.run._DRAIN_SILENCE_S", 1.0)
     for name in ("one", "bad"):
         (tmp_path / f"{name}.pmml").write_bytes(f"<PMML id='{name}'/>".encode())
     models = models_at([tmp_path / "one.pmml", tmp_path / "bad.pmml"])

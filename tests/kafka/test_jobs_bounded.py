@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
-from client.broker import EmbeddedBroker
-from client.topics import TopicNames
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
 from tests.job_models import SAMPLES, regression_pmml, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic

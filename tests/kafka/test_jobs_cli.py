@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from client.ports import free_port
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.ports import free_port
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from protos.deadletter_pb2 import DeadLetter
-from protos.winerecord_pb2 import WineRecord
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics, serving
 from tests.job_traffic import Traffic

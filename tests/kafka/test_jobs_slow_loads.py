@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_pmml, sample_records
 from tests.job_serving import serving
 from tests.slow_store import slow_store

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from client.broker import EmbeddedBroker
-from client.receiving import Start, TopicReader
-from client.replay import replay
-from client.sending import Sender
-from client.topics import TopicNames
-from functions.core.messages import Reason
-from protos.deadletter_pb2 import DeadLetter
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.replay import replay
+from model_serving.core.messages import Reason
+from model_serving.messaging.receiving import Start, TopicReader
+from model_serving.messaging.sending import Sender
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.deadletter_pb2 import DeadLetter
 
 pytestmark = pytest.mark.kafka
 

@@ -14,12 +14,12 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from client import cli
-from client.broker import EmbeddedBroker
-from client.broker_settings import SecuredListener
-from client.connection import connect, create_topics
-from client.ports import free_port
-from client.topics import TopicNames
+from model_serving.client import cli
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.broker.settings import SecuredListener
+from model_serving.client.ports import free_port
+from model_serving.messaging.connection import connect, create_topics
+from model_serving.messaging.topics import TopicNames
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, job_flags, run_flink

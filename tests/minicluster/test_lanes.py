@@ -15,7 +15,7 @@ import pytest
 
 from flink_jobs.lanes import LANE_KEYS
 from functions.placement import key_group
-from runtime.environment import flink_environment
+from model_serving.runtime.environment import flink_environment
 
 pytestmark = pytest.mark.minicluster
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
-from runtime.environment import flink_environment
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.runtime.environment import flink_environment
 from tests.job_models import SAMPLES, sample_records
 
 pytestmark = pytest.mark.minicluster

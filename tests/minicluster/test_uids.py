@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.environment import flink_environment
+from model_serving.runtime.environment import flink_environment
 
 pytestmark = pytest.mark.minicluster
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from client.broker import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.job_serving import serving
 from tests.job_traffic import Traffic
 from tests.jobs import VARIANTS

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import SAMPLES, constant_model, constant_pmml, sample_records
 from tests.job_traffic import Traffic
 from tests.running_job.refusals import assert_refused

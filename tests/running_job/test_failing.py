@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.winerecord_pb2 import WineRecord
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.job_models import constant_pmml, narrow_pmml
 from tests.job_traffic import Traffic
 

@@ -9,11 +9,11 @@ from collections import Counter
 import pytest
 from google.protobuf.message import DecodeError
 
-from client.topics import MAX_MESSAGE_BYTES
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.winerecord_pb2 import WineRecord
+from model_serving.messaging.topics import MAX_MESSAGE_BYTES
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.job_models import SAMPLES, constant_pmml, sample_records
 from tests.job_traffic import Traffic
 from tests.jobs import eventually

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.hostile_models import archive_bombs, native_bombs, outward_onnx, tensorflow_graph, xml_bombs
 from tests.job_models import constant_pmml, sample_records
 from tests.job_traffic import Traffic

@@ -9,9 +9,9 @@ from math import nan
 import pytest
 
 from bench.model_editions import edition
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import (
     SAMPLES,
     constant_model,

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import (
     SAMPLES,
     Sample,

@@ -13,8 +13,8 @@ from operator import attrgetter
 
 import pytest
 
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
 

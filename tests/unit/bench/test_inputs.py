@@ -11,12 +11,12 @@ import pytest
 from bench.inputs import BenchModel, small_regression
 from bench.large_forest import write_forest
 from bench.records import RECORD_BYTES, RecordMaker, data_types, epoch_ms
-from client.samples import sample_folder
-from functions.core.engine import RecordSchema
-from functions.core.messages import ModelToServe, ModelType
-from functions.engines import engine_for
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.winerecord_pb2 import WineRecord
+from model_serving.client.samples import sample_folder
+from model_serving.core.engine import RecordSchema
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.engines import engine_for
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.winerecord_pb2 import WineRecord
 
 MODELS = sample_folder() / "models"
 

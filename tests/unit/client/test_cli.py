@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from client import cli
-from client.ports import free_port, is_free
+from model_serving.client import cli
+from model_serving.client.ports import free_port, is_free
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_a_model_over_the_message_limit_is_one_line_that_names_the_way_out(
 def test_no_broker_is_one_line_within_ten_seconds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    monkeypatch.setattr("client.connection.UNREACHABLE_AFTER_S", 1.0)
+    monkeypatch.setattr("model_serving.messaging.connection.UNREACHABLE_AFTER_S", 1.0)
     nowhere = f"127.0.0.1:{free_port()}"
     start = time.monotonic()
     status, _, err = run(capsys, *arguments, "--bootstrap-servers", nowhere)
@@ -113,7 +113,7 @@ def test_a_taken_port_is_one_line_that_names_the_way_out(capsys: pytest.CaptureF
 def test_the_broker_leaves_a_folder_with_other_things_alone(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.broker.ensure_jars", lambda *_: ())
+    monkeypatch.setattr("model_serving.client.broker.embedded.ensure_jars", lambda *_: ())
     precious = tmp_path / "thesis.tex"
     precious.write_text("years of work")
     status, _, err = run(capsys, "broker", "--port", str(free_port()), "--data-dir", str(tmp_path))

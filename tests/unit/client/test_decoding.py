@@ -7,13 +7,13 @@ import math
 
 import pytest
 
-from client.decoding import Kind, as_json_value, as_line, kind_of_topic, parse
-from client.topics import TopicNames
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
-from protos.winerecord_pb2 import WineRecord
+from model_serving.client.decoding import Kind, as_json_value, as_line, kind_of_topic, parse
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.protos.winerecord_pb2 import WineRecord
 
 RESULT = ServingResult(
     name="tree",
@@ -68,6 +68,8 @@ def test_bytes_are_base64_enums_have_names_and_of_a_oneof_only_what_is_set_appea
         "output": "AUTO",
         "examples": [{"record": "cg==", "expected": "NaN", "tolerance": "-Infinity"}],
         "signature": "",
+        "signature_name": "",
+        "result_output": "",
     }
     json.dumps(as_json_value(message), allow_nan=False)
 

@@ -6,15 +6,15 @@ import math
 
 import pytest
 
-from client.decoding import Kind
-from client.demo import DemoSettings, read_settings
-from client.demo_tally import Swap, Tally, VersionTally, quantile
-from client.errors import WrongCall
-from client.topics import TopicNames
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
+from model_serving.client.decoding import Kind
+from model_serving.client.demo.__main__ import DemoSettings, read_settings
+from model_serving.client.demo.tally import Swap, Tally, VersionTally, quantile
+from model_serving.client.errors import WrongCall
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
 
 
 def result(version: str, latency_ms: float, data_type: str = "wine") -> bytes:

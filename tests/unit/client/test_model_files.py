@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from client.model_files import UnknownModelFile, detect, pack_saved_model
-from functions.core.messages import ModelType
+from model_serving.client.model_files import UnknownModelFile, detect, pack_saved_model
+from model_serving.core.messages import ModelType
 
 PMML = b'<?xml version="1.0"?>\n<PMML xmlns="http://www.dmg.org/PMML-4_3" version="4.3"><Header/></PMML>'
 ONNX = (

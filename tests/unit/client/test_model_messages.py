@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from client.model_files import pack_saved_model
-from client.model_messages import (
+from model_serving.client.model_files import pack_saved_model
+from model_serving.client.model_messages import (
     Content,
     build_command,
     build_message,
@@ -16,10 +16,10 @@ from client.model_messages import (
     models_at,
     models_of_samples,
 )
-from client.samples import sample_models, sample_records
-from functions.core.messages import Command
-from functions.location import LocationStore
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.client.samples import sample_models, sample_records
+from model_serving.core.messages import Command
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.stores.locations import LocationStore
 
 PMML = b"<PMML version='4.3'/>"
 

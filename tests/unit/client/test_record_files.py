@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client.errors import ClientError, WrongCall
-from client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
-from protos.winerecord_pb2 import WineRecord
+from model_serving.client.errors import ClientError, WrongCall
+from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
+from model_serving.protos.winerecord_pb2 import WineRecord
 
 WINE = load_record_type(DEFAULT_RECORD_TYPE)
 NAMES = (
@@ -92,7 +92,13 @@ def test_the_time_is_added_to_the_bytes_of_a_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["absent:Message", "protos.winerecord_pb2:Absent", "protos.winerecord_pb2", ":"]
+    "name",
+    [
+        "absent:Message",
+        "model_serving.protos.winerecord_pb2:Absent",
+        "model_serving.protos.winerecord_pb2",
+        ":",
+    ],
 )
 def test_a_record_type_that_does_not_exist_is_a_wrong_call(name: str) -> None:
     with pytest.raises(WrongCall, match="--record-type"):

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from client.schedule import steady
+from model_serving.client.schedule import steady
 
 
 class Clock:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from client.status import Rejection, Serving, fold
-from protos.modelstatus_pb2 import ModelStatus
+from model_serving.client.status import Rejection, Serving, fold
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 
 
 def active(ts: int, version: str, previous: str = "", subtask: int = 0, load_ms: float = 1.0) -> ModelStatus:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions.core.admission import Admission
-from functions.core.pool import ModelPool
-from functions.core.server import Server
+from model_serving.core.admission.commands import Admission
+from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.server import Server
 from tests.fakes import POINT, FakeClock, FakeEngine, FakeLocations, InMemoryKeptModels, read_point
 
 

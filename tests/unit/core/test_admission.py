@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from functions.core.admission import Admission
-from functions.core.errors import ModelRejected
-from functions.core.messages import Command, Example, ModelMessage, ModelToServe, ModelType, OutputRule
-from functions.core.pool import ModelPool
-from functions.core.state import Activation, History, KeptVersion
+from model_serving.core.admission.commands import Admission
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import Command, Example, ModelMessage, ModelToServe, ModelType, OutputRule
+from model_serving.core.pool import ModelPool
+from model_serving.core.state import Activation, History, KeptVersion
 from tests.fakes import (
     POINT,
     FakeClock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from functions.core.clock import SystemClock
+from model_serving.core.clock import SystemClock
 
 
 def test_instants_are_epoch_milliseconds() -> None:

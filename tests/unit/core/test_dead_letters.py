@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.dead_letters import dead_letter
-from functions.core.errors import (
+from model_serving.core.errors import (
     ContentUnavailable,
     IncompatibleState,
     InvalidRecord,
@@ -13,9 +12,11 @@ from functions.core.errors import (
     ModelServingError,
     NoModel,
     ScoringFailed,
+    Unavailable,
     UnparsableMessage,
 )
-from functions.core.messages import DeadLetter, Reason
+from model_serving.core.letters import dead_letter
+from model_serving.core.messages import DeadLetter, Reason
 
 ERRORS: list[tuple[ModelServingError, Reason, str]] = [
     (UnparsableMessage("Point", "truncated"), Reason.UNPARSABLE, "not a Point message: truncated"),
@@ -41,6 +42,6 @@ def test_an_error_becomes_its_dead_letter(error: ModelServingError, reason: Reas
 
 
 def test_no_error_and_no_reason_is_left_out() -> None:
-    faults = {ModelServingError, ContentUnavailable, IncompatibleState}
+    faults = {ModelServingError, Unavailable, ContentUnavailable, IncompatibleState}
     assert {type(error) for error, _, _ in ERRORS} == every_error(ModelServingError) - faults
     assert {reason for _, reason, _ in ERRORS} == set(Reason) - {Reason.UNSPECIFIED}

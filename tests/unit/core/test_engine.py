@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.engine import RecordSchema
-from functions.core.errors import ModelRejected
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ModelRejected
 
 SCHEMA = RecordSchema("Sample", ("free_sulfur_dioxide", "pH", "ab", "a_b", "A_B"), ("room.name",))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.admission import Admission
-from functions.core.messages import Command, ModelMessage, ModelType
-from functions.core.pool import ModelPool
+from model_serving.core.admission.commands import Admission
+from model_serving.core.messages import Command, ModelMessage, ModelType
+from model_serving.core.pool import ModelPool
 from tests.fakes import (
     POINT,
     FakeClock,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from functions.core import finite
-from functions.core.finite import all_finite
+from model_serving.core.scoring import finite
+from model_serving.core.scoring.finite import all_finite
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (finite._FEW + 1,), (0,)])

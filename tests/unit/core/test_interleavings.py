@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.core.admission import Admission
-from functions.core.errors import ModelRejected
-from functions.core.messages import Command, ModelMessage
-from functions.core.pool import ModelPool
-from functions.core.server import Server
-from functions.core.state import decode_activation, decode_model, encode_activation, encode_model
+from model_serving.core.admission.commands import Admission
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import Command, ModelMessage
+from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.server import Server
+from model_serving.core.state import decode_activation, decode_model, encode_activation, encode_model
 from tests.fakes import (
     POINT,
     FakeClock,

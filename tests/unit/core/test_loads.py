@@ -9,8 +9,8 @@ from math import inf
 
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.core.loads import BackgroundLoads
+from model_serving.core.admission.loads import BackgroundLoads
+from model_serving.core.errors import ModelRejected
 from tests.fakes import FakeClock
 from tests.jobs import eventually
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.core.admission import Admission
-from functions.core.errors import ContentUnavailable, ModelRejected
-from functions.core.messages import Command, ModelMessage, ModelToServe, ModelType, StoredContent
-from functions.core.model_store import ModelContents, everything_inline, object_path
-from functions.core.pool import ModelPool
-from functions.core.server import Server
-from functions.core.state import DroppedObject, History, KeptVersion
+from model_serving.core.admission.commands import Admission
+from model_serving.core.errors import ContentUnavailable, ModelRejected
+from model_serving.core.messages import Command, ModelMessage, ModelToServe, ModelType, StoredContent
+from model_serving.core.model_store import ModelContents, everything_inline, object_path
+from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.server import Server
+from model_serving.core.state import DroppedObject, History, KeptVersion
 from tests.fake_store import FakeStore
 from tests.fakes import POINT, FakeClock, FakeEngine, FakeLocations, InMemoryKeptModels, offer, read_point
 

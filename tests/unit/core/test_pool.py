@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from functions.core.engine import RecordSchema
-from functions.core.errors import ModelRejected
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.core.pool import ModelPool
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.core.pool import ModelPool
 from tests.fakes import POINT, FakeClock, FakeEngine, FakeModel, Script
 
 MODEL = ModelToServe("wine", "model", ModelType.PMML, "v1", "sha-1", b"one")

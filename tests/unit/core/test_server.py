@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from functions.core.batches import RecordBatch
-from functions.core.errors import ModelRejected
-from functions.core.input_policy import MissingPolicy
-from functions.core.messages import (
+from model_serving.core.batches import RecordBatch
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import (
     DeadLetter,
     FailingModel,
     ModelToServe,
@@ -20,8 +19,9 @@ from functions.core.messages import (
     OutputRule,
     Reason,
 )
-from functions.core.pool import ModelPool
-from functions.core.server import Outcome, Server
+from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.input_policy import MissingPolicy
+from model_serving.core.scoring.server import Outcome, Server
 from tests.fakes import (
     POINT,
     FakeClock,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.core.errors import ModelRejected
-from functions.core.signing import check_signature, read_keys, sign
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.core.admission.signing import check_signature, read_keys, sign
+from model_serving.core.errors import ModelRejected
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 MESSAGE = ModelDescriptor(name="m", dataType="wine", data=b"<PMML/>").SerializeToString()

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.core.errors import IncompatibleState
-from functions.core.messages import ModelToServe, ModelType, OutputRule, StoredContent
-from functions.core.state import (
+from model_serving.core.errors import IncompatibleState
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule, StoredContent
+from model_serving.core.state import (
     SCHEMA_VERSION,
     Activation,
     DroppedObject,

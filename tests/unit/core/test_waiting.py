@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.waiting import Admitted, NoModelPolicy, WaitingPolicy
+from model_serving.core.scoring.waiting import Admitted, NoModelPolicy, WaitingPolicy
 
 RECORDS = (b"1", b"2", b"3")
 

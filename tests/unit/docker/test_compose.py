@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from client.cli import _build_parser
-from client.errors import BrokerUnreachable
-from client.topics import DEAD_LETTER_BYTES, TopicNames
 from flink_jobs.config import JobConfig, parse_config
-from runtime.environment import project_root
-from runtime.flink_args import read_call
-from runtime.flink_home import _flatten, config_text, installed_distribution
-from runtime.jar_lock import KAFKA, pinned_jars
+from model_serving.client.cli import _build_parser
+from model_serving.messaging.errors import BrokerUnreachable
+from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames
+from model_serving.runtime.environment import project_root
+from model_serving.runtime.flink_args import read_call
+from model_serving.runtime.flink_home import _flatten, config_text, installed_distribution
+from model_serving.runtime.jar_lock import KAFKA, pinned_jars
 
 ROOT = Path(__file__).resolve().parents[3]
 JOBS = {"keyed-job": "keyed.py", "broadcast-job": "broadcast.py"}

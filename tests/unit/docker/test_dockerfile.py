@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.environment import project_root
+from model_serving.runtime.environment import project_root
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
@@ -78,7 +78,7 @@ def test_the_modules_that_it_runs_exist(dockerfile: list[Any]) -> None:
     modules = {
         module for rest in rest_of(dockerfile, "RUN") for module in re.findall(r"python -m ([\w.]+)", rest)
     }
-    assert modules == {"pip", "venv", "runtime.install"}
+    assert modules == {"pip", "venv", "model_serving.runtime.install"}
     assert [module for module in modules if find_spec(module) is None] == []
 
 
@@ -121,11 +121,11 @@ def test_what_the_build_sees_makes_a_whole_wheel(
         if path.is_file() and path.suffix != ".pyc"
     }
     samples = {
-        f"client/sample_data/{path.relative_to(ROOT / 'data')}"
+        f"model_serving/client/sample_data/{path.relative_to(ROOT / 'data')}"
         for path in [*(ROOT / "data" / "models").rglob("*"), ROOT / "data" / "records.csv"]
         if path.is_file()
     }
-    missing = (expected | samples | {"client/sample_data/MANIFEST.json"}) - inside
+    missing = (expected | samples | {"model_serving/client/sample_data/MANIFEST.json"}) - inside
     assert missing == set()
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from functions.core.engine import LoadedModel, RecordSchema
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.engines import engine_for
+from model_serving.core.engine import LoadedModel, RecordSchema
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.engines import engine_for
 
 Load = Callable[..., LoadedModel]
 

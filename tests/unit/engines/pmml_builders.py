@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from functions.core.engine import RecordSchema
+from model_serving.core.engine import RecordSchema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

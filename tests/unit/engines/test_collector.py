@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import pytest
 
-from functions.engines.collector import collector_paused, dismantle
+from model_serving.engines.collector import collector_paused, dismantle
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from functions.core.engine import RecordSchema
-from functions.core.errors import ModelRejected
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.engines import engine_for
-from functions.engines.limits import Limits, within
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.engines import engine_for
+from model_serving.engines.limits import Limits, within
 from tests.hostile_models import archive_bombs, outward_onnx, xml_bombs
 
 LIMITS = Limits(unpacked_bytes=64 << 20, pmml_bytes=20 << 20)

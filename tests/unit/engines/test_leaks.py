@@ -27,23 +27,23 @@ import pytest
 from onnx import TensorProto, helper
 
 from bench.model_editions import edition
-from client.model_files import pack_saved_model
-from functions import parts
-from functions.core.admission import Admission
-from functions.core.errors import ModelRejected
-from functions.core.loads import BackgroundLoads
-from functions.core.pool import ModelPool
-from functions.core.preparation import Prepared
-from functions.core.server import Server
-from functions.core.waiting import NoModelPolicy, WaitingPolicy
-from functions.engines import engine_for
-from functions.engines.pmml_gateway import current_gateway
-from functions.engines.tensorflow_session import import_tensorflow
-from functions.engines.trial import stop_trials
-from functions.settings import ServingSettings
-from functions.wire import RecordCodec, parse_descriptor, read_model
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.winerecord_pb2 import WineRecord
+from model_serving import assembly
+from model_serving.client.model_files import pack_saved_model
+from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.loads import BackgroundLoads
+from model_serving.core.admission.preparation import Prepared
+from model_serving.core.errors import ModelRejected
+from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.server import Server
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.engines import engine_for
+from model_serving.engines.pmml.gateway import current_gateway
+from model_serving.engines.tensorflow.session import import_tensorflow
+from model_serving.engines.trial.engine import stop_trials
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.winerecord_pb2 import WineRecord
+from model_serving.settings import ServingSettings
+from model_serving.wire import RecordCodec, parse_descriptor, read_model
 from tests.fakes import InMemoryKeptModels
 from tests.job_models import unspelled_class_pmml
 from tests.jobs import ROOT
@@ -181,9 +181,9 @@ class Swaps:
     """What the operators do, in one thread and without Flink; loading is done in others, as there."""
 
     def __init__(self, made: Made, keep_versions: int) -> None:
-        codec = RecordCodec("protos.winerecord_pb2:WineRecord")
+        codec = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord")
         settings = ServingSettings(
-            record_type="protos.winerecord_pb2:WineRecord",
+            record_type="model_serving.protos.winerecord_pb2:WineRecord",
             models_topic="models",
             data_topic="mdata",
             waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=False),
@@ -195,9 +195,9 @@ class Swaps:
         self._made = made
         self._number = 0
         self._kept = InMemoryKeptModels()
-        self._admission: Admission = parts.build_admission(settings, codec)
-        self._server: Server = parts.build_server(settings, codec)
-        self._loads: BackgroundLoads[Prepared] = BackgroundLoads(1, 120, parts.CLOCK)
+        self._admission: Admission = assembly.build_admission(settings, codec)
+        self._server: Server = assembly.build_server(settings, codec)
+        self._loads: BackgroundLoads[Prepared] = BackgroundLoads(1, 120, assembly.CLOCK)
         record = WineRecord(dataType="wine", alcohol=9, pH=3).SerializeToString()
         self._example = ModelDescriptor.Example(record=record, expected=-1)
         (self._batch,) = codec.decode([record] * 3).batches
@@ -310,7 +310,7 @@ def heap_bytes() -> int:
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> ModelPool:
     made = ModelPool(engine_for)
-    monkeypatch.setattr(parts, "POOL", made)
+    monkeypatch.setattr(assembly, "POOL", made)
     return made
 
 

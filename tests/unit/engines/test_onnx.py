@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from functions.core.engine import LoadedModel
-from functions.core.errors import ModelRejected, ScoringFailed
-from functions.core.messages import ModelType, OutputRule
+from model_serving.core.engine import LoadedModel
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.messages import ModelType, OutputRule
 
 if TYPE_CHECKING:
     from pathlib import Path

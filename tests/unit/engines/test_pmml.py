@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from functions.core.engine import LoadedModel, RecordSchema
-from functions.core.errors import ModelRejected, ScoringFailed
-from functions.core.messages import ModelType, OutputRule
+from model_serving.core.engine import LoadedModel, RecordSchema
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.messages import ModelType, OutputRule
 
 Load = Callable[..., LoadedModel]
 NAN = math.nan

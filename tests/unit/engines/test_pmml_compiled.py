@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from functions.core.messages import ModelType
-from functions.engines.pmml_compiled import agreement
-from functions.engines.pmml_compiled.model import CompiledModel
+from model_serving.core.messages import ModelType
+from model_serving.engines.pmml.compiled import agreement
+from model_serving.engines.pmml.compiled.model import CompiledModel
 from tests.unit.engines.pmml_builders import (
     CLASSES,
     FIELDS,
@@ -31,7 +31,7 @@ from tests.unit.engines.pmml_builders import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from functions.core.engine import LoadedModel
+    from model_serving.core.engine import LoadedModel
 
     Compiles = Callable[[bytes], CompiledModel]
 
@@ -58,7 +58,7 @@ def compiles(load: Callable[..., LoadedModel], caplog: pytest.LogCaptureFixture)
     """Loads a document and demands that it is compiled."""
 
     def load_compiled(content: bytes) -> CompiledModel:
-        with caplog.at_level("INFO", "functions.engines.pmml"):
+        with caplog.at_level("INFO", "model_serving.engines.pmml.engine"):
             model = load(ModelType.PMML, content, schema=SCHEMA)
         assert isinstance(model, CompiledModel), caplog.text
         return model

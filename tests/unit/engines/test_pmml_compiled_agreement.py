@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from functions.core.engine import Scores
-from functions.core.errors import ScoringFailed
-from functions.core.messages import ModelType
-from functions.engines import pmml
-from functions.engines.pmml_compiled import agreement
-from functions.engines.pmml_compiled.agreement import difference, probe_rows
-from functions.engines.pmml_compiled.model import CompiledModel
-from functions.engines.pmml_compiled.reading import NotCompiled
-from functions.engines.pmml_gateway import GatewayLostError, PmmlGateway, current_gateway
+from model_serving.core.engine import Scores
+from model_serving.core.errors import ScoringFailed
+from model_serving.core.messages import ModelType
+from model_serving.engines.pmml import engine as pmml
+from model_serving.engines.pmml.compiled import agreement
+from model_serving.engines.pmml.compiled.agreement import difference, probe_rows
+from model_serving.engines.pmml.compiled.model import CompiledModel
+from model_serving.engines.pmml.compiled.reading import NotCompiled
+from model_serving.engines.pmml.gateway import GatewayLostError, PmmlGateway, current_gateway
 from tests.unit.engines.pmml_builders import SCHEMA, class_target, document, simple, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from functions.core.engine import Columns, LoadedModel
+    from model_serving.core.engine import Columns, LoadedModel
 
     Load = Callable[..., LoadedModel]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from functions.core.engine import RecordSchema
-from functions.core.errors import ScoringFailed
-from functions.core.messages import ModelType, OutputRule
-from functions.engines.pmml_compiled.model import CompiledModel
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ScoringFailed
+from model_serving.core.messages import ModelType, OutputRule
+from model_serving.engines.pmml.compiled.model import CompiledModel
 from tests.job_models import needs_seed_data, seed_data
 from tests.unit.engines.pmml_builders import (
     SCHEMA,
@@ -28,7 +28,7 @@ from tests.unit.engines.pmml_builders import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from functions.core.engine import LoadedModel, Scores
+    from model_serving.core.engine import LoadedModel, Scores
 
     Load = Callable[..., LoadedModel]
 

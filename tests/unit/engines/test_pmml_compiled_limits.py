@@ -9,13 +9,13 @@ from xml.etree.ElementTree import fromstring
 import numpy as np
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.core.messages import ModelType
-from functions.engines import pmml
-from functions.engines.pmml_compiled.class_order import map_order
-from functions.engines.pmml_compiled.model import CompiledModel
-from functions.engines.pmml_compiled.reading import NotCompiled, check, number
-from functions.engines.pmml_gateway import current_gateway
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelType
+from model_serving.engines.pmml import engine as pmml
+from model_serving.engines.pmml.compiled.class_order import map_order
+from model_serving.engines.pmml.compiled.model import CompiledModel
+from model_serving.engines.pmml.compiled.reading import NotCompiled, check, number
+from model_serving.engines.pmml.gateway import current_gateway
 from tests.unit.engines.pmml_builders import (
     FIELDS,
     SCHEMA,
@@ -31,7 +31,7 @@ from tests.unit.engines.pmml_builders import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from functions.core.engine import LoadedModel
+    from model_serving.core.engine import LoadedModel
 
 LEAF = '<Node score="3"><True/></Node>'
 SHARES = '<ScoreDistribution value="3" recordCount="1"/><ScoreDistribution value="4" recordCount="3"/>'

@@ -4,10 +4,10 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.engines import pmml_document
-from functions.engines.limits import Limits, within
-from functions.engines.pmml_document import PmmlDocument, PmmlInput, read_pmml
+from model_serving.core.errors import ModelRejected
+from model_serving.engines.limits import Limits, within
+from model_serving.engines.pmml import document as pmml_document
+from model_serving.engines.pmml.document import PmmlDocument, PmmlInput, read_pmml
 
 BODY = """<PMML version="4.3"><Header/><DataDictionary>
 <DataField name="größe" optype="continuous" dataType="double"/>

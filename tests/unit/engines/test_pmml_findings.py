@@ -7,15 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.core.messages import ModelToServe, ModelType
-from functions.engines import pmml, pmml_findings
-from functions.engines.pmml import PmmlEngine
-from functions.engines.pmml_compiled.reading import NotCompiled
-from functions.wire import RecordCodec
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.engines.pmml import engine as pmml
+from model_serving.engines.pmml import findings as pmml_findings
+from model_serving.engines.pmml.compiled.reading import NotCompiled
+from model_serving.engines.pmml.engine import PmmlEngine
+from model_serving.wire import RecordCodec
 from tests.job_models import SAMPLES, sample_records
 
-CODEC = RecordCodec("protos.winerecord_pb2:WineRecord")
+CODEC = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord")
 MODELS = {
     key: ModelToServe("wine", key, ModelType.PMML, "1", "", sample.path.read_bytes())
     for key, sample in SAMPLES.items()

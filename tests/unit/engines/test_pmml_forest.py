@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from functions.core.messages import ModelType
-from functions.engines.pmml_gateway import current_gateway
+from model_serving.core.messages import ModelType
+from model_serving.engines.pmml.gateway import current_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from functions.core.engine import LoadedModel
+    from model_serving.core.engine import LoadedModel
 
 LEAVES = (
     '<ScoreDistribution value="6" recordCount="4"/>',

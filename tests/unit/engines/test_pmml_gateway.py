@@ -11,15 +11,15 @@ import numpy as np
 import psutil
 import pytest
 
-from functions.core.messages import ModelType
-from functions.engines import pmml_gateway
-from functions.engines.pmml_gateway import GatewayLostError, PmmlGateway, current_gateway
+from model_serving.core.messages import ModelType
+from model_serving.engines.pmml import gateway as pmml_gateway
+from model_serving.engines.pmml.gateway import GatewayLostError, PmmlGateway, current_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from functions.core.engine import LoadedModel
+    from model_serving.core.engine import LoadedModel
 
 # A derived field keeps it in Java.
 LINE = (
@@ -35,7 +35,7 @@ LINE = (
 )
 PARENT = """
 import sys, time
-from functions.engines.pmml_gateway import current_gateway
+from model_serving.engines.pmml.gateway import current_gateway
 print(current_gateway().pid, flush=True)
 {then}
 """
@@ -78,7 +78,7 @@ def test_java_ends_with_the_process_that_started_it(how: str) -> None:
 def test_a_forked_child_neither_shares_nor_keeps_the_java_process() -> None:
     then = """
 import os, subprocess
-from functions.engines import pmml_gateway
+from model_serving.engines.pmml import gateway as pmml_gateway
 child = os.fork()
 if child == 0:
     if pmml_gateway._gateway is not None:

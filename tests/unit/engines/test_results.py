@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.core.messages import OutputRule
-from functions.engines.results import column_names, resolve_rule, result_of, spelled_number
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import OutputRule
+from model_serving.engines.results import column_names, resolve_rule, result_of, spelled_number
 
 NAN = math.nan
 

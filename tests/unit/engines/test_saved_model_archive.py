@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.engines import saved_model_archive
-from functions.engines.limits import Limits, within
-from functions.engines.saved_model_archive import unpacked
+from model_serving.core.errors import ModelRejected
+from model_serving.engines.limits import Limits, within
+from model_serving.engines.tensorflow import archive as saved_model_archive
+from model_serving.engines.tensorflow.archive import unpacked
 from tests.hostile_models import link_in_zip, special_in_tar
 
 if TYPE_CHECKING:

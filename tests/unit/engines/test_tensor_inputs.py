@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from functions.core.errors import ModelRejected, ScoringFailed
-from functions.engines.tensor_inputs import TensorInput, plan_inputs
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.engines.tensors.inputs import TensorInput, plan_inputs
 
 if TYPE_CHECKING:
-    from functions.core.engine import RecordSchema
+    from model_serving.core.engine import RecordSchema
 
 FLOAT = np.dtype("float32")
 WHOLE = np.dtype("int32")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from functions.core.engine import LoadedModel
-from functions.core.errors import ModelRejected, ScoringFailed
-from functions.core.messages import ModelType, OutputRule
-from functions.engines.tensorflow_session import import_tensorflow
+from model_serving.core.engine import LoadedModel
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.messages import ModelType, OutputRule
+from model_serving.engines.tensorflow.session import import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path

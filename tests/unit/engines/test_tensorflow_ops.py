@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from functions.core.errors import ModelRejected
-from functions.engines.tensorflow_op_names import computes
-from functions.engines.tensorflow_ops import (
+from model_serving.core.errors import ModelRejected
+from model_serving.engines.tensorflow.op_names import computes
+from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
     CHECKPOINT_WRITES,
     refuse_reaching_out,
     refuse_within_reach,
 )
-from functions.engines.tensorflow_session import import_tensorflow
+from model_serving.engines.tensorflow.session import import_tensorflow
 
 tf: Any = import_tensorflow()
 

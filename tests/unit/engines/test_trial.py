@@ -12,12 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from functions.core.engine import RecordSchema
-from functions.core.errors import ModelRejected
-from functions.core.messages import ModelToServe, ModelType, OutputRule
-from functions.engines import engine_for, trial
-from functions.engines.limits import Limits
-from functions.engines.trial import TriedEngine, stop_trials
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.engines import engine_for
+from model_serving.engines.limits import Limits
+from model_serving.engines.trial import engine as trial
+from model_serving.engines.trial.engine import TriedEngine, stop_trials
 from tests.hostile_models import native_bombs, tensorflow_graph
 
 TRIAL_S = 20

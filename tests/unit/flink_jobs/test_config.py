@@ -21,9 +21,9 @@ from flink_jobs.config import (
     StateBackend,
     parse_config,
 )
-from functions.core.input_policy import MissingPolicy
-from functions.core.waiting import NoModelPolicy, WaitingPolicy
-from functions.settings import ServingSettings
+from model_serving.core.scoring.input_policy import MissingPolicy
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.settings import ServingSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -49,7 +49,7 @@ DEFAULTS: dict[str, Any] = {
     "--no-model": NoModelPolicy.BUFFER,
     "--buffer-limit": 10_000,
     "--keep-versions": 3,
-    "--record-type": "protos.winerecord_pb2:WineRecord",
+    "--record-type": "model_serving.protos.winerecord_pb2:WineRecord",
     "--model-size-limit": 256 * 1024 * 1024,
     "--allow-locations": (),
     "--model-key-file": "",
@@ -135,7 +135,7 @@ WRONG = {
     "--buffer-limit": (["", "-1", "many"], "is not a whole number of 0 or more"),
     "--keep-versions": (["", "0"], "is not a whole number of 1 or more"),
     "--record-type": (
-        ["", "WineRecord", "no.such.module:Record", "protos.winerecord_pb2:Beer"],
+        ["", "WineRecord", "no.such.module:Record", "model_serving.protos.winerecord_pb2:Beer"],
         ("is not of the form module:Message", "cannot be imported", "has no protobuf message"),
     ),
     "--model-size-limit": (["", "0"], "is not a whole number of 1 or more"),
@@ -323,7 +323,7 @@ def test_help_names_every_flag_its_default_and_its_variable(capsys: pytest.Captu
 def test_what_the_operators_are_told() -> None:
     config = parse("--no-model=drop", "--buffer-limit=7", "--bounded", "--keep-versions=2", "--data-topic=d")
     assert config.serving == ServingSettings(
-        record_type="protos.winerecord_pb2:WineRecord",
+        record_type="model_serving.protos.winerecord_pb2:WineRecord",
         models_topic="models",
         data_topic="d",
         waiting=WaitingPolicy(NoModelPolicy.DROP, 7, bounded=True),

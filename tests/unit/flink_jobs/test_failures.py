@@ -41,7 +41,7 @@ ValueError: no such key
         (None, "java.lang.NullPointerException"),
         (TRACEBACK, "ValueError: no such key"),
         ("pemja.core.PythonException: <class 'RuntimeError'>: oh", "RuntimeError: oh"),
-        ("<class 'functions.core.errors.StateTooNew'>: oh", "functions.core.errors.StateTooNew: oh"),
+        ("<class 'model_serving.core.errors.StateTooNew'>: oh", "model_serving.core.errors.StateTooNew: oh"),
     ],
 )
 def test_the_first_cause_is_one_line(message: str | None, said: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flink_jobs.restore import named_with_schema, refusal
-from functions.core.state import SCHEMA_VERSION
+from model_serving.core.state import SCHEMA_VERSION
 
 PATH = "file:/saved"
 KEYED = {"serve-keyed": "serve", "confirm-swaps": "confirm swaps"}

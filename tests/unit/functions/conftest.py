@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions import admission, keyed, outcomes, parts
-from functions.core.pool import ModelPool
-from functions.core.waiting import NoModelPolicy, WaitingPolicy
-from functions.settings import ServingSettings
+from functions import admission, keyed, outcomes
+from model_serving import assembly
+from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.settings import ServingSettings
 from tests.fakes import FakeClock, FakeEngine, Script
 from tests.unit.functions.fake_flink import FakeFlink
 
@@ -17,7 +18,7 @@ from tests.unit.functions.fake_flink import FakeFlink
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
-    for module in (admission, keyed, outcomes, parts):
+    for module in (admission, keyed, outcomes, assembly):
         monkeypatch.setattr(module, "CLOCK", made)
     return made
 
@@ -35,7 +36,7 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
             b"broken": Script(load_error="not a model"),
         },
     )
-    monkeypatch.setattr(parts, "POOL", ModelPool(made))
+    monkeypatch.setattr(assembly, "POOL", ModelPool(made))
     # Whatever loads alone is waited for, however busy the machine.
     monkeypatch.setattr(admission, "_QUICK_S", 60)
     yield made

@@ -9,15 +9,15 @@ from typing import Any
 
 from pyflink.common import Row
 
-from functions.core.batches import RecordBatch
-from functions.core.messages import ModelToServe, ModelType
-from functions.core.state import Activation, encode_activation
-from functions.flink_types import DEAD_LETTERS, STATUSES, SWAPS, UNMATCHED
-from functions.wire import PackedBatches, RecordCodec
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
+from functions.types import DEAD_LETTERS, STATUSES, SWAPS, UNMATCHED
+from model_serving.core.batches import RecordBatch
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.core.state import Activation, encode_activation
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.wire import PackedBatches, RecordCodec
 from tests.protos.sensorreading_pb2 import SensorReading
 from tests.unit.functions.fake_flink import FakeFlink
 

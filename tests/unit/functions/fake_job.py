@@ -17,12 +17,12 @@ from pyflink.datastream import OutputTag
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
-from functions.flink_types import ACTIVATIONS, ROLLBACKS, SWAPS, UNMATCHED
 from functions.intake import RouteModels, RouteRecords
 from functions.keyed import KeyedModelServing
 from functions.placement import Placement
-from functions.settings import ServingSettings
 from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporters
+from functions.types import ACTIVATIONS, ROLLBACKS, SWAPS, UNMATCHED
+from model_serving.settings import ServingSettings
 from tests.unit.functions.fake_flink import FakeFlink
 
 __all__ = ["PARTITIONS", "Delivery", "FakeJob", "Instance", "tag_of"]

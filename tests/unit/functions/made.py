@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from functions.wire import RecordCodec
+from model_serving.wire import RecordCodec
 
 __all__ = ["Field", "codec_of", "made_message", "made_module"]
 

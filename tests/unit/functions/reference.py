@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from functions.wire import Decoded, RecordCodec
-from protos.winerecord_pb2 import WineRecord
+from model_serving.protos.winerecord_pb2 import WineRecord
+from model_serving.wire import Decoded, RecordCodec
 from tests.protos.sensorreading_pb2 import SensorReading
 from tests.unit.functions.made import Field, made_message
 

@@ -6,9 +6,9 @@ import pytest
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
-from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.keyed import KeyedModelServing
-from functions.settings import ServingSettings
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.settings import ServingSettings
 
 SETTINGS = ServingSettings(
     record_type="nowhere_pb2:Nothing",

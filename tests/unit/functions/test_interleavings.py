@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyflink.common import Row
 
-from functions.core.messages import Command, ModelMessage
-from functions.core.state import decode_activation
-from functions.flink_types import ACTIVATIONS, DEAD_LETTERS, ROLLBACKS, UNMATCHED
-from functions.settings import ServingSettings
-from functions.wire import RecordCodec, parse_descriptor, read_model
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
-from protos.servingresult_pb2 import ServingResult
+from functions.types import ACTIVATIONS, DEAD_LETTERS, ROLLBACKS, UNMATCHED
+from model_serving.core.messages import Command, ModelMessage
+from model_serving.core.state import decode_activation
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.settings import ServingSettings
+from model_serving.wire import RecordCodec, parse_descriptor, read_model
 from tests.fakes import FakeEngine
 from tests.interleavings import (
     DATA_TYPES,

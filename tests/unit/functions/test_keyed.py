@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from functions.core.waiting import NoModelPolicy, WaitingPolicy
 from functions.keyed import KeyedModelServing
-from functions.settings import ServingSettings
-from protos.deadletter_pb2 import DeadLetter
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.settings import ServingSettings
 from tests.fakes import FakeEngine
 from tests.unit.functions.emitted import (
     activation,

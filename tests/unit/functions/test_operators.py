@@ -11,15 +11,15 @@ import pytest
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
-from functions.core.signing import sign
-from functions.core.state import Activation, decode_activation
-from functions.flink_types import ACTIVATIONS, ROLLBACKS, SWAP_REPORTS, UNMATCHED
 from functions.intake import RouteModels, RouteRecords
-from functions.settings import ServingSettings
 from functions.swaps import ConfirmSwaps
-from protos.deadletter_pb2 import DeadLetter
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from functions.types import ACTIVATIONS, ROLLBACKS, SWAP_REPORTS, UNMATCHED
+from model_serving.core.admission.signing import sign
+from model_serving.core.state import Activation, decode_activation
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.settings import ServingSettings
 from tests.fakes import FakeEngine, Script
 from tests.unit.functions.emitted import (
     NOW,

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from functions.admission import ModelAdmission
-from functions.core.errors import ModelRejected
-from functions.core.state import decode_activation
-from functions.flink_types import ACTIVATIONS, PENDING_MODELS
-from functions.settings import ServingSettings
-from protos.modeldescriptor_pb2 import ModelDescriptor
-from protos.modelstatus_pb2 import ModelStatus
+from functions.types import ACTIVATIONS, PENDING_MODELS
+from model_serving.core.errors import ModelRejected
+from model_serving.core.state import decode_activation
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.settings import ServingSettings
 from tests.fakes import FakeClock, FakeEngine, Script
 from tests.jobs import eventually
 from tests.unit.functions.fake_flink import FakeFlink

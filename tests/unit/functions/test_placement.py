@@ -6,7 +6,7 @@ import pytest
 
 from functions import placement
 from functions.placement import Placement, key_group
-from functions.wire import RecordCodec
+from model_serving.wire import RecordCodec
 from tests.unit.functions.emitted import reading
 from tests.unit.functions.fake_flink import FakeFlink
 

@@ -12,14 +12,14 @@ import pytest
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
-from functions.core.engine import RecordSchema
-from functions.core.errors import ContentUnavailable
-from functions.core.messages import ModelToServe
-from functions.core.state import decode_activation, decode_model
-from functions.flink_types import ACTIVATIONS, ACTIVE_MODEL, HISTORY, KEPT_MODELS, broadcast_models
 from functions.keyed import KeyedModelServing
-from functions.settings import ServingSettings
-from protos.modeldescriptor_pb2 import ModelDescriptor
+from functions.types import ACTIVATIONS, ACTIVE_MODEL, HISTORY, KEPT_MODELS, broadcast_models
+from model_serving.core.engine import RecordSchema
+from model_serving.core.errors import ContentUnavailable
+from model_serving.core.messages import ModelToServe
+from model_serving.core.state import decode_activation, decode_model
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.settings import ServingSettings
 from tests.fakes import FakeClock, FakeEngine, FakeModel
 from tests.unit.functions.emitted import batch, read, reading, result
 from tests.unit.functions.fake_flink import FakeFlink

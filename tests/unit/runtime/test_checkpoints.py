@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.checkpoints import RetainedCheckpoint, retained_checkpoints, why_not_writable
+from model_serving.runtime.checkpoints import RetainedCheckpoint, retained_checkpoints, why_not_writable
 
 JOB, OTHER = "0a" * 16, "1b" * 16
 

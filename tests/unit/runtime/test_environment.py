@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime import environment
-from runtime.environment import flink_environment, project_root
-from runtime.errors import FlinkHomeError
-from runtime.flink_home import FlinkHome
-from runtime.java import JavaHome
+from model_serving.runtime import environment
+from model_serving.runtime.environment import flink_environment, project_root
+from model_serving.runtime.errors import FlinkHomeError
+from model_serving.runtime.flink_home import FlinkHome
+from model_serving.runtime.java import JavaHome
 
 JAVA = JavaHome(Path("/java"), "JAVA_HOME")
 PACKAGES = sysconfig.get_path("purelib")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import SetupError
-from runtime.flink_args import FlinkCall, JobScript, read_call
+from model_serving.runtime.errors import SetupError
+from model_serving.runtime.flink_args import FlinkCall, JobScript, read_call
 
 PROJECT = Path("/project")
 SCRIPT = "flink_jobs/keyed.py"

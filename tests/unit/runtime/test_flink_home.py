@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runtime.errors import FlinkHomeError
-from runtime.flink_home import FlinkHome, assemble, derive_conf
+from model_serving.runtime.errors import FlinkHomeError
+from model_serving.runtime.flink_home import FlinkHome, assemble, derive_conf
 
 PYTHON = Path("/venv/bin/python")
 
@@ -158,8 +158,8 @@ def test_flinks_scripts_learn_the_environment_from_the_project(
         )
         return done.stdout.splitlines()
 
-    assert run("") == ["original", "-m runtime.environment"]
-    assert run("/another/clone/flink") == ["original", "-m runtime.environment"]
+    assert run("") == ["original", "-m model_serving.runtime.environment"]
+    assert run("/another/clone/flink") == ["original", "-m model_serving.runtime.environment"]
     assert run(str(home.path)) == ["original", ""]
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import JarError, JarMissingError
-from runtime.jar_lock import FLINK, KAFKA, PinnedJar, format_lock, parse_lock, pinned_jars
-from runtime.jars import cache_folder, class_path, ensure_jars, is_intact
-from runtime.progress import PlainProgress
+from model_serving.runtime.errors import JarError, JarMissingError
+from model_serving.runtime.jar_lock import FLINK, KAFKA, PinnedJar, format_lock, parse_lock, pinned_jars
+from model_serving.runtime.jars import cache_folder, class_path, ensure_jars, is_intact
+from model_serving.runtime.progress import PlainProgress
 
 
 def pin(name: str) -> PinnedJar:

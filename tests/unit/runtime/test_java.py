@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import JavaNotFoundError
-from runtime.java import JavaHome, find_java, probe_version
+from model_serving.runtime.errors import JavaNotFoundError
+from model_serving.runtime.java import JavaHome, find_java, probe_version
 
 
 def make_java(home: Path, version: str) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from runtime.supervise import TraceFilter
+from model_serving.runtime.supervise import TraceFilter
 
 RULE = b"------------------------------------------------------------\n"
 ABORT = b"org.apache.flink.client.program.ProgramAbortException: x\n"
@@ -45,7 +45,7 @@ threading.Event().wait()
 """
 COMMAND = """
 import os, sys
-from runtime.supervise import run_supervised
+from model_serving.runtime.supervise import run_supervised
 command = [sys.executable, "-c", *sys.argv[1:]]
 sys.exit(run_supervised(command, os.environ, drop_abort_trace=True, grace_s=0.5, terminate_s=0.5))
 """

@@ -1,0 +1,173 @@
+"""What each command of ``model-serving`` does with its parsed options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
+from model_serving.client.checkpoints import print_checkpoints, print_last_checkpoint
+from model_serving.client.decoding import Kind, kind_of_topic, message_types
+from model_serving.client.errors import WrongCall
+from model_serving.client.model_messages import Content, models_at, models_of_samples
+from model_serving.client.publishing import publish_command, publish_data, publish_models
+from model_serving.client.reading import Form, print_status, read_topic
+from model_serving.client.record_files import load_record_type
+from model_serving.client.replay import replay
+from model_serving.client.samples import sample_records
+from model_serving.core.admission.signing import read_keys
+from model_serving.core.messages import Command, Reason
+from model_serving.messaging.access import KafkaAccess, read_kafka_config
+from model_serving.messaging.receiving import Start
+from model_serving.messaging.topics import TopicNames
+
+__all__ = [
+    "run_broker",
+    "run_checkpoints",
+    "run_command",
+    "run_publish_data",
+    "run_publish_models",
+    "run_read",
+    "run_replay",
+    "run_status",
+]
+
+_DEFAULT_INTERVAL_S = 60.0
+_KEPT_FOLDER = Path("kafka-data")
+
+
+def run_broker(options: argparse.Namespace) -> None:
+    """``broker``: Kafka in the foreground."""
+    folder = options.data_dir or (_KEPT_FOLDER if options.keep else None)
+    broker = EmbeddedBroker(
+        port=options.port or _port_of(options.bootstrap_servers),
+        folder=folder,
+        retention=Retention.KEEP if options.keep else Retention.CLEAN,
+        topics=_topics(options),
+        partitions=options.partitions,
+    )
+    with broker:
+        print(
+            f"Kafka runs at {broker.bootstrap_servers}, its log is {broker.log_file}; Ctrl-C ends it",
+            flush=True,
+        )
+        broker.wait()
+
+
+def run_publish_models(options: argparse.Namespace) -> None:
+    """``publish-models``."""
+    pause_s = 0.0 if options.once else _DEFAULT_INTERVAL_S
+    publish_models(
+        _kafka(options),
+        options.models_topic,
+        models_at(options.paths) if options.paths else models_of_samples(options.data_type),
+        data_type=options.data_type,
+        content=Content.LOCATION if options.by_location else Content.DATA,
+        interval_s=pause_s if options.interval_s is None else options.interval_s,
+        rounds=1 if options.once else None,
+        key=_key(options),
+    )
+
+
+def run_publish_data(options: argparse.Namespace) -> None:
+    """``publish-data``."""
+    publish_data(
+        _kafka(options),
+        options.data_topic,
+        options.csv or sample_records(),
+        record_type=load_record_type(options.record_type),
+        data_type=options.data_type,
+        rate=options.rate,
+        count=options.count,
+        repeat=options.loop or options.csv is None,
+    )
+
+
+def run_read(options: argparse.Namespace) -> None:
+    """``read``."""
+    kind = Kind(options.kind) if options.kind else kind_of_topic(options.topic, _topics(options))
+    if kind is None:
+        raise WrongCall(
+            f"what is on the topic '{options.topic}' is not known from its name: "
+            f"say it with --as ({', '.join(kind.value for kind in Kind)})"
+        )
+    read_topic(
+        _kafka(options),
+        options.topic,
+        kind=kind,
+        message_type=message_types(load_record_type(options.record_type).message)[kind],
+        start=Start.BEGINNING if options.from_beginning else Start.NOW,
+        count=options.count,
+        form=_form(options),
+    )
+
+
+def run_status(options: argparse.Namespace) -> None:
+    """``status``."""
+    print_status(_kafka(options), options.status_topic, data_type=options.data_type, form=_form(options))
+
+
+def run_command(options: argparse.Namespace) -> None:
+    """``rollback`` and ``remove``."""
+    publish_command(
+        _kafka(options),
+        options.models_topic,
+        Command[options.command.upper()],
+        data_type=options.data_type,
+        key=_key(options),
+    )
+
+
+def run_checkpoints(options: argparse.Namespace) -> None:
+    """``checkpoints``."""
+    show = print_last_checkpoint if options.last else print_checkpoints
+    show(options.checkpoint_dir)
+
+
+def run_replay(options: argparse.Namespace) -> None:
+    """``replay``."""
+    replay(
+        _kafka(options),
+        options.dead_letter_topic,
+        [Reason[options.reason]] if options.reason else list(Reason),
+        again=options.again,
+        dry_run=options.dry_run,
+    )
+
+
+def _key(options: argparse.Namespace) -> bytes | None:
+    if not options.model_key_file:
+        return None
+    try:
+        return read_keys(options.model_key_file)[0]
+    except ValueError as error:
+        raise WrongCall(f"--model-key-file: {error}") from None
+
+
+def _kafka(options: argparse.Namespace) -> KafkaAccess:
+    if not options.kafka_config:
+        return KafkaAccess(options.bootstrap_servers)
+    try:
+        return KafkaAccess(options.bootstrap_servers, read_kafka_config(options.kafka_config))
+    except ValueError as error:
+        raise WrongCall(f"--kafka-config: {error}") from None
+
+
+def _form(options: argparse.Namespace) -> Form:
+    return Form.JSON if options.json else Form.TEXT
+
+
+def _topics(options: argparse.Namespace) -> TopicNames:
+    return TopicNames(
+        models=options.models_topic,
+        data=options.data_topic,
+        results=options.results_topic,
+        dead_letters=options.dead_letter_topic,
+        status=options.status_topic,
+    )
+
+
+def _port_of(bootstrap_servers: str) -> int:
+    """The port at which the other commands, with the same setting, look for the broker."""
+    port = bootstrap_servers.partition(",")[0].rpartition(":")[2]
+    return int(port) if port.isdecimal() else 9092

@@ -1,0 +1,127 @@
+"""``make demo``: Kafka, the job, every sample model in turn and a stream of records, shown as it happens.
+
+``DEMO_SECONDS`` (60) is how long records flow, ``JOB`` (keyed) which variant runs. Exit status 0: every
+record came back and every model served; 1: something did not, said on one line; 2: a wrong setting; 130:
+interrupted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.demo.job import flink_command, flink_run
+from model_serving.client.demo.run import DemoRun
+from model_serving.client.demo.screen import Screen, choose_screen
+from model_serving.client.errors import ClientError, WrongCall
+from model_serving.client.model_messages import models_of_samples
+from model_serving.client.ports import free_port
+from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
+from model_serving.client.samples import sample_records
+from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.topics import TopicNames
+from model_serving.runtime.errors import SetupError
+
+__all__ = ["DemoSettings", "main", "read_settings"]
+
+_DATA_TYPE = "wine"
+_RATE = 200.0
+_USUAL_PORT = 9092
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """How long records flow, seconds, and which job runs."""
+
+    seconds: float
+    job: str
+
+
+def read_settings(environ: Mapping[str, str]) -> DemoSettings:
+    """The settings that the environment holds.
+
+    Raises:
+        WrongCall: one of them is not allowed.
+    """
+    seconds, job = environ.get("DEMO_SECONDS") or "60", environ.get("JOB") or "keyed"
+    if not seconds.isdecimal() or int(seconds) < 1:
+        raise WrongCall(f"DEMO_SECONDS={seconds}: give a whole number of seconds from 1 up")
+    if job not in {"keyed", "broadcast"}:
+        raise WrongCall(f"JOB={job}: give keyed or broadcast")
+    return DemoSettings(float(seconds), job)
+
+
+def main() -> int:
+    """Runs the demo; gives the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        settings = read_settings(os.environ)
+        _run(settings, choose_screen())
+    except KeyboardInterrupt:
+        print("demo: interrupted, everything is stopped", file=sys.stderr)
+        return 130
+    except (ClientError, MessagingError, SetupError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2 if isinstance(error, WrongCall) else 1
+    return 0
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # Once is enough: what follows is the stopping, which nothing may cut short.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _run(settings: DemoSettings, screen: Screen) -> None:
+    topics = TopicNames()
+    record_type = load_record_type(DEFAULT_RECORD_TYPE)
+    records = read_records(sample_records(), record_type, _DATA_TYPE)
+    models = models_of_samples(_DATA_TYPE)
+    port = free_port(preferred=_USUAL_PORT)
+    if port != _USUAL_PORT:
+        screen.say(f"port {_USUAL_PORT} is taken by another program; this Kafka listens on {port}")
+    folder = Path(tempfile.mkdtemp(prefix="model-serving-demo-"))
+    log = folder / "job.log"
+    with ExitStack() as running:
+        # Last of all; after a failure the log is what the user needs.
+        running.push(
+            lambda kind, *_: _tidy(folder, failed=kind is not None and kind is not KeyboardInterrupt)
+        )
+        screen.say("starting Kafka ...")
+        broker = running.enter_context(EmbeddedBroker(port=port, topics=topics))
+        screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {settings.job} job ...")
+        command = flink_command(settings.job, broker.bootstrap_servers, topics, folder / "checkpoints")
+        job = running.enter_context(flink_run(command, log))
+        run = DemoRun(broker.kafka, topics, _DATA_TYPE, screen, check=job.check)
+        with run:
+            run.prepare(models)
+            run.stream(models, itertools.cycle(records), record_type, rate=_RATE, seconds=settings.seconds)
+        screen.summarize(run.tally, sent=run.sent)
+        _judge(run.failures(models), log)
+        screen.say("stopping the job and Kafka ...")
+    screen.say("done: nothing is left running")
+
+
+def _judge(failures: Sequence[str], log: Path) -> None:
+    if failures:
+        raise ClientError(f"{failures[0]}: {log} may say why")
+
+
+def _tidy(folder: Path, *, failed: bool) -> None:
+    shutil.rmtree(folder if not failed else folder / "checkpoints", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

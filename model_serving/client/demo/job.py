@@ -1,0 +1,62 @@
+"""The job of the demo: ``flink run`` as a child process, on a local minicluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_serving.client.errors import ClientError
+from model_serving.messaging.topics import TopicNames
+from model_serving.runtime.environment import project_root
+from model_serving.runtime.guard import Guarded
+
+__all__ = ["RunningJob", "flink_command", "flink_run"]
+
+# The flink command takes up to 20 s to end its own children before it kills them.
+_STOP_GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A started job, and the file that holds what it prints."""
+
+    process: Guarded
+    log: Path
+
+    def check(self) -> None:
+        """Raises ClientError when the job has ended."""
+        if self.process.exit_status is not None:
+            raise ClientError(
+                f"the job has ended (exit status {self.process.exit_status}): {self.log} says why"
+            )
+
+
+def flink_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoints: Path) -> list[str]:
+    """The command line that starts ``keyed`` or ``broadcast``."""
+    return [
+        str(Path(sys.prefix) / "bin" / "flink"),
+        "run",
+        "-py",
+        str(project_root() / "flink_jobs" / f"{job}.py"),
+        *("--bootstrap-servers", bootstrap_servers),
+        *("--models-topic", topics.models),
+        *("--data-topic", topics.data),
+        *("--results-topic", topics.results),
+        *("--dead-letter-topic", topics.dead_letters),
+        *("--status-topic", topics.status),
+        *("--checkpoint-dir", str(checkpoints)),
+    ]
+
+
+@contextmanager
+def flink_run(command: list[str], log: Path) -> Iterator[RunningJob]:
+    """Runs ``command`` for as long as the context is open; afterwards no process of it is left."""
+    with log.open("wb") as output:
+        process = Guarded(command, grace_s=_STOP_GRACE_S, output=output)
+        try:
+            yield RunningJob(process, log)
+        finally:
+            process.stop()

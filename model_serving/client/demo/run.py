@@ -1,0 +1,250 @@
+"""The run itself: models in turn, records at a steady rate, and what comes back. Knows Kafka, not Flink."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from model_serving.client.decoding import kind_of_topic, parse
+from model_serving.client.demo.screen import Screen
+from model_serving.client.demo.tally import Tally
+from model_serving.client.errors import ClientError
+from model_serving.client.model_messages import Content, ModelToPublish, build_command, build_message
+from model_serving.client.publishing import send_at_rate
+from model_serving.client.record_files import RecordType
+from model_serving.core.messages import Command
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.receiving import Received, Start, TopicReader
+from model_serving.messaging.sending import Sender
+from model_serving.messaging.topics import TopicNames
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+
+__all__ = ["DemoRun"]
+
+_WARM_UP = "warm-up"
+_PREPARE_DEADLINE_S = 300.0
+_SWAP_DEADLINE_S = 120.0
+_DRAIN_SILENCE_S = 30.0
+_POLL_S = 0.1
+
+
+class DemoRun:
+    """A context manager around one run: `prepare`, `stream`, then `failures`: what was not as promised.
+
+    Args:
+        kafka: one that runs.
+        topics: those that the job uses.
+        data_type: of the records.
+        screen: where it is shown.
+        check: raises when the job has ended.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaAccess,
+        topics: TopicNames,
+        data_type: str,
+        screen: Screen,
+        *,
+        check: Callable[[], None],
+    ) -> None:
+        self._kafka = kafka
+        self._topics = topics
+        self._data_type = data_type
+        self._screen = screen
+        self._check = check
+        self._reader = TopicReader(
+            kafka, [topics.results, topics.dead_letters, topics.status], start=Start.NOW
+        )
+        self._models = Sender(kafka, topics.models, linger_ms=0)
+        self._began = time.monotonic()
+        self.tally = Tally(data_type, topics)
+        self.sent = 0
+
+    def __enter__(self) -> Self:
+        self._reader.__enter__()
+        self._models.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._models.__exit__(kind, error, trace)
+        self._reader.__exit__(kind, error, trace)
+
+    def prepare(self, models: Sequence[ModelToPublish]) -> None:
+        """Waits until the job is live and has had every model in hand once, for a data type without records.
+
+        So the first import of each model library, many seconds for TensorFlow, is behind when records flow.
+
+        Raises:
+            ClientError: a model is rejected, the job has ended, or it takes too long.
+        """
+        self._screen.say(
+            f"trying the {len(models)} sample models (the first TensorFlow model takes a while) ..."
+        )
+        for model in models:
+            self._publish(model, _WARM_UP)
+        waiting = len(models)
+        end = time.monotonic() + _PREPARE_DEADLINE_S
+        while waiting:
+            self._check()
+            if time.monotonic() > end:
+                raise ClientError(f"the job is not live after {_PREPARE_DEADLINE_S:.0f} s: look at its log")
+            for status in self._statuses(self._reader.poll(_POLL_S)):
+                if status.state == ModelStatus.REJECTED:
+                    raise ClientError(f"the job rejects the sample model {status.name}: {status.detail}")
+                waiting -= 1
+        self._models.send(build_command(Command.REMOVE, data_type=_WARM_UP).SerializeToString())
+        self._models.flush()
+
+    def stream(
+        self,
+        models: Sequence[ModelToPublish],
+        records: Iterable[bytes],
+        record_type: RecordType,
+        *,
+        rate: float,
+        seconds: float,
+    ) -> None:
+        """Publishes the models in turn while records flow, each for its share of ``seconds``.
+
+        Then waits for the records that are still under way.
+
+        Raises:
+            ClientError: the job has ended, a model takes too long, or Kafka fails.
+        """
+        self._began = time.monotonic()
+        self._publish(models[0], self._data_type)
+        self._until(partial(self._has_swaps, 1), f"{models[0].name} does not serve")
+        flow = _Flow(self._kafka, self._topics.data, records, record_type, rate)
+        with self._screen.streaming():
+            with flow:
+                # Connecting takes a while: the first model's time begins with the first that came back.
+                self._until(lambda: self.tally.settled > 0, "no record came back", flow)
+                start_s = self._at_s()
+                for turn, model in enumerate(models):
+                    if turn:
+                        self._publish(model, self._data_type)
+                    end_s = start_s + seconds * (turn + 1) / len(models)
+                    while self._at_s() < end_s:
+                        self._step(flow)
+                    self._until(
+                        partial(self._has_swaps, turn + 1), f"nothing was heard of {model.name}", flow
+                    )
+            self._drain(flow)
+
+    def failures(self, models: Sequence[ModelToPublish]) -> list[str]:
+        """What did not go as promised, a line each."""
+        found = []
+        if rejected := [swap for swap in self.tally.swaps if swap.rejected]:
+            found.append(f"{len(rejected)} models were rejected, the first: {rejected[0].rejected}")
+        if self.tally.settled != self.sent:
+            found.append(f"{self.sent:,} records were sent and {self.tally.settled:,} came back")
+        served = {version.name for version in self.tally.versions.values()}
+        if idle := [model.name for model in models if model.name not in served]:
+            found.append(f"no result came from {', '.join(idle)}")
+        if self.tally.dead_records:
+            found.append(f"records became dead letters: {dict(self.tally.dead_records)}")
+        return found
+
+    def _publish(self, model: ModelToPublish, data_type: str) -> None:
+        message = build_message(model, data_type=data_type, content=Content.DATA)
+        self._models.send(message.SerializeToString())
+        self._models.flush()
+
+    def _has_swaps(self, count: int) -> bool:
+        return len(self.tally.swaps) >= count
+
+    def _until(self, done: Callable[[], bool], what: str, flow: _Flow | None = None) -> None:
+        end = time.monotonic() + _SWAP_DEADLINE_S
+        while not done():
+            if time.monotonic() > end:
+                raise ClientError(f"{what} after {_SWAP_DEADLINE_S:.0f} s: look at the job's log")
+            self._step(flow)
+
+    def _drain(self, flow: _Flow) -> None:
+        """Waits for what is still under way, until nothing has come for a while."""
+        self.sent = flow.sent
+        heard, settled = time.monotonic(), self.tally.settled
+        while self.tally.settled < self.sent and time.monotonic() - heard < _DRAIN_SILENCE_S:
+            self._step(flow)
+            if self.tally.settled != settled:
+                heard, settled = time.monotonic(), self.tally.settled
+
+    def _step(self, flow: _Flow | None) -> None:
+        self._check()
+        received = self._reader.poll(_POLL_S)
+        for one in received:
+            if (kind := kind_of_topic(one.topic, self._topics)) is not None:
+                self.tally.add(kind, one.payload, at_s=self._at_s())
+        if flow is not None:
+            self.sent = flow.sent
+            flow.check()
+            self._screen.show(self.tally, at_s=self._at_s(), sent=self.sent)
+
+    def _at_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def _statuses(self, received: Iterable[Received]) -> Iterable[ModelStatus]:
+        for one in received:
+            if one.topic == self._topics.status:
+                status = parse(ModelStatus, one.payload)
+                if isinstance(status, ModelStatus) and status.dataType == _WARM_UP:
+                    yield status
+
+
+class _Flow:
+    """Records on their way from a thread of their own, for as long as the context is open."""
+
+    def __init__(
+        self,
+        kafka: KafkaAccess,
+        topic: str,
+        records: Iterable[bytes],
+        record_type: RecordType,
+        rate: float,
+    ) -> None:
+        self._sender = Sender(kafka, topic, linger_ms=0)
+        self._records = records
+        self._record_type = record_type
+        self._rate = rate
+        self._stopping = threading.Event()
+        self._failure: ClientError | None = None
+        self._thread = threading.Thread(target=self._send, name="records", daemon=True)
+        self.sent = 0
+
+    def __enter__(self) -> Self:
+        self._sender.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+        if kind is None:
+            self.check()
+        self._sender.__exit__(kind, error, trace)
+
+    def check(self) -> None:
+        """Raises what went wrong in the thread."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _send(self) -> None:
+        try:
+            for newly in send_at_rate(
+                self._sender, self._records, record_type=self._record_type, rate=self._rate
+            ):
+                self.sent += newly
+                if self._stopping.is_set():
+                    return
+        except (ClientError, MessagingError) as error:
+            self._failure = error

@@ -1,0 +1,130 @@
+"""The publishers: models in turn, records at a steady rate, commands."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from model_serving.client.model_messages import (
+    Content,
+    ModelToPublish,
+    build_command,
+    build_message,
+    describe,
+)
+from model_serving.client.record_files import RecordType, read_records
+from model_serving.client.schedule import steady
+from model_serving.core.admission.signing import sign
+from model_serving.core.messages import Command
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.sending import Sender
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+
+__all__ = ["publish_command", "publish_data", "publish_models", "send_at_rate"]
+
+_REPORT_EVERY_S = 10.0
+
+
+def publish_models(
+    kafka: KafkaAccess,
+    topic: str,
+    models: Sequence[ModelToPublish],
+    *,
+    data_type: str,
+    content: Content,
+    interval_s: float,
+    rounds: int | None,
+    key: bytes | None = None,
+) -> None:
+    """Publishes the models in turn, ``interval_s`` seconds apart; for ever when ``rounds`` is None.
+
+    With a ``key`` they are signed.
+
+    Raises:
+        ClientError: one of them is no model or too large (then nothing is sent), or Kafka does not take it.
+    """
+    for model in models:
+        build_message(model, data_type=data_type, content=content)
+    turns = itertools.count() if rounds is None else range(rounds)
+    with Sender(kafka, topic) as sender:
+        for number, model in enumerate(model for _ in turns for model in models):
+            if number:
+                time.sleep(interval_s)
+            # Built anew for each turn: a file that was trained again meanwhile is published as it is now.
+            message = build_message(model, data_type=data_type, content=content)
+            sender.send(_signed(message, key))
+            sender.flush()
+            print(f"published {describe(message)}", flush=True)
+
+
+def publish_data(
+    kafka: KafkaAccess,
+    topic: str,
+    csv_file: Path,
+    *,
+    record_type: RecordType,
+    data_type: str,
+    rate: float,
+    count: int | None,
+    repeat: bool,
+) -> None:
+    """Publishes the records of a file, each with the time at which it is sent, and prints how many were sent.
+
+    Args:
+        count: how many at the most; None: all.
+        repeat: whether to start again at the end of the file.
+
+    Raises:
+        ClientError: a line of the file is no record (then nothing is sent), or Kafka does not take a record.
+    """
+    records = read_records(csv_file, record_type, data_type)
+    stream = itertools.islice(itertools.cycle(records) if repeat else records, count)
+    sent = 0
+    reported = time.monotonic()
+    try:
+        with Sender(kafka, topic) as sender:
+            for newly in send_at_rate(sender, stream, record_type=record_type, rate=rate):
+                sent += newly
+                if time.monotonic() - reported >= _REPORT_EVERY_S:
+                    reported = time.monotonic()
+                    print(f"{sent:,} records sent", file=sys.stderr, flush=True)
+    finally:
+        print(f"sent {sent:,} records to '{topic}'", flush=True)
+
+
+def send_at_rate(
+    sender: Sender, records: Iterable[bytes], *, record_type: RecordType, rate: float
+) -> Iterable[int]:
+    """Sends ``records``, stamped, ``rate`` a second, and gives after each send how many went out with it."""
+    stream = iter(records)
+    for due in steady(rate):
+        ts = time.time_ns() // 1_000_000
+        stamp = record_type.stamp(ts)
+        sent = 0
+        for record in itertools.islice(stream, due):
+            sender.send(record + stamp)
+            sent += 1
+        sender.serve()
+        yield sent
+        if sent < due:
+            return
+
+
+def publish_command(
+    kafka: KafkaAccess, topic: str, command: Command, *, data_type: str, key: bytes | None = None
+) -> None:
+    """Publishes a command about the models of a data type, signed if there is a ``key``."""
+    with Sender(kafka, topic) as sender:
+        sender.send(_signed(build_command(command, data_type=data_type), key))
+    print(
+        f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`",
+        flush=True,
+    )
+
+
+def _signed(message: ModelDescriptor, key: bytes | None) -> bytes:
+    payload = message.SerializeToString()
+    return payload if key is None else sign(payload, key)

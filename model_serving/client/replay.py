@@ -1,0 +1,169 @@
+"""Sending dead letters back to the topics where their messages came from, after what was wrong is mended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from model_serving.client.decoding import parse
+from model_serving.client.errors import ClientError
+from model_serving.core.messages import Reason
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings
+from model_serving.messaging.receiving import Received, Start, TopicReader
+from model_serving.messaging.sending import Sender
+from model_serving.protos.deadletter_pb2 import DeadLetter
+
+__all__ = ["replay"]
+
+_GROUP = "model-serving-replay"
+_KNOWN = frozenset(map(int, Reason))
+_TIMEOUT_S = 10.0
+_NOTED_EVERY = 1_000
+"""Letters between two notes of what was sent back: an interrupted run repeats as many at the most."""
+
+_Offsets = dict[int, int]
+"""Partition → offset."""
+
+
+def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: bool, dry_run: bool) -> None:
+    """Sends back what lies in the dead-letter topic now, each letter once, however often this is called.
+
+    How far it came is kept in Kafka, in a consumer group for each reason. A message that fails again becomes
+    a new dead letter.
+
+    Args:
+        kafka: the Kafka to talk to.
+        topic: the dead-letter topic.
+        reasons: letters of other reasons stay where they are.
+        again: start at the oldest letter, also with those that were sent back already.
+        dry_run: only count.
+
+    Raises:
+        ClientError: the topic does not exist, or Kafka does not take a message.
+    """
+    wanted = frozenset(reasons)
+    sent: Counter[str] = Counter()
+    homeless = 0
+    with ExitStack() as stack:
+        reader = stack.enter_context(TopicReader(kafka, [topic], start=Start.BEGINNING))
+        bookmarks = stack.enter_context(_Bookmarks(kafka, topic, wanted, again=again))
+        senders: dict[str, Sender] = {}
+        for received, letter in _letters(reader, bookmarks.ends):
+            reason = Reason(letter.reason)
+            if reason not in wanted or bookmarks.passed(reason, received):
+                continue
+            if not letter.topic:
+                homeless += 1
+                continue
+            sent[letter.topic] += 1
+            if dry_run:
+                continue
+            if letter.topic not in senders:
+                senders[letter.topic] = stack.enter_context(Sender(kafka, letter.topic))
+            senders[letter.topic].send(letter.payload)
+            bookmarks.pass_by(reason, received)
+            if sent.total() % _NOTED_EVERY == 0:
+                _note(senders, bookmarks)
+        _note(senders, bookmarks)
+    _report(sent, homeless, dry_run=dry_run)
+
+
+class _Bookmarks:
+    """How far the letters of each reason have been sent back."""
+
+    def __init__(self, kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: bool) -> None:
+        self._topic = topic
+        self._again = again
+        self._consumers = {
+            reason: Consumer(
+                client_settings(kafka)
+                | {"group.id": f"{_GROUP}-{reason.name.lower()}", "enable.auto.commit": False}
+            )
+            for reason in reasons
+        }
+        self._next: dict[Reason, _Offsets] = {}
+        self.ends: _Offsets = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for reason, consumer in self._consumers.items():
+                if not self.ends:
+                    self.ends = self._ends(consumer)
+                places = [TopicPartition(self._topic, partition) for partition in self.ends]
+                self._next[reason] = {
+                    place.partition: max(place.offset, 0)
+                    for place in ([] if self._again else consumer.committed(places, timeout=_TIMEOUT_S))
+                }
+        except KafkaException as error:
+            self._close()
+            raise ClientError(
+                f"how far dead letters were sent back cannot be asked ({error.args[0].str()}): look at Kafka"
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def passed(self, reason: Reason, letter: Received) -> bool:
+        """Whether the letter was sent back already."""
+        return letter.offset < self._next[reason].get(letter.partition, 0)
+
+    def pass_by(self, reason: Reason, letter: Received) -> None:
+        """The letter has been sent back; to be kept with the next ``keep``."""
+        self._next[reason][letter.partition] = letter.offset + 1
+
+    def keep(self) -> None:
+        """Keeps how far it came, in Kafka."""
+        for reason, offsets in self._next.items():
+            places = [TopicPartition(self._topic, *place) for place in offsets.items() if place[1]]
+            if places:
+                try:
+                    self._consumers[reason].commit(offsets=places, asynchronous=False)
+                except KafkaException as error:
+                    raise ClientError(
+                        "messages were sent back, but Kafka does not keep that they were "
+                        f"({error.args[0].str()}): the next replay would send them once more"
+                    ) from error
+
+    def _ends(self, consumer: Consumer) -> _Offsets:
+        found = consumer.list_topics(self._topic, timeout=_TIMEOUT_S).topics[self._topic]
+        return {
+            partition: consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=_TIMEOUT_S
+            )[1]
+            for partition in found.partitions
+        }
+
+    def _close(self) -> None:
+        for consumer in self._consumers.values():
+            consumer.close()
+
+
+def _letters(reader: TopicReader, ends: Mapping[int, int]) -> Iterator[tuple[Received, DeadLetter]]:
+    """The letters before these offsets: those that the job writes meanwhile could go round for ever."""
+    for received in reader.until_end():
+        if received.offset >= ends.get(received.partition, 0):
+            continue
+        letter = parse(DeadLetter, received.payload)
+        if isinstance(letter, DeadLetter) and int(letter.reason) in _KNOWN:
+            yield received, letter
+
+
+def _note(senders: Mapping[str, Sender], bookmarks: _Bookmarks) -> None:
+    # In this order: a message that is noted but was not delivered would be lost.
+    for sender in senders.values():
+        sender.flush()
+    if senders:
+        bookmarks.keep()
+
+
+def _report(sent: Counter[str], homeless: int, *, dry_run: bool) -> None:
+    where = ", ".join(f"{count:,} to '{topic}'" for topic, count in sorted(sent.items()))
+    print(f"{'would send' if dry_run else 'sent'} back {where or 'nothing'}", flush=True)
+    if homeless:
+        print(f"left alone, for they do not say where their message came from: {homeless:,}", flush=True)

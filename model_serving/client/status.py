@@ -1,0 +1,95 @@
+"""Which model serves each data type now: all the reports of the status topic folded into one answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+
+__all__ = ["Rejection", "Serving", "fold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A model that was not taken, and why. ``ts`` is epoch milliseconds."""
+
+    name: str
+    version: str
+    detail: str
+    ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serves a data type.
+
+    ``state`` is ACTIVE, REMOVED, or NONE when no model was ever taken; ``since`` is epoch milliseconds;
+    ``load_ms`` is the longest that a subtask took; ``rejected`` is the latest rejection since the model
+    serves.
+    """
+
+    data_type: str
+    state: str = "NONE"
+    name: str = ""
+    version: str = ""
+    previous: str = ""
+    since: int = 0
+    load_ms: float = 0.0
+    subtasks: tuple[int, ...] = ()
+    rejected: Rejection | None = None
+
+    def as_json_value(self) -> dict[str, Any]:
+        """For ``json.dumps``, with the field names of the status message where it has them."""
+        values = dataclasses.asdict(self)
+        return {"dataType": values.pop("data_type"), **values}
+
+
+def fold(reports: Iterable[ModelStatus]) -> dict[str, Serving]:
+    """What serves each data type after all ``reports``, which may come in any order, by data type in order.
+
+    Several subtasks report the same change, each at its own time: the earliest report opens it, the others
+    join.
+    """
+    serving: dict[str, Serving] = {}
+    for report in sorted(reports, key=lambda one: one.ts):
+        before = serving.get(report.dataType, Serving(report.dataType))
+        serving[report.dataType] = _after(before, report)
+    return dict(sorted(serving.items()))
+
+
+def _after(before: Serving, report: ModelStatus) -> Serving:
+    if report.state == ModelStatus.REJECTED:
+        rejection = Rejection(report.name, report.version, report.detail, report.ts)
+        return dataclasses.replace(before, rejected=rejection)
+    if report.state == ModelStatus.ACTIVE:
+        if (before.state, before.name, before.version) == ("ACTIVE", report.name, report.version):
+            return dataclasses.replace(
+                before,
+                previous=before.previous or report.previous,
+                load_ms=max(before.load_ms, report.load_ms),
+                subtasks=tuple(sorted({*before.subtasks, report.subtask})),
+            )
+        return Serving(
+            data_type=report.dataType,
+            state="ACTIVE",
+            name=report.name,
+            version=report.version,
+            previous=report.previous,
+            since=report.ts,
+            load_ms=report.load_ms,
+            subtasks=(report.subtask,),
+        )
+    if report.state == ModelStatus.REMOVED:
+        if before.state == "REMOVED":
+            return dataclasses.replace(before, subtasks=tuple(sorted({*before.subtasks, report.subtask})))
+        return Serving(
+            data_type=report.dataType,
+            state="REMOVED",
+            previous=before.version or report.previous or report.version,
+            since=report.ts,
+            subtasks=(report.subtask,),
+        )
+    return before

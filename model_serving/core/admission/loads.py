@@ -1,0 +1,176 @@
+"""Work that may take long or never end, beside the thread that waits for it.
+
+A few threads at most work at a time. They come when there is work and end with it, so nothing runs when there
+is nothing to load. Work that exceeds its time is given up: its thread cannot be stopped, but it loses its
+place, another one goes on with what is queued, and whatever it still gives is released.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from model_serving.core.clock import Clock
+from model_serving.core.errors import ModelRejected
+
+__all__ = ["BackgroundLoads", "Load", "Releasable"]
+
+
+class Releasable(Protocol):
+    """What work gives: nobody who gave it up can use it, so it has to be let go of."""
+
+    def release(self) -> None: ...
+
+
+_T = TypeVar("_T", bound=Releasable)
+
+_LOOK_S = 0.05
+"""How often one who waits for the end looks at the time limit."""
+
+_SOONEST_MS, _LATEST_MS = 5, 100
+
+
+class Load(Generic[_T]):
+    """A piece of work: a ticket for :class:`BackgroundLoads`, which alone looks into it."""
+
+    __slots__ = ("asked_ns", "ended", "error", "given", "given_up", "started_ns", "thread", "work")
+
+    def __init__(self, work: Callable[[], _T], asked_ns: int) -> None:
+        self.work = work
+        self.asked_ns = asked_ns
+        self.started_ns: int | None = None
+        self.ended = threading.Event()
+        self.given: _T | None = None
+        self.error: BaseException | None = None
+        self.given_up = False
+        self.thread: threading.Thread | None = None
+
+
+class BackgroundLoads(Generic[_T]):
+    """Call order: ``start``, ``result`` until it gives something or raises; at the end ``close``.
+
+    All of it is for one thread, the work excepted.
+    """
+
+    def __init__(self, at_once: int, timeout_s: float, clock: Clock) -> None:
+        """``timeout_s`` counts from when a thread takes the work up, not from when it is queued."""
+        self._at_once = at_once
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queue: deque[Load[_T]] = deque()
+        self._unclaimed: set[Load[_T]] = set()
+        self._threads: set[threading.Thread] = set()
+
+    def start(self, work: Callable[[], _T]) -> Load[_T]:
+        """Has the work done as soon as a thread is free."""
+        load = Load(work, self._clock.monotonic_ns())
+        with self._lock:
+            self._unclaimed.add(load)
+            self._queue.append(load)
+            self._staff()
+        return load
+
+    def result(self, load: Load[_T], wait_s: float = 0.0) -> _T | None:
+        """What the work gave, once; None when it has not ended within ``wait_s``, which may be infinite.
+
+        Raises:
+            ModelRejected: it took longer than the time limit.
+            Exception: whatever the work raised.
+        """
+        end_ns = self._clock.monotonic_ns() + wait_s * 1e9
+        while not load.ended.is_set():
+            now_ns = self._clock.monotonic_ns()
+            if self._is_late(load, now_ns) and self._give_up(load):
+                raise ModelRejected(
+                    f"loading took longer than {self._timeout_s:g} s: see what holds it up (its location, "
+                    "its size), or start the job with a longer --load-timeout-s"
+                )
+            left_s = (end_ns - now_ns) / 1e9
+            if left_s <= 0 or (not load.ended.wait(min(left_s, _LOOK_S)) and left_s <= _LOOK_S):
+                break
+        if not load.ended.is_set():
+            return None
+        self._unclaimed.discard(load)
+        error, load.error = load.error, None
+        try:
+            if error is not None:
+                raise error
+            return load.given
+        finally:
+            # An error holds this frame, and in the work's frames what was loaded. Were it held from here too,
+            # all of it would stay until Python's cyclic collector comes by, perhaps many models later.
+            del error
+
+    def is_alone(self, load: Load[_T]) -> bool:
+        """Whether nothing else is under way."""
+        return self._unclaimed == {load}
+
+    def look_in_ms(self, load: Load[_T]) -> int:
+        """When to ask for the result again, in milliseconds.
+
+        Often enough that it comes at most a tenth later than it could, and 5 ms; and so that all who ask
+        together ask at most a thousand times a second.
+        """
+        asked_ms = (self._clock.monotonic_ns() - load.asked_ns) // 1_000_000
+        return max(len(self._unclaimed), _SOONEST_MS, min(asked_ms // 10, _LATEST_MS))
+
+    def close(self, patience_s: float) -> None:
+        """Gives up everything. Work that runs is waited for, ``patience_s`` at most, then it ends alone."""
+        with self._lock:
+            self._queue.clear()
+            unclaimed, self._unclaimed = self._unclaimed, set()
+            for load in unclaimed:
+                load.given_up = not load.ended.is_set()
+            threads = tuple(self._threads)
+        for load in unclaimed:
+            if load.given is not None and not load.given_up:
+                load.given.release()
+        end_ns = self._clock.monotonic_ns() + patience_s * 1e9
+        for thread in threads:
+            thread.join(max(0.0, (end_ns - self._clock.monotonic_ns()) / 1e9))
+
+    def _is_late(self, load: Load[_T], now_ns: int) -> bool:
+        return load.started_ns is not None and now_ns - load.started_ns > self._timeout_s * 1e9
+
+    def _give_up(self, load: Load[_T]) -> bool:
+        """Whether the load was given up; not when it has just ended."""
+        with self._lock:
+            if load.ended.is_set():
+                return False
+            load.given_up = True
+            self._unclaimed.discard(load)
+            if load.thread is not None:
+                self._threads.discard(load.thread)
+            self._staff()
+        return True
+
+    def _staff(self) -> None:
+        """A thread more, if there is work for it; the caller holds the lock."""
+        while len(self._threads) < self._at_once and self._queue:
+            load = self._queue.popleft()
+            load.thread = threading.Thread(target=self._work, args=(load,), name="load-model", daemon=True)
+            load.started_ns = self._clock.monotonic_ns()
+            self._threads.add(load.thread)
+            load.thread.start()
+
+    def _work(self, load: Load[_T]) -> None:
+        given: _T | None = None
+        error: BaseException | None = None
+        try:
+            given = load.work()
+        # Also what is no Exception: whoever waits has to know of it, and this thread has nobody to tell.
+        except BaseException as raised:  # noqa: BLE001
+            error = raised
+        with self._lock:
+            if not load.given_up:
+                load.given, load.error = given, error
+                load.ended.set()
+            self._threads.discard(threading.current_thread())
+            self._staff()
+        # It holds this frame: see `result`.
+        error = None
+        if load.given_up and given is not None:
+            given.release()

@@ -1,0 +1,209 @@
+"""The slow part of a model message: content fetched, digest checked, model loaded, warmed up, examples tried,
+a large one put into the model store.
+
+It touches no state and may run in any thread; :mod:`model_serving.core.admission.commands` makes it and
+completes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model_serving.core.clock import Clock
+from model_serving.core.engine import Columns, LoadedModel, RecordSchema
+from model_serving.core.errors import (
+    ContentUnavailable,
+    InvalidRecord,
+    ModelRejected,
+    ScoringFailed,
+    UnparsableMessage,
+)
+from model_serving.core.messages import Command, Example, ModelMessage, ModelToServe
+from model_serving.core.model_store import ModelContents
+from model_serving.core.pool import Lease, ModelPool
+from model_serving.core.state import History
+
+__all__ = ["VERSION_DIGITS", "ExampleReader", "LocationReader", "Preparation", "Prepared", "Preparer"]
+
+VERSION_DIGITS = 12
+"""So many digits of a content's SHA-256 stand in for a version, and name it in texts."""
+
+LocationReader = Callable[[str], bytes]
+"""Fetches a model's content; raises ModelRejected when it cannot be had."""
+
+ExampleReader = Callable[[bytes, tuple[str, ...]], Columns]
+"""Turns a record's bytes into one row of the fields asked for; raises UnparsableMessage or InvalidRecord."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that can be carried out at once. It owns its lease: complete it, or release it.
+
+    ``history`` is what it was prepared against. ``model`` is what will serve, None after a REMOVE; without a
+    ``lease`` nothing had to be loaded.
+    """
+
+    message: ModelMessage
+    history: History
+    model: ModelToServe | None = None
+    lease: Lease | None = None
+    load_ms: float = 0.0
+
+    def release(self) -> None:
+        """Lets go of the loaded model; once it is completed this must not be called."""
+        if self.lease is not None:
+            self.lease.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is to be done before a message can be carried out.
+
+    ``kept`` is the version that a ROLLBACK goes back to; ``loads`` says whether there is anything slow to do.
+    """
+
+    message: ModelMessage
+    history: History
+    kept: ModelToServe | None
+    loads: bool
+    preparer: Preparer
+
+    def run(self) -> Prepared:
+        """Does it, in any thread.
+
+        Raises:
+            ModelRejected: the message cannot be carried out. Nothing stays loaded for it.
+        """
+        if self.message.command is Command.DEPLOY:
+            return self.preparer.deploy(self.message, self.history)
+        if self.loads and self.kept is not None:
+            return self.preparer.load(self.message, self.history, self.kept)
+        return Prepared(self.message, self.history, self.kept)
+
+
+class Preparer:
+    """Resolves, loads and checks models. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        pool: ModelPool,
+        schema: RecordSchema,
+        read_location: LocationReader,
+        read_example: ExampleReader,
+        clock: Clock,
+        contents: ModelContents,
+    ) -> None:
+        self._pool = pool
+        self._schema = schema
+        self._read_location = read_location
+        self._read_example = read_example
+        self._clock = clock
+        self._contents = contents
+
+    def deploy(self, message: ModelMessage, history: History) -> Prepared:
+        """A new model: everything.
+
+        Raises:
+            ModelRejected: the content cannot be had, does not load, does not pass its examples, or the model
+                store does not take it.
+        """
+        model = self._resolve(message)
+        known = history.find(model.version)
+        if known is not None and known.sha256 != model.sha256:
+            raise ModelRejected(
+                f"version '{model.version}' is known with other content "
+                f"(SHA-256 {known.sha256[:VERSION_DIGITS]}…): give the new content a version of its own"
+            )
+        start = self._clock.monotonic_ns()
+        lease = self._pool.acquire(model, self._schema)
+        try:
+            _warm_up(lease.model, self._schema)
+            self._check_examples(lease.model, message.examples)
+            load_ms = self._ms_since(start)
+            model = self._contents.put_away(model)
+        except BaseException:
+            lease.release()
+            raise
+        return Prepared(message, history, _with_findings(model, lease), lease, load_ms)
+
+    def load(self, message: ModelMessage, history: History, model: ModelToServe) -> Prepared:
+        """A model that was let in before: it is loaded, and not checked again.
+
+        Raises:
+            ModelRejected: it does not load any more, or is not in the model store.
+        """
+        start = self._clock.monotonic_ns()
+        try:
+            lease = self._pool.acquire(model, self._schema, self._contents.at_hand)
+        except ContentUnavailable as error:
+            raise ModelRejected(str(error)) from error
+        return Prepared(message, history, _with_findings(model, lease), lease, self._ms_since(start))
+
+    def _ms_since(self, start_ns: int) -> float:
+        return (self._clock.monotonic_ns() - start_ns) / 1e6
+
+    def _resolve(self, message: ModelMessage) -> ModelToServe:
+        if message.data is not None:
+            content = message.data
+        elif message.location:
+            content = self._read_location(message.location)
+        else:
+            raise ModelRejected("the message has neither data nor a location: send one of them")
+        if not content:
+            raise ModelRejected("the model is empty")
+        digest = hashlib.sha256(content).hexdigest()
+        if message.sha256 and message.sha256.lower() != digest:
+            raise ModelRejected(
+                f"the content's SHA-256 is {digest}, the message says {message.sha256}: "
+                "send the model again with the digest of what is sent"
+            )
+        return ModelToServe(
+            data_type=message.data_type,
+            name=message.name,
+            model_type=message.model_type,
+            version=message.version or digest[:VERSION_DIGITS],
+            sha256=digest,
+            content=content,
+            inputs=message.inputs,
+            output=message.output,
+        )
+
+    def _check_examples(self, model: LoadedModel, examples: tuple[Example, ...]) -> None:
+        for number, example in enumerate(examples, start=1):
+            try:
+                columns = self._read_example(example.record, model.fields)
+                result = float(model.score(columns).result[0])
+            except (UnparsableMessage, InvalidRecord, ScoringFailed) as error:
+                raise ModelRejected(
+                    f"example {number} of {len(examples)} cannot be scored: {error}"
+                ) from error
+            # Written so that a NaN fails too.
+            if not abs(result - example.expected) <= example.tolerance:
+                raise ModelRejected(
+                    f"example {number} of {len(examples)} gives {result:.9g}, "
+                    f"expected {example.expected:.9g} within {example.tolerance:.3g}"
+                )
+
+
+def _with_findings(model: ModelToServe, lease: Lease) -> ModelToServe:
+    return replace(model, findings=lease.model.findings)
+
+
+def _warm_up(model: LoadedModel, schema: RecordSchema) -> None:
+    """Scores a row of zeros: what a first call allocates or compiles is there before a record waits for it.
+
+    A missing result is no fault here: zeros may be outside of what the model knows.
+    """
+    texts = [field in schema.text for field in model.fields]
+    row = ["" if text else 0.0 for text in texts]
+    columns = np.array([row], dtype=object if any(texts) else np.float64).reshape(1, len(row))
+    try:
+        result = model.score(columns).result
+    except ScoringFailed as error:
+        raise ModelRejected(f"the model fails on a first record: {error}") from error
+    if result.shape != (1,):
+        raise ModelRejected(f"the model gives {result.shape} results for one record")

@@ -1,0 +1,83 @@
+"""Everything that can be wrong with what comes from outside.
+
+::
+
+    ModelServingError
+    ├── UnparsableMessage   the bytes are no message of the topic's type
+    ├── InvalidRecord       parses, but is no record
+    ├── NoModel             nothing serves the record's data type
+    ├── ScoringFailed       the model gave an error or no result for a record
+    ├── ModelRejected       a model or a command cannot be carried out
+    ├── Unavailable         something is out of reach now: a store, a remote server, a Java process
+    │   └── ContentUnavailable  a model of the state cannot be had from the model store
+    └── IncompatibleState   state was written by a newer version of this software
+
+The first five are data: they end as a dead letter that carries the text of the error and the original bytes.
+The last two and every exception that is not in this tree are faults of the program or of its surroundings:
+they fail the job, which then restarts from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ContentUnavailable",
+    "IncompatibleState",
+    "InvalidRecord",
+    "ModelRejected",
+    "ModelServingError",
+    "NoModel",
+    "ScoringFailed",
+    "Unavailable",
+    "UnparsableMessage",
+]
+
+
+class ModelServingError(Exception):
+    """The root. Its text is one line that says what is wrong and, where there is one, what to do next."""
+
+
+class UnparsableMessage(ModelServingError):
+    """The bytes are no message of the topic's type."""
+
+    def __init__(self, message_type: str, why: str) -> None:
+        super().__init__(f"not a {message_type} message: {why}")
+
+
+class InvalidRecord(ModelServingError):
+    """A message of the right type that is no record to score."""
+
+
+class NoModel(ModelServingError):
+    """No model serves the record's data type."""
+
+    def __init__(self, data_type: str, why: str) -> None:
+        super().__init__(f"no model for data type '{data_type}': {why}")
+
+
+class ScoringFailed(ModelServingError):
+    """A model gave an error or no result for a record."""
+
+
+class ModelRejected(ModelServingError):
+    """A model or a command that cannot be carried out."""
+
+
+class Unavailable(ModelServingError):
+    """Something that a model needs is out of reach: a store, a remote server, a Java process.
+
+    It says nothing about the model, so it is never counted against one.
+    """
+
+
+class ContentUnavailable(Unavailable):
+    """The content of a model in state is not in the model store, is another one, or is out of reach."""
+
+
+class IncompatibleState(ModelServingError):
+    """State that this version of the software cannot read."""
+
+    def __init__(self, what: str, found: int, newest: int) -> None:
+        super().__init__(
+            f"{what} has schema version {found}, this software reads up to {newest}: "
+            "restore it with the version that wrote it, or a later one"
+        )

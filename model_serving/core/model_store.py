@@ -1,0 +1,191 @@
+"""Large models outside of Flink's state: state and activations refer to them by path, SHA-256 and size.
+
+An object is named after who put it, its data type and its content: ``<run>/<data type>/<SHA-256>``. A run is
+one submission of a job, whatever it restarts from. Only the run that put an object deletes it, unless the job
+was restored with the right to what its snapshot refers to: two jobs that share a store, or come from one
+savepoint, never delete what the other one needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from model_serving.core.errors import ContentUnavailable, ModelRejected
+from model_serving.core.messages import ModelToServe, StoredContent
+from model_serving.core.state import DroppedObject, History, KeptVersion
+
+__all__ = ["ModelContents", "ModelStore", "StoreFailed", "everything_inline", "object_path"]
+
+_NAME_LENGTH = 60
+_DIGEST_LENGTH = 32
+_RETRY_MS = 600_000
+"""How soon a deletion that the store refused is tried again."""
+
+
+class StoreFailed(Exception):
+    """The store did not do what it was asked for. One line that names the store, without its credentials."""
+
+
+class ModelStore(Protocol):
+    """Objects by path, parts of which are separated by ``/``. Safe to use from several threads."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Stores an object whole or not at all. One that is there with this size is left as it is.
+
+        Raises:
+            StoreFailed: it is not in the store now.
+        """
+        ...
+
+    def get(self, path: str) -> bytes:
+        """An object.
+
+        Raises:
+            FileNotFoundError: there is none at the path.
+            StoreFailed: the store cannot be read.
+        """
+        ...
+
+    def delete(self, path: str) -> None:
+        """Deletes an object; one that is not there is none to delete.
+
+        Raises:
+            StoreFailed: it cannot be deleted.
+        """
+        ...
+
+    def __str__(self) -> str:
+        """Where it is, without credentials."""
+        ...
+
+
+def object_path(run: str, data_type: str, sha256: str) -> str:
+    """Where an object lies in the store.
+
+    A data type is any text. What of it can stand in a name of any file system does, for who looks at the
+    store; the digest behind it tells data types apart (also ``Wine`` and ``wine`` where case does not count).
+    """
+    readable = re.sub(r"[^A-Za-z0-9_-]", "_", data_type)[:_NAME_LENGTH]
+    digest = hashlib.sha256(data_type.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    return f"{run}/{readable}-{digest}/{sha256}"
+
+
+class ModelContents:
+    """Decides which contents go to the store, fetches them from there, and deletes what nobody needs."""
+
+    def __init__(
+        self, store: ModelStore, inline_limit: int, run: str, retention_ms: int, *, claims: bool = False
+    ) -> None:
+        """Contents above ``inline_limit`` bytes go to the store, under the name of this ``run``.
+
+        ``retention_ms`` is for how long an object stays once no version refers to it. ``claims``: objects
+        that other runs put are this run's to delete, too.
+        """
+        self._store = store
+        self._inline_limit = inline_limit
+        self._run = run
+        self._retention_ms = retention_ms
+        self._claims = claims
+
+    def put_away(self, model: ModelToServe) -> ModelToServe:
+        """The model as state keeps it: a large one without its content, which is in the store then.
+
+        Raises:
+            ModelRejected: the store does not take the content.
+        """
+        if len(model.content) <= self._inline_limit:
+            return model
+        path = object_path(self._run, model.data_type, model.sha256)
+        try:
+            self._store.put(path, model.content)
+        except StoreFailed as failed:
+            raise ModelRejected(
+                f"the model ({len(model.content)} bytes) cannot be stored: {failed}; mend the store and send "
+                "the model again, or start the job with another --model-store or --inline-limit"
+            ) from failed
+        return replace(model, content=b"", stored=StoredContent(path, len(model.content)))
+
+    def at_hand(self, model: ModelToServe) -> ModelToServe:
+        """The model with its content, which is fetched if it is in the store.
+
+        Raises:
+            ContentUnavailable: the content is gone, is another one, or cannot be read.
+        """
+        if model.stored is None:
+            return model
+        what = f"version '{model.version}' of data type '{model.data_type}'"
+        where = f"the model store {self._store} ({model.stored.path})"
+        try:
+            content = self._store.get(model.stored.path)
+        except FileNotFoundError:
+            raise ContentUnavailable(
+                f"{what} is not in {where}: start the job with the --model-store that it was put into, put "
+                "the file back, or restore a later checkpoint"
+            ) from None
+        except StoreFailed as failed:
+            raise ContentUnavailable(f"{what} cannot be fetched: {failed}; mend the store") from failed
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != model.sha256:
+            raise ContentUnavailable(
+                f"{what} has other content in {where}: {len(content)} bytes with SHA-256 {digest}, not "
+                f"{model.stored.size} bytes with {model.sha256}; put the right file there"
+            )
+        return replace(model, content=content)
+
+    def succeed(self, history: History, kept: Iterable[KeptVersion], now_ms: int) -> History:
+        """The history after one more command; what no version refers to any more is dropped at ``now_ms``."""
+        kept = tuple(kept)
+        needed = {version.stored for version in kept}
+        waiting = {gone.path: gone.dropped_ms for gone in history.dropped if self._owns(gone.path)}
+        for version in history.kept:
+            if version.stored and self._owns(version.stored):
+                waiting.setdefault(version.stored, now_ms)
+        dropped = tuple(DroppedObject(*gone) for gone in waiting.items() if gone[0] not in needed)
+        return History(kept, history.sequence + 1, dropped)
+
+    def collect(self, history: History, now_ms: int) -> History:
+        """Deletes what was dropped long enough ago; the history without it.
+
+        What the store does not delete now is tried again later: nothing that serves depends on it.
+        """
+        left = []
+        for gone in history.dropped:
+            if gone.dropped_ms + self._retention_ms > now_ms:
+                left.append(gone)
+            elif self._owns(gone.path):
+                try:
+                    self._store.delete(gone.path)
+                except StoreFailed:
+                    left.append(replace(gone, dropped_ms=now_ms + _RETRY_MS - self._retention_ms))
+        return replace(history, dropped=tuple(left))
+
+    def next_collection(self, history: History) -> int | None:
+        """When there is something to delete, in epoch milliseconds."""
+        return min((gone.dropped_ms + self._retention_ms for gone in history.dropped), default=None)
+
+    def _owns(self, path: str) -> bool:
+        return self._claims or path.startswith(f"{self._run}/")
+
+
+class _NoStore:
+    def put(self, path: str, content: bytes) -> None:
+        raise StoreFailed("there is no model store")
+
+    def get(self, path: str) -> bytes:
+        raise StoreFailed("there is no model store")
+
+    def delete(self, path: str) -> None:
+        raise StoreFailed("there is no model store")
+
+    def __str__(self) -> str:
+        return "(none)"
+
+
+def everything_inline() -> ModelContents:
+    """Contents that all stay where the model is."""
+    return ModelContents(_NoStore(), sys.maxsize, run="", retention_ms=0)

@@ -1,0 +1,103 @@
+"""The loaded models of a process, each loaded once however many operators use it.
+
+Admission loads a model to check it, the serving operators of the same process then find it loaded: a swap
+costs them a dictionary look-up. A model is closed when the last one who uses it lets go of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from model_serving.core.engine import Engine, LoadedModel, RecordSchema
+from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+
+__all__ = ["ContentReader", "Lease", "ModelPool"]
+
+ContentReader = Callable[[ModelToServe], ModelToServe]
+"""Gives a model with its content at hand; raises ContentUnavailable when it cannot be had."""
+
+_Identity = tuple[ModelType, str, tuple[str, ...], OutputRule, RecordSchema]
+
+
+@dataclass(slots=True)
+class _Entry:
+    users: int = 0
+    model: LoadedModel | None = None
+    loading: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Lease:
+    """The right to use a loaded model until ``release`` is called; more calls do nothing."""
+
+    __slots__ = ("_release", "model")
+
+    def __init__(self, model: LoadedModel, release: Callable[[], None]) -> None:
+        self.model = model
+        self._release: Callable[[], None] | None = release
+
+    def release(self) -> None:
+        """Gives the model back."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+class ModelPool:
+    """Loads models through engines and counts who uses them. Safe to use from several threads."""
+
+    def __init__(self, engine_for: Callable[[ModelType], Engine]) -> None:
+        self._engine_for = engine_for
+        self._entries: dict[_Identity, _Entry] = {}
+        self._lock = threading.Lock()
+
+    def with_engines(self, around: Callable[[Engine], Engine]) -> ModelPool:
+        """The same pool, with the same loaded models, for one who loads through ``around`` of each engine."""
+        pool = copy.copy(self)
+        inner = self._engine_for
+        pool._engine_for = lambda model_type: around(inner(model_type))  # noqa: SLF001 - of the same class
+        return pool
+
+    def acquire(
+        self, model: ModelToServe, schema: RecordSchema, with_content: ContentReader | None = None
+    ) -> Lease:
+        """A lease on the loaded model; loads it unless somebody already uses it.
+
+        ``with_content`` is asked for the content of a model that has to be loaded, and of no other.
+
+        Raises:
+            ModelRejected: the model cannot be loaded.
+            ContentUnavailable: its content is in a store that does not give it out.
+        """
+        identity = (model.model_type, model.sha256, model.inputs, model.output, schema)
+        with self._lock:
+            entry = self._entries.setdefault(identity, _Entry())
+            entry.users += 1
+        try:
+            # Only those who want the same model wait for it to load.
+            with entry.loading:
+                if entry.model is None:
+                    whole = model if with_content is None else with_content(model)
+                    entry.model = self._engine_for(model.model_type).load(whole, schema)
+                loaded = entry.model
+        except BaseException:
+            self._leave(identity, entry)
+            raise
+        return Lease(loaded, lambda: self._leave(identity, entry))
+
+    @property
+    def live(self) -> int:
+        """How many models are loaded now."""
+        with self._lock:
+            return sum(entry.model is not None for entry in self._entries.values())
+
+    def _leave(self, identity: _Identity, entry: _Entry) -> None:
+        with self._lock:
+            entry.users -= 1
+            unused = entry.users == 0
+            if unused:
+                del self._entries[identity]
+        if unused and entry.model is not None:
+            entry.model.close()

@@ -1,0 +1,206 @@
+"""Serves records with the models that are active: the heart of both variants, without Flink.
+
+Scoring is batch first: n records of one data type are scored at once, one record is a batch of one. A record
+that cannot be scored costs that record only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from model_serving.core.batches import RecordBatch, ScoredBatch
+from model_serving.core.clock import Clock
+from model_serving.core.engine import Columns, RecordSchema, Scores
+from model_serving.core.errors import ModelServingError, ScoringFailed
+from model_serving.core.letters import dead_letter
+from model_serving.core.messages import DeadLetter, FailingModel, ModelToServe
+from model_serving.core.pool import ContentReader, Lease, ModelPool
+from model_serving.core.scoring.finite import all_finite
+from model_serving.core.scoring.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
+
+__all__ = ["Outcome", "Server"]
+
+
+@dataclass(slots=True)
+class _Serving:
+    """Who serves a data type; ``model`` is without what only loading needs, which state holds.
+
+    ``failures`` counts the records in a row that it failed on; None: it is not counted (any more).
+    """
+
+    lease: Lease
+    model: ModelToServe
+    failures: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order.
+
+    ``failing`` are models that have failed too often in a row, each told once.
+    """
+
+    scored: list[ScoredBatch] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    failing: list[FailingModel] = field(default_factory=list)
+
+
+class Server:
+    """The active model of each data type, loaded. Call order: ``activate``, ``serve``, …, ``close``."""
+
+    def __init__(
+        self,
+        pool: ModelPool,
+        schema: RecordSchema,
+        topic: str,
+        clock: Clock,
+        *,
+        missing: MissingPolicy = MissingPolicy.PASS,
+        failure_threshold: int = 0,
+        with_content: ContentReader | None = None,
+    ) -> None:
+        """``failure_threshold``: so many failures in a row make a model a failing one; 0: none does.
+
+        ``with_content`` fetches the content of models that are in a store.
+        """
+        self._pool = pool
+        self._with_content = with_content
+        self._schema = schema
+        self._topic = topic
+        self._clock = clock
+        self._missing = missing
+        self._failure_threshold = failure_threshold
+        self._serving: dict[str, _Serving] = {}
+
+    def activate(self, model: ModelToServe, *, fallback: bool = False) -> None:
+        """Serves the model's data type with it from now on. The model before is let go of afterwards.
+
+        A ``fallback`` is never called failing: were it the records' fault, one version after the other would
+        be given up for it.
+
+        Raises:
+            ModelRejected: the model cannot be loaded here, though it was where it was admitted.
+            ContentUnavailable: its content cannot be had from the model store.
+        """
+        lease = self._pool.acquire(model, self._schema, self._with_content)
+        failures = 0 if self._failure_threshold and not fallback else None
+        old = self._serving.get(model.data_type)
+        self._serving[model.data_type] = _Serving(lease, replace(model, content=b"", findings=""), failures)
+        if old is not None:
+            old.lease.release()
+
+    def deactivate(self, data_type: str) -> None:
+        """Stops serving a data type, if it was served."""
+        old = self._serving.pop(data_type, None)
+        if old is not None:
+            old.lease.release()
+
+    def serves(self, data_type: str) -> bool:
+        """Whether a model is loaded for the data type."""
+        return data_type in self._serving
+
+    def serve(self, batch: RecordBatch) -> Outcome:
+        """Scores records of a data type that is served.
+
+        Raises:
+            KeyError: nothing serves the data type.
+        """
+        outcome = Outcome()
+        serving = self._serving[batch.data_type]
+        columns = batch.features.columns(serving.lease.model.fields)
+        if self._missing is MissingPolicy.REJECT and not is_complete(columns):
+            lacking, fields = lacks_value(columns), serving.lease.model.fields
+            for place in np.flatnonzero(lacking).tolist():
+                error = missing_value(fields, columns[place])
+                outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, error))
+            whole = np.flatnonzero(~lacking)
+            if not len(whole):
+                return outcome
+            batch, columns = batch.rows(whole), columns[whole]
+        self._serve(serving, batch, columns, outcome)
+        return outcome
+
+    def close(self) -> None:
+        """Lets go of every model."""
+        for serving in self._serving.values():
+            serving.lease.release()
+        self._serving.clear()
+
+    def _serve(self, serving: _Serving, batch: RecordBatch, columns: Columns, outcome: Outcome) -> None:
+        try:
+            scores, elapsed_ns = self._score(serving, columns)
+        except ScoringFailed as error:
+            if len(batch) == 1:
+                outcome.dead_letters.append(self._letter(batch.payloads[0], serving.model, error))
+                self._count(serving, columns, [True], error, outcome)
+                return
+            # Some record of the batch is at fault: scored alone, the others get their results.
+            for place in range(len(batch)):
+                self._serve(serving, batch.rows(np.array([place])), columns[place : place + 1], outcome)
+            return
+        submission_ts = batch.submission_ts
+        if not all_finite(scores.result) and (without := np.isnan(scores.result)).any():
+            nothing = ScoringFailed("the model gives no result for this record")
+            for place in np.flatnonzero(without).tolist():
+                outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, nothing))
+            self._count(serving, columns, without.tolist(), nothing, outcome)
+            scored = np.flatnonzero(~without)
+            if not len(scored):
+                return
+            scores, submission_ts = scores.rows(scored), submission_ts[scored]
+        elif serving.failures:
+            serving.failures = 0
+        outcome.scored.append(
+            ScoredBatch(
+                data_type=batch.data_type,
+                model=serving.model,
+                submission_ts=submission_ts,
+                scores=scores,
+                scoring_ns=elapsed_ns // len(batch),
+                served_ts=self._clock.epoch_ms(),
+            )
+        )
+
+    def _score(self, serving: _Serving, columns: Columns) -> tuple[Scores, int]:
+        start = self._clock.monotonic_ns()
+        scores = serving.lease.model.score(columns)
+        elapsed_ns = self._clock.monotonic_ns() - start
+        if scores.result.shape != (len(columns),):
+            raise ScoringFailed(f"{scores.result.shape} results for {len(columns)} records")
+        return scores, elapsed_ns
+
+    def _count(
+        self,
+        serving: _Serving,
+        columns: Columns,
+        failed: Sequence[bool],
+        why: ScoringFailed,
+        outcome: Outcome,
+    ) -> None:
+        """Counts failures in a row. A record that lacks a value says nothing about its model."""
+        for has_failed, lacking in zip(failed, lacks_value(columns).tolist(), strict=True):
+            if serving.failures is None:
+                return
+            if not has_failed:
+                serving.failures = 0
+            elif not lacking:
+                serving.failures += 1
+            if serving.failures == self._failure_threshold:
+                model = serving.model
+                failing = FailingModel(model.data_type, model.name, model.version, serving.failures, str(why))
+                outcome.failing.append(failing)
+                serving.failures = None
+
+    def _letter(self, payload: bytes, model: ModelToServe, error: ModelServingError) -> DeadLetter:
+        return dead_letter(
+            error,
+            payload,
+            self._topic,
+            self._clock.epoch_ms(),
+            data_type=model.data_type,
+            model=model.name,
+            version=model.version,
+        )

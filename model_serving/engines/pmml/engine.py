@@ -1,0 +1,276 @@
+"""PMML models. PMML4S, in a Java process of its own (see ``pmml_gateway``), loads and understands them all.
+
+The common kinds are then compiled to numpy (``pmml_compiled``), compared with PMML4S on rows made for it, and
+served without Java if the two agree; all others are scored by PMML4S. That they agreed is kept with the model
+(``pmml_findings``): loaded again by the same software, it needs no Java at all.
+
+Inputs: with no ``inputs`` in the descriptor, the model's active fields by name; else those record fields, in
+the order of the MiningSchema. Numeric and boolean PMML fields take the record's numbers, all others its text.
+NaN and empty text are missing values.
+
+Result: the predicted value of the target. A class label is the number that it spells; a classifier with a
+label that spells no number is rejected, unless ``output`` is ARGMAX: the result is then the index of the
+predicted class in the order of the target's values in the DataDictionary. ``labels`` are the predicted
+classes as spelled there, ``outputs`` every other number that the evaluator gives, NaN where it gives none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from model_serving.core.engine import Columns, LoadedModel, RecordSchema, Scores
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.messages import ModelToServe, OutputRule
+from model_serving.engines.collector import collector_paused, dismantle
+from model_serving.engines.foreign_errors import first_line, rejecting
+from model_serving.engines.pmml.compiled.agreement import difference
+from model_serving.engines.pmml.compiled.compiler import compile_pmml
+from model_serving.engines.pmml.compiled.reading import NotCompiled
+from model_serving.engines.pmml.document import PmmlDocument, PmmlInput, read_pmml
+from model_serving.engines.pmml.findings import agreed_columns, findings_of
+from model_serving.engines.pmml.gateway import (
+    EvaluatorError,
+    GatewayLostError,
+    OutputColumn,
+    PmmlGateway,
+    current_gateway,
+)
+from model_serving.engines.pmml.rows import Classes, RowEncoder, numbers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model_serving.engines.pmml.compiled.model import CompiledModel
+
+__all__ = ["PmmlEngine"]
+
+_ANSWER_BYTES = 8000
+"""An answer beyond Java's write buffer of 8192 bytes leaves in several packets, and the last one waits 40 ms
+for an acknowledgement (Nagle's algorithm against delayed ACK). Batches are asked for in parts whose answers
+fit."""
+
+_NUMBER_BYTES = 25
+_NUMERIC_TYPES = ("integer", "float", "double", "real", "boolean", "numeric")
+_log = logging.getLogger(__name__)
+
+
+class PmmlEngine:
+    """Loads PMML models."""
+
+    def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
+        """See ``Engine.load``. The first load of a process that needs Java starts it, about a second."""
+        with collector_paused():
+            document = read_pmml(model.content)
+            try:
+                return _load(document, model, schema)
+            finally:
+                dismantle(document.root)
+
+
+def _load(document: PmmlDocument, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
+    fields = _fields_for(document.inputs, model.inputs, schema)
+    if document.function != "classification" and model.output is OutputRule.ARGMAX:
+        raise ModelRejected(
+            f"output ARGMAX needs a classifier, this model is for {document.function}: use AUTO or VALUE"
+        )
+    agreed = agreed_columns(model.findings)
+    if agreed is not None:
+        compiled = _compile(document, fields, _answer(document, model.output, agreed))
+        compiled.findings = model.findings
+        return compiled
+    with rejecting("the PMML evaluator cannot load the model"):
+        resident = _Resident.of(document.text)
+        columns = resident.gateway.output_columns(resident.java)
+    evaluated = _PmmlModel(
+        fields=fields,
+        text=document.text,
+        resident=resident,
+        encoder=RowEncoder(document.inputs),
+        answer=_answer(document, model.output, columns),
+        part=_rows_that_fit(columns, document.classes),
+    )
+    found = _compared(model.name, document, evaluated)
+    if found is None:
+        return evaluated
+    found.findings = findings_of(columns)
+    evaluated.close()
+    return found
+
+
+def _answer(document: PmmlDocument, output: OutputRule, columns: Sequence[OutputColumn]) -> _Answer:
+    predicted = next(
+        (index for index, column in enumerate(columns) if column.feature == "predictedValue"), None
+    )
+    if predicted is None:
+        raise ModelRejected(
+            "the PMML model gives no predicted value: add a target or a predictedValue output"
+        )
+    if document.function == "classification":
+        return _Answer(columns, predicted, Classes(document.classes, output))
+    if columns[predicted].data_type not in _NUMERIC_TYPES:
+        return _Answer(columns, predicted, Classes((), OutputRule.AUTO))
+    return _Answer(columns, predicted, None)
+
+
+def _compile(document: PmmlDocument, fields: tuple[str, ...], answer: _Answer) -> CompiledModel:
+    return compile_pmml(
+        document.root, fields, answer.columns, answer.predicted, answer.numbers, answer.classes
+    )
+
+
+def _compared(name: str, document: PmmlDocument, evaluated: _PmmlModel) -> CompiledModel | None:
+    """The model without Java, None when it has something in it that is not compiled, or does not agree."""
+    try:
+        compiled = _compile(document, evaluated.fields, evaluated.answer)
+        unlike = difference(compiled.score, evaluated.score, compiled.inputs_of, evaluated.part)
+    except NotCompiled as reason:
+        _log.info("The PMML model '%s' is scored in Java, for it has %s", name, first_line(reason))
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the compiler, the evaluator can score
+        unlike = f"the error {type(error).__name__}: {first_line(error)}"
+    if unlike is not None:
+        _log.warning(
+            "The PMML model '%s' is scored in Java, for compiled it gives %s", name, first_line(unlike)
+        )
+        return None
+    return compiled
+
+
+def _fields_for(inputs: Sequence[PmmlInput], given: tuple[str, ...], schema: RecordSchema) -> tuple[str, ...]:
+    if given and len(given) != len(inputs):
+        raise ModelRejected(
+            f"the model takes {len(inputs)} inputs ({', '.join(field.name for field in inputs)}), "
+            f"the descriptor names {len(given)}: name as many, or none"
+        )
+    fields = tuple(schema.field_named(name) for name in (given or [field.name for field in inputs]))
+    for field, pmml in zip(fields, inputs, strict=True):
+        if pmml.is_number != (field in schema.numeric):
+            raise ModelRejected(
+                f"the model takes '{pmml.name}' as {pmml.data_type}, but '{field}' of {schema.name} is "
+                f"{'text' if pmml.is_number else 'a number'}: change the model's dataType or its inputs"
+            )
+    return fields
+
+
+def _rows_that_fit(columns: Sequence[OutputColumn], labels: Sequence[str]) -> int:
+    cell = max(_NUMBER_BYTES, *(len(json.dumps(label)) + 1 for label in labels), 0)
+    head = sum(len(json.dumps(column.name)) + 1 for column in columns)
+    return max(1, (_ANSWER_BYTES - head) // (cell * len(columns)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Resident:
+    """A model inside one Java process."""
+
+    gateway: PmmlGateway
+    java: Any
+
+    @staticmethod
+    def of(text: str) -> _Resident:
+        gateway = current_gateway()
+        return _Resident(gateway, gateway.load(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How to read the evaluator's answers."""
+
+    columns: Sequence[OutputColumn]
+    predicted: int
+    classes: Classes | None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The indices of the columns that become outputs."""
+        return [
+            index
+            for index, column in enumerate(self.columns)
+            if index != self.predicted and column.data_type in _NUMERIC_TYPES
+        ]
+
+    def rows(self, answer: Any) -> list[Any]:
+        """The rows of an answer, in whichever of the two forms the request had."""
+        if isinstance(answer, dict):
+            return list(answer["data"])
+        return [[row.get(column.name) for column in self.columns] for row in answer]
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
+        """The scores in rows of values."""
+        values = list(zip(*rows, strict=True))
+        outputs = {self.columns[index].name: numbers_of(values[index]) for index in self.numbers}
+        if self.classes is None:
+            return Scores(numbers_of(values[self.predicted]), None, outputs)
+        labels, result = self.classes.read(values[self.predicted])
+        return Scores(result, labels, outputs)
+
+
+class _PmmlModel:
+    """A loaded PMML model. When its Java process has died it moves to a new one."""
+
+    def __init__(
+        self,
+        *,
+        fields: tuple[str, ...],
+        text: str,
+        resident: _Resident,
+        encoder: RowEncoder,
+        answer: _Answer,
+        part: int,
+    ) -> None:
+        self._fields = fields
+        self._text = text
+        self._resident = resident
+        self._encoder = encoder
+        self.answer = answer
+        self.part = part
+        self._moving = threading.Lock()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The record fields, in MiningSchema order."""
+        return self._fields
+
+    @property
+    def findings(self) -> str:
+        """There are none: it is loaded in Java each time."""
+        return ""
+
+    def score(self, columns: Columns) -> Scores:
+        """See ``LoadedModel.score``.
+
+        Raises:
+            GatewayLostError: the Java process died and does not start again, which is no fault of the
+            records.
+        """
+        rows: list[Any] = []
+        for start in range(0, len(columns), self.part):
+            rows.extend(self._predict(self._encoder.encode(columns[start : start + self.part])))
+        return self.answer.read(rows)
+
+    def close(self) -> None:
+        """Lets the Java process forget the model."""
+        self._resident.gateway.release(self._resident.java)
+
+    def _predict(self, request: str) -> list[Any]:
+        resident = self._resident
+        try:
+            try:
+                answer = resident.gateway.predict(resident.java, request)
+            except GatewayLostError:
+                answer = self._predict_elsewhere(resident, request)
+        except EvaluatorError as error:
+            raise ScoringFailed(f"the PMML evaluator failed: {error}") from error
+        return self.answer.rows(json.loads(answer))
+
+    def _predict_elsewhere(self, lost: _Resident, request: str) -> str:
+        with self._moving:
+            if self._resident is lost:
+                self._resident = _Resident.of(self._text)
+        try:
+            return self._resident.gateway.predict(self._resident.java, request)
+        except GatewayLostError as error:
+            raise ScoringFailed(f"the PMML evaluator fails again on this batch: {error}") from error

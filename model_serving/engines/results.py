@@ -1,0 +1,76 @@
+"""How the numbers that a model gives become the one result (``OutputRule``) and the named outputs.
+
+===========  ===========================  =========================================
+rule         one output column            more output columns
+===========  ===========================  =========================================
+``AUTO``     its value                    the index of the greatest, first on ties
+``VALUE``    its value                    the model is rejected: which one is meant?
+``ARGMAX``   the model is rejected        the index of the greatest, first on ties
+===========  ===========================  =========================================
+
+A NaN among the columns makes the result NaN, which stands for "no result".
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import OutputRule
+
+__all__ = ["MOST_NAMED_COLUMNS", "column_names", "resolve_rule", "result_of", "spelled_number"]
+
+MOST_NAMED_COLUMNS = 1000
+"""A wider output gives its result only: a map of all its columns in every message helps nobody."""
+
+
+def resolve_rule(rule: OutputRule, columns: int) -> OutputRule:
+    """``VALUE`` or ``ARGMAX``: what ``rule`` means for a model with this many output columns.
+
+    Raises:
+        ModelRejected: the rule does not fit the number of columns.
+    """
+    if columns < 1:
+        raise ModelRejected("the model's output has no column: it needs at least one")
+    if rule is OutputRule.VALUE and columns > 1:
+        raise ModelRejected(
+            f"output VALUE needs a model with one output column, this one has {columns}: use AUTO or ARGMAX"
+        )
+    if rule is OutputRule.ARGMAX and columns == 1:
+        raise ModelRejected(
+            "output ARGMAX needs several output columns, this model has one: use AUTO or VALUE"
+        )
+    if rule is OutputRule.AUTO:
+        return OutputRule.VALUE if columns == 1 else OutputRule.ARGMAX
+    return rule
+
+
+def result_of(matrix: npt.NDArray[np.float64], rule: OutputRule) -> npt.NDArray[np.float64]:
+    """The results, shape (n,), of outputs of shape (n, columns), by a rule from ``resolve_rule``."""
+    if rule is OutputRule.VALUE:
+        return np.ascontiguousarray(matrix[:, 0])
+    greatest: npt.NDArray[np.float64] = matrix.argmax(axis=1).astype(np.float64)
+    no_result = np.isnan(matrix).any(axis=1)
+    if no_result.any():
+        greatest[no_result] = np.nan
+    return greatest
+
+
+def column_names(tensor: str, columns: int) -> tuple[str, ...]:
+    """The names of a tensor's columns in ``Scores.outputs``: ``tensor[0]``, ``tensor[1]``, ..., or its
+    name."""
+    if columns > MOST_NAMED_COLUMNS:
+        return ()
+    return (tensor,) if columns == 1 else tuple(f"{tensor}[{index}]" for index in range(columns))
+
+
+def spelled_number(label: str) -> float | None:
+    """The finite number that a class label spells, or None."""
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,1 @@
+"""TensorFlow models: frozen graphs and SavedModels."""

@@ -1,0 +1,1 @@
+"""What TensorFlow and ONNX models have in common: tensors in, tensors out."""

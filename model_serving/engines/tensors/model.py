@@ -1,0 +1,174 @@
+"""A loaded TensorFlow or ONNX model: fields to tensors, tensors to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.core.engine import Columns, Scores
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.engines.results import resolve_rule, result_of
+
+if TYPE_CHECKING:
+    from model_serving.core.messages import OutputRule
+    from model_serving.engines.tensors.inputs import TensorInputs
+
+__all__ = [
+    "OutputReader",
+    "Run",
+    "Tensor",
+    "TensorModel",
+    "TensorOutput",
+    "TensorReader",
+    "choose_result",
+    "try_out",
+]
+
+Tensor = npt.NDArray[Any]
+Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+"""Input tensors to output tensors."""
+
+OutputReader = Callable[[Sequence[Tensor], int], Scores]
+"""Turns the output tensors for n records into scores."""
+
+_RESULT_NAMES = ("probabilities", "predictions", "outputs", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOutput:
+    """A numeric output of a model: its short name and, when the model says it, its number of columns."""
+
+    name: str
+    columns: int | None
+    is_float: bool = True
+
+
+def choose_result(outputs: Sequence[TensorOutput]) -> int:
+    """The output that gives the result: the only one, else the only one of floats, else one with a telling
+    name.
+
+    Raises:
+        ModelRejected: there is none, or it is not clear which one.
+    """
+    if not outputs:
+        raise ModelRejected("the model has no numeric output")
+    floats = [index for index, output in enumerate(outputs) if output.is_float]
+    telling = [index for index in floats if outputs[index].name in _RESULT_NAMES]
+    for candidates in (range(len(outputs)), floats, telling):
+        if len(candidates) == 1:
+            return candidates[0]
+    raise ModelRejected(
+        f"the model has the outputs {', '.join(output.name for output in outputs)} and none stands out: "
+        f"export it with one, or call the one with the result {_RESULT_NAMES[0]} or {_RESULT_NAMES[1]}"
+    )
+
+
+class TensorReader:
+    """Reads numeric outputs: the result from one of them, all columns of all of them by name.
+
+    A single output of one column is the result and is not repeated by name.
+    """
+
+    def __init__(
+        self, names: Sequence[Sequence[str]], columns: Sequence[int], chosen: int, rule: OutputRule
+    ) -> None:
+        """``names`` has the columns' names of each output, none for an output whose columns get no name.
+
+        Raises:
+            ModelRejected: the rule does not fit the chosen output.
+        """
+        self._chosen = chosen
+        self._rule = resolve_rule(rule, columns[chosen])
+        self._columns = tuple(columns)
+        self._names = () if self._columns == (1,) else tuple(names)
+
+    def __call__(self, tensors: Sequence[Tensor], n: int) -> Scores:
+        """See ``OutputReader``.
+
+        Raises:
+            ScoringFailed: a tensor does not have n rows, or other columns than when the model was loaded.
+        """
+        matrices = [as_matrix(tensor, n) for tensor in tensors]
+        if tuple(matrix.shape[1] for matrix in matrices) != self._columns:
+            raise ScoringFailed("the model gives another number of columns than when it was loaded")
+        outputs: dict[str, npt.NDArray[np.float64]] = {}
+        for names, matrix in zip(self._names, matrices, strict=False):
+            outputs.update(zip(names, matrix.T, strict=False))
+        return Scores(result_of(matrices[self._chosen], self._rule), None, outputs)
+
+
+def as_matrix(tensor: Tensor, n: int) -> npt.NDArray[np.float64]:
+    """Shape (n, columns) from (n,), (n, columns) and shapes that add dimensions of size 1.
+
+    Raises:
+        ScoringFailed: any other shape.
+    """
+    rows, *rest = tensor.shape or (0,)
+    if rows != n or sum(size != 1 for size in rest) > 1:
+        raise ScoringFailed(
+            f"the model gives a tensor of shape {tensor.shape} for {n} records, not (n, columns)"
+        )
+    return tensor.reshape(n, -1).astype(np.float64)
+
+
+def try_out(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> tuple[int, ...]:
+    """The number of columns of each output, found by scoring records of zeros.
+
+    A model that fails on zeros, or takes text, is taken at its word when it says its columns: real records
+    may suit it better.
+
+    Raises:
+        ModelRejected: it fails and does not say them, or gives no row for each record.
+    """
+    zeros = inputs.zeros()
+    try:
+        if inputs.has_text:
+            raise ScoringFailed("a model that takes text must say the shapes of its outputs")
+        tensors = run(inputs.feeds(zeros))
+    except ScoringFailed as error:
+        said = tuple(output.columns for output in outputs if output.columns is not None)
+        if len(said) == len(outputs):
+            return said
+        raise ModelRejected(f"trying the model with zeros: {error}") from error
+    try:
+        return tuple(as_matrix(tensor, len(zeros)).shape[1] for tensor in tensors)
+    except ScoringFailed as error:
+        raise ModelRejected(str(error)) from error
+
+
+class TensorModel:
+    """A model that is ready to score."""
+
+    def __init__(self, inputs: TensorInputs, run: Run, read: OutputReader, close: Callable[[], None]) -> None:
+        """``run`` raises ``ScoringFailed``; ``close`` is called once."""
+        self._inputs = inputs
+        self._run = run
+        self._read = read
+        self._close = close
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The record fields, in the order of the model's inputs."""
+        return self._inputs.fields
+
+    @property
+    def findings(self) -> str:
+        """There are none: the library reads the model anew each time."""
+        return ""
+
+    def score(self, columns: Columns) -> Scores:
+        """See ``LoadedModel.score``."""
+        feeds = self._inputs.feeds(columns)
+        n = len(columns)
+        if not self._inputs.one_by_one or n == 1:
+            return self._read(self._run(feeds), n)
+        each = [self._run([feed[index : index + 1] for feed in feeds]) for index in range(n)]
+        return self._read([np.concatenate(tensors) for tensors in zip(*each, strict=True)], n)
+
+    def close(self) -> None:
+        """Releases the model's memory."""
+        self._close()

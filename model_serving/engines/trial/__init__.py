@@ -1,0 +1,1 @@
+"""Models of native code are first tried out in a process of their own."""

@@ -1,0 +1,1 @@
+"""Kafka: how it is reached, topic names and sizes, readers and senders."""

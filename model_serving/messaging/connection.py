@@ -1,0 +1,110 @@
+"""Connections to Kafka: clients that are silent, and errors that are one line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from model_serving.messaging.access import KafkaAccess, Refusals
+from model_serving.messaging.errors import BrokerUnreachable, MessagingError
+from model_serving.messaging.topics import TopicNames, topic_settings
+
+__all__ = ["client_settings", "connect", "create_topics", "wait_for_broker"]
+
+UNREACHABLE_AFTER_S = 7.0
+
+
+def client_settings(kafka: KafkaAccess) -> dict[str, Any]:
+    """Settings of every Kafka client: librdkafka's log lines are off, errors come as exceptions."""
+    return {
+        **kafka.librdkafka,
+        "client.id": "model-serving",
+        "log_level": 0,
+        "error_cb": lambda _error: None,
+    }
+
+
+def wait_for_broker(
+    kafka: KafkaAccess, *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
+) -> AdminClient:
+    """An admin client for a Kafka that has answered.
+
+    Args:
+        kafka: where it is.
+        deadline_s: how long to wait for an answer.
+        give_up: asked between two tries; True ends the wait at once.
+
+    Raises:
+        BrokerUnreachable: no answer within ``deadline_s`` seconds, or ``give_up`` said so.
+        MessagingError: its addresses cannot be used, or it does not let this client in.
+    """
+    refusals = Refusals(kafka)
+    settings = client_settings(kafka) | {"reconnect.backoff.max.ms": 500} | refusals.settings
+    try:
+        admin = AdminClient(settings)
+    except KafkaException as error:
+        raise MessagingError(
+            f"--bootstrap-servers '{kafka.bootstrap_servers}' cannot be used ({error.args[0].str()}): "
+            "give host:port"
+        ) from error
+    end = time.monotonic() + deadline_s
+    while (left_s := end - time.monotonic()) > 0 and not give_up():
+        try:
+            if admin.list_topics(timeout=min(left_s, 1.0)).brokers:
+                return admin
+        except KafkaException:
+            if refused := refusals.told_to(admin):
+                raise MessagingError(refused) from None
+    raise BrokerUnreachable(kafka.bootstrap_servers)
+
+
+def connect(kafka: KafkaAccess) -> AdminClient:
+    """An admin client for a Kafka that should be running already.
+
+    Raises:
+        BrokerUnreachable: no answer within seconds.
+    """
+    return wait_for_broker(kafka, deadline_s=UNREACHABLE_AFTER_S)
+
+
+def create_topics(
+    admin: AdminClient, names: TopicNames, *, partitions: int, deadline_s: float = 30.0
+) -> None:
+    """Creates the topics that are not there yet, and waits until each has a leader for every partition.
+
+    Raises:
+        MessagingError: Kafka refuses a topic, or it is not ready within ``deadline_s`` seconds.
+    """
+    wanted = [
+        NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        for name, settings in topic_settings(names).items()
+    ]
+    for name, made in admin.create_topics(wanted, operation_timeout=deadline_s).items():
+        try:
+            made.result(timeout=deadline_s)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise MessagingError(
+                    f"the topic '{name}' cannot be created ({error.args[0].str()}): create it by hand"
+                ) from error
+    end = time.monotonic() + deadline_s
+    while missing := [name for name in names.all() if not _has_leaders(admin, name)]:
+        if time.monotonic() > end:
+            raise MessagingError(
+                f"the topic '{missing[0]}' has no leader after {deadline_s:g} s: look at the broker's log"
+            )
+
+
+def _has_leaders(admin: AdminClient, name: str) -> bool:
+    try:
+        topic = admin.list_topics(timeout=2.0).topics.get(name)
+    except KafkaException:
+        return False
+    return (
+        topic is not None and bool(topic.partitions) and all(p.leader >= 0 for p in topic.partitions.values())
+    )

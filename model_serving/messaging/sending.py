@@ -1,0 +1,111 @@
+"""Sending messages to Kafka, so that a message that does not arrive is an error and nothing is sent twice."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings, connect
+from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.topics import MAX_MESSAGE_BYTES
+
+__all__ = ["Sender"]
+
+_MESSAGE_TIMEOUT_MS = 60_000
+
+
+class Sender:
+    """A context manager that sends to one topic; left without an error, everything has been delivered.
+
+    Raises:
+        BrokerUnreachable: on entry, when no Kafka answers.
+        MessagingError: a message was not delivered; from any call, the first failure.
+    """
+
+    def __init__(self, kafka: KafkaAccess, topic: str, *, linger_ms: float = 1.0) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        self._linger_ms = linger_ms
+        self._failure: KafkaError | None = None
+        self._producer: Producer | None = None
+
+    def __enter__(self) -> Self:
+        connect(self._kafka)
+        self._producer = Producer(
+            client_settings(self._kafka)
+            | {
+                "enable.idempotence": True,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "message.timeout.ms": _MESSAGE_TIMEOUT_MS,
+                "linger.ms": self._linger_ms,
+                "queue.buffering.max.messages": 500_000,
+                "delivery.report.only.error": True,
+                "on_delivery": self._note,
+            }
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.flush()
+        elif kind is KeyboardInterrupt and self._producer is not None:
+            # What was counted as sent goes out, if Kafka is there to take it.
+            self._producer.flush(5.0)
+
+    def send(self, message: bytes) -> None:
+        """Queues a message; waits while the queue is full."""
+        producer = self._running()
+        while True:
+            try:
+                producer.produce(self._topic, message)
+            except BufferError:
+                self._poll(0.1)
+            except KafkaException as error:
+                raise self._refused(error.args[0]) from error
+            else:
+                return
+
+    def serve(self) -> None:
+        """Lets delivery failures surface. To be called now and then while sending."""
+        self._poll(0)
+
+    def flush(self) -> None:
+        """Waits until everything is delivered."""
+        producer = self._running()
+        left = producer.flush(_MESSAGE_TIMEOUT_MS / 1000 + 5)
+        self._check()
+        if left:
+            raise MessagingError(
+                f"{left} messages to '{self._topic}' were not delivered: look at Kafka's log"
+            )
+
+    def _running(self) -> Producer:
+        if self._producer is None:
+            raise RuntimeError("a Sender sends inside its context only")
+        return self._producer
+
+    def _poll(self, timeout_s: float) -> None:
+        self._running().poll(timeout_s)
+        self._check()
+
+    def _note(self, error: KafkaError | None, _message: Message) -> None:
+        self._failure = self._failure or error
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._refused(self._failure)
+
+    def _refused(self, error: KafkaError) -> MessagingError:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return MessagingError(
+                f"the topic '{self._topic}' takes no message of this size: "
+                "raise its max.message.bytes, or publish the model by its location (--by-location)"
+            )
+        return MessagingError(
+            f"'{self._topic}' did not take a message ({error.str()}): look at the topic and at Kafka"
+        )

@@ -1,0 +1,232 @@
+"""The Flink home: the pip package's distribution, with this project's configuration and connector, in the
+venv.
+
+    <sys.prefix>/flink/
+        bin/      copies (a link would make Flink's scripts take the pip package's folder for the home)
+        lib/      links to the package's jars, its flink-python jar, the Kafka connector (copied: the cache
+        may be cleared) opt/ plugins/   links to the package's files conf/     this project's files
+        (runtime/conf) over the package's log/ run/ written by Flink; kept when the home is assembled anew
+
+The home is assembled aside and put in place by renaming; a stamp of all inputs tells whether that is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from model_serving.runtime.errors import FlinkHomeError
+
+__all__ = ["FlinkHome", "assemble", "config_text", "derive_conf", "flink_home", "installed_distribution"]
+
+_STAMP = ".stamp"
+_CONF = files("model_serving.runtime") / "conf"
+_CONFIG = "config.yaml"
+_KEPT = ("log", "run")
+# Thread mode loads Python's native bridge from this jar in every job of a TaskManager: it has to be Flink's
+# own.
+_PYTHON_JAR = "flink-python-*.jar"
+# Flink's build needs the options for this module, jobs do not; a Java without a compiler warns of each, five
+# lines a start.
+_COMPILER_MODULE = "jdk.compiler/"
+# Every script of the distribution sources config.sh: here is where `start-cluster.sh` and its like learn
+# which Java and which Python there are, also when they are called without this project's `flink` command
+# around them.
+_ENVIRONMENT_HOOK = """\
+if [ "$MODEL_SERVING_ENVIRONMENT" != "{home}" ]; then
+    _model_serving_environment="$("{python}" -m model_serving.runtime.environment)" || exit 1
+    eval "$_model_serving_environment"
+fi
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FlinkHome:
+    """An assembled Flink home."""
+
+    path: Path
+
+    @property
+    def conf(self) -> Path:
+        """What FLINK_CONF_DIR names."""
+        return self.path / "conf"
+
+    @property
+    def command(self) -> Path:
+        """Flink's own command line."""
+        return self.path / "bin" / "flink"
+
+    @property
+    def is_assembled(self) -> bool:
+        """Whether an assembly was ever completed here."""
+        return (self.path / _STAMP).is_file()
+
+
+def flink_home() -> FlinkHome:
+    """The Flink home of the running interpreter's environment, assembled or not."""
+    return FlinkHome(Path(sys.prefix) / "flink")
+
+
+def installed_distribution() -> Path:
+    """The folder of the pip package that holds the distribution. Raises FlinkHomeError when it isn't
+    installed.
+    """
+    spec = find_spec("pyflink")
+    if spec is None or spec.origin is None:
+        raise FlinkHomeError("apache-flink is not installed in this environment; run `make install`")
+    return Path(spec.origin).parent
+
+
+def config_text(distribution: Path, home: Path, python: Path) -> str:
+    """config.yaml for a home at `home`. The Java options are the distribution's own, as far as they serve
+    jobs.
+    """
+    template = (_CONF / _CONFIG).read_text(encoding="utf-8")
+    return template.format(java_options=_java_options(distribution), home=home, python=python)
+
+
+def assemble(home: FlinkHome, distribution: Path, connectors: Sequence[Path], python: Path) -> bool:
+    """Makes `home` what the inputs say; True when something had to be done, False when it was so already.
+
+    Raises FlinkHomeError; the old home, if any, is then still whole.
+    """
+    config = config_text(distribution, home.path, python)
+    stamp = _stamp(distribution, connectors, config)
+    if _is_current(home, stamp):
+        return False
+    home.path.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".flink-", dir=home.path.parent))
+    try:
+        building.chmod(0o755)
+        _fill(building, home.path, distribution, connectors, config, python)
+        files = sorted(str(path.relative_to(building)) for path in building.rglob("*") if not path.is_dir())
+        (building / _STAMP).write_text("\n".join([stamp, *files]), encoding="utf-8")
+        _put_in_place(building, home.path)
+    except OSError as failure:
+        raise FlinkHomeError(
+            f"{home.path} cannot be assembled ({failure}); mend that and run `make install` again"
+        ) from failure
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return True
+
+
+def derive_conf(home: FlinkHome, folder: Path, settings: Mapping[str, str | int]) -> None:
+    """Makes `folder` a configuration folder like the home's, with `settings` (dotted keys) instead of its
+    values.
+
+    For a second cluster on this machine: other ports, other memory. FLINK_CONF_DIR then names `folder`.
+    """
+    shutil.copytree(home.conf, folder, dirs_exist_ok=True)
+    nested = yaml.safe_load((home.conf / _CONFIG).read_text(encoding="utf-8"))
+    flat = {**dict(_flatten(nested)), **settings}
+    (folder / _CONFIG).write_text(yaml.safe_dump(flat, width=10_000), encoding="utf-8")
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | int]]:
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _fill(
+    building: Path, home: Path, distribution: Path, connectors: Sequence[Path], config: str, python: Path
+) -> None:
+    shutil.copytree(distribution / "bin", building / "bin")
+    script = building / "bin" / "config.sh"
+    first, _, rest = script.read_text(encoding="utf-8").partition("\n")
+    script.write_text(
+        f"{first}\n{_ENVIRONMENT_HOOK.format(home=home, python=python)}{rest}", encoding="utf-8"
+    )
+    for folder in ("lib", "opt", "plugins"):
+        _link_tree(distribution / folder, building / folder)
+    for jar in sorted((distribution / "opt").glob(_PYTHON_JAR)):
+        (building / "lib" / jar.name).symlink_to(jar)
+    for connector in connectors:
+        shutil.copyfile(connector, building / "lib" / connector.name)
+    shutil.copytree(distribution / "conf", building / "conf")
+    for ours in _CONF.iterdir():
+        text = config if ours.name == _CONFIG else ours.read_text(encoding="utf-8")
+        (building / "conf" / ours.name).write_text(text, encoding="utf-8")
+    for folder in _KEPT:
+        (building / folder).mkdir()
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    target.mkdir()
+    for entry in sorted(source.iterdir()):
+        if entry.is_dir():
+            _link_tree(entry, target / entry.name)
+        else:
+            (target / entry.name).symlink_to(entry)
+
+
+def _put_in_place(building: Path, home: Path) -> None:
+    if not home.exists():
+        building.rename(home)
+        return
+    for folder in _KEPT:
+        if (home / folder).is_dir():
+            (building / folder).rmdir()
+            shutil.copytree(home / folder, building / folder)
+    retired = Path(tempfile.mkdtemp(prefix=".flink-old-", dir=home.parent))
+    try:
+        home.rename(retired / "home")
+        building.rename(home)
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _is_current(home: FlinkHome, stamp: str) -> bool:
+    """Whether the home was made of these inputs, and all its files (and links' targets) are still there."""
+    try:
+        made_of, *names = (home.path / _STAMP).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    return made_of == stamp and all((home.path / name).exists() for name in names)
+
+
+def _stamp(distribution: Path, connectors: Sequence[Path], config: str) -> str:
+    digest = hashlib.sha256()
+    for part in _inputs(distribution, connectors, config):
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _inputs(distribution: Path, connectors: Sequence[Path], config: str) -> Iterator[str]:
+    yield config
+    for ours in sorted(_CONF.iterdir(), key=lambda entry: entry.name):
+        yield ours.read_text(encoding="utf-8")
+    # This module decides the layout, so its text is an input like any other.
+    yield Path(__file__).read_text(encoding="utf-8")
+    yield str(distribution)
+    for folder in ("bin", "lib", "opt", "conf"):
+        for entry in sorted((distribution / folder).iterdir()):
+            yield f"{folder}/{entry.name} {entry.stat().st_size}"
+    for connector in connectors:
+        yield connector.name
+
+
+def _java_options(distribution: Path) -> str:
+    own = distribution / "conf" / _CONFIG
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except OSError as failure:
+        raise FlinkHomeError(f"{own} cannot be read; run `make clean install`") from failure
+    for line in lines:
+        key, _, value = line.strip().partition(": ")
+        if key == "all":
+            return " ".join(option for option in value.split() if _COMPILER_MODULE not in option)
+    raise FlinkHomeError(f"{own} has no Java options; run `make clean install`")

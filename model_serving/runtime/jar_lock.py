@@ -1,0 +1,71 @@
+"""jars.lock: which jars, in which order, with which SHA-256.
+
+The file is package data. A line `[group]` opens a group, a line `group:artifact:version sha256` names a jar:
+that order is the order on the class path. `#` starts a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import PurePosixPath
+
+from model_serving.runtime.errors import JarError
+
+__all__ = ["FLINK", "KAFKA", "LOCK_NAME", "PinnedJar", "format_lock", "parse_lock", "pinned_jars"]
+
+LOCK_NAME = "jars.lock"
+FLINK = "flink"
+"""What a Flink job needs beyond the Flink distribution."""
+KAFKA = "kafka"
+"""The embedded Kafka: the server with everything it needs at run time."""
+
+_GROUP = re.compile(r"\[(?P<group>[a-z]+)\]")
+_JAR = re.compile(r"(?P<coordinate>[\w.-]+:[\w.-]+:[\w.-]+) (?P<sha256>[0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedJar:
+    """A Maven coordinate `group:artifact:version` and the SHA-256 (hex) of its jar."""
+
+    coordinate: str
+    sha256: str
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Where the jar lies under a cache folder: as in a Maven repository, so that a person finds it."""
+        group, artifact, version = self.coordinate.split(":")
+        return PurePosixPath(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
+
+
+def pinned_jars(*groups: str) -> tuple[PinnedJar, ...]:
+    """The jars of `groups`, in class path order. Raises KeyError for a group which the lock has not."""
+    locked = parse_lock(files("model_serving.runtime").joinpath(LOCK_NAME).read_text(encoding="utf-8"))
+    return tuple(jar for group in groups for jar in locked[group])
+
+
+def parse_lock(text: str) -> dict[str, tuple[PinnedJar, ...]]:
+    """Groups and their jars, both in the file's order. Raises JarError at a line of another form."""
+    groups: dict[str, list[PinnedJar]] = {}
+    current: list[PinnedJar] | None = None
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.partition("#")[0].strip()
+        if not line:
+            continue
+        if group := _GROUP.fullmatch(line):
+            current = groups.setdefault(group["group"], [])
+        elif (jar := _JAR.fullmatch(line)) and current is not None:
+            current.append(PinnedJar(jar["coordinate"], jar["sha256"]))
+        else:
+            raise JarError(f"{LOCK_NAME} line {number} is neither a group nor a jar; restore the file")
+    return {group: tuple(jars) for group, jars in groups.items()}
+
+
+def format_lock(groups: Mapping[str, Iterable[PinnedJar]]) -> str:
+    """The text that `parse_lock` reads back as `groups`."""
+    lines = ["# Written by `make lock`. Jars are fetched by coordinate and must have the SHA-256 given here."]
+    for group, jars in groups.items():
+        lines += ["", f"[{group}]", *(f"{jar.coordinate} {jar.sha256}" for jar in jars)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,63 @@
+"""What the operators are told by the job: plain values, shipped with the functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from model_serving.core.admission.signing import read_keys
+from model_serving.core.scoring.input_policy import MissingPolicy
+from model_serving.core.scoring.waiting import WaitingPolicy
+
+__all__ = ["ServingSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSettings:
+    """Sizes are bytes. ``base_dir`` is the folder that relative model locations start from.
+
+    ``allow_locations`` are the places under which models by location may be, anywhere when there are none.
+    ``model_key_file`` holds the keys of signed model messages; without it signatures are not asked for. The
+    path is here and not what is in it, which would lie in the job graph.
+
+    Loading a model may take ``load_timeout_s`` seconds.
+    A model of native code is first loaded and tried out in another process, for at most ``trial_timeout_s``
+    seconds (0: it is not) and with ``trial_memory_limit`` bytes. An archive unpacks to at most
+    ``unpacked_size_limit`` bytes, a PMML document has at most ``pmml_size_limit``.
+
+    Contents of models above ``inline_limit`` bytes go to the store at the URL ``model_store``, which may hold
+    credentials, under the name of this ``run`` (one submission of the job). They stay there for
+    ``model_store_retention_ms`` after the last version that refers to them was dropped. ``claims_stored``:
+    the job may delete what the run that it was restored from has put there.
+
+    ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
+    """
+
+    record_type: str
+    models_topic: str
+    data_topic: str
+    waiting: WaitingPolicy
+    keep_versions: int
+    base_dir: str
+    model_size_limit: int
+    allow_locations: tuple[str, ...] = ()
+    model_key_file: str = ""
+    missing: MissingPolicy = MissingPolicy.REJECT
+    failure_threshold: int = 0
+    load_timeout_s: int = 120
+    trial_timeout_s: int = 0
+    trial_memory_limit: int = 4 << 30
+    unpacked_size_limit: int = 2 << 30
+    pmml_size_limit: int = 64 << 20
+    model_store: str = field(default="", repr=False)
+    inline_limit: int = 0
+    model_store_retention_ms: int = 0
+    run: str = ""
+    claims_stored: bool = False
+
+    def model_keys(self) -> tuple[bytes, ...]:
+        """The keys of signed model messages, read where this is called; none when none are asked for.
+
+        Raises:
+            ValueError: the key file cannot be read, or has no key in it.
+        """
+        return read_keys(self.model_key_file) if self.model_key_file else ()

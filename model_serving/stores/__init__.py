@@ -1,0 +1,1 @@
+"""Where models come from by location, and where large ones are kept."""

@@ -1,0 +1,157 @@
+"""The model store: any place that ``fsspec`` can write to."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+from model_serving.core.model_store import StoreFailed
+
+__all__ = ["FsspecModelStore", "missing_client", "without_credentials"]
+
+_USER = re.compile(r"://(?P<user>.*)@")
+_OBJECTS_ARE_ATOMIC = frozenset(
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "memory"}
+)
+"""File systems where an object appears when all of it was written; elsewhere it is renamed into its place."""
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password and query: what may stand in logs and messages."""
+    return _USER.sub("://", url).partition("?")[0]
+
+
+def missing_client(url: str) -> str:
+    """What this Python lacks to open such URLs, as ``fsspec`` says it; empty: nothing."""
+    from fsspec.registry import get_filesystem_class
+
+    try:
+        get_filesystem_class(url.partition("://")[0])
+    except (ImportError, ValueError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+class FsspecModelStore:
+    """Objects below a URL. Paths are those that the core makes; one that leads out of it is refused."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._shown = without_credentials(self._url)
+        user = _USER.search(url)
+        parts = [] if user is None else [user["user"], *user["user"].split(":")]
+        query = url.partition("?")[2]
+        secrets = {secret for part in (*parts, query) for secret in (part, unquote(part)) if secret}
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def put(self, path: str, content: bytes) -> None:
+        """Stores an object whole or not at all. One that is there with this size is left as it is.
+
+        Raises:
+            StoreFailed: it is not in the store now.
+        """
+        try:
+            filesystem, place = self._open(path)
+            if _size(filesystem, place) == len(content):
+                return
+            if _OBJECTS_ARE_ATOMIC.isdisjoint(_protocols(filesystem)):
+                _write_and_rename(filesystem, place, content)
+            else:
+                filesystem.pipe_file(place, content)
+            found = _size(filesystem, place)
+        # fsspec's file systems raise whatever their client libraries raise.
+        except Exception as error:  # noqa: BLE001
+            raise self._failed("written", error) from None
+        if found != len(content):
+            raise StoreFailed(
+                f"the model store {self} holds {found} of {len(content)} bytes after they were put"
+            )
+
+    def get(self, path: str) -> bytes:
+        """An object.
+
+        Raises:
+            FileNotFoundError: there is none at the path.
+            StoreFailed: the store cannot be read.
+        """
+        try:
+            filesystem, place = self._open(path)
+            return bytes(filesystem.cat_file(place))
+        except FileNotFoundError:
+            raise FileNotFoundError(path) from None
+        except Exception as error:  # noqa: BLE001
+            raise self._failed("read", error) from None
+
+    def delete(self, path: str) -> None:
+        """Deletes an object; one that is not there is none to delete.
+
+        Raises:
+            StoreFailed: it cannot be deleted.
+        """
+        try:
+            filesystem, place = self._open(path)
+            filesystem.rm_file(place)
+        except FileNotFoundError:
+            return
+        except Exception as error:  # noqa: BLE001
+            raise self._failed("written", error) from None
+
+    def _open(self, path: str) -> tuple[Any, str]:
+        # Imported here: not every process that imports this module has a model in a store.
+        from fsspec.core import url_to_fs
+
+        if any(part in ("", ".", "..") for part in path.split("/")):
+            raise ValueError("a path leads out of it")
+        filesystem, root = url_to_fs(self._url)
+        # Other processes write here too.
+        filesystem.invalidate_cache()
+        return filesystem, f"{root.rstrip('/')}/{path}"
+
+    def _failed(self, what: str, error: Exception) -> StoreFailed:
+        why = " ".join(str(error).split()) or type(error).__name__
+        for secret in self._secrets:
+            why = why.replace(secret, "***")
+        return StoreFailed(f"the model store {self} cannot be {what}: {why}")
+
+
+def _protocols(filesystem: Any) -> set[str]:
+    protocol = filesystem.protocol
+    return {protocol} if isinstance(protocol, str) else set(protocol)
+
+
+def _size(filesystem: Any, place: str) -> int | None:
+    """The size of an object in bytes; None when there is none."""
+    try:
+        info = filesystem.info(place)
+    except FileNotFoundError:
+        return None
+    return int(info["size"]) if info.get("type", "file") == "file" else None
+
+
+def _write_and_rename(filesystem: Any, place: str, content: bytes) -> None:
+    filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
+    part = f"{place}.{uuid4().hex}.part"
+    try:
+        with filesystem.open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            if "file" in _protocols(filesystem):
+                # Otherwise a machine that goes down may leave a file of the right size without its bytes.
+                os.fsync(file.fileno())
+        filesystem.mv(part, place)
+    except BaseException:
+        _remove(filesystem, part)
+        raise
+
+
+def _remove(filesystem: Any, part: str) -> None:
+    # What stopped the writing stops this as well, and is what the user has to know.
+    with suppress(Exception):
+        filesystem.rm_file(part)

@@ -1,0 +1,31 @@
+"""Bytes from and to the topics: the one translator between protobuf messages and the core's values.
+
+Total over the messages: what is unset, unknown or empty is decided here, not stumbled on later.
+"""
+
+from model_serving.wire.messages import (
+    encode_dead_letter,
+    encode_rollback,
+    encode_status,
+    model_data_type,
+    parse_descriptor,
+    read_model,
+    require_digest,
+)
+from model_serving.wire.records import Decoded, RecordCodec
+from model_serving.wire.results import encode_results
+from model_serving.wire.rows import PackedBatches
+
+__all__ = [
+    "Decoded",
+    "PackedBatches",
+    "RecordCodec",
+    "encode_dead_letter",
+    "encode_results",
+    "encode_rollback",
+    "encode_status",
+    "model_data_type",
+    "parse_descriptor",
+    "read_model",
+    "require_digest",
+]

@@ -1,0 +1,141 @@
+"""Model messages from their topic; dead letters and statuses for theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from model_serving.core.errors import ModelRejected, UnparsableMessage
+from model_serving.core.messages import (
+    Command,
+    DeadLetter,
+    Example,
+    FailingModel,
+    ModelMessage,
+    ModelStatus,
+    ModelType,
+    OutputRule,
+)
+from model_serving.protos.deadletter_pb2 import DeadLetter as DeadLetterMessage
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
+
+__all__ = [
+    "encode_dead_letter",
+    "encode_rollback",
+    "encode_status",
+    "model_data_type",
+    "parse_descriptor",
+    "read_model",
+    "require_digest",
+]
+
+
+def parse_descriptor(payload: bytes) -> ModelDescriptor:
+    """A model message as protobuf.
+
+    Raises:
+        UnparsableMessage: the bytes are no ModelDescriptor.
+    """
+    try:
+        return ModelDescriptor.FromString(payload)
+    except DecodeError as error:
+        raise UnparsableMessage("ModelDescriptor", str(error) or "truncated or not protobuf") from None
+
+
+def model_data_type(descriptor: ModelDescriptor) -> str:
+    """What a model message is routed by.
+
+    Raises:
+        ModelRejected: it has no data type.
+    """
+    if not descriptor.dataType:
+        raise ModelRejected("the model message has no dataType: say which records the model scores")
+    return str(descriptor.dataType)
+
+
+def require_digest(descriptor: ModelDescriptor) -> None:
+    """For signed messages: what lies at a location is under the signature by its digest only.
+
+    Raises:
+        ModelRejected: the message has a location and no digest.
+    """
+    if descriptor.location and not descriptor.sha256:
+        raise ModelRejected(
+            "a signed message with a location needs the SHA-256 of what lies there: set sha256, or send data"
+        )
+
+
+def read_model(descriptor: ModelDescriptor) -> ModelMessage:
+    """A model message as a value of the core.
+
+    Raises:
+        ModelRejected: no data type, or a number that names no model type, command or output rule.
+    """
+    data_type = model_data_type(descriptor)
+    content = descriptor.WhichOneof("MessageContent")
+    return ModelMessage(
+        data_type=data_type,
+        name=descriptor.name,
+        description=descriptor.description,
+        model_type=_known(ModelType, descriptor.modeltype, "modeltype"),
+        data=descriptor.data if content == "data" else None,
+        location=descriptor.location if content == "location" else None,
+        version=descriptor.version,
+        sha256=descriptor.sha256,
+        command=_known(Command, descriptor.command, "command"),
+        inputs=tuple(descriptor.inputs),
+        output=_known(OutputRule, descriptor.output, "output"),
+        examples=tuple(
+            Example(example.record, example.expected, example.tolerance) for example in descriptor.examples
+        ),
+    )
+
+
+def encode_rollback(failing: FailingModel) -> bytes:
+    """The model message that takes back a model which fails, if it still serves when the message comes."""
+    return ModelDescriptor(
+        name=failing.name,
+        description=f"{failing.failures} failures in a row ({failing.why})",
+        dataType=failing.data_type,
+        version=failing.version,
+        command=ModelDescriptor.ROLLBACK,
+    ).SerializeToString()
+
+
+def encode_dead_letter(letter: DeadLetter) -> bytes:
+    """A dead letter as it is written to its topic."""
+    return DeadLetterMessage(
+        reason=int(letter.reason),  # type: ignore[arg-type]
+        detail=letter.detail,
+        payload=letter.payload,
+        topic=letter.topic,
+        dataType=letter.data_type,
+        model=letter.model,
+        version=letter.version,
+        ts=letter.ts,
+    ).SerializeToString()
+
+
+def encode_status(status: ModelStatus) -> bytes:
+    """A status as it is written to the status topic."""
+    return ModelStatusMessage(
+        dataType=status.data_type,
+        name=status.name,
+        version=status.version,
+        state=int(status.state),  # type: ignore[arg-type]
+        detail=status.detail,
+        ts=status.ts,
+        previous=status.previous,
+        load_ms=status.load_ms,
+        subtask=status.subtask,
+    ).SerializeToString()
+
+
+def _known(kind: Any, number: int, field: str) -> Any:
+    try:
+        return kind(number)
+    except ValueError:
+        known = ", ".join(f"{member.name}={member.value}" for member in kind)
+        raise ModelRejected(f"{field} {number} is not known: use one of {known}") from None

@@ -1,0 +1,275 @@
+"""Records from the data topic, many at a time."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import numpy as np
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from model_serving.core.batches import RecordBatch
+from model_serving.core.engine import Columns, RecordSchema
+from model_serving.core.errors import InvalidRecord, UnparsableMessage
+from model_serving.wire.layouts import Layout, Table, learn_layout, table_of
+from model_serving.wire.rows import PackedBatches, Places, Rows, pack, unpack
+
+__all__ = ["Decoded", "RecordCodec"]
+
+_DATA_TYPE = "dataType"
+_TIMESTAMP = "ts"
+
+_INTEGERS = frozenset(
+    {
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+        FieldDescriptor.CPPTYPE_UINT32,
+        FieldDescriptor.CPPTYPE_UINT64,
+    }
+)
+_NUMBERS = _INTEGERS | {
+    FieldDescriptor.CPPTYPE_DOUBLE,
+    FieldDescriptor.CPPTYPE_FLOAT,
+    FieldDescriptor.CPPTYPE_BOOL,
+}
+
+_FEW = 8
+"""As many messages of one length protobuf's parser reads as fast as numpy, whose calls have a price each."""
+
+_LENGTHS = 256
+_LAYOUTS = 8
+"""Layouts are remembered for so many lengths, and so many for each: the latest ones that matched."""
+
+_LONGEST = 64 * 1024
+"""Bytes of a message that a layout is learnt from: it keeps twice as many."""
+
+_LESSONS = 4
+"""So many layouts are learnt in one go. Messages that are all different are read one by one."""
+
+_Refusal = UnparsableMessage | InvalidRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What n payloads hold: the valid records by data type, and the others, each with its error."""
+
+    batches: list[RecordBatch]
+    refused: list[tuple[bytes, _Refusal]]
+
+
+class RecordCodec:
+    """Reads records of one protobuf message type, named ``module:Message``.
+
+    The message has a string field ``dataType`` and may have an integer field ``ts``, the sender's clock in
+    epoch milliseconds. Its other singular number and string fields are what models can take.
+
+    Raises:
+        ValueError: there is no such message, or it cannot be a record type; the text says why.
+    """
+
+    def __init__(self, record_type: str) -> None:
+        self._message = _message_class(record_type)
+        fields = {field.name: field for field in self._message.DESCRIPTOR.fields}
+        if _DATA_TYPE not in fields or not _is_text(fields[_DATA_TYPE]):
+            raise ValueError(f"the message {record_type} has no string field '{_DATA_TYPE}' to route by")
+        self._has_timestamp = _TIMESTAMP in fields and _is_integer(fields[_TIMESTAMP])
+        reserved = (_DATA_TYPE, _TIMESTAMP) if self._has_timestamp else (_DATA_TYPE,)
+        ordered = sorted(fields.values(), key=lambda field: field.number)
+        features = [field for field in ordered if field.name not in reserved]
+        self.schema = RecordSchema(
+            name=self._message.DESCRIPTOR.name,
+            numeric=tuple(field.name for field in features if _is_number(field)),
+            text=tuple(field.name for field in features if _is_text(field)),
+        )
+        if not (self.schema.numeric or self.schema.text):
+            raise ValueError(
+                f"the message {record_type} has no number and no string field that a model could take"
+            )
+        self._numbers_of = _row_getter(self.schema.numeric)
+        # Numbers of which a message says whether they are set. All others are 0 when they are not.
+        self._optional = {
+            name: place
+            for place, name in enumerate(self.schema.numeric)
+            if fields[name].has_presence and not fields[name].has_default_value
+        }
+        self._texts_of = _row_getter(self.schema.text)
+        names = (*self.schema.numeric, *self.schema.text, *reserved)
+        self._wanted = {fields[name].number: fields[name] for name in names}
+        self._layouts: OrderedDict[int, list[Layout]] = OrderedDict()
+
+    def decode(self, payloads: Sequence[bytes]) -> Decoded:
+        """Reads n messages. Records of a data type keep their order, data types come by their first one."""
+        rows = Rows(len(payloads), self.schema)
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for place, payload in enumerate(payloads):
+            by_length[len(payload)].append(place)
+        refused: list[tuple[int, _Refusal]] = []
+        for length, places in by_length.items():
+            alike = len(places) > _FEW and length <= _LONGEST
+            left = self._decode_alike(payloads, length, places, rows) if alike else places
+            refused += self._decode_singly(payloads, left, rows)
+        refused.sort(key=itemgetter(0))
+        return Decoded(rows.batches(payloads), [(payloads[place], error) for place, error in refused])
+
+    def pack(self, batches: Sequence[RecordBatch]) -> PackedBatches:
+        """Batches that this codec has read as plain values, to be moved to another operator."""
+        return pack(batches)
+
+    def unpack(self, packed: PackedBatches) -> list[RecordBatch]:
+        """Batches that a codec of the same record type has packed; their arrays cannot be written to."""
+        return unpack(packed, self.schema)
+
+    def example(self, payload: bytes, fields: tuple[str, ...]) -> Columns:
+        """One record's bytes as one row.
+
+        Raises:
+            UnparsableMessage: the bytes are no message of the record type.
+            InvalidRecord: the data type is empty, or no field that a model could take is set.
+        """
+        decoded = self.decode([payload])
+        for _, error in decoded.refused:
+            raise error
+        return decoded.batches[0].features.columns(fields)
+
+    def _decode_singly(
+        self, payloads: Sequence[bytes], places: Iterable[int], rows: Rows
+    ) -> list[tuple[int, _Refusal]]:
+        refused: list[tuple[int, _Refusal]] = []
+        for place in places:
+            try:
+                message = self._parse(payloads[place])
+            except (UnparsableMessage, InvalidRecord) as error:
+                refused.append((place, error))
+            else:
+                timestamp = message.ts if self._has_timestamp else 0
+                numbers = list(self._numbers_of(message))
+                for name, column in self._optional.items():
+                    if not message.HasField(name):
+                        numbers[column] = math.nan
+                rows.put(place, message.dataType, timestamp, numbers, self._texts_of(message))
+        return refused
+
+    def _decode_alike(
+        self, payloads: Sequence[bytes], length: int, places: Sequence[int], rows: Rows
+    ) -> list[int]:
+        """Reads messages of one length by their layouts; gives back the places of those that have none."""
+        layouts = self._layouts.pop(length, [])
+        self._layouts[length] = layouts
+        if len(self._layouts) > _LENGTHS:
+            self._layouts.popitem(last=False)
+        left: list[int] = []
+        pending = np.array(places)
+        table = table_of([payloads[place] for place in places])
+        known, lessons = list(layouts), 0
+        while len(pending):
+            if known:
+                layout = known.pop(0)
+            elif lessons < _LESSONS and len(pending) > _FEW:
+                lessons += 1
+                # Not the first: strange messages that come first each time would keep the others unknown.
+                at = len(pending) // 2
+                learnt = self._learn(payloads[pending[at]])
+                if learnt is None:
+                    left.append(int(pending[at]))
+                    table, pending = np.delete(table, at, axis=0), np.delete(pending, at)
+                    continue
+                layout = learnt
+            else:
+                break
+            matching = layout.matches(table)
+            if not matching.any():
+                continue
+            if not layouts or layouts[0] is not layout:
+                # The latest to match is the first to be tried.
+                layouts[:] = [layout, *(other for other in layouts if other is not layout)][:_LAYOUTS]
+            if matching.all():
+                left += self._take(layout, table, pending, rows)
+                return left
+            left += self._take(layout, table[matching], pending[matching], rows)
+            table, pending = table[~matching], pending[~matching]
+        return [*left, *pending.tolist()]
+
+    def _take(self, layout: Layout, table: Table, places: Places, rows: Rows) -> list[int]:
+        """Reads messages that match; gives back the places of those that are no valid records."""
+        timestamps = layout.numbers(table, _TIMESTAMP) if self._has_timestamp else None
+        numbers = np.zeros((len(table), len(self.schema.numeric)))
+        unset = []
+        # numpy warns of a float32 that is a signalling NaN.
+        with np.errstate(invalid="ignore"):
+            for column, name in enumerate(self.schema.numeric):
+                values = layout.numbers(table, name)
+                if values is not None:
+                    numbers[:, column] = values
+                elif name in self._optional:
+                    unset.append(column)
+        texts = [layout.texts(table, name) or [""] * len(table) for name in self.schema.text]
+        types = layout.places[_DATA_TYPE].one_or_all_texts(table)
+        return rows.put_many(places, types, timestamps, numbers, texts, unset)
+
+    def _learn(self, payload: bytes) -> Layout | None:
+        try:
+            self._parse(payload)
+        except (UnparsableMessage, InvalidRecord):
+            return None
+        return learn_layout(payload, self._wanted)
+
+    def _parse(self, payload: bytes) -> Any:
+        try:
+            message = self._message.FromString(payload)
+        except DecodeError as error:
+            raise UnparsableMessage(self.schema.name, str(error) or "truncated or not protobuf") from None
+        texts = self._texts_of(message)
+        # Of messages that are not proto3 a text that is not UTF-8 is handed over as bytes.
+        if bytes in map(type, (message.dataType, *texts)):
+            raise UnparsableMessage(self.schema.name, "a text in it is not UTF-8")
+        if not message.dataType:
+            raise InvalidRecord(f"the {self.schema.name} has no {_DATA_TYPE}")
+        if not (any(self._numbers_of(message)) or any(texts)):
+            raise InvalidRecord(f"the {self.schema.name} has none of its fields set")
+        return message
+
+
+def _message_class(record_type: str) -> Any:
+    module_name, _, name = record_type.partition(":")
+    if not module_name or not name:
+        raise ValueError(
+            f"'{record_type}' is not of the form module:Message, such as my_messages.sensor_pb2:Sensor"
+        )
+    try:
+        module = import_module(module_name)
+    # A module of the user's may fail in any way, generated code that is newer than protobuf among them.
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"the module {module_name} cannot be imported ({why}): install it, or put it on PYTHONPATH"
+        ) from error
+    message = getattr(module, name, None)
+    if not (isinstance(message, type) and issubclass(message, Message)):
+        raise ValueError(f"the module {module_name} has no protobuf message {name}")
+    return message
+
+
+def _is_number(field: FieldDescriptor) -> bool:
+    return field.cpp_type in _NUMBERS and field.label != FieldDescriptor.LABEL_REPEATED
+
+
+def _is_integer(field: FieldDescriptor) -> bool:
+    return field.cpp_type in _INTEGERS and field.label != FieldDescriptor.LABEL_REPEATED
+
+
+def _is_text(field: FieldDescriptor) -> bool:
+    # Not cpp_type, which is the same for bytes.
+    return bool(field.type == FieldDescriptor.TYPE_STRING) and field.label != FieldDescriptor.LABEL_REPEATED
+
+
+def _row_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) < 2:
+        # attrgetter gives no tuple for one name and refuses none.
+        return lambda message: tuple(getattr(message, name) for name in names)
+    return attrgetter(*names)

@@ -1,0 +1,201 @@
+"""Where the values of many records are put as they are read, and what comes of them: batches by data type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.core.batches import RecordBatch
+from model_serving.core.engine import Columns, RecordSchema
+
+__all__ = ["PackedBatches", "Places", "Rows", "pack", "unpack"]
+
+PackedBatches = tuple[
+    Sequence[str], Sequence[int], Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]]
+]
+"""Batches in plain values, to be moved between operators: data types, lengths, and of all records, one batch
+after the other, the payloads, timestamps, numbers and texts."""
+
+_SELECTIONS = 1024
+"""Selections of fields that are remembered: as many as there are models with other ones."""
+
+_NONE = -1
+"""Stands for the data type of a message that is no record."""
+
+Places = npt.NDArray[np.intp]
+"""Where records stand in the vector that they came in, shape (m,)."""
+
+
+def pack(batches: Sequence[RecordBatch]) -> PackedBatches:
+    """n ≥ 1 batches of ``Rows`` as plain values: a tenth of the time that objects take to write and read."""
+    tables = [cast(_Features, batch.features) for batch in batches]
+    return (
+        [batch.data_type for batch in batches],
+        [len(batch.payloads) for batch in batches],
+        [payload for batch in batches for payload in batch.payloads],
+        b"".join([batch.submission_ts.tobytes() for batch in batches]),
+        b"".join([table.numbers.tobytes() for table in tables]),
+        {name: [text for table in tables for text in table.texts[name].tolist()] for name in tables[0].texts},
+    )
+
+
+def unpack(packed: PackedBatches, schema: RecordSchema) -> list[RecordBatch]:
+    """The batches that were packed; their arrays cannot be written to."""
+    data_types, lengths, payloads, timestamps, numbers, texts = packed
+    features = _Features(
+        schema,
+        np.frombuffer(numbers).reshape(len(payloads), len(schema.numeric)),
+        {name: np.array(values, dtype=object) for name, values in texts.items()},
+    )
+    return _cut(data_types, lengths, payloads, np.frombuffer(timestamps, dtype=np.int64), features)
+
+
+def _cut(
+    data_types: Iterable[str],
+    lengths: Sequence[int],
+    payloads: Sequence[bytes],
+    timestamps: npt.NDArray[np.int64],
+    features: _Features,
+) -> list[RecordBatch]:
+    """Records that lie one batch after the other as batches, which are views of them."""
+    batches, start = [], 0
+    for data_type, length in zip(data_types, lengths, strict=True):
+        part = slice(start, start + length)
+        batches.append(RecordBatch(data_type, payloads[part], timestamps[part], features.part(part)))
+        start += length
+    return batches
+
+
+@lru_cache(_SELECTIONS)
+def _places(names: tuple[str, ...], fields: tuple[str, ...]) -> Places:
+    return np.array([names.index(field) for field in fields], dtype=np.intp)
+
+
+class _Features:
+    """The values of n records: numbers n × all number fields, texts n values for each text field."""
+
+    __slots__ = ("_schema", "numbers", "texts")
+
+    def __init__(
+        self, schema: RecordSchema, numbers: npt.NDArray[np.float64], texts: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        self._schema = schema
+        self.numbers = numbers
+        self.texts = texts
+
+    def columns(self, fields: tuple[str, ...]) -> Columns:
+        if fields == self._schema.numeric:
+            return self.numbers
+        if not self.texts or not any(field in self.texts for field in fields):
+            return self.numbers.take(_places(self._schema.numeric, fields), axis=1)
+        columns = np.empty((len(self.numbers), len(fields)), dtype=object)
+        for at, field in enumerate(fields):
+            text = self.texts.get(field)
+            columns[:, at] = (
+                self.numbers[:, self._schema.numeric.index(field)].tolist() if text is None else text
+            )
+        return columns
+
+    def rows(self, index: Places) -> _Features:
+        texts = {name: values[index] for name, values in self.texts.items()}
+        return _Features(self._schema, self.numbers[index], texts)
+
+    def part(self, part: slice) -> _Features:
+        """The features of neighbours, not copied."""
+        texts = {name: values[part] for name, values in self.texts.items()} if self.texts else self.texts
+        return _Features(self._schema, self.numbers[part], texts)
+
+
+class Rows:
+    """Room for the values of n messages, not all of which need to be records."""
+
+    def __init__(self, n: int, schema: RecordSchema) -> None:
+        self._schema = schema
+        self._numbers = np.zeros((n, len(schema.numeric)))
+        self._texts = {name: np.full(n, "", dtype=object) for name in schema.text}
+        self._timestamps = np.zeros(n, dtype=np.int64)
+        self._data_types: dict[str, int] = {}
+        # Of each message the number of its data type; what is no record has none.
+        self._of_type = np.full(n, _NONE, dtype=np.intp)
+
+    def put(
+        self, place: int, data_type: str, timestamp: int, numbers: Sequence[float], texts: Sequence[str]
+    ) -> None:
+        """One valid record; numbers and texts in the schema's order.
+
+        An unsigned timestamp beyond int64 wraps.
+        """
+        self._numbers[place] = numbers
+        for name, text in zip(self._schema.text, texts, strict=True):
+            self._texts[name][place] = text
+        self._timestamps[place] = (timestamp + 2**63) % 2**64 - 2**63
+        self._of_type[place] = self._number(data_type)
+
+    def put_many(
+        self,
+        places: Places,
+        data_types: str | Sequence[str],
+        timestamps: npt.NDArray[Any] | None,
+        numbers: npt.NDArray[np.float64],
+        texts: Sequence[Sequence[str]],
+        unset: Sequence[int],
+    ) -> list[int]:
+        """m messages: one data type for all or m of them, numbers m × k, texts k × m.
+
+        ``unset`` are the numbers, by their place among the k, that are in none of the messages.
+
+        Returns:
+            The places of those that are no valid records, for none of their fields is set.
+        """
+        self._numbers[places] = numbers
+        for name, values in zip(self._schema.text, texts, strict=True):
+            self._texts[name][places] = values
+        if timestamps is not None:
+            self._timestamps[places] = timestamps.astype(np.int64)
+        valid = (numbers != 0).any(axis=1)
+        if unset:
+            self._numbers[np.ix_(places, np.array(unset))] = np.nan
+        if any(values[0] for values in texts):
+            # In messages of one layout a text is set in all or in none.
+            valid[:] = True
+        if isinstance(data_types, str):
+            self._of_type[places] = self._number(data_types)
+        else:
+            self._of_type[places] = [self._number(data_type) for data_type in data_types]
+        if valid.all():
+            return []
+        self._of_type[places[~valid]] = _NONE
+        return list(places[~valid].tolist())
+
+    def batches(self, payloads: Sequence[bytes]) -> list[RecordBatch]:
+        """The records by data type, each in the order of their places; data types come by their first record.
+
+        ``payloads`` are all n messages.
+        """
+        whole = _Features(self._schema, self._numbers, self._texts)
+        if len(self._data_types) == 1 and self._of_type.min() != _NONE:
+            (data_type,) = self._data_types
+            return [RecordBatch(data_type, payloads, self._timestamps, whole)]
+        numbers, firsts, counts = np.unique(self._of_type, return_index=True, return_counts=True)
+        # By their first record; what is no record comes first of all, and is left out.
+        turns = np.argsort(np.where(numbers == _NONE, -1, firsts))
+        turn_of = np.empty(len(self._data_types) + 1, dtype=np.intp)
+        turn_of[numbers[turns]] = np.arange(len(turns))
+        places = np.argsort(turn_of[self._of_type], kind="stable")
+        if _NONE in numbers:
+            places, turns = places[counts[0] :], turns[1:]
+        names = list(self._data_types)
+        return _cut(
+            [names[number] for number in numbers[turns].tolist()],
+            counts[turns].tolist(),
+            [payloads[place] for place in places.tolist()],
+            self._timestamps[places],
+            whole.rows(places),
+        )
+
+    def _number(self, data_type: str) -> int:
+        return self._data_types.setdefault(data_type, len(self._data_types))

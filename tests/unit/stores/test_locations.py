@@ -1,0 +1,210 @@
+"""Models by location: files as they are, folders as a tar that depends on names and contents only."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from model_serving.core.errors import ModelRejected
+from model_serving.stores.locations import LocationStore
+
+LIMIT = 10_000
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+SAVED = {
+    "saved_model.pb": b"graph",
+    "variables/index": b"i" * 700,
+    "variables/data": b"",
+    "assets/a b.txt": b"text",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocationStore:
+    return LocationStore(str(tmp_path), LIMIT)
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """The URL of a folder in fsspec's in-memory file system."""
+    filesystem = fsspec.filesystem("memory")
+    yield "memory://models"
+    filesystem.rm("/models", recursive=True)
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+
+
+def test_a_file_is_its_content_however_it_is_named(tmp_path: Path, store: LocationStore) -> None:
+    content = bytes(range(256)) * 20
+    path = write(tmp_path, {"models/m.pmml": content}) / "models" / "m.pmml"
+    for location in (str(path), "models/m.pmml", "./models/../models/m.pmml", path.as_uri()):
+        assert store.read(location) == content
+
+
+def test_a_relative_location_starts_at_the_base_folder_not_where_the_process_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"base/m": b"right", "elsewhere/m": b"wrong"})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert LocationStore(str(tmp_path / "base"), LIMIT).read("m") == b"right"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_folder_is_a_tar_sorted_by_name(tmp_path: Path, store: LocationStore, slash: str) -> None:
+    write(tmp_path / "saved" / "1", SAVED)
+    packed = store.read(f"saved/1{slash}")
+    assert list(unpack(packed).items()) == sorted(SAVED.items())
+    assert store.read((tmp_path / "saved" / "1").as_uri() + slash) == packed
+
+
+def test_the_tar_depends_on_names_and_contents_only(tmp_path: Path, store: LocationStore) -> None:
+    write(tmp_path / "one", SAVED)
+    write(tmp_path / "two", dict(reversed(SAVED.items())))
+    for path in (tmp_path / "two").rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (1, 1))
+    assert store.read("one") == store.read("two")
+    write(tmp_path / "two", {"saved_model.pb": b"other"})
+    assert store.read("one") != store.read("two")
+
+
+def test_other_file_systems_are_read_the_same_way(tmp_path: Path, store: LocationStore, memory: str) -> None:
+    filesystem = fsspec.filesystem("memory")
+    for name, content in SAVED.items():
+        filesystem.pipe_file(f"/models/1/{name}", content)
+    write(tmp_path / "local", SAVED)
+    assert store.read(f"{memory}/1/saved_model.pb") == b"graph"
+    assert store.read(f"{memory}/1/") == store.read("local")
+
+
+def test_an_empty_folder_is_an_empty_tar(tmp_path: Path, store: LocationStore) -> None:
+    (tmp_path / "empty").mkdir()
+    assert unpack(store.read("empty")) == {}
+
+
+@pytest.mark.parametrize("location", ["nothing/here", "file:///nothing/here", "memory://nothing/here"])
+def test_nothing_is_there(store: LocationStore, location: str) -> None:
+    with pytest.raises(ModelRejected) as rejected:
+        store.read(location)
+    assert str(rejected.value) == (
+        f"nothing is at the location '{location}': it must be readable where the job runs"
+    )
+
+
+def test_a_model_up_to_the_limit_is_read_and_no_byte_more(tmp_path: Path, store: LocationStore) -> None:
+    write(tmp_path, {"fits": b"x" * LIMIT, "too large": b"x" * (LIMIT + 1)})
+    assert store.read("fits") == b"x" * LIMIT
+    with pytest.raises(ModelRejected) as rejected:
+        store.read("too large")
+    assert str(rejected.value) == "the model at 'too large' is larger than the limit of 10000 bytes"
+
+
+def test_the_limit_counts_all_files_of_a_folder(tmp_path: Path, store: LocationStore) -> None:
+    write(tmp_path, {"fits/a": b"x" * 6_000, "fits/b": b"x" * 4_000})
+    assert unpack(store.read("fits")) == {"a": b"x" * 6_000, "b": b"x" * 4_000}
+    write(tmp_path, {"fits/c": b"x"})
+    with pytest.raises(ModelRejected, match=r"^the model at 'fits' is larger than the limit of 10000 bytes$"):
+        store.read("fits")
+
+
+def test_a_file_system_that_does_not_exist_is_one_line(store: LocationStore) -> None:
+    with pytest.raises(ModelRejected) as rejected:
+        store.read("nosuch://bucket/model")
+    assert str(rejected.value) == (
+        "the location 'nosuch://bucket/model' cannot be read: Protocol not known: nosuch"
+    )
+
+
+def test_whatever_a_file_system_raises_is_one_line(
+    store: LocationStore, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("access denied\n  try again")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "isdir", fail)
+    fsspec.filesystem("memory").pipe_file("/models/1", b"")
+    with pytest.raises(ModelRejected) as rejected:
+        store.read(f"{memory}/1")
+    assert str(rejected.value) == ("the location 'memory://models/1' cannot be read: access denied try again")
+
+
+def test_models_are_read_from_allowed_places_only(tmp_path: Path, memory: str) -> None:
+    write(tmp_path, {"models/m": b"good", "models-of-others/m": b"bad", "secret/m": b"bad"})
+    fsspec.filesystem("memory").pipe_file("/models/good/1", b"good")
+    fsspec.filesystem("memory").pipe_file("/models/goods", b"bad")
+    (tmp_path / "models" / "link").symlink_to(tmp_path / "secret" / "m")
+    store = LocationStore(str(tmp_path), LIMIT, ("models", f"{memory}/good/"))
+    for location in ("models/m", (tmp_path / "models" / "m").as_uri(), f"{memory}/good/1"):
+        assert store.read(location) == b"good"
+    for location in (
+        "secret/m",
+        "models-of-others/m",
+        "models/../secret/m",
+        "models/link",
+        (tmp_path / "secret" / "m").as_uri(),
+        "/etc/hostname",
+        f"{memory}/goods",
+        f"{memory}/good/../goods",
+        f"simplecache::{memory}/good/1",
+    ):
+        with pytest.raises(ModelRejected) as rejected:
+            store.read(location)
+        assert str(rejected.value) == (
+            f"the location '{location}' is under none of the places where models may be "
+            f"(models, {memory}/good/): put it there, or start the job with another --allow-locations"
+        )
+
+
+def test_a_link_does_not_lead_out_of_an_allowed_folder(tmp_path: Path) -> None:
+    write(tmp_path, {"models/saved/saved_model.pb": b"graph", "secret/key": b"bad"})
+    (tmp_path / "models" / "saved" / "key").symlink_to(tmp_path / "secret" / "key")
+    assert LocationStore(str(tmp_path), LIMIT).read("models/saved")
+    with pytest.raises(ModelRejected, match="is under none of the places"):
+        LocationStore(str(tmp_path), LIMIT, ("models",)).read("models/saved")
+
+
+def test_pipes_devices_and_what_the_kernel_makes_up_are_no_models(
+    tmp_path: Path, store: LocationStore
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    write(tmp_path, {"folder/saved_model.pb": b"graph"})
+    os.mkfifo(tmp_path / "folder" / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for location in ("pipe", "folder", "link", "/dev/zero", "file:///dev/random", "/proc/self/maps"):
+        with pytest.raises(ModelRejected, match=r"is no plain file: models are read from those$"):
+            store.read(location)
+
+
+def test_a_crowded_folder_is_not_listed(
+    tmp_path: Path, store: LocationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_serving.stores.locations._MOST_ENTRIES", 3)
+    write(
+        tmp_path, {"fits/a": b"", "fits/b/c": b"", "crowded/a": b"", "crowded/b/c": b"", "crowded/b/d": b""}
+    )
+    (tmp_path / "loops").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "loops" / name).symlink_to(tmp_path / "loops")
+    assert unpack(store.read("fits")) == {"a": b"", "b/c": b""}
+    for folder in ("crowded", "loops"):
+        with pytest.raises(
+            ModelRejected, match=f"^the folder at the location '{folder}' has more than 3 files"
+        ):
+            store.read(folder)
