@@ -215,7 +215,7 @@ class _Flow:
         self._record_type = record_type
         self._rate = rate
         self._stopping = threading.Event()
-        self._failure: ClientError | None = None
+        self._failure: ClientError | MessagingError | None = None
         self._thread = threading.Thread(target=self._send, name="records", daemon=True)
         self.sent = 0
 
