@@ -8,16 +8,15 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import BroadcastProcessFunction, RuntimeContext
 
+from functions.emitting import emit
 from functions.intake import payloads_of
 from functions.metrics import ServingMetrics
-from functions.outcomes import OutcomeWriter, refusals, swap_report
 from functions.placement import Placement, subtask_index
+from functions.process import build_parts, check_interpreter_state
+from functions.state import BroadcastActiveModels
 from functions.swaps import broadcast_reporter
-from functions.types import SWAPS, UNMATCHED, broadcast_models
-from model_serving.assembly import build_server, check_interpreter_state
-from model_serving.core.state import decode_activation, decode_model, encode_model
+from functions.types import UNMATCHED, broadcast_models
 from model_serving.settings import ServingSettings
-from model_serving.wire import RecordCodec
 
 __all__ = ["BroadcastModelServing"]
 
@@ -34,48 +33,32 @@ class BroadcastModelServing(BroadcastProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         check_interpreter_state()
-        self._subtask = subtask_index(runtime_context)
+        subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
-        self._outcomes = OutcomeWriter(self._settings, self._metrics)
         self._placement = Placement(runtime_context)
-        self._codec = RecordCodec(self._settings.record_type)
-        self._server = build_server(self._settings, self._codec)
+        self._active = BroadcastActiveModels()
         self._models = broadcast_models()
+        parts = build_parts(self._settings)
+        self._codec = parts.codec
+        self._desk = parts.desk(self._active, None, broadcast_reporter(subtask), subtask)
 
     def process_element(self, value: Any, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
-        decoded = self._codec.decode(payloads_of(value))
-        yield from refusals(decoded, self._settings.data_topic)
-        unmatched = []
-        for batch in decoded.batches:
-            if self._server.serves(batch.data_type) or self._restored(batch.data_type, ctx):
-                yield from self._outcomes.write(self._server.serve(batch))
-            else:
-                unmatched.append(batch)
-        for batches in self._placement.together(unmatched):
+        self._active.state = ctx.get_broadcast_state(self._models)
+        emitted = self._desk.take(self._codec.decode(payloads_of(value)))
+        self._metrics.add(emitted.counts)
+        yield from emit(emitted)
+        for batches in self._placement.together(emitted.unmatched):
             yield UNMATCHED, Row(batches[0].data_type, self._codec.pack(batches))
 
     def process_broadcast_element(
         self, value: tuple[str, bytes], ctx: BroadcastProcessFunction.Context
     ) -> Iterator[Any]:
-        activation = decode_activation(value[1])
-        models = ctx.get_broadcast_state(self._models)
-        if activation.model is None:
-            self._server.deactivate(activation.data_type)
-            models.remove(activation.data_type)
-        else:
-            self._server.activate(activation.model, fallback=activation.fallback)
-            models.put(activation.data_type, encode_model(activation.model))
-        self._metrics.swaps.inc()
-        yield SWAPS, swap_report(activation, self._subtask, broadcast_reporter(self._subtask))
+        self._active.state = ctx.get_broadcast_state(self._models)
+        for emitted in self._desk.carry_out(value[1]):
+            self._metrics.add(emitted.counts)
+            yield from emit(emitted)
 
     def close(self) -> None:
         # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
-        if hasattr(self, "_server"):
-            self._server.close()
-
-    def _restored(self, data_type: str, ctx: BroadcastProcessFunction.ReadOnlyContext) -> bool:
-        saved = ctx.get_broadcast_state(self._models).get(data_type)
-        if saved is None:
-            return False
-        self._server.activate(decode_model(saved))
-        return True
+        if hasattr(self, "_desk"):
+            self._desk.close()

@@ -8,13 +8,12 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
-from functions.outcomes import refusals, rejection
+from functions.emitting import emit
+from functions.metrics import ServingMetrics
 from functions.placement import Placement, subtask_index
-from functions.types import DEAD_LETTERS, STATUSES
-from model_serving.core.admission.signing import check_signature
-from model_serving.core.errors import ModelRejected, UnparsableMessage
+from functions.process import build_parts
+from model_serving.core.channels import Emitted
 from model_serving.settings import ServingSettings
-from model_serving.wire import RecordCodec, model_data_type, parse_descriptor, require_digest
 
 __all__ = ["RouteModels", "RouteRecords", "payloads_of"]
 
@@ -31,12 +30,19 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._codec = RecordCodec(self._settings.record_type)
+        parts = build_parts(self._settings)
+        self._codec = parts.codec
+        self._refusals = parts.refusals()
+        self._metrics = ServingMetrics(runtime_context)
         self._placement = Placement(runtime_context)
 
     def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Iterator[Any]:
         decoded = self._codec.decode(payloads_of(value))
-        yield from refusals(decoded, self._settings.data_topic)
+        if decoded.refused:
+            emitted = Emitted()
+            self._refusals.unread(decoded.refused, emitted)
+            self._metrics.add(emitted.counts)
+            yield from emit(emitted)
         for batches in self._placement.together(decoded.batches):
             yield Row(batches[0].data_type, self._codec.pack(batches))
 
@@ -48,20 +54,12 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._subtask = subtask_index(runtime_context)
-        self._keys = self._settings.model_keys()
+        self._gate = build_parts(self._settings).gate(subtask_index(runtime_context))
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
         payload = bytes(value)
-        try:
-            descriptor = parse_descriptor(payload)
-            if self._keys:
-                check_signature(payload, self._keys)
-                require_digest(descriptor)
-            data_type = model_data_type(descriptor)
-        except (UnparsableMessage, ModelRejected) as error:
-            letter, status = rejection(error, payload, self._settings.models_topic, self._subtask)
-            yield DEAD_LETTERS, letter
-            yield STATUSES, status
+        routed = self._gate.route(payload)
+        if isinstance(routed, Emitted):
+            yield from emit(routed)
         else:
-            yield data_type, payload
+            yield routed, payload

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pyflink.datastream import RuntimeContext
 
+from model_serving.core.channels import Counts
+
 __all__ = ["ServingMetrics"]
 
 
@@ -12,7 +14,18 @@ class ServingMetrics:
 
     def __init__(self, context: RuntimeContext) -> None:
         group = context.get_metrics_group().add_group("model_serving")
-        self.scored = group.counter("records_scored")
-        self.dropped = group.counter("records_dropped")
-        self.dead_letters = group.counter("records_dead_lettered")
-        self.swaps = group.counter("model_swaps")
+        self._scored = group.counter("records_scored")
+        self._dropped = group.counter("records_dropped")
+        self._dead_letters = group.counter("records_dead_lettered")
+        self._swaps = group.counter("model_swaps")
+
+    def add(self, counts: Counts) -> None:
+        """Counts what came of one call to the core. Each count crosses to the JVM, so those of 0 do not."""
+        if counts.scored:
+            self._scored.inc(counts.scored)
+        if counts.dropped:
+            self._dropped.inc(counts.dropped)
+        if counts.dead_lettered:
+            self._dead_letters.inc(counts.dead_lettered)
+        if counts.swaps:
+            self._swaps.inc(counts.swaps)

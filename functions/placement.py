@@ -83,6 +83,11 @@ class CurrentKey:
         self._placement = Placement(context)
         self._subtask = subtask_index(context)
         self._set = _setter(context)
+        self._now: str | None = None
+
+    def is_now(self, data_type: str | None) -> None:
+        """Says whose key Flink has set for the element that is processed; None: it is not known."""
+        self._now = data_type
 
     def become(self, data_type: str) -> None:
         """From now on until the next element, state and timers are those of this data type.
@@ -90,14 +95,17 @@ class CurrentKey:
         Raises:
             RuntimeError: another instance holds its state.
         """
+        if data_type == self._now:
+            return
         place = self._placement.instance(data_type)
         if place != self._subtask:
             # Written here, it would be lost at the next restore.
             raise RuntimeError(
                 f"records of data type '{data_type}' came to instance {self._subtask} instead of {place}: "
-                "this Flink spreads keys otherwise than the one that the job was made for"
+                "this Flink assigns keys to instances differently from the one that the job was made for"
             )
         self._set(data_type)
+        self._now = data_type
 
 
 def _setter(context: RuntimeContext) -> Callable[[str], None]:

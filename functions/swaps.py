@@ -7,8 +7,9 @@ from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from functions.types import SWAP_REPORTS
-from model_serving.core.state import decode_reporters, encode_reporters
+from functions.emitting import as_report
+from functions.state import KeyedSwapReports
+from model_serving.core.admission.confirmation import SwapCount
 
 __all__ = ["KEYED", "ConfirmSwaps", "broadcast_reporter", "broadcast_reporters"]
 
@@ -29,9 +30,8 @@ def broadcast_reporters(parallelism: int) -> list[str]:
 class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
     """(data type, sequence, who, status) from each serving instance → one status, when the last has reported.
 
-    Whoever reads ACTIVE can rely on it: no record that is sent afterwards is scored by the version before.
-    Each instance counts once: in at-least-once mode a report that is in a checkpoint already comes again
-    after a recovery. One that a restore with fewer instances has left without its instance does not count.
+    In at-least-once mode a report may come twice, and one that a restore with fewer instances has left
+    without its instance is still in state: see ``SwapCount``.
     """
 
     def __init__(self, reporters: Collection[str]) -> None:
@@ -39,17 +39,11 @@ class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
         self._reporters = frozenset(reporters)
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._reports = runtime_context.get_map_state(SWAP_REPORTS)
+        self._count = SwapCount(KeyedSwapReports(runtime_context), self._reporters)
 
     def process_element(
         self, value: tuple[str, int, str, bytes], ctx: KeyedProcessFunction.Context
     ) -> Iterator[Any]:
-        _, sequence, reporter, status = value
-        reporters = decode_reporters(self._reports.get(sequence)) | {reporter}
-        if not reporters >= self._reporters:
-            self._reports.put(sequence, encode_reporters(reporters))
-            return
-        # Also what is left of earlier ones: reports that came once more after a recovery.
-        for done in [number for number in self._reports.keys() if number <= sequence]:  # noqa: SIM118 - no dict
-            self._reports.remove(done)
-        yield status
+        status = self._count.report(as_report(value))
+        if status is not None:
+            yield status

@@ -1,17 +1,24 @@
-"""Puts the core's objects together for an operator."""
+"""Puts the core's objects together for a host: ``build(settings, clock, pool)``."""
 
 from __future__ import annotations
 
-import ctypes
 import sys
+from collections.abc import Collection
 from functools import partial
 
-from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.admission import Admission
+from model_serving.core.admission.confirmation import SwapCount
+from model_serving.core.admission.gate import ModelGate
 from model_serving.core.admission.loads import BackgroundLoads
 from model_serving.core.admission.preparation import Prepared
-from model_serving.core.clock import SystemClock
+from model_serving.core.admission.queue import ModelQueue
+from model_serving.core.admission.rejections import Rejections
+from model_serving.core.clock import Clock
 from model_serving.core.model_store import ModelContents, everything_inline
 from model_serving.core.pool import ModelPool
+from model_serving.core.ports import ActiveModels, KeptModels, PendingModels, SwapReports, WaitingRecords
+from model_serving.core.scoring.desk import Place, ServingDesk
+from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Server
 from model_serving.engines import engine_for
 from model_serving.engines.limits import Limits
@@ -19,15 +26,13 @@ from model_serving.engines.trial.engine import LimitedEngine, TriedEngine
 from model_serving.settings import ServingSettings
 from model_serving.stores.locations import LocationStore
 from model_serving.stores.models import FsspecModelStore
-from model_serving.wire import RecordCodec
+from model_serving.wire import ModelMessages, RecordCodec, TopicEncoder
 
-__all__ = ["CLOCK", "POOL", "build_admission", "build_loads", "build_server", "check_interpreter_state"]
-
-CLOCK = SystemClock()
+__all__ = ["Parts", "build", "new_pool"]
 
 _LOADS_AT_ONCE = 4
-"""Loads of an operator instance that run side by side: enough that slow stores do not hold up everything, few
-enough for the memory and the cores that loading takes."""
+"""Loads of a queue that run side by side: enough that slow stores do not hold up everything, few enough for
+the memory and the cores that loading takes."""
 
 _HAND_OVER_S = 0.0001
 """How long a thread that loads a model keeps the interpreter to itself when one that serves asks for it.
@@ -36,81 +41,134 @@ Python's own 5 ms would be waited for at each batch and at each result that goes
 thousand records a second, records queued up for seconds while a large model was loaded.
 """
 
-POOL = ModelPool(engine_for)
-"""One for the process: operators that share a process share its loaded models."""
+
+def new_pool() -> ModelPool:
+    """A pool of the models of every format. A process needs one: whoever shares it shares loaded models."""
+    return ModelPool(engine_for)
 
 
-def build_server(settings: ServingSettings, codec: RecordCodec) -> Server:
-    """A server of records of the codec's type."""
-    return Server(
-        POOL.with_engines(partial(LimitedEngine, limits=_limits(settings))),
-        codec.schema,
-        settings.data_topic,
-        CLOCK,
-        missing=settings.missing,
-        failure_threshold=settings.failure_threshold,
-        with_content=_contents(settings).at_hand,
-    )
+def build(settings: ServingSettings, clock: Clock, pool: ModelPool) -> Parts:
+    """The parts of a serving host, each made when it is asked for."""
+    return Parts(settings, clock, pool)
 
 
-def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
-    """An admission for models that score records of the codec's type."""
-    limits = _limits(settings)
-    pool = POOL.with_engines(partial(LimitedEngine, limits=limits))
-    if settings.trial_timeout_s:
-        # Only here: what admission let in has been tried.
-        pool = pool.with_engines(
-            partial(
-                TriedEngine,
-                limits=limits,
-                seconds=settings.trial_timeout_s,
-                memory_bytes=settings.trial_memory_limit,
+class Parts:
+    """Makes the objects that hosts share. Close a queue or a desk when it is not needed any more."""
+
+    def __init__(self, settings: ServingSettings, clock: Clock, pool: ModelPool) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._pool = pool
+        self._encoder = TopicEncoder()
+        self.codec = RecordCodec(settings.record_type)
+
+    def gate(self, subtask: int) -> ModelGate:
+        """The first look at model messages, in instance ``subtask``.
+
+        Raises:
+            ValueError: the key file cannot be read, or has no key in it.
+        """
+        return ModelGate(ModelMessages(), self._rejections(subtask), self._settings.model_keys())
+
+    def queue(self, kept: KeptModels, pending: PendingModels, subtask: int) -> ModelQueue:
+        """Admission of models, in turn and in threads beside the caller."""
+        return ModelQueue(
+            self.admission(),
+            self._loads(),
+            ModelMessages(),
+            self._rejections(subtask),
+            kept,
+            pending,
+            self._clock,
+            patient=self._settings.waiting.bounded,
+        )
+
+    def desk(
+        self, active: ActiveModels, waiting: WaitingRecords | None, reporter: str, subtask: int
+    ) -> ServingDesk:
+        """Where records are scored; without ``waiting``, those without a model are given back.
+
+        Raises:
+            ValueError: the key file cannot be read, or has no key in it.
+        """
+        keys = self._settings.model_keys()
+        return ServingDesk(
+            self.server(),
+            self.codec,
+            self._encoder,
+            self.refusals(),
+            active,
+            waiting,
+            self._settings.waiting,
+            Place(reporter, subtask, keys[0] if keys else None),
+            self._clock,
+        )
+
+    def refusals(self) -> Refusals:
+        """Dead letters of the data topic."""
+        return Refusals(self._encoder, self._settings.data_topic, self._clock)
+
+    def swap_count(self, reports: SwapReports, reporters: Collection[str]) -> SwapCount:
+        """Counts who has swapped; ``reporters`` are all who report each swap."""
+        return SwapCount(reports, reporters)
+
+    def server(self) -> Server:
+        """The loaded models that serve, and how they score."""
+        settings = self._settings
+        return Server(
+            self._pool.with_engines(partial(LimitedEngine, limits=self._limits())),
+            self.codec.schema,
+            settings.data_topic,
+            self._clock,
+            missing=settings.missing,
+            failure_threshold=settings.failure_threshold,
+            with_content=self._contents().at_hand,
+        )
+
+    def admission(self) -> Admission:
+        """Decides on model messages, and tries models of native code in another process first."""
+        settings, limits = self._settings, self._limits()
+        pool = self._pool.with_engines(partial(LimitedEngine, limits=limits))
+        if settings.trial_timeout_s:
+            # Only here: what admission let in has been tried.
+            pool = pool.with_engines(
+                partial(
+                    TriedEngine,
+                    limits=limits,
+                    seconds=settings.trial_timeout_s,
+                    memory_bytes=settings.trial_memory_limit,
+                )
             )
+        return Admission(
+            pool=pool,
+            schema=self.codec.schema,
+            read_location=LocationStore(
+                settings.base_dir, settings.model_size_limit, settings.allow_locations
+            ).read,
+            read_example=self.codec.example,
+            keep_versions=settings.keep_versions,
+            clock=self._clock,
+            contents=self._contents(),
         )
-    return Admission(
-        pool=pool,
-        schema=codec.schema,
-        read_location=LocationStore(
-            settings.base_dir, settings.model_size_limit, settings.allow_locations
-        ).read,
-        read_example=codec.example,
-        keep_versions=settings.keep_versions,
-        clock=CLOCK,
-        contents=_contents(settings),
-    )
 
+    def _loads(self) -> BackgroundLoads[Prepared]:
+        sys.setswitchinterval(_HAND_OVER_S)
+        return BackgroundLoads(_LOADS_AT_ONCE, self._settings.load_timeout_s, self._clock)
 
-def _contents(settings: ServingSettings) -> ModelContents:
-    if not settings.model_store:
-        return everything_inline()
-    return ModelContents(
-        FsspecModelStore(settings.model_store),
-        settings.inline_limit,
-        settings.run,
-        settings.model_store_retention_ms,
-        claims=settings.claims_stored,
-    )
+    def _rejections(self, subtask: int) -> Rejections:
+        return Rejections(self._encoder, self._settings.models_topic, subtask, self._clock)
 
-
-def build_loads(settings: ServingSettings) -> BackgroundLoads[Prepared]:
-    """Where an admission has its preparations run, beside threads that serve."""
-    sys.setswitchinterval(_HAND_OVER_S)
-    return BackgroundLoads(_LOADS_AT_ONCE, settings.load_timeout_s, CLOCK)
-
-
-def _limits(settings: ServingSettings) -> Limits:
-    return Limits(settings.unpacked_size_limit, settings.pmml_size_limit)
-
-
-def check_interpreter_state() -> None:
-    """Makes sure that model libraries can call back into Python from this thread; call it in ``open``.
-
-    Raises:
-        RuntimeError: several Python operators share this thread in thread mode. The first model library that
-            calls ``PyGILState_Ensure`` here would wait for ever.
-    """
-    if not ctypes.pythonapi.PyGILState_Check():
-        raise RuntimeError(
-            "another Python operator runs in the thread of an operator that scores models: "
-            "the topology must start a new chain after it"
+    def _contents(self) -> ModelContents:
+        settings = self._settings
+        if not settings.model_store:
+            return everything_inline()
+        return ModelContents(
+            FsspecModelStore(settings.model_store),
+            settings.inline_limit,
+            settings.run,
+            settings.model_store_retention_ms,
+            claims=settings.claims_stored,
         )
+
+    def _limits(self) -> Limits:
+        return Limits(self._settings.unpacked_size_limit, self._settings.pmml_size_limit)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from model_serving.core.messages import Command, ModelMessage, ModelType
-from tests.fakes import Script
+from model_serving.testing import Script
 
 __all__ = [
     "DATA_TYPES",

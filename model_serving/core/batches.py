@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.core.engine import Columns, Scores
+from model_serving.core.errors import InvalidRecord, UnparsableMessage
 from model_serving.core.messages import ModelToServe
 
-__all__ = ["Features", "RecordBatch", "ScoredBatch"]
+__all__ = ["Decoded", "Features", "RecordBatch", "ScoredBatch"]
 
 
 class Features(Protocol):
@@ -51,6 +52,14 @@ class RecordBatch:
             self.submission_ts[index],
             self.features.rows(index),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What n messages hold: the valid records by data type, and the others, each with its error."""
+
+    batches: list[RecordBatch]
+    refused: list[tuple[bytes, UnparsableMessage | InvalidRecord]]
 
 
 @dataclass(frozen=True, slots=True)

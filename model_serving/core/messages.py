@@ -8,7 +8,9 @@ from enum import IntEnum
 __all__ = [
     "Command",
     "DeadLetter",
+    "Envelope",
     "Example",
+    "FailingModel",
     "ModelMessage",
     "ModelState",
     "ModelStatus",
@@ -77,6 +79,24 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is said of a model message whatever becomes of it.
+
+    ``model_type`` is the number on the wire, known or not. ``size`` is that of the content in bytes, 0 where
+    it is not in the message. ``by_location``: the content is at a location.
+    """
+
+    data_type: str = ""
+    name: str = ""
+    version: str = ""
+    description: str = ""
+    model_type: int = 0
+    sha256: str = ""
+    size: int = 0
+    by_location: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ModelMessage:
     """A model message as it arrived. To deploy, one of ``data`` and ``location`` is set."""
 
@@ -96,13 +116,21 @@ class ModelMessage:
 
 @dataclass(frozen=True, slots=True)
 class FailingModel:
-    """A model that failed on ``failures`` records in a row; ``why`` is what it said of the last one."""
+    """A model that is to be taken back.
+
+    It failed on ``failures`` records in a row, and ``why`` is what it said of the last one; or, with 0
+    failures, it does not serve for the reason ``why``.
+    """
 
     data_type: str
     name: str
     version: str
     failures: int
     why: str
+
+    def __str__(self) -> str:
+        """The reason in words."""
+        return f"{self.failures} failures in a row ({self.why})" if self.failures else self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +160,12 @@ class ModelToServe:
     output: OutputRule = OutputRule.AUTO
     stored: StoredContent | None = None
     findings: str = field(default="", repr=False)
+    description: str = ""
+
+    @property
+    def size(self) -> int:
+        """Of the content, in bytes, wherever it is."""
+        return len(self.content) if self.stored is None else self.stored.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +184,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in them."""
+    """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in them.
+
+    ``model_type`` is its number on the wire, ``size`` that of the model's content in bytes.
+    """
 
     data_type: str
     name: str
@@ -161,3 +198,7 @@ class ModelStatus:
     previous: str = ""
     load_ms: float = 0.0
     subtask: int = 0
+    description: str = ""
+    model_type: int = 0
+    sha256: str = ""
+    size: int = 0

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from model_serving.core.engine import Engine, LoadedModel, RecordSchema
+from model_serving.core.guarded import load_guarded
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 
 __all__ = ["ContentReader", "Lease", "ModelPool"]
@@ -80,7 +81,7 @@ class ModelPool:
             with entry.loading:
                 if entry.model is None:
                     whole = model if with_content is None else with_content(model)
-                    entry.model = self._engine_for(model.model_type).load(whole, schema)
+                    entry.model = load_guarded(self._engine_for(model.model_type), whole, schema)
                 loaded = entry.model
         except BaseException:
             self._leave(identity, entry)

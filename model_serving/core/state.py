@@ -4,7 +4,8 @@ Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 byte
 (UTF-8 JSON), the body. A reader takes every version up to its own and refuses newer ones.
 
 Version 2 adds models whose content is in the model store, and the objects of that store that a data type has
-dropped. What a reader may do without is added without a new version: ``fallback``, ``findings``.
+dropped. What a reader may do without is added without a new version: ``fallback``, ``findings``,
+``description``.
 """
 
 from __future__ import annotations
@@ -129,6 +130,8 @@ def _model_header(model: ModelToServe) -> dict[str, Any]:
         header["stored"] = [model.stored.path, model.stored.size]
     if model.findings:
         header["findings"] = model.findings
+    if model.description:
+        header["description"] = model.description
     return header
 
 
@@ -144,6 +147,7 @@ def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
         output=OutputRule(header["output"]),
         stored=StoredContent(*header["stored"]) if "stored" in header else None,
         findings=header.get("findings", ""),
+        description=header.get("description", ""),
     )
 
 

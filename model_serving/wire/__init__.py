@@ -7,25 +7,23 @@ from model_serving.wire.messages import (
     encode_dead_letter,
     encode_rollback,
     encode_status,
-    model_data_type,
     parse_descriptor,
     read_model,
-    require_digest,
 )
-from model_serving.wire.records import Decoded, RecordCodec
+from model_serving.wire.records import RecordCodec
 from model_serving.wire.results import encode_results
 from model_serving.wire.rows import PackedBatches
+from model_serving.wire.translators import ModelMessages, TopicEncoder
 
 __all__ = [
-    "Decoded",
+    "ModelMessages",
     "PackedBatches",
     "RecordCodec",
+    "TopicEncoder",
     "encode_dead_letter",
     "encode_results",
     "encode_rollback",
     "encode_status",
-    "model_data_type",
     "parse_descriptor",
     "read_model",
-    "require_digest",
 ]

@@ -25,10 +25,8 @@ __all__ = [
     "encode_dead_letter",
     "encode_rollback",
     "encode_status",
-    "model_data_type",
     "parse_descriptor",
     "read_model",
-    "require_digest",
 ]
 
 
@@ -44,39 +42,17 @@ def parse_descriptor(payload: bytes) -> ModelDescriptor:
         raise UnparsableMessage("ModelDescriptor", str(error) or "truncated or not protobuf") from None
 
 
-def model_data_type(descriptor: ModelDescriptor) -> str:
-    """What a model message is routed by.
-
-    Raises:
-        ModelRejected: it has no data type.
-    """
-    if not descriptor.dataType:
-        raise ModelRejected("the model message has no dataType: say which records the model scores")
-    return str(descriptor.dataType)
-
-
-def require_digest(descriptor: ModelDescriptor) -> None:
-    """For signed messages: what lies at a location is under the signature by its digest only.
-
-    Raises:
-        ModelRejected: the message has a location and no digest.
-    """
-    if descriptor.location and not descriptor.sha256:
-        raise ModelRejected(
-            "a signed message with a location needs the SHA-256 of what lies there: set sha256, or send data"
-        )
-
-
 def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     """A model message as a value of the core.
 
     Raises:
         ModelRejected: no data type, or a number that names no model type, command or output rule.
     """
-    data_type = model_data_type(descriptor)
+    if not descriptor.dataType:
+        raise ModelRejected("the model message has no dataType: say which records the model scores")
     content = descriptor.WhichOneof("MessageContent")
     return ModelMessage(
-        data_type=data_type,
+        data_type=descriptor.dataType,
         name=descriptor.name,
         description=descriptor.description,
         model_type=_known(ModelType, descriptor.modeltype, "modeltype"),
@@ -97,7 +73,7 @@ def encode_rollback(failing: FailingModel) -> bytes:
     """The model message that takes back a model which fails, if it still serves when the message comes."""
     return ModelDescriptor(
         name=failing.name,
-        description=f"{failing.failures} failures in a row ({failing.why})",
+        description=str(failing),
         dataType=failing.data_type,
         version=failing.version,
         command=ModelDescriptor.ROLLBACK,
@@ -130,6 +106,10 @@ def encode_status(status: ModelStatus) -> bytes:
         previous=status.previous,
         load_ms=status.load_ms,
         subtask=status.subtask,
+        description=status.description,
+        modeltype=status.model_type,
+        sha256=status.sha256,
+        size=status.size,
     ).SerializeToString()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -14,13 +13,13 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from model_serving.core.batches import RecordBatch
+from model_serving.core.batches import Decoded, RecordBatch
 from model_serving.core.engine import Columns, RecordSchema
 from model_serving.core.errors import InvalidRecord, UnparsableMessage
 from model_serving.wire.layouts import Layout, Table, learn_layout, table_of
 from model_serving.wire.rows import PackedBatches, Places, Rows, pack, unpack
 
-__all__ = ["Decoded", "RecordCodec"]
+__all__ = ["RecordCodec"]
 
 _DATA_TYPE = "dataType"
 _TIMESTAMP = "ts"
@@ -53,14 +52,6 @@ _LESSONS = 4
 """So many layouts are learnt in one go. Messages that are all different are read one by one."""
 
 _Refusal = UnparsableMessage | InvalidRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What n payloads hold: the valid records by data type, and the others, each with its error."""
-
-    batches: list[RecordBatch]
-    refused: list[tuple[bytes, _Refusal]]
 
 
 class RecordCodec:

@@ -1,135 +1,86 @@
-"""Which models are let in: the life of the models of a data type, without Flink.
+"""What a model message asks for, as objects: Deploy, Rollback and Remove.
 
-A model message is carried out in two steps. Its preparation
-(:mod:`model_serving.core.admission.preparation`) does what is slow, in any thread, and touches no state:
-fetch, load, warm up, compare with the examples. Completing it takes no time, changes the state and gives an
-:class:`Activation` for the operators that serve. Whatever fails raises :class:`ModelRejected` and changes
-nothing: the model that served goes on serving.
+Call order: ``prepare``, which checks and changes nothing; the preparation's ``run``, which may be slow and
+may run in any thread; ``complete``, which takes no time and changes the state.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
-from model_serving.core.admission.preparation import (
-    ExampleReader,
-    LocationReader,
-    Preparation,
-    Prepared,
-    Preparer,
-)
-from model_serving.core.clock import Clock
-from model_serving.core.engine import RecordSchema
+from model_serving.core.admission.kept import KeptVersions
+from model_serving.core.admission.preparation import Preparation, Prepared, Preparer
 from model_serving.core.errors import ModelRejected
-from model_serving.core.messages import Command, ModelMessage, ModelToServe
-from model_serving.core.model_store import ModelContents, everything_inline
-from model_serving.core.pool import Lease, ModelPool
+from model_serving.core.messages import Command, ModelMessage
 from model_serving.core.state import Activation, History, KeptVersion
 
-__all__ = ["Admission", "KeptModels"]
+__all__ = ["Deploy", "ModelCommand", "Remove", "Rollback", "Versions", "command_of"]
 
 
-class KeptModels(Protocol):
-    """What is remembered of one data type: its history, and the contents of the versions in it."""
+class Versions(Protocol):
+    """What a command changes: the versions of one data type, in state and loaded."""
 
-    def history(self) -> History: ...
+    @property
+    def kept(self) -> KeptVersions:
+        """The versions in state."""
+        ...
 
-    def save_history(self, history: History) -> None: ...
+    def is_loaded(self, version: str) -> bool:
+        """Whether a version is loaded here."""
+        ...
 
-    def model(self, version: str) -> ModelToServe: ...
+    def succeed(self, history: History, kept: Iterable[KeptVersion]) -> History:
+        """Saves and gives the history after one more command."""
+        ...
 
-    def save_model(self, model: ModelToServe) -> None: ...
+    def forget(self, version: KeptVersion) -> None:
+        """Drops a version from state, and lets go of it where it is loaded."""
+        ...
 
-    def drop_model(self, version: str) -> None: ...
 
+class ModelCommand(Protocol):
+    """One of the commands below."""
 
-class Admission:
-    """Decides what becomes of model messages.
-
-    Call order: for each message ``preparation``, its ``run``, ``complete``; the messages of one data type one
-    after the other, those of others in between. Then ``close``. Only ``run`` may be called in other threads.
-
-    The models of the kept versions stay loaded here, so that a rollback needs no loading.
-    """
-
-    def __init__(
-        self,
-        pool: ModelPool,
-        schema: RecordSchema,
-        read_location: LocationReader,
-        read_example: ExampleReader,
-        keep_versions: int,
-        clock: Clock,
-        contents: ModelContents | None = None,
-    ) -> None:
-        """``contents`` are where large models are kept; without them all models are in state."""
-        self._contents = contents or everything_inline()
-        self._preparer = Preparer(pool, schema, read_location, read_example, clock, self._contents)
-        self._keep_versions = keep_versions
-        self._clock = clock
-        self._warm: dict[tuple[str, str], Lease] = {}
-
-    def preparation(self, message: ModelMessage, kept: KeptModels) -> Preparation:
-        """What comes before a message is carried out for the data type whose models ``kept`` holds.
+    def prepare(self, versions: Versions, preparer: Preparer) -> Preparation:
+        """What comes before the command is carried out.
 
         Raises:
-            ModelRejected: the message cannot be carried out.
+            ModelRejected: it cannot be carried out.
         """
-        history = kept.history()
-        if message.command is Command.DEPLOY:
-            return Preparation(message, history, None, loads=True, preparer=self._preparer)
-        if message.command is Command.REMOVE:
-            if history.active is None:
-                raise ModelRejected(f"nothing to remove: no model serves data type '{message.data_type}'")
-            return Preparation(message, history, None, loads=False, preparer=self._preparer)
-        good = _before(history, message)
-        # After a restart the older versions are not loaded yet.
-        loads = (message.data_type, good.version) not in self._warm
-        return Preparation(message, history, kept.model(good.version), loads, self._preparer)
+        ...
 
-    def complete(self, prepared: Prepared, kept: KeptModels) -> Activation:
-        """Carries out what is prepared; ``kept`` has to be as it was when the preparation was made."""
-        message, history = prepared.message, prepared.history
-        if prepared.model is None:
-            return self._remove(message.data_type, history, kept)
-        if prepared.lease is not None:
-            self._keep_warm(message.data_type, prepared.model.version, prepared.lease)
-        if message.command is Command.ROLLBACK:
-            return self._rollback(prepared, prepared.model, kept)
-        return self._deploy(prepared, prepared.model, kept)
+    def complete(self, prepared: Prepared, versions: Versions) -> Activation:
+        """Carries out what is prepared; the state has to be as it was for ``prepare``."""
+        ...
 
-    def collect(self, kept: KeptModels) -> int | None:
-        """Deletes what the model store need not hold any more.
 
-        Not while a message for the data type is being prepared: what it relies on would be deleted.
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Serve the message's model; the ``keep`` latest versions stay for a rollback, this one among them."""
 
-        Returns:
-            When there will be more to delete, in epoch milliseconds.
-        """
-        history = kept.history()
-        after = self._contents.collect(history, self._clock.epoch_ms())
-        if after != history:
-            kept.save_history(after)
-        return self._contents.next_collection(after)
+    message: ModelMessage
+    keep: int
 
-    def close(self) -> None:
-        """Lets go of every loaded model."""
-        for lease in self._warm.values():
-            lease.release()
-        self._warm.clear()
+    def prepare(self, versions: Versions, preparer: Preparer) -> Preparation:
+        """See :class:`ModelCommand`."""
+        history = versions.kept.history()
+        return Preparation(history, lambda: preparer.deploy(self.message, history), loads=True)
 
-    def _deploy(self, prepared: Prepared, model: ModelToServe, kept: KeptModels) -> Activation:
-        history = prepared.history
+    def complete(self, prepared: Prepared, versions: Versions) -> Activation:
+        """See :class:`ModelCommand`."""
+        model, history = prepared.model, prepared.history
+        if model is None:
+            raise TypeError("a deployment was prepared without a model")
         previous = history.active
-        versions = [version for version in history.kept if version.version != model.version]
+        others = [version for version in history.kept if version.version != model.version]
         stored = model.stored.path if model.stored else ""
-        versions.append(KeptVersion(model.version, model.sha256, model.name, stored))
-        surplus, versions = versions[: -self._keep_versions], versions[-self._keep_versions :]
-        for version in surplus:
-            self._forget(model.data_type, version, kept)
-        kept.save_model(model)
-        after = self._contents.succeed(history, versions, self._clock.epoch_ms())
-        kept.save_history(after)
+        latest = [*others, KeptVersion(model.version, model.sha256, model.name, stored)]
+        for version in latest[: -self.keep]:
+            versions.forget(version)
+        versions.kept.save_model(model)
+        after = versions.succeed(history, latest[-self.keep :])
         again = previous is not None and previous.version == model.version
         return Activation(
             data_type=model.data_type,
@@ -140,52 +91,78 @@ class Admission:
             load_ms=prepared.load_ms,
         )
 
-    def _rollback(self, prepared: Prepared, model: ModelToServe, kept: KeptModels) -> Activation:
-        data_type, history, why = model.data_type, prepared.history, prepared.message.description
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Serve the version before the present one again, and forget the present one."""
+
+    message: ModelMessage
+
+    def prepare(self, versions: Versions, preparer: Preparer) -> Preparation:
+        """See :class:`ModelCommand`."""
+        history = versions.kept.history()
+        good = self._before(history)
+        model = versions.kept.model(good.version)
+        # After a restart the older versions are not loaded yet.
+        if versions.is_loaded(good.version):
+            return Preparation(history, lambda: Prepared(history, model), loads=False)
+        return Preparation(history, lambda: preparer.load(history, model), loads=True)
+
+    def complete(self, prepared: Prepared, versions: Versions) -> Activation:
+        """See :class:`ModelCommand`."""
+        history, why = prepared.history, self.message.description
         bad = history.kept[-1]
-        self._forget(data_type, bad, kept)
-        after = self._contents.succeed(history, history.kept[:-1], self._clock.epoch_ms())
-        kept.save_history(after)
-        detail = f"rolled back: {why}" if why else "rolled back"
+        versions.forget(bad)
+        after = versions.succeed(history, history.kept[:-1])
         return Activation(
-            data_type, after.sequence, model, bad.version, detail, prepared.load_ms, fallback=True
+            data_type=self.message.data_type,
+            sequence=after.sequence,
+            model=prepared.model,
+            previous=bad.version,
+            detail=f"rolled back: {why}" if why else "rolled back",
+            load_ms=prepared.load_ms,
+            fallback=True,
         )
 
-    def _remove(self, data_type: str, history: History, kept: KeptModels) -> Activation:
-        active = history.kept[-1]
+    def _before(self, history: History) -> KeptVersion:
+        data_type, active = self.message.data_type, history.active
+        if self.message.version and (active is None or active.version != self.message.version):
+            raise ModelRejected(
+                f"no rollback from version '{self.message.version}': data type '{data_type}' is not served "
+                "by it"
+            )
+        if len(history.kept) < 2:
+            raise ModelRejected(
+                f"nothing to roll back to: data type '{data_type}' has no version before the present one; "
+                "deploy a model instead"
+            )
+        return history.kept[-2]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Serve the data type no longer, and forget all its versions."""
+
+    message: ModelMessage
+
+    def prepare(self, versions: Versions, preparer: Preparer) -> Preparation:
+        """See :class:`ModelCommand`."""
+        history = versions.kept.history()
+        if history.active is None:
+            raise ModelRejected(f"nothing to remove: no model serves data type '{self.message.data_type}'")
+        return Preparation(history, lambda: Prepared(history), loads=False)
+
+    def complete(self, prepared: Prepared, versions: Versions) -> Activation:
+        """See :class:`ModelCommand`."""
+        history = prepared.history
         for version in history.kept:
-            self._forget(data_type, version, kept)
-        after = self._contents.succeed(history, (), self._clock.epoch_ms())
-        kept.save_history(after)
-        return Activation(data_type, after.sequence, None, active.version)
-
-    def _keep_warm(self, data_type: str, version: str, lease: Lease) -> None:
-        before = self._warm.pop((data_type, version), None)
-        self._warm[data_type, version] = lease
-        if before is not None:
-            before.release()
-
-    def _forget(self, data_type: str, version: KeptVersion, kept: KeptModels) -> None:
-        kept.drop_model(version.version)
-        lease = self._warm.pop((data_type, version.version), None)
-        if lease is not None:
-            lease.release()
+            versions.forget(version)
+        after = versions.succeed(history, ())
+        return Activation(self.message.data_type, after.sequence, None, history.kept[-1].version)
 
 
-def _before(history: History, message: ModelMessage) -> KeptVersion:
-    """The version that a ROLLBACK goes back to.
-
-    Raises:
-        ModelRejected: there is none, or another version serves than the one to be taken back.
-    """
-    data_type, active = message.data_type, history.active
-    if message.version and (active is None or active.version != message.version):
-        raise ModelRejected(
-            f"no rollback from version '{message.version}': data type '{data_type}' is not served by it"
-        )
-    if len(history.kept) < 2:
-        raise ModelRejected(
-            f"nothing to roll back to: data type '{data_type}' has no version before the present one; "
-            "deploy a model instead"
-        )
-    return history.kept[-2]
+def command_of(message: ModelMessage, keep: int) -> ModelCommand:
+    """The command of a message; ``keep`` is how many versions a data type keeps."""
+    if message.command is Command.DEPLOY:
+        return Deploy(message, keep)
+    return Rollback(message) if message.command is Command.ROLLBACK else Remove(message)

@@ -1,7 +1,7 @@
 """The slow part of a model message: content fetched, digest checked, model loaded, warmed up, examples tried,
 a large one put into the model store.
 
-It touches no state and may run in any thread; :mod:`model_serving.core.admission.commands` makes it and
+It touches no state and may run in any thread; :mod:`model_serving.core.admission.commands` decides on it and
 completes it.
 """
 
@@ -22,7 +22,7 @@ from model_serving.core.errors import (
     ScoringFailed,
     UnparsableMessage,
 )
-from model_serving.core.messages import Command, Example, ModelMessage, ModelToServe
+from model_serving.core.messages import Example, ModelMessage, ModelToServe
 from model_serving.core.model_store import ModelContents
 from model_serving.core.pool import Lease, ModelPool
 from model_serving.core.state import History
@@ -41,13 +41,12 @@ ExampleReader = Callable[[bytes, tuple[str, ...]], Columns]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A message that can be carried out at once. It owns its lease: complete it, or release it.
+    """A command that can be carried out at once. It owns its lease: complete it, or release it.
 
     ``history`` is what it was prepared against. ``model`` is what will serve, None after a REMOVE; without a
     ``lease`` nothing had to be loaded.
     """
 
-    message: ModelMessage
     history: History
     model: ModelToServe | None = None
     lease: Lease | None = None
@@ -61,28 +60,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What is to be done before a message can be carried out.
+    """What is to be done before a command can be carried out; ``loads``: it may be slow.
 
-    ``kept`` is the version that a ROLLBACK goes back to; ``loads`` says whether there is anything slow to do.
+    ``run`` does it, in any thread, and raises ModelRejected when the command cannot be carried out: nothing
+    stays loaded for it then.
     """
 
-    message: ModelMessage
     history: History
-    kept: ModelToServe | None
+    run: Callable[[], Prepared]
     loads: bool
-    preparer: Preparer
-
-    def run(self) -> Prepared:
-        """Does it, in any thread.
-
-        Raises:
-            ModelRejected: the message cannot be carried out. Nothing stays loaded for it.
-        """
-        if self.message.command is Command.DEPLOY:
-            return self.preparer.deploy(self.message, self.history)
-        if self.loads and self.kept is not None:
-            return self.preparer.load(self.message, self.history, self.kept)
-        return Prepared(self.message, self.history, self.kept)
 
 
 class Preparer:
@@ -128,9 +114,9 @@ class Preparer:
         except BaseException:
             lease.release()
             raise
-        return Prepared(message, history, _with_findings(model, lease), lease, load_ms)
+        return Prepared(history, _with_findings(model, lease), lease, load_ms)
 
-    def load(self, message: ModelMessage, history: History, model: ModelToServe) -> Prepared:
+    def load(self, history: History, model: ModelToServe) -> Prepared:
         """A model that was let in before: it is loaded, and not checked again.
 
         Raises:
@@ -141,7 +127,7 @@ class Preparer:
             lease = self._pool.acquire(model, self._schema, self._contents.at_hand)
         except ContentUnavailable as error:
             raise ModelRejected(str(error)) from error
-        return Prepared(message, history, _with_findings(model, lease), lease, self._ms_since(start))
+        return Prepared(history, _with_findings(model, lease), lease, self._ms_since(start))
 
     def _ms_since(self, start_ns: int) -> float:
         return (self._clock.monotonic_ns() - start_ns) / 1e6
@@ -170,6 +156,7 @@ class Preparer:
             content=content,
             inputs=message.inputs,
             output=message.output,
+            description=message.description,
         )
 
     def _check_examples(self, model: LoadedModel, examples: tuple[Example, ...]) -> None:

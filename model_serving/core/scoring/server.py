@@ -14,7 +14,7 @@ import numpy as np
 from model_serving.core.batches import RecordBatch, ScoredBatch
 from model_serving.core.clock import Clock
 from model_serving.core.engine import Columns, RecordSchema, Scores
-from model_serving.core.errors import ModelServingError, ScoringFailed
+from model_serving.core.errors import ModelServingError, ScoringFailed, Unavailable
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import DeadLetter, FailingModel, ModelToServe
 from model_serving.core.pool import ContentReader, Lease, ModelPool
@@ -88,7 +88,9 @@ class Server:
         lease = self._pool.acquire(model, self._schema, self._with_content)
         failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
-        self._serving[model.data_type] = _Serving(lease, replace(model, content=b"", findings=""), failures)
+        # It is part of keys that are hashed for each batch: only what results say.
+        shown = replace(model, content=b"", findings="", description="")
+        self._serving[model.data_type] = _Serving(lease, shown, failures)
         if old is not None:
             old.lease.release()
 
@@ -141,6 +143,13 @@ class Server:
             for place in range(len(batch)):
                 self._serve(serving, batch.rows(np.array([place])), columns[place : place + 1], outcome)
             return
+        except Unavailable as error:
+            # The records' dead letters say so; it says nothing about the model, so nothing is counted.
+            failed = ScoringFailed(str(error))
+            outcome.dead_letters.extend(
+                self._letter(payload, serving.model, failed) for payload in batch.payloads
+            )
+            return
         submission_ts = batch.submission_ts
         if not all_finite(scores.result) and (without := np.isnan(scores.result)).any():
             nothing = ScoringFailed("the model gives no result for this record")
@@ -168,8 +177,7 @@ class Server:
         start = self._clock.monotonic_ns()
         scores = serving.lease.model.score(columns)
         elapsed_ns = self._clock.monotonic_ns() - start
-        if scores.result.shape != (len(columns),):
-            raise ScoringFailed(f"{scores.result.shape} results for {len(columns)} records")
+        _check_shapes(scores, len(columns))
         return scores, elapsed_ns
 
     def _count(
@@ -204,3 +212,14 @@ class Server:
             model=model.name,
             version=model.version,
         )
+
+
+def _check_shapes(scores: Scores, n: int) -> None:
+    """Raises ScoringFailed unless everything that the model said is about n records."""
+    if scores.result.shape != (n,):
+        raise ScoringFailed(f"{scores.result.shape} results for {n} records")
+    if scores.labels is not None and len(scores.labels) != n:
+        raise ScoringFailed(f"{len(scores.labels)} labels for {n} records")
+    for name, values in scores.outputs.items():
+        if values.shape != (n,):
+            raise ScoringFailed(f"{values.shape} values of the output '{name}' for {n} records")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.admission import Admission
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.server import Server
-from tests.fakes import POINT, FakeClock, FakeEngine, FakeLocations, InMemoryKeptModels, read_point
+from model_serving.testing import POINT, FakeClock, FakeEngine, FakeLocations, read_point
+from tests.unit.core.carrying_out import OneDataType
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def pool(engine: FakeEngine) -> ModelPool:
 
 
 @pytest.fixture
-def kept() -> InMemoryKeptModels:
-    return InMemoryKeptModels()
+def kept() -> OneDataType:
+    return OneDataType()
 
 
 @pytest.fixture

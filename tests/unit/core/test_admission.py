@@ -10,21 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.admission import Admission
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import Command, Example, ModelMessage, ModelToServe, ModelType, OutputRule
 from model_serving.core.pool import ModelPool
 from model_serving.core.state import Activation, History, KeptVersion
-from tests.fakes import (
-    POINT,
-    FakeClock,
-    FakeEngine,
-    FakeLocations,
-    InMemoryKeptModels,
-    Script,
-    offer,
-    read_point,
-)
+from model_serving.testing import POINT, FakeClock, FakeEngine, FakeLocations, Script, read_point
+from tests.unit.core.carrying_out import OneDataType, offer
 
 REMOVE = ModelMessage("wine", command=Command.REMOVE)
 ROLLBACK = ModelMessage("wine", command=Command.ROLLBACK)
@@ -46,7 +38,7 @@ def served(version: str, content: bytes | None = None) -> ModelToServe:
 
 
 def test_a_model_is_loaded_warmed_up_and_kept(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     engine.scripts[b"v1"] = Script(load_ns=3_000_000, score_ns=1_500_000)
     message = deploy("v1", inputs=("x",), output=OutputRule.VALUE)
@@ -63,7 +55,7 @@ def test_a_model_is_loaded_warmed_up_and_kept(
 
 
 def test_the_warm_up_row_has_an_empty_text_where_the_model_takes_a_text(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     engine.scripts[b"v1"] = Script(fields=("colour", "x"))
     offer(admission, deploy("v1"), kept)
@@ -72,13 +64,13 @@ def test_the_warm_up_row_has_an_empty_text_where_the_model_takes_a_text(
 
 
 def test_a_model_without_a_result_for_zeros_is_let_in(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     engine.scripts[b"v1"] = Script(nothing=0.0)
     assert offer(admission, deploy("v1"), kept).model == served("v1")
 
 
-def test_a_digest_stands_in_for_the_version(admission: Admission, kept: InMemoryKeptModels) -> None:
+def test_a_digest_stands_in_for_the_version(admission: Admission, kept: OneDataType) -> None:
     activation = offer(admission, deploy("", b"content"), kept)
     # `printf content | sha256sum`
     assert activation.model == served("ed7002b439e9", b"content")
@@ -87,14 +79,12 @@ def test_a_digest_stands_in_for_the_version(admission: Admission, kept: InMemory
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper])
 def test_the_digest_of_the_message_is_checked_in_any_case(
-    admission: Admission, kept: InMemoryKeptModels, spell: Any
+    admission: Admission, kept: OneDataType, spell: Any
 ) -> None:
     assert offer(admission, deploy("v1", sha256=spell(sha256(b"v1"))), kept).model == served("v1")
 
 
-def test_a_location_is_fetched(
-    admission: Admission, kept: InMemoryKeptModels, locations: FakeLocations
-) -> None:
+def test_a_location_is_fetched(admission: Admission, kept: OneDataType, locations: FakeLocations) -> None:
     locations.contents["models/v1"] = b"v1"
     message = ModelMessage(
         "wine", "model", ModelType.PMML, location="models/v1", version="v1", sha256=sha256(b"v1")
@@ -104,7 +94,7 @@ def test_a_location_is_fetched(
 
 
 def test_the_next_version_names_the_one_before_which_stays_loaded(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     assert offer(admission, deploy("v2"), kept) == Activation("wine", 2, served("v2"), previous="v1")
@@ -112,7 +102,7 @@ def test_the_next_version_names_the_one_before_which_stays_loaded(
 
 
 def test_the_same_version_again_serves_already(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     assert offer(admission, deploy("v1"), kept) == Activation(
@@ -122,7 +112,7 @@ def test_the_same_version_again_serves_already(
 
 
 def test_an_older_version_again_becomes_the_newest(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     for version in ("v1", "v2", "v1"):
         activation = offer(admission, deploy(version), kept)
@@ -131,7 +121,7 @@ def test_an_older_version_again_becomes_the_newest(
 
 
 def test_the_same_version_with_other_inputs_is_loaded_anew_and_the_old_one_released(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, deploy("v1", inputs=("y", "x")), kept)
@@ -147,7 +137,7 @@ def test_the_oldest_versions_are_let_go_of(
     pool: ModelPool,
     locations: FakeLocations,
     clock: FakeClock,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     engine: FakeEngine,
     keep: int,
     versions: list[str],
@@ -161,7 +151,7 @@ def test_the_oldest_versions_are_let_go_of(
 
 
 def test_a_rollback_serves_the_version_before_and_forgets_the_bad_one(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     for version in ("v1", "v2", "v3"):
         offer(admission, deploy(version), kept)
@@ -175,7 +165,7 @@ def test_a_rollback_serves_the_version_before_and_forgets_the_bad_one(
 
 
 def test_a_rollback_from_a_version_is_carried_out_while_that_version_serves(
-    admission: Admission, kept: InMemoryKeptModels
+    admission: Admission, kept: OneDataType
 ) -> None:
     for version in ("v1", "v2"):
         offer(admission, deploy(version), kept)
@@ -189,7 +179,7 @@ def test_a_rollback_from_a_version_is_carried_out_while_that_version_serves(
 
 
 def test_a_version_that_was_rolled_back_can_come_again_with_other_content(
-    admission: Admission, kept: InMemoryKeptModels
+    admission: Admission, kept: OneDataType
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, deploy("v2", b"bad"), kept)
@@ -201,7 +191,7 @@ def test_a_rollback_after_a_restart_loads_what_it_needs_only(
     admission: Admission,
     pool: ModelPool,
     locations: FakeLocations,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     engine: FakeEngine,
     clock: FakeClock,
 ) -> None:
@@ -219,21 +209,21 @@ def test_a_rollback_after_a_restart_loads_what_it_needs_only(
 
 
 def test_a_rollback_to_a_version_that_does_not_load_any_more_changes_nothing(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, deploy("v2"), kept)
     admission.close()
     engine.scripts[b"v1"] = Script(load_error="the library has changed")
-    before = (kept.saved_history, dict(kept.saved_models))
+    before = kept.saved
     with pytest.raises(ModelRejected, match=r"^the library has changed$"):
         offer(admission, ROLLBACK, kept)
-    assert ((kept.saved_history, kept.saved_models), engine.live) == (before, [])
+    assert (kept.saved, engine.live) == (before, [])
 
 
 @pytest.mark.parametrize("deployed", [0, 1])
 def test_nothing_to_roll_back_to(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine, deployed: int
+    admission: Admission, kept: OneDataType, engine: FakeEngine, deployed: int
 ) -> None:
     for version in ("v1",)[:deployed]:
         offer(admission, deploy(version), kept)
@@ -245,25 +235,25 @@ def test_nothing_to_roll_back_to(
 
 
 def test_remove_forgets_every_version_and_the_numbers_go_on(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, deploy("v2"), kept)
     assert offer(admission, REMOVE, kept) == Activation("wine", 3, None, previous="v2")
-    assert (kept.history(), kept.saved_models, engine.live) == (History((), 3), {}, [])
+    assert (kept.history(), kept.versions, engine.live) == (History((), 3), [], [])
     assert offer(admission, deploy("v1"), kept) == Activation("wine", 4, served("v1"), previous="")
 
 
-def test_nothing_to_remove(admission: Admission, kept: InMemoryKeptModels) -> None:
+def test_nothing_to_remove(admission: Admission, kept: OneDataType) -> None:
     with pytest.raises(ModelRejected, match=r"^nothing to remove: no model serves data type 'wine'$"):
         offer(admission, REMOVE, kept)
-    assert kept.saved_history is None
+    assert kept.saved == (None, {})
 
 
 def test_data_types_share_a_loaded_model_and_let_go_of_it_one_by_one(
     admission: Admission, engine: FakeEngine
 ) -> None:
-    wine, beer = InMemoryKeptModels(), InMemoryKeptModels()
+    wine, beer = OneDataType(), OneDataType()
     offer(admission, deploy("v1"), wine)
     offer(admission, ModelMessage("beer", "model", ModelType.PMML, b"v1", version="v1"), beer)
     assert engine.events == ["load v1"]
@@ -285,7 +275,7 @@ RIGHT = Example(b"2,0,red", expected=2.0, tolerance=0.0)
     ],
 )
 def test_a_model_with_right_examples_is_let_in(
-    admission: Admission, kept: InMemoryKeptModels, examples: tuple[Example, ...]
+    admission: Admission, kept: OneDataType, examples: tuple[Example, ...]
 ) -> None:
     assert offer(admission, deploy("v1", examples=examples), kept).model == served("v1")
 
@@ -353,7 +343,7 @@ BAD_MESSAGES = {
 @pytest.mark.parametrize(("message", "said"), BAD_MESSAGES.values(), ids=list(BAD_MESSAGES))
 def test_a_rejected_model_changes_nothing(
     admission: Admission,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     engine: FakeEngine,
     locations: FakeLocations,
     message: ModelMessage,
@@ -368,29 +358,58 @@ def test_a_rejected_model_changes_nothing(
     }
     locations.contents["empty"] = b""
     offer(admission, deploy("v1"), kept)
-    before = (kept.saved_history, dict(kept.saved_models))
+    before = kept.saved
     with pytest.raises(ModelRejected) as rejected:
         offer(admission, message, kept)
     assert str(rejected.value) == said
-    assert (kept.saved_history, kept.saved_models) == before
+    assert kept.saved == before
     assert engine.live == ["v1"]
     assert offer(admission, deploy("v3"), kept) == Activation("wine", 2, served("v3"), previous="v1")
 
 
-@pytest.mark.parametrize(
-    "script", [Script(load_fault=RuntimeError("bug")), Script(score_fault=RuntimeError("bug"))]
-)
-def test_a_fault_of_the_program_is_no_rejection_and_leaks_no_model(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine, script: Script
+ANYTHING = [
+    RuntimeError("bug"),
+    IndexError("list index out of range"),
+    RecursionError("maximum recursion depth exceeded"),
+    MemoryError(),
+    ExceptionGroup("several", [ValueError("x")]),
+]
+
+
+@pytest.mark.parametrize("raised", ANYTHING, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("when", ["load", "score"])
+def test_whatever_a_model_library_raises_costs_its_message_only(
+    admission: Admission, kept: OneDataType, engine: FakeEngine, raised: Exception, when: str
 ) -> None:
-    engine.scripts[b"v1"] = script
-    with pytest.raises(RuntimeError, match=r"^bug$"):
+    script = Script(load_fault=raised) if when == "load" else Script(score_fault=raised)
+    engine.scripts[b"v2"] = script
+    offer(admission, deploy("v1"), kept)
+    before = kept.saved
+    with pytest.raises(ModelRejected, match=type(raised).__name__):
+        offer(admission, deploy("v2"), kept)
+    assert (kept.saved, engine.live) == (before, ["v1"])
+
+
+def test_a_model_that_cannot_be_closed_is_let_go_of(
+    admission: Admission, kept: OneDataType, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.scripts[b"v1"] = Script(close_fault=OSError("no such session"))
+    offer(admission, deploy("v1"), kept)
+    offer(admission, REMOVE, kept)
+    assert caplog.messages == ["A model could not be closed: OSError: no such session"]
+
+
+def test_what_is_not_an_exception_of_a_library_is_a_fault_and_leaks_no_model(
+    admission: Admission, kept: OneDataType, engine: FakeEngine
+) -> None:
+    engine.scripts[b"v1"] = Script(score_fault=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
         offer(admission, deploy("v1"), kept)
-    assert (kept.saved_history, engine.live) == (None, [])
+    assert (kept.saved, engine.live) == ((None, {}), [])
 
 
 def test_close_lets_go_of_every_model_and_can_be_called_again(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, deploy("v2"), kept)

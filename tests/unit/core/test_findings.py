@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.admission import Admission
 from model_serving.core.messages import Command, ModelMessage, ModelType
 from model_serving.core.pool import ModelPool
-from tests.fakes import (
-    POINT,
-    FakeClock,
-    FakeEngine,
-    FakeLocations,
-    InMemoryKeptModels,
-    Script,
-    offer,
-    read_point,
-)
+from model_serving.testing import POINT, FakeClock, FakeEngine, FakeLocations, Script, read_point
+from tests.unit.core.carrying_out import OneDataType, offer
 
 
 def deploy(version: str) -> ModelMessage:
@@ -24,7 +16,7 @@ def deploy(version: str) -> ModelMessage:
 
 
 def test_what_loading_has_found_out_stays_with_the_model(
-    admission: Admission, kept: InMemoryKeptModels, engine: FakeEngine
+    admission: Admission, kept: OneDataType, engine: FakeEngine
 ) -> None:
     engine.scripts[b"v1"] = Script(findings="it is good")
     activation = offer(admission, deploy("v1"), kept)
@@ -34,7 +26,7 @@ def test_what_loading_has_found_out_stays_with_the_model(
 
 @pytest.mark.parametrize("before", ["it is good", "by older software"])
 def test_a_rollback_after_a_restart_is_given_them_and_finds_out_what_is_new(
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     engine: FakeEngine,
     pool: ModelPool,
     locations: FakeLocations,

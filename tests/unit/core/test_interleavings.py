@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_serving.core.admission.commands import Admission
-from model_serving.core.errors import ModelRejected
+from model_serving.core.admission.admission import Admission
+from model_serving.core.admission.loads import BackgroundLoads
+from model_serving.core.admission.preparation import Prepared
+from model_serving.core.admission.queue import ModelQueue
+from model_serving.core.admission.rejections import Rejections
+from model_serving.core.batches import Decoded
+from model_serving.core.channels import Channel
 from model_serving.core.messages import Command, ModelMessage
 from model_serving.core.pool import ModelPool
+from model_serving.core.scoring.desk import Place, ServingDesk
+from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Server
-from model_serving.core.state import decode_activation, decode_model, encode_activation, encode_model
-from tests.fakes import (
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.core.state import decode_activation
+from model_serving.testing import (
     POINT,
     FakeClock,
     FakeEngine,
     FakeLocations,
+    FakeMessages,
+    InMemoryActiveModels,
     InMemoryKeptModels,
-    offer,
-    point,
-    points,
+    InMemoryPendingModels,
+    InMemoryWaitingRecords,
     read_point,
-    served_rows,
 )
 from tests.interleavings import (
     DATA_TYPES,
@@ -37,59 +46,69 @@ from tests.interleavings import (
     ReferenceServing,
 )
 
+LIMIT = 3
+"""Records of a data type that may wait for a model."""
+
 
 @dataclass
 class Serving:
-    """Admission and server as an operator holds them: bytes in ``kept`` and ``active`` outlive a restart."""
+    """A queue and a desk over state that outlives a restart, with messages that are values."""
 
     engine: FakeEngine = field(default_factory=lambda: FakeEngine(FakeClock(), SCRIPTS))
-    kept: dict[str, InMemoryKeptModels] = field(default_factory=dict)
-    active: dict[str, bytes] = field(default_factory=dict)
+    kept: InMemoryKeptModels = field(default_factory=InMemoryKeptModels)
+    pending: InMemoryPendingModels = field(default_factory=InMemoryPendingModels)
+    active: InMemoryActiveModels = field(default_factory=InMemoryActiveModels)
+    waiting: InMemoryWaitingRecords = field(default_factory=InMemoryWaitingRecords)
+    messages: FakeMessages = field(default_factory=FakeMessages)
 
     def __post_init__(self) -> None:
         self.start()
 
     def start(self) -> None:
-        clock = self.engine.clock
-        pool = ModelPool(self.engine)
-        self.admission = Admission(pool, POINT, FakeLocations(), read_point, KEEP, clock)
-        self.server = Server(pool, POINT, "mdata", clock, failure_threshold=THRESHOLD)
+        clock, messages, pool = self.engine.clock, self.messages, ModelPool(self.engine)
+        loads: BackgroundLoads[Prepared] = BackgroundLoads(1, 60, clock)
+        admission = Admission(pool, POINT, FakeLocations(), read_point, KEEP, clock)
+        rejections = Rejections(messages, "models", 0, clock)
+        self.queue = ModelQueue(
+            admission, loads, messages, rejections, self.kept, self.pending, clock, patient=True
+        )
+        self.desk = ServingDesk(
+            Server(pool, POINT, "mdata", clock, failure_threshold=THRESHOLD),
+            messages,
+            messages,
+            Refusals(messages, "mdata", clock),
+            self.active,
+            self.waiting,
+            WaitingPolicy(NoModelPolicy.BUFFER, LIMIT, bounded=False),
+            Place("desk", 0),
+            clock,
+        )
 
     def stop(self) -> None:
-        self.admission.close()
-        self.server.close()
+        self.queue.close()
+        self.desk.close()
         assert self.engine.live == []
 
-    def offer(self, message: ModelMessage) -> str:
-        kept = self.kept.setdefault(message.data_type, InMemoryKeptModels())
-        try:
-            offered = offer(self.admission, message, kept)
-        except ModelRejected:
-            return "rejected"
-        activation = decode_activation(encode_activation(offered))
-        if activation.model is None:
-            self.server.deactivate(activation.data_type)
-            del self.active[activation.data_type]
-            return f"serves nothing, not {activation.previous}"
-        self.server.activate(activation.model, fallback=activation.fallback)
-        self.active[activation.data_type] = encode_model(activation.model)
-        return f"serves {activation.model.version}, not {activation.previous}"
+    def offer(self, message: ModelMessage) -> tuple[str, list[Answer], list[str]]:
+        """What is said of a message, and what became of the records that waited for it."""
+        emitted = self.queue.offer(message.data_type, self.messages.write(message))
+        if not emitted.activations:
+            assert [channel for channel, _ in emitted.side] == [Channel.DEAD_LETTERS, Channel.STATUSES]
+            return "rejected", [], []
+        ((data_type, order),) = emitted.activations
+        assert data_type == message.data_type
+        activation = decode_activation(order)
+        serves = "nothing" if activation.model is None else activation.model.version
+        answers: list[Answer] = []
+        failing: list[str] = []
+        for emitted in self.desk.carry_out(order):
+            answers += self.messages.answers(emitted)
+            failing += self.messages.failing(emitted)
+        return f"serves {serves}, not {activation.previous}", sorted(answers), failing
 
-    def serve(self, data_type: str, xs: list[float]) -> tuple[list[Answer], list[str]]:
-        if not self.server.serves(data_type):
-            if data_type not in self.active:
-                return [(place, "no model") for place in range(len(xs))], []
-            self.server.activate(decode_model(self.active[data_type]))
-        # Each record is told by its place, which is its time and part of its bytes.
-        records = [point(x, place, data_type=data_type, ts=place) for place, x in enumerate(xs)]
-        outcome = self.server.serve(points(*records))
-        scored = [
-            (row.submission_ts, f"{row.model.version}: {row.result:g}") for row in served_rows(outcome.scored)
-        ]
-        payloads = [record.payload for record in records]
-        failed = [(payloads.index(each.payload), f"{each.version} fails") for each in outcome.dead_letters]
-        assert (scored, failed) == (sorted(scored), sorted(failed))
-        return sorted([*scored, *failed]), [each.version for each in outcome.failing]
+    def serve(self, data_type: str, records: Sequence[tuple[int, float]]) -> tuple[list[Answer], list[str]]:
+        emitted = self.desk.take(Decoded([self.messages.batch(data_type, records)], []))
+        return sorted(self.messages.answers(emitted)), self.messages.failing(emitted)
 
 
 BATCHES = st.tuples(DATA_TYPES, st.lists(XS, min_size=1, max_size=4))
@@ -101,18 +120,25 @@ RESTART = st.just("restart")
 def test_any_interleaving_does_what_the_reference_does(
     events: list[ModelMessage | tuple[str, list[float]] | str],
 ) -> None:
-    serving, admission, reference = Serving(), ReferenceAdmission(), ReferenceServing()
+    serving, admission, reference = Serving(), ReferenceAdmission(), ReferenceServing(LIMIT)
+    numbers = 0
 
     def offer_both(message: ModelMessage) -> None:
         said = admission.offer(message)
-        assert serving.offer(message) == said
+        answers: list[Answer] = []
+        failing: list[str] = []
         if said != "rejected":
             kept = admission.kept.get(message.data_type)
             back = message.command is Command.ROLLBACK
-            assert reference.activate(message.data_type, kept[-1] if kept else None, fallback=back) == (
-                [],
-                [],
+            answers, failing = reference.activate(
+                message.data_type, kept[-1] if kept else None, fallback=back
             )
+        assert serving.offer(message) == (said, sorted(answers), failing)
+        take_back(message.data_type, failing)
+
+    def take_back(data_type: str, failing: list[str]) -> None:
+        for version in failing:
+            offer_both(ModelMessage(data_type, version=version, command=Command.ROLLBACK))
 
     for event in events:
         if isinstance(event, str):
@@ -123,12 +149,14 @@ def test_any_interleaving_does_what_the_reference_does(
             offer_both(event)
         else:
             data_type, xs = event
-            answers, failing = serving.serve(data_type, xs)
-            assert (answers, failing) == reference.serve(data_type, list(enumerate(xs)))
-            for version in failing:
-                offer_both(ModelMessage(data_type, version=version, command=Command.ROLLBACK))
-        kept = {name: kept.versions for name, kept in serving.kept.items() if kept.versions}
-        assert kept == {
+            records = list(enumerate(xs, start=numbers))
+            numbers += len(xs)
+            answers, failing = serving.serve(data_type, records)
+            expected, expected_failing = reference.serve(data_type, records)
+            assert (answers, failing) == (sorted(expected), expected_failing)
+            take_back(data_type, failing)
+        kept = {name: serving.kept.versions(name) for name in serving.kept.histories}
+        assert {name: versions for name, versions in kept.items() if versions} == {
             name: [v for v, _ in versions] for name, versions in admission.kept.items() if versions
         }
         alive = {content.decode() for versions in admission.kept.values() for _, content in versions}

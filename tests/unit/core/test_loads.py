@@ -11,7 +11,7 @@ import pytest
 
 from model_serving.core.admission.loads import BackgroundLoads
 from model_serving.core.errors import ModelRejected
-from tests.fakes import FakeClock
+from model_serving.testing import FakeClock
 from tests.jobs import eventually
 
 

@@ -12,15 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.admission import Admission
 from model_serving.core.errors import ContentUnavailable, ModelRejected
 from model_serving.core.messages import Command, ModelMessage, ModelToServe, ModelType, StoredContent
 from model_serving.core.model_store import ModelContents, everything_inline, object_path
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.server import Server
 from model_serving.core.state import DroppedObject, History, KeptVersion
-from tests.fake_store import FakeStore
-from tests.fakes import POINT, FakeClock, FakeEngine, FakeLocations, InMemoryKeptModels, offer, read_point
+from model_serving.testing import (
+    POINT,
+    FakeClock,
+    FakeEngine,
+    FakeLocations,
+    FakeStore,
+    read_point,
+)
+from tests.unit.core.carrying_out import OneDataType, offer
 
 LIMIT = 10
 HOUR_MS = 3_600_000
@@ -85,7 +92,7 @@ def stored(version: str) -> ModelToServe:
 
 
 def test_a_model_above_the_limit_is_stored_and_one_at_the_limit_stays_in_state(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, engine: FakeEngine
+    admission: Admission, kept: OneDataType, store: FakeStore, engine: FakeEngine
 ) -> None:
     at_limit = offer(admission, deploy("v0", b"x" * LIMIT), kept)
     assert at_limit.model is not None
@@ -100,7 +107,7 @@ def test_a_model_above_the_limit_is_stored_and_one_at_the_limit_stays_in_state(
 
 def test_a_model_that_another_operator_has_loaded_is_not_fetched_again(
     admission: Admission,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     store: FakeStore,
     pool: ModelPool,
     clock: FakeClock,
@@ -119,10 +126,10 @@ def test_a_model_that_another_operator_has_loaded_is_not_fetched_again(
 
 
 def test_a_store_that_takes_nothing_rejects_the_model_and_the_old_one_goes_on(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, engine: FakeEngine
+    admission: Admission, kept: OneDataType, store: FakeStore, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
-    before = (kept.saved_history, dict(kept.saved_models))
+    before = kept.saved
     store.broken = "no space left"
     with pytest.raises(ModelRejected) as rejected:
         offer(admission, deploy("v2"), kept)
@@ -131,7 +138,7 @@ def test_a_store_that_takes_nothing_rejects_the_model_and_the_old_one_goes_on(
         "mend the store and send the model again, or start the job with another --model-store or "
         "--inline-limit"
     )
-    assert ((kept.saved_history, kept.saved_models), engine.live) == (before, [large("v1").decode()])
+    assert (kept.saved, engine.live) == (before, [large("v1").decode()])
     # A small model needs no store.
     offer(admission, deploy("v0", b"small"), kept)
     store.broken = ""
@@ -139,7 +146,7 @@ def test_a_store_that_takes_nothing_rejects_the_model_and_the_old_one_goes_on(
 
 
 def test_a_model_that_is_rejected_is_not_stored(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore
+    admission: Admission, kept: OneDataType, store: FakeStore
 ) -> None:
     with pytest.raises(ModelRejected, match="SHA-256"):
         offer(admission, replace(deploy("v1"), sha256="ab" * 32), kept)
@@ -193,23 +200,23 @@ def test_a_stored_model_that_is_gone_or_changed_is_a_fault_where_it_serves(
 
 
 def test_a_rollback_after_a_restart_fetches_what_it_needs_or_is_rejected(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, engine: FakeEngine
+    admission: Admission, kept: OneDataType, store: FakeStore, engine: FakeEngine
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, deploy("v2"), kept)
     admission.close()
-    before = (kept.saved_history, dict(kept.saved_models))
+    before = kept.saved
     content = store.objects.pop(path("v1"))
     with pytest.raises(ModelRejected, match=r"^version 'v1' of data type 'wine' is not in the model store"):
         offer(admission, ROLLBACK, kept)
-    assert ((kept.saved_history, kept.saved_models), engine.live) == (before, [])
+    assert (kept.saved, engine.live) == (before, [])
     store.objects[path("v1")] = content
     assert offer(admission, ROLLBACK, kept).model == stored("v1")
     assert engine.live == [content.decode()]
 
 
 def test_what_no_version_refers_to_is_deleted_when_the_retention_is_over(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, clock: FakeClock
+    admission: Admission, kept: OneDataType, store: FakeStore, clock: FakeClock
 ) -> None:
     for version in ("v1", "v2"):
         offer(admission, deploy(version), kept)
@@ -230,7 +237,7 @@ def test_what_no_version_refers_to_is_deleted_when_the_retention_is_over(
 @pytest.mark.parametrize(("command", "left"), [(ROLLBACK, {"v1"}), (REMOVE, set())])
 def test_rollback_and_remove_drop_what_they_forget(
     admission: Admission,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     store: FakeStore,
     clock: FakeClock,
     command: ModelMessage,
@@ -245,7 +252,7 @@ def test_rollback_and_remove_drop_what_they_forget(
 
 
 def test_what_comes_again_before_the_retention_is_over_stays(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, clock: FakeClock
+    admission: Admission, kept: OneDataType, store: FakeStore, clock: FakeClock
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, REMOVE, kept)
@@ -258,7 +265,7 @@ def test_what_comes_again_before_the_retention_is_over_stays(
 
 
 def test_a_content_under_two_versions_stays_as_long_as_one_is_kept(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, clock: FakeClock
+    admission: Admission, kept: OneDataType, store: FakeStore, clock: FakeClock
 ) -> None:
     for message in (deploy("v1"), deploy("the same", large("v1")), deploy("v2")):
         offer(admission, message, kept)
@@ -270,7 +277,7 @@ def test_a_content_under_two_versions_stays_as_long_as_one_is_kept(
 
 
 def test_a_deletion_that_fails_is_tried_again_and_harms_nothing(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, clock: FakeClock
+    admission: Admission, kept: OneDataType, store: FakeStore, clock: FakeClock
 ) -> None:
     offer(admission, deploy("v1"), kept)
     offer(admission, REMOVE, kept)
@@ -287,7 +294,7 @@ def test_a_deletion_that_fails_is_tried_again_and_harms_nothing(
 @pytest.mark.parametrize("claims", [False, True])
 def test_a_restored_job_deletes_what_others_put_only_if_the_snapshot_is_its_own(
     admission: Admission,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     store: FakeStore,
     clock: FakeClock,
     pool: ModelPool,
@@ -310,11 +317,10 @@ def test_a_restored_job_deletes_what_others_put_only_if_the_snapshot_is_its_own(
 def test_two_jobs_from_one_savepoint_keep_their_hands_off_each_others_objects(
     store: FakeStore, clock: FakeClock, pool: ModelPool
 ) -> None:
-    kept = {run: InMemoryKeptModels() for run in ("run-1", "run-2")}
+    kept = {run: OneDataType() for run in ("run-1", "run-2")}
     jobs = {run: admitting(pool, clock, ModelContents(store, LIMIT, run, HOUR_MS)) for run in kept}
     offer(jobs["run-1"], deploy("v1"), kept["run-1"])
-    kept["run-2"].saved_history = kept["run-1"].saved_history
-    kept["run-2"].saved_models = dict(kept["run-1"].saved_models)
+    kept["run-2"].restore(kept["run-1"].saved)
     for run, job in jobs.items():
         offer(job, deploy("v2"), kept[run])
     offer(jobs["run-2"], REMOVE, kept["run-2"])
@@ -326,7 +332,7 @@ def test_two_jobs_from_one_savepoint_keep_their_hands_off_each_others_objects(
 
 
 def test_models_that_an_earlier_version_kept_in_state_stay_there_until_they_come_again(
-    admission: Admission, kept: InMemoryKeptModels, store: FakeStore, pool: ModelPool, clock: FakeClock
+    admission: Admission, kept: OneDataType, store: FakeStore, pool: ModelPool, clock: FakeClock
 ) -> None:
     before = admitting(pool, clock, everything_inline())
     offer(before, deploy("v1"), kept)
@@ -363,7 +369,7 @@ def test_a_history_without_store_has_nothing_to_delete() -> None:
 
 def test_nobody_holds_the_bytes_of_a_model_that_is_loaded(
     admission: Admission,
-    kept: InMemoryKeptModels,
+    kept: OneDataType,
     store: FakeStore,
     pool: ModelPool,
     clock: FakeClock,

@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model_serving.core.engine import RecordSchema
+from model_serving.core.engine import LoadedModel, RecordSchema
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.core.pool import ModelPool
-from tests.fakes import POINT, FakeClock, FakeEngine, FakeModel, Script
+from model_serving.testing import POINT, FakeClock, FakeEngine, FakeModel, Script
 
 MODEL = ModelToServe("wine", "model", ModelType.PMML, "v1", "sha-1", b"one")
 OTHER = replace(MODEL, version="v2", sha256="sha-2", content=b"two")
@@ -72,16 +72,16 @@ def test_threads_that_want_the_same_model_wait_for_one_load() -> None:
     engine = _Gated(lambda content: None)
     pool = ModelPool(engine)
 
-    def use(_: int) -> FakeModel:
+    def use(_: int) -> LoadedModel:
         together.wait(PATIENCE_S)
         lease = pool.acquire(MODEL, POINT)
         together.wait(PATIENCE_S)
         lease.release()
-        return lease.model  # type: ignore[return-value]
+        return lease.model
 
     with ThreadPoolExecutor(8) as threads:
         used = list(threads.map(use, range(8)))
-    assert used == [engine.models[0]] * 8
+    assert all(model is used[0] for model in used)
     assert (engine.events, pool.live) == (["load one", "close one"], 0)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model_serving.core.batches import RecordBatch
-from model_serving.core.errors import ModelRejected
+from model_serving.core.errors import ModelRejected, Unavailable
 from model_serving.core.messages import (
     DeadLetter,
     FailingModel,
@@ -22,7 +22,7 @@ from model_serving.core.messages import (
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.server import Outcome, Server
-from tests.fakes import (
+from model_serving.testing import (
     POINT,
     FakeClock,
     FakeEngine,
@@ -160,11 +160,53 @@ def test_labels_and_outputs_stay_with_their_records(server: Server, engine: Fake
     )
 
 
-def test_a_fault_of_the_program_is_not_swallowed(server: Server, engine: FakeEngine) -> None:
-    engine.scripts[b"one"] = Script(score_fault=ZeroDivisionError("bug"))
+@pytest.mark.parametrize("raised", [ZeroDivisionError("bug"), RecursionError("deep"), MemoryError()])
+def test_whatever_a_model_library_raises_costs_its_records_only(
+    server: Server, engine: FakeEngine, raised: Exception
+) -> None:
+    engine.scripts[b"one"] = Script(score_fault=raised)
     server.activate(MODEL)
-    with pytest.raises(ZeroDivisionError, match=r"^bug$"):
+    text = f": {raised}" if str(raised) else ""
+    why = f"the model's library failed ({type(raised).__name__}{text})"
+    assert serve(server, point(1), point(2)) == (
+        [],
+        [failed(b"1,0,red", why), failed(b"2,0,red", why)],
+    )
+
+
+def test_what_is_not_an_exception_of_a_library_is_a_fault(server: Server, engine: FakeEngine) -> None:
+    engine.scripts[b"one"] = Script(score_fault=KeyboardInterrupt())
+    server.activate(MODEL)
+    with pytest.raises(KeyboardInterrupt):
         server.serve(points(point(1), point(2)))
+
+
+def test_what_is_out_of_reach_is_never_counted_against_the_model(
+    pool: ModelPool, clock: FakeClock, engine: FakeEngine
+) -> None:
+    engine.scripts[b"one"] = Script(score_fault=Unavailable("no answer"))
+    server = Server(pool, POINT, "mdata", clock, failure_threshold=1)
+    server.activate(MODEL)
+    outcome = server.serve(points(point(1), point(2)))
+    assert outcome.dead_letters == [failed(b"1,0,red", "no answer"), failed(b"2,0,red", "no answer")]
+    assert (outcome.failing, len(engine.models[0].scored)) == ([], 1)
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (Script(extra_results=1), "(2,) results for 1 records"),
+        (Script(labels=["a", "b"]), "2 labels for 1 records"),
+        (Script(outputs={"p": [1.0, 2.0]}), "(2,) values of the output 'p' for 1 records"),
+    ],
+)
+def test_what_a_model_says_must_be_about_its_records(
+    server: Server, engine: FakeEngine, script: Script, why: str
+) -> None:
+    engine.scripts[b"one"] = script
+    server.activate(MODEL)
+    assert serve(server, point(1)) == ([], [failed(b"1,0,red", why)])
 
 
 def test_the_new_model_is_loaded_before_the_old_one_is_closed(server: Server, engine: FakeEngine) -> None:

@@ -29,22 +29,21 @@ from onnx import TensorProto, helper
 from bench.model_editions import edition
 from model_serving import assembly
 from model_serving.client.model_files import pack_saved_model
-from model_serving.core.admission.commands import Admission
+from model_serving.core.admission.kept import KeptVersions
 from model_serving.core.admission.loads import BackgroundLoads
 from model_serving.core.admission.preparation import Prepared
+from model_serving.core.clock import SystemClock
 from model_serving.core.errors import ModelRejected
 from model_serving.core.pool import ModelPool
-from model_serving.core.scoring.server import Server
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
-from model_serving.engines import engine_for
 from model_serving.engines.pmml.gateway import current_gateway
 from model_serving.engines.tensorflow.session import import_tensorflow
 from model_serving.engines.trial.engine import stop_trials
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.winerecord_pb2 import WineRecord
 from model_serving.settings import ServingSettings
+from model_serving.testing import InMemoryKeptModels
 from model_serving.wire import RecordCodec, parse_descriptor, read_model
-from tests.fakes import InMemoryKeptModels
 from tests.job_models import unspelled_class_pmml
 from tests.jobs import ROOT
 
@@ -180,7 +179,7 @@ def onnx_model(_: Path) -> Made:
 class Swaps:
     """What the operators do, in one thread and without Flink; loading is done in others, as there."""
 
-    def __init__(self, made: Made, keep_versions: int) -> None:
+    def __init__(self, made: Made, keep_versions: int, pool: ModelPool) -> None:
         codec = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord")
         settings = ServingSettings(
             record_type="model_serving.protos.winerecord_pb2:WineRecord",
@@ -194,10 +193,11 @@ class Swaps:
         )
         self._made = made
         self._number = 0
-        self._kept = InMemoryKeptModels()
-        self._admission: Admission = assembly.build_admission(settings, codec)
-        self._server: Server = assembly.build_server(settings, codec)
-        self._loads: BackgroundLoads[Prepared] = BackgroundLoads(1, 120, assembly.CLOCK)
+        self._kept = KeptVersions(InMemoryKeptModels(), "wine")
+        parts = assembly.build(settings, SystemClock(), pool)
+        self._admission = parts.admission()
+        self._server = parts.server()
+        self._loads: BackgroundLoads[Prepared] = BackgroundLoads(1, 120, SystemClock())
         record = WineRecord(dataType="wine", alcohol=9, pH=3).SerializeToString()
         self._example = ModelDescriptor.Example(record=record, expected=-1)
         (self._batch,) = codec.decode([record] * 3).batches
@@ -207,10 +207,10 @@ class Swaps:
         payload = ModelDescriptor(name="m", dataType="wine", **fields).SerializeToString()
         why = ""
         try:
-            preparation = self._admission.preparation(read_model(parse_descriptor(payload)), self._kept)
-            prepared = self._loads.result(self._loads.start(preparation.run), 120)
+            decision = self._admission.decide(read_model(parse_descriptor(payload)), self._kept)
+            prepared = self._loads.result(self._loads.start(decision.preparation.run), 120)
             assert prepared is not None
-            model = self._admission.complete(prepared, self._kept).model
+            model = self._admission.complete(decision, prepared, self._kept).model
             if model is not None:
                 self._server.activate(model)
         except ModelRejected as error:
@@ -308,10 +308,8 @@ def heap_bytes() -> int:
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> ModelPool:
-    made = ModelPool(engine_for)
-    monkeypatch.setattr(assembly, "POOL", made)
-    return made
+def pool() -> ModelPool:
+    return assembly.new_pool()
 
 
 @pytest.fixture
@@ -344,7 +342,7 @@ def test_many_swaps_leave_nothing_behind(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    swaps = Swaps(made, KEPT)
+    swaps = Swaps(made, KEPT, pool)
     steps = cycle(
         [swaps.swap, swaps.fail_by_example, swaps.swap, swaps.fail_in_warm_up, swaps.swap, swaps.fail_to_load]
     )

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from functions import admission, keyed, outcomes
-from model_serving import assembly
+from functions import process
+from model_serving.core.admission import queue
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.settings import ServingSettings
-from tests.fakes import FakeClock, FakeEngine, Script
+from model_serving.testing import FakeClock, FakeEngine, Script
 from tests.unit.functions.fake_flink import FakeFlink
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
-    for module in (admission, keyed, outcomes, assembly):
-        monkeypatch.setattr(module, "CLOCK", made)
+    monkeypatch.setattr(process, "CLOCK", made)
     return made
 
 
@@ -36,9 +35,9 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
             b"broken": Script(load_error="not a model"),
         },
     )
-    monkeypatch.setattr(assembly, "POOL", ModelPool(made))
+    monkeypatch.setattr(process, "POOL", ModelPool(made))
     # Whatever loads alone is waited for, however busy the machine.
-    monkeypatch.setattr(admission, "_QUICK_S", 60)
+    monkeypatch.setattr(queue, "_QUICK_S", 60)
     yield made
     assert made.live == [], "an operator's close must let go of every model"
 

@@ -88,7 +88,12 @@ def letter(reason: Any, detail: str, payload: bytes, topic: str = "mdata", **fie
 
 
 def swapped(
-    sequence: int, version: str, previous: str = "", data_type: str = "hall", reporter: str = "keyed"
+    sequence: int,
+    version: str,
+    previous: str = "",
+    data_type: str = "hall",
+    reporter: str = "keyed",
+    content: str = "",
 ) -> Any:
     status = ModelStatus(
         dataType=data_type,
@@ -99,6 +104,9 @@ def swapped(
         previous=previous if version else "",
         load_ms=1.5,
         subtask=1,
+        modeltype="ONNX" if version else "TENSORFLOW",
+        sha256=hashlib.sha256((content or version).encode()).hexdigest() if version else "",
+        size=len(content or version),
     )
     return data_type, sequence, reporter, status
 

@@ -24,8 +24,8 @@ from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.settings import ServingSettings
+from model_serving.testing import FakeEngine
 from model_serving.wire import RecordCodec, parse_descriptor, read_model
-from tests.fakes import FakeEngine
 from tests.interleavings import (
     DATA_TYPES,
     GOOD_MODELS,

@@ -12,7 +12,7 @@ from functions.keyed import KeyedModelServing
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.settings import ServingSettings
-from tests.fakes import FakeEngine
+from model_serving.testing import FakeEngine
 from tests.unit.functions.emitted import (
     activation,
     batch,

@@ -20,7 +20,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.settings import ServingSettings
-from tests.fakes import FakeEngine, Script
+from model_serving.testing import FakeEngine, Script
 from tests.unit.functions.emitted import (
     NOW,
     activation,
@@ -183,7 +183,13 @@ def test_a_model_that_is_not_let_in_is_a_dead_letter_and_a_status(
         assert read(admit.process_element(("hall", payload), flink), ModelStatus) == [
             letter(DeadLetter.MODEL_REJECTED, "not a model", payload, "models", model="model", **about),
             ModelStatus(
-                name="model", state=ModelStatus.REJECTED, ts=NOW, detail="not a model", subtask=1, **about
+                name="model",
+                state=ModelStatus.REJECTED,
+                ts=NOW,
+                detail="not a model",
+                subtask=1,
+                size=len(b"broken"),
+                **about,
             ),
         ]
 
@@ -200,9 +206,9 @@ def test_broadcast_scores_what_it_has_a_model_for_and_hands_on_the_rest(
         ]
         vector = (reading(1), reading(2, "lab"), b"", reading(3), reading(4, "lab"))
         assert read(operator.process_element((vector,), flink)) == [
-            letter(DeadLetter.INVALID_RECORD, "the SensorReading has no dataType", b""),
             result(101, "v2"),
             result(103, "v2"),
+            letter(DeadLetter.INVALID_RECORD, "the SensorReading has no dataType", b""),
             (UNMATCHED, ("lab", [reading(2, "lab"), reading(4, "lab")])),
         ]
         removal = activation(2, None, "v2")
@@ -228,6 +234,15 @@ def test_broadcast_loads_after_a_restart_at_the_first_record(
         assert engine.events == []
         assert read(restarted.process_element(((reading(1),),), flink)) == [result(101, "v2")]
         assert engine.events == ["load v2"]
+
+
+def test_what_need_not_be_confirmed_is_written_at_once(flink: FakeFlink) -> None:
+    confirm = ConfirmSwaps("xyz")
+    confirm.open(flink)
+    flink.key = "hall"
+    assert list(confirm.process_element(("hall", 0, "x", b"cannot be loaded"), flink)) == [
+        b"cannot be loaded"
+    ]
 
 
 def test_a_swap_is_confirmed_once_when_every_instance_has_reported(flink: FakeFlink) -> None:

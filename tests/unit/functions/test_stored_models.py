@@ -20,7 +20,7 @@ from model_serving.core.messages import ModelToServe
 from model_serving.core.state import decode_activation, decode_model
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.settings import ServingSettings
-from tests.fakes import FakeClock, FakeEngine, FakeModel
+from model_serving.testing import FakeClock, FakeEngine, FakeModel
 from tests.unit.functions.emitted import batch, read, reading, result
 from tests.unit.functions.fake_flink import FakeFlink
 
@@ -154,7 +154,7 @@ def test_nothing_is_deleted_while_a_model_loads_that_may_need_it_again(
         (collection,) = flink.later
         flink.later.clear()
         monkeypatch.setattr(engine, "load", slow_load)
-        monkeypatch.setattr("functions.admission._QUICK_S", 0.01)
+        monkeypatch.setattr("model_serving.core.admission.queue._QUICK_S", 0.01)
         message = ModelDescriptor(dataType="hall", modeltype="ONNX", version="v1", data=b"v1")
         assert list(admit.process_element(("hall", message.SerializeToString()), flink)) == []
         clock.pass_ns(RETENTION_MS * 1_000_000)

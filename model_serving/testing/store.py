@@ -1,10 +1,13 @@
-"""A stand-in for the model store."""
+"""A model store in memory, and locations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from model_serving.core.errors import ModelRejected
 from model_serving.core.model_store import StoreFailed
 
-__all__ = ["FakeStore"]
+__all__ = ["FakeLocations", "FakeStore"]
 
 
 class FakeStore:
@@ -36,3 +39,17 @@ class FakeStore:
     def _check(self) -> None:
         if self.broken:
             raise StoreFailed(f"the model store {self} cannot be used: {self.broken}")
+
+
+class FakeLocations:
+    """Contents by location; ``asked`` are the locations that were read."""
+
+    def __init__(self, contents: Mapping[str, bytes] | None = None) -> None:
+        self.contents = dict(contents or {})
+        self.asked: list[str] = []
+
+    def __call__(self, location: str) -> bytes:
+        self.asked.append(location)
+        if location not in self.contents:
+            raise ModelRejected(f"nothing is at {location}")
+        return self.contents[location]

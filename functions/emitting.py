@@ -1,0 +1,39 @@
+"""From what the core gives out to Flink's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from functions.types import ACTIVATIONS, DEAD_LETTERS, ROLLBACKS, STATUSES, SWAPS
+from model_serving.core.channels import Channel, Emitted, SwapReport
+
+__all__ = ["as_report", "emit"]
+
+_TAGS = {
+    Channel.DEAD_LETTERS: DEAD_LETTERS,
+    Channel.STATUSES: STATUSES,
+    Channel.ROLLBACKS: ROLLBACKS,
+}
+
+
+def emit(emitted: Emitted, main: Channel | None = None) -> Iterator[Any]:
+    """Results, and messages of the channel ``main``, for the main output; everything else with its tag.
+
+    Unmatched records are not among them.
+    """
+    yield from emitted.results
+    for channel, message in emitted.side:
+        if channel is main:
+            yield message
+        else:
+            yield _TAGS[channel], message
+    for activation in emitted.activations:
+        yield ACTIVATIONS, activation
+    for swap in emitted.swaps:
+        yield SWAPS, (swap.data_type, swap.sequence, swap.reporter, swap.status)
+
+
+def as_report(element: tuple[str, int, str, bytes]) -> SwapReport:
+    """An element of the stream ``SWAPS``."""
+    return SwapReport(*element)

@@ -1,0 +1,169 @@
+"""The core's state, kept by Flink: bytes in keyed or broadcast state.
+
+Keyed state is that of the current key. Flink sets the key before each element, so the data type that the core
+names is the current key already, except where one row holds the records of several data types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyflink.datastream import RuntimeContext
+
+from functions.placement import CurrentKey
+from functions.types import (
+    ACTIVE_MODEL,
+    HISTORY,
+    KEPT_MODELS,
+    PENDING_MODELS,
+    SWAP_REPORTS,
+    WAITING,
+    WAITING_COUNT,
+)
+
+__all__ = [
+    "BroadcastActiveModels",
+    "KeyedActiveModels",
+    "KeyedKeptModels",
+    "KeyedPendingModels",
+    "KeyedSwapReports",
+    "KeyedWaitingRecords",
+]
+
+
+class KeyedKeptModels:
+    """See ``core.ports.KeptModels``."""
+
+    def __init__(self, context: RuntimeContext) -> None:
+        self._history = context.get_state(HISTORY)
+        self._models = context.get_map_state(KEPT_MODELS)
+
+    def history(self, data_type: str) -> bytes | None:
+        saved: bytes | None = self._history.value()
+        return saved
+
+    def save_history(self, data_type: str, history: bytes) -> None:
+        self._history.update(history)
+
+    def model(self, data_type: str, version: str) -> bytes:
+        saved: bytes = self._models.get(version)
+        return saved
+
+    def save_model(self, data_type: str, version: str, model: bytes) -> None:
+        self._models.put(version, model)
+
+    def drop_model(self, data_type: str, version: str) -> None:
+        self._models.remove(version)
+
+
+class KeyedPendingModels:
+    """See ``core.ports.PendingModels``."""
+
+    def __init__(self, context: RuntimeContext) -> None:
+        self._state = context.get_map_state(PENDING_MODELS)
+
+    def numbers(self, data_type: str) -> Iterable[int]:
+        return list(self._state.keys())
+
+    def get(self, data_type: str, number: int) -> bytes:
+        payload: bytes = self._state.get(number)
+        return payload
+
+    def put(self, data_type: str, number: int, payload: bytes) -> None:
+        self._state.put(number, payload)
+
+    def remove(self, data_type: str, number: int) -> None:
+        self._state.remove(number)
+
+
+class KeyedActiveModels:
+    """See ``core.ports.ActiveModels``. Takes up the key of the data type it is asked for."""
+
+    def __init__(self, context: RuntimeContext, key: CurrentKey) -> None:
+        self._state = context.get_state(ACTIVE_MODEL)
+        self._key = key
+
+    def get(self, data_type: str) -> bytes | None:
+        self._key.become(data_type)
+        saved: bytes | None = self._state.value()
+        return saved
+
+    def put(self, data_type: str, model: bytes) -> None:
+        self._key.become(data_type)
+        self._state.update(model)
+
+    def remove(self, data_type: str) -> None:
+        self._key.become(data_type)
+        self._state.clear()
+
+
+class BroadcastActiveModels:
+    """See ``core.ports.ActiveModels``. ``state`` is the broadcast state that an element's context gives."""
+
+    def __init__(self) -> None:
+        self.state: Any = None
+
+    def get(self, data_type: str) -> bytes | None:
+        saved: bytes | None = self.state.get(data_type)
+        return saved
+
+    def put(self, data_type: str, model: bytes) -> None:
+        self.state.put(data_type, model)
+
+    def remove(self, data_type: str) -> None:
+        self.state.remove(data_type)
+
+
+class KeyedWaitingRecords:
+    """See ``core.ports.WaitingRecords``. Takes up the key of the data type it is asked for."""
+
+    def __init__(self, context: RuntimeContext, key: CurrentKey) -> None:
+        self._records = context.get_list_state(WAITING)
+        self._count = context.get_state(WAITING_COUNT)
+        self._key = key
+        self._newly: list[str] = []
+
+    def newly(self) -> list[str]:
+        """The data types of which records were added since the last call."""
+        newly, self._newly = self._newly, []
+        return newly
+
+    def count(self, data_type: str) -> int:
+        self._key.become(data_type)
+        return self._count.value() or 0
+
+    def add(self, data_type: str, records: bytes, count: int) -> None:
+        self._key.become(data_type)
+        self._records.add(records)
+        self._count.update(count)
+        self._newly.append(data_type)
+
+    def take(self, data_type: str) -> list[bytes]:
+        self._key.become(data_type)
+        if not self._count.value():
+            return []
+        records = list(self._records.get())
+        self._records.clear()
+        self._count.clear()
+        return records
+
+
+class KeyedSwapReports:
+    """See ``core.ports.SwapReports``."""
+
+    def __init__(self, context: RuntimeContext) -> None:
+        self._state = context.get_map_state(SWAP_REPORTS)
+
+    def sequences(self, data_type: str) -> Iterable[int]:
+        return list(self._state.keys())
+
+    def get(self, data_type: str, sequence: int) -> bytes | None:
+        saved: bytes | None = self._state.get(sequence)
+        return saved
+
+    def put(self, data_type: str, sequence: int, reporters: bytes) -> None:
+        self._state.put(sequence, reporters)
+
+    def remove(self, data_type: str, sequence: int) -> None:
+        self._state.remove(sequence)

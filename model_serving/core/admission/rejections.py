@@ -1,0 +1,61 @@
+"""What is given out for a model message that is not taken: a dead letter and a status."""
+
+from __future__ import annotations
+
+from model_serving.core.channels import Channel, Emitted
+from model_serving.core.clock import Clock
+from model_serving.core.errors import ModelRejected, UnparsableMessage
+from model_serving.core.letters import dead_letter
+from model_serving.core.messages import Envelope, ModelState, ModelStatus
+from model_serving.core.ports import MessageEncoder
+
+__all__ = ["Rejections"]
+
+_NOBODY = Envelope()
+
+
+class Rejections:
+    """Says no, in the same words to the dead-letter topic and to the status topic."""
+
+    def __init__(self, encoder: MessageEncoder, topic: str, subtask: int, clock: Clock) -> None:
+        """``topic`` is the one that model messages come from, ``subtask`` the parallel instance."""
+        self._encoder = encoder
+        self._topic = topic
+        self._subtask = subtask
+        self._clock = clock
+
+    def of(
+        self, error: ModelRejected | UnparsableMessage, payload: bytes, envelope: Envelope = _NOBODY
+    ) -> Emitted:
+        """The dead letter, with the bytes as they came, and the status.
+
+        Without an ``envelope`` neither says whose message it was: who sent it is not known yet.
+        """
+        now = self._clock.epoch_ms()
+        letter = dead_letter(
+            error,
+            payload,
+            self._topic,
+            now,
+            data_type=envelope.data_type,
+            model=envelope.name,
+            version=envelope.version,
+        )
+        status = ModelStatus(
+            data_type=envelope.data_type,
+            name=envelope.name,
+            version=envelope.version,
+            state=ModelState.REJECTED,
+            ts=now,
+            detail=str(error),
+            subtask=self._subtask,
+            description=envelope.description,
+            model_type=envelope.model_type,
+            sha256=envelope.sha256,
+            size=envelope.size,
+        )
+        side = [
+            (Channel.DEAD_LETTERS, self._encoder.dead_letter(letter)),
+            (Channel.STATUSES, self._encoder.status(status)),
+        ]
+        return Emitted(side=side)

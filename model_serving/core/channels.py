@@ -1,0 +1,69 @@
+"""What the core gives out, and where it goes. A host moves these bytes and does nothing else with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from model_serving.core.batches import RecordBatch
+
+__all__ = ["AT_ONCE", "Channel", "Counts", "Emitted", "SwapReport"]
+
+
+class Channel(Enum):
+    """The topics that messages leave by, beside the results topic."""
+
+    DEAD_LETTERS = "dead-letters"
+    STATUSES = "statuses"
+    ROLLBACKS = "rollbacks"
+    """Model messages that take back a model which fails: for the models topic."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many records were scored, dropped and dead-lettered, and how many models were swapped."""
+
+    scored: int = 0
+    dropped: int = 0
+    dead_lettered: int = 0
+    swaps: int = 0
+
+
+AT_ONCE = 0
+"""The sequence of no activation: those count from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapReport:
+    """One instance has carried out the activation ``sequence`` of a data type.
+
+    ``status`` is the message for the status topic, to be written once all instances have reported. With the
+    sequence ``AT_ONCE`` it is to be written in any case: it says something else about the model.
+    """
+
+    data_type: str
+    sequence: int
+    reporter: str
+    status: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Emitted:
+    """What came of one call to the core.
+
+    ``results`` are messages for the results topic, ``side`` messages with their channel. ``activations`` are
+    (data type, activation in state bytes) for whoever serves the data type. ``unmatched`` are batches that
+    found no model at a desk where records do not wait.
+    """
+
+    results: list[bytes] = field(default_factory=list)
+    side: list[tuple[Channel, bytes]] = field(default_factory=list)
+    activations: list[tuple[str, bytes]] = field(default_factory=list)
+    swaps: list[SwapReport] = field(default_factory=list)
+    unmatched: list[RecordBatch] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+
+    def on(self, channel: Channel) -> Iterator[bytes]:
+        """The side messages of one channel, in their order."""
+        return (message for of, message in self.side if of is channel)

@@ -1,0 +1,84 @@
+"""The one door between the core and what engines raise.
+
+An engine, its model library or a third party's engine may raise anything: IndexError, RecursionError,
+MemoryError. Whatever it is, it costs the model message or the record that it is about, never the job.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from model_serving.core.engine import Columns, Engine, LoadedModel, RecordSchema, Scores
+from model_serving.core.errors import ModelRejected, ModelServingError, ScoringFailed
+from model_serving.core.messages import ModelToServe
+
+__all__ = ["GuardedModel", "load_guarded", "told"]
+
+_LONGEST = 300
+_log = logging.getLogger(__name__)
+
+
+def told(error: BaseException) -> str:
+    """An exception's type and the first line of its text, at most 300 characters of it."""
+    text = ""
+    # A library's own exception may fail to say what it is about.
+    with suppress(Exception):
+        text = next((" ".join(line.split()) for line in str(error).splitlines() if line.strip()), "")
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 3]}..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def load_guarded(engine: Engine, model: ModelToServe, schema: RecordSchema) -> GuardedModel:
+    """Loads a model.
+
+    Raises:
+        ModelRejected: also for every exception that the engine does not document.
+        Unavailable: something that it needs is out of reach.
+    """
+    try:
+        return GuardedModel(engine.load(model, schema))
+    except ModelServingError:
+        raise
+    except Exception as error:
+        raise ModelRejected(
+            f"the {model.model_type.name} engine failed while it loaded the model ({told(error)}): "
+            "export the model anew, or report this with the model"
+        ) from error
+
+
+class GuardedModel:
+    """A loaded model that raises nothing but what :class:`LoadedModel` documents."""
+
+    __slots__ = ("_model", "fields")
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+        self.fields = tuple(model.fields)
+
+    @property
+    def findings(self) -> str:
+        """See :class:`LoadedModel`."""
+        return self._model.findings
+
+    def score(self, columns: Columns) -> Scores:
+        """See :class:`LoadedModel`.
+
+        Raises:
+            ScoringFailed: also for every exception that the engine does not document.
+            Unavailable: something that the model needs is out of reach.
+        """
+        try:
+            return self._model.score(columns)
+        except ModelServingError:
+            raise
+        except Exception as error:
+            raise ScoringFailed(f"the model's library failed ({told(error)})") from error
+
+    def close(self) -> None:
+        """See :class:`LoadedModel`. What goes wrong is logged: nobody needs the model any more."""
+        try:
+            self._model.close()
+        except Exception as error:  # noqa: BLE001
+            _log.warning("A model could not be closed: %s", told(error))

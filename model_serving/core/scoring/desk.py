@@ -1,0 +1,261 @@
+"""Where records meet the models that serve: swaps, restored models, scoring, waiting, the end of input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from model_serving.core.admission.signing import sign
+from model_serving.core.batches import Decoded, RecordBatch
+from model_serving.core.channels import AT_ONCE, Channel, Emitted, SwapReport
+from model_serving.core.clock import Clock
+from model_serving.core.errors import ModelRejected, NoModel
+from model_serving.core.messages import FailingModel, ModelState, ModelStatus, ModelToServe
+from model_serving.core.ports import ActiveModels, MessageEncoder, RecordReader, WaitingRecords
+from model_serving.core.scoring.refusals import Refusals
+from model_serving.core.scoring.server import Outcome, Server
+from model_serving.core.scoring.waiting import WaitingPolicy
+from model_serving.core.state import (
+    Activation,
+    decode_activation,
+    decode_model,
+    decode_payloads,
+    encode_model,
+    encode_payloads,
+)
+
+__all__ = ["Place", "ServingDesk"]
+
+_WAITING_BATCH = 512
+"""Records that waited are scored this many at a time: a full buffer at once would hold up a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which desk it is. ``reporter`` is its name in reports of swaps, ``subtask`` its number in statuses.
+
+    ``key`` signs the model messages that it writes; None: they are not signed.
+    """
+
+    reporter: str
+    subtask: int
+    key: bytes | None = None
+
+
+class ServingDesk:
+    """Takes activations and records in any order.
+
+    Call order: ``carry_out`` and ``take`` as orders and records come, ``end`` for a data type whose input has
+    ended, ``close`` at last. The loaded model is a cache over the bytes in ``active``: after a restart it is
+    loaded when its first record comes. Records that have a loaded model touch no state.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        reader: RecordReader,
+        encoder: MessageEncoder,
+        refusals: Refusals,
+        active: ActiveModels,
+        waiting: WaitingRecords | None,
+        policy: WaitingPolicy,
+        place: Place,
+        clock: Clock,
+    ) -> None:
+        """Without ``waiting``, records that find no model are given back as ``unmatched``."""
+        self._server = server
+        self._reader = reader
+        self._encoder = encoder
+        self._refusals = refusals
+        self._active = active
+        self._waiting = waiting
+        self._policy = policy
+        self._place = place
+        self._clock = clock
+        # Data types whose model in state does not load here any more, which has been said.
+        self._broken: set[str] = set()
+
+    def carry_out(self, order: bytes) -> Iterator[Emitted]:
+        """Swaps a model, or stops serving a data type; then scores the records that waited, in their order.
+
+        A model that loaded where it was admitted may still fail to load here. Then the one before goes on
+        serving, and the new one is taken back by a message to the models topic, for all.
+
+        Raises:
+            IncompatibleState: a newer version of this software wrote the order.
+            Unavailable: the model's content is out of reach.
+        """
+        activation = decode_activation(order)
+        data_type, model = activation.data_type, activation.model
+        emitted = Emitted()
+        if model is None:
+            self._server.deactivate(data_type)
+            self._active.remove(data_type)
+        else:
+            try:
+                self._server.activate(model, fallback=activation.fallback)
+            except ModelRejected as error:
+                self._not_taken(activation, model, error, emitted)
+                yield emitted
+                return
+            self._active.put(data_type, encode_model(model))
+        self._broken.discard(data_type)
+        emitted.counts.swaps = 1
+        emitted.swaps.append(self._report(activation))
+        yield emitted
+        if model is not None:
+            yield from self._serve_waiting(data_type)
+
+    def take(self, decoded: Decoded) -> Emitted:
+        """Scores records; those without a model wait, are refused or dropped, as the policy says.
+
+        Raises:
+            IncompatibleState: a newer version of this software wrote a model in state.
+            Unavailable: the content of a restored model is out of reach.
+        """
+        emitted = Emitted()
+        self._refusals.unread(decoded.refused, emitted)
+        for batch in decoded.batches:
+            data_type = batch.data_type
+            if self._server.serves(data_type) or self._restored(data_type, emitted):
+                self._write(self._server.serve(batch), emitted)
+            elif self._waiting is None:
+                emitted.unmatched.append(batch)
+            else:
+                self._without_model(batch, self._waiting, emitted)
+        return emitted
+
+    def end(self, data_type: str) -> Iterator[Emitted]:
+        """The input has ended: what still waits has no model, and will have none."""
+        error = self._policy.at_end(data_type)
+        for payloads in self._take_waiting(data_type):
+            emitted = Emitted()
+            self._give_up(payloads, data_type, error, emitted)
+            yield emitted
+
+    def close(self) -> None:
+        """Lets go of every model."""
+        self._server.close()
+
+    def _restored(self, data_type: str, emitted: Emitted) -> bool:
+        if data_type in self._broken:
+            return False
+        saved = self._active.get(data_type)
+        if saved is None:
+            return False
+        model = decode_model(saved)
+        try:
+            self._server.activate(model)
+        except ModelRejected as error:
+            self._broken.add(data_type)
+            why = f"it served before the restart and cannot be loaded any more: {error}; publish it again"
+            self._tell(self._status(model, ModelState.REJECTED, why), emitted)
+            return False
+        return True
+
+    def _not_taken(
+        self, activation: Activation, model: ModelToServe, error: ModelRejected, emitted: Emitted
+    ) -> None:
+        if activation.fallback:
+            # Taking this back as well would give up one version after the other.
+            self._server.deactivate(activation.data_type)
+            self._active.remove(activation.data_type)
+        why = f"it cannot be loaded where it serves: {error}"
+        self._tell(self._status(model, ModelState.REJECTED, why), emitted)
+        if not activation.fallback:
+            self._take_back(FailingModel(model.data_type, model.name, model.version, 0, why), emitted)
+
+    def _serve_waiting(self, data_type: str) -> Iterator[Emitted]:
+        for payloads in self._take_waiting(data_type):
+            emitted = Emitted()
+            decoded = self._reader.decode(payloads)
+            # Nothing is refused or of another data type, unless the host came back with another record type.
+            self._refusals.unread(decoded.refused, emitted)
+            for batch in decoded.batches:
+                if self._server.serves(batch.data_type):
+                    self._write(self._server.serve(batch), emitted)
+                else:
+                    error = NoModel(batch.data_type, "the record waited under another record type")
+                    self._give_up(batch.payloads, batch.data_type, error, emitted)
+            yield emitted
+
+    def _without_model(self, batch: RecordBatch, waiting: WaitingRecords, emitted: Emitted) -> None:
+        data_type, payloads = batch.data_type, batch.payloads
+        count = waiting.count(data_type)
+        admitted = self._policy.admit(data_type, payloads, count)
+        if admitted.waiting:
+            records = encode_payloads(payloads[: admitted.waiting])
+            waiting.add(data_type, records, count + admitted.waiting)
+        self._give_up(payloads[admitted.waiting :], data_type, admitted.error, emitted)
+
+    def _take_waiting(self, data_type: str) -> Iterator[list[bytes]]:
+        if self._waiting is None:
+            return
+        payloads = [one for records in self._waiting.take(data_type) for one in decode_payloads(records)]
+        for start in range(0, len(payloads), _WAITING_BATCH):
+            yield payloads[start : start + _WAITING_BATCH]
+
+    def _give_up(
+        self, payloads: Sequence[bytes], data_type: str, error: NoModel | None, emitted: Emitted
+    ) -> None:
+        if error is None:
+            emitted.counts.dropped += len(payloads)
+            return
+        for payload in payloads:
+            self._refusals.record(payload, data_type, error, emitted)
+
+    def _write(self, outcome: Outcome, emitted: Emitted) -> None:
+        for scored in outcome.scored:
+            emitted.counts.scored += len(scored)
+            emitted.results += self._encoder.results(scored)
+        for letter in outcome.dead_letters:
+            self._refusals.letter(letter, emitted)
+        for failing in outcome.failing:
+            self._take_back(failing, emitted)
+
+    def _take_back(self, failing: FailingModel, emitted: Emitted) -> None:
+        rollback = self._encoder.rollback(failing)
+        # The desk's own commands come back by the models topic, where signed ones may be asked for.
+        signed = rollback if self._place.key is None else sign(rollback, self._place.key)
+        emitted.side.append((Channel.ROLLBACKS, signed))
+
+    def _tell(self, status: ModelStatus, emitted: Emitted) -> None:
+        encoded = self._encoder.status(status)
+        emitted.swaps.append(SwapReport(status.data_type, AT_ONCE, self._place.reporter, encoded))
+
+    def _report(self, activation: Activation) -> SwapReport:
+        model = activation.model
+        if model is None:
+            status = ModelStatus(
+                data_type=activation.data_type,
+                name="",
+                version=activation.previous,
+                state=ModelState.REMOVED,
+                ts=self._clock.epoch_ms(),
+                detail=activation.detail,
+                load_ms=activation.load_ms,
+                subtask=self._place.subtask,
+            )
+        else:
+            status = self._status(model, ModelState.ACTIVE, activation.detail, activation)
+        encoded = self._encoder.status(status)
+        return SwapReport(activation.data_type, activation.sequence, self._place.reporter, encoded)
+
+    def _status(
+        self, model: ModelToServe, state: ModelState, detail: str, activation: Activation | None = None
+    ) -> ModelStatus:
+        return ModelStatus(
+            data_type=model.data_type,
+            name=model.name,
+            version=model.version,
+            state=state,
+            ts=self._clock.epoch_ms(),
+            detail=detail,
+            previous="" if activation is None else activation.previous,
+            load_ms=0.0 if activation is None else activation.load_ms,
+            subtask=self._place.subtask,
+            description=model.description,
+            model_type=int(model.model_type),
+            sha256=model.sha256,
+            size=model.size,
+        )

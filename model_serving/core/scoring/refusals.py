@@ -1,0 +1,41 @@
+"""Dead letters of messages that are not records, and of records that are given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from model_serving.core.channels import Channel, Emitted
+from model_serving.core.clock import Clock
+from model_serving.core.errors import InvalidRecord, ModelServingError, UnparsableMessage
+from model_serving.core.letters import dead_letter
+from model_serving.core.messages import DeadLetter
+from model_serving.core.ports import MessageEncoder
+
+__all__ = ["Refusals"]
+
+
+class Refusals:
+    """Writes the dead letters of the data topic."""
+
+    def __init__(self, encoder: MessageEncoder, topic: str, clock: Clock) -> None:
+        """``topic`` is the one that records come from."""
+        self._encoder = encoder
+        self._topic = topic
+        self._clock = clock
+
+    def unread(
+        self, refused: Iterable[tuple[bytes, UnparsableMessage | InvalidRecord]], emitted: Emitted
+    ) -> None:
+        """Messages that are not records, each with what is wrong with it."""
+        for payload, error in refused:
+            self.letter(dead_letter(error, payload, self._topic, self._clock.epoch_ms()), emitted)
+
+    def record(self, payload: bytes, data_type: str, error: ModelServingError, emitted: Emitted) -> None:
+        """A record that nothing scores."""
+        now = self._clock.epoch_ms()
+        self.letter(dead_letter(error, payload, self._topic, now, data_type=data_type), emitted)
+
+    def letter(self, letter: DeadLetter, emitted: Emitted) -> None:
+        """A letter that is written already; it is counted."""
+        emitted.side.append((Channel.DEAD_LETTERS, self._encoder.dead_letter(letter)))
+        emitted.counts.dead_lettered += 1

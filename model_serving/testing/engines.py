@@ -1,0 +1,136 @@
+"""An engine whose models do what a script says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model_serving.core.engine import Columns, RecordSchema, Scores
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.testing.clock import FakeClock
+
+__all__ = ["FakeEngine", "FakeModel", "Script"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the model of one content does: the field ``x`` + ``offset``, unless told otherwise.
+
+    ``poison``: an x that makes the batch fail. ``nothing``: an x without a result. A fault is an exception
+    that an engine does not document. Times pass on the engine's clock. Loading waits at a shut ``gate``.
+    """
+
+    offset: float = 0.0
+    fields: tuple[str, ...] = ("x", "y")
+    x: str = "x"
+    load_error: str = ""
+    load_fault: BaseException | None = None
+    load_ns: int = 0
+    findings: str = ""
+    gate: threading.Event | None = None
+    score_ns: int = 0
+    poison: float | None = None
+    nothing: float | None = None
+    score_fault: BaseException | None = None
+    close_fault: Exception | None = None
+    extra_results: int = 0
+    labels: Sequence[str] | None = None
+    outputs: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+class FakeModel:
+    """A loaded model that follows its script, and complains when it is used or closed after ``close``."""
+
+    def __init__(self, name: str, script: Script, engine: FakeEngine) -> None:
+        self.name = name
+        self._script = script
+        self._engine = engine
+        self._closed = False
+        self.scored: list[Columns] = []
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self._script.fields
+
+    @property
+    def findings(self) -> str:
+        return self._script.findings
+
+    def score(self, columns: Columns) -> Scores:
+        assert not self._closed, f"{self.name} was used after close"
+        script = self._script
+        self.scored.append(columns)
+        self._engine.clock.pass_ns(script.score_ns)
+        if script.score_fault is not None:
+            raise script.score_fault
+        x = columns[:, script.fields.index(script.x)].astype(np.float64)
+        if script.poison is not None and (x == script.poison).any():
+            raise ScoringFailed(f"x is {script.poison:g}")
+        result = x + script.offset
+        if script.nothing is not None:
+            result[x == script.nothing] = np.nan
+        return Scores(
+            result=np.concatenate([result, np.zeros(script.extra_results)]),
+            labels=script.labels,
+            outputs={name: np.array(values, dtype=np.float64) for name, values in script.outputs.items()},
+        )
+
+    def close(self) -> None:
+        assert not self._closed, f"{self.name} was closed twice"
+        self._closed = True
+        self._engine.note("close", self)
+        if self._script.close_fault is not None:
+            raise self._script.close_fault
+
+
+class FakeEngine:
+    """Loads models whose content names a script.
+
+    ``events`` are what was loaded and closed, in order; ``findings`` what was given to each load.
+    """
+
+    def __init__(self, clock: FakeClock, scripts: Mapping[bytes, Script] | None = None) -> None:
+        self.clock = clock
+        self.scripts = dict(scripts or {})
+        self.events: list[str] = []
+        self.findings: list[str] = []
+        self.models: list[FakeModel] = []
+        self._lock = threading.Lock()
+        self._live: list[str] = []
+
+    def __call__(self, model_type: ModelType) -> FakeEngine:
+        """The engine for every type of model: what a pool is given."""
+        return self
+
+    def load(self, model: ModelToServe, schema: RecordSchema) -> FakeModel:
+        script = self.scripts.get(model.content, Script())
+        self.clock.pass_ns(script.load_ns)
+        if script.gate is not None:
+            assert script.gate.wait(60)
+        if script.load_fault is not None:
+            raise script.load_fault
+        if script.load_error:
+            raise ModelRejected(script.load_error)
+        loaded = FakeModel(model.content.decode(), script, self)
+        self.models.append(loaded)
+        self.findings.append(model.findings)
+        self.note("load", loaded)
+        return loaded
+
+    def note(self, event: str, model: FakeModel) -> None:
+        with self._lock:
+            self.events.append(f"{event} {model.name}")
+            if event == "load":
+                self._live.append(model.name)
+            else:
+                self._live.remove(model.name)
+
+    @property
+    def live(self) -> list[str]:
+        """The contents of the models that are loaded and not closed, sorted."""
+        with self._lock:
+            return sorted(self._live)

@@ -1,0 +1,109 @@
+"""Messages without protobuf: what is encoded stays a value, found again by its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model_serving.core.batches import Decoded, RecordBatch, ScoredBatch
+from model_serving.core.channels import Channel, Emitted
+from model_serving.core.errors import InvalidRecord, UnparsableMessage
+from model_serving.core.messages import (
+    DeadLetter,
+    Envelope,
+    FailingModel,
+    ModelMessage,
+    ModelStatus,
+    Reason,
+)
+from model_serving.testing.records import Point, ServedRow, point, points, served_rows
+
+__all__ = ["FakeMessages"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    message: ModelMessage
+
+    @property
+    def envelope(self) -> Envelope:
+        return Envelope(self.message.data_type, self.message.name, self.message.version)
+
+    def read(self) -> ModelMessage:
+        return self.message
+
+
+class FakeMessages:
+    """See ``MessageEncoder``, ``ModelMessageReader`` and ``RecordReader`` of ``core.ports``.
+
+    Records are points, whose ``y`` is the number of the record and whose colour is its data type.
+    """
+
+    def __init__(self) -> None:
+        self._written: list[object] = []
+
+    def write(self, message: object) -> bytes:
+        """Bytes that stand for the message."""
+        self._written.append(message)
+        return str(len(self._written) - 1).encode()
+
+    def read(self, payload: bytes) -> object:
+        """The message that the bytes stand for."""
+        return self._written[int(payload)]
+
+    def results(self, batch: ScoredBatch) -> list[bytes]:
+        return [self.write(row) for row in served_rows([batch])]
+
+    def dead_letter(self, letter: DeadLetter) -> bytes:
+        return self.write(letter)
+
+    def status(self, status: ModelStatus) -> bytes:
+        return self.write(status)
+
+    def rollback(self, failing: FailingModel) -> bytes:
+        return self.write(failing)
+
+    def unframed(self, payload: bytes) -> bytes:
+        return payload
+
+    def open(self, payload: bytes) -> _Opened:
+        message = self.read(payload)
+        if not isinstance(message, ModelMessage):
+            raise UnparsableMessage("ModelMessage", "it is something else")
+        return _Opened(message)
+
+    def decode(self, payloads: Sequence[bytes]) -> Decoded:
+        by_type: dict[str, list[Point]] = {}
+        refused: list[tuple[bytes, UnparsableMessage | InvalidRecord]] = []
+        for payload in payloads:
+            try:
+                x, number, data_type = payload.decode().split(",")
+                made = point(float(x), float(number), data_type, data_type=data_type, ts=int(number))
+                by_type.setdefault(data_type, []).append(made)
+            except ValueError:
+                refused.append((payload, UnparsableMessage("Point", "truncated")))
+        return Decoded([points(*each) for each in by_type.values()], refused)
+
+    def batch(self, data_type: str, records: Sequence[tuple[int, float]]) -> RecordBatch:
+        """Records of one data type, each with its number and its x."""
+        return points(*(point(x, number, data_type, data_type=data_type, ts=number) for number, x in records))
+
+    def answers(self, emitted: Emitted) -> list[tuple[int, str]]:
+        """What became of records, each by its number."""
+        found = []
+        for message in emitted.results:
+            row = self.read(message)
+            if isinstance(row, ServedRow):
+                found.append((row.submission_ts, f"{row.model.version}: {row.result:g}"))
+        for message in emitted.on(Channel.DEAD_LETTERS):
+            letter = self.read(message)
+            if isinstance(letter, DeadLetter):
+                number = int(letter.payload.decode().split(",")[1])
+                no_model = letter.reason is Reason.NO_MODEL
+                found.append((number, "no model" if no_model else f"{letter.version} fails"))
+        return found
+
+    def failing(self, emitted: Emitted) -> list[str]:
+        """The versions that are taken back."""
+        rollbacks = [self.read(message) for message in emitted.on(Channel.ROLLBACKS)]
+        return [each.version for each in rollbacks if isinstance(each, FailingModel)]

@@ -1,0 +1,75 @@
+"""The core's seams to the topics' messages, in protobuf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model_serving.core.batches import ScoredBatch
+from model_serving.core.messages import DeadLetter, Envelope, FailingModel, ModelMessage, ModelStatus
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.wire.messages import (
+    encode_dead_letter,
+    encode_rollback,
+    encode_status,
+    parse_descriptor,
+    read_model,
+)
+from model_serving.wire.results import encode_results
+
+__all__ = ["ModelMessages", "TopicEncoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A ModelDescriptor: see ``core.ports.OpenedMessage``."""
+
+    descriptor: ModelDescriptor
+
+    @property
+    def envelope(self) -> Envelope:
+        descriptor = self.descriptor
+        return Envelope(
+            data_type=descriptor.dataType,
+            name=descriptor.name,
+            version=descriptor.version,
+            description=descriptor.description,
+            model_type=int(descriptor.modeltype),
+            sha256=descriptor.sha256,
+            size=len(descriptor.data),
+            by_location=bool(descriptor.location),
+        )
+
+    def read(self) -> ModelMessage:
+        return read_model(self.descriptor)
+
+
+class ModelMessages:
+    """Reads ModelDescriptor messages: see ``core.ports.ModelMessageReader``."""
+
+    def unframed(self, payload: bytes) -> bytes:
+        """See ``core.ports.ModelMessageReader``."""
+        return payload
+
+    def open(self, payload: bytes) -> _Opened:
+        """See ``core.ports.ModelMessageReader``."""
+        return _Opened(parse_descriptor(payload))
+
+
+class TopicEncoder:
+    """Writes the messages of all output topics: see ``core.ports.MessageEncoder``."""
+
+    def results(self, batch: ScoredBatch) -> list[bytes]:
+        """See ``core.ports.MessageEncoder``."""
+        return encode_results(batch)
+
+    def dead_letter(self, letter: DeadLetter) -> bytes:
+        """See ``core.ports.MessageEncoder``."""
+        return encode_dead_letter(letter)
+
+    def status(self, status: ModelStatus) -> bytes:
+        """See ``core.ports.MessageEncoder``."""
+        return encode_status(status)
+
+    def rollback(self, failing: FailingModel) -> bytes:
+        """See ``core.ports.MessageEncoder``."""
+        return encode_rollback(failing)
