@@ -1,7 +1,8 @@
 """Jobs that go on from savepoints: of older software, with another parallelism, or not at all.
 
 The savepoints under ``tests/fixtures/savepoints`` were made by ``tests/fixtures/make_savepoints.py``: with
-older software (``-v1``), and with software whose state is of a version yet to come (``-v99``).
+older software (``-v1``), with the software before its core was parted from Flink (``-v2``), and with software
+whose state is of a version yet to come (``-v99``).
 """
 
 from __future__ import annotations
@@ -213,6 +214,34 @@ def test_a_job_goes_on_from_version_1_and_with_one_three_and_two_instances(
         waited = sum(WAITING.values())
         assert sum(map(len, traffic.results.values())) == traffic.sent[topics.data] + waited
         assert sum(map(len, traffic.statuses.values())) == traffic.sent[topics.models]
+
+
+@pytest.fixture(scope="module")
+def another_broker() -> Iterator[EmbeddedBroker]:
+    """The topics of a savepoint are in it, with offsets: each savepoint needs a Kafka of its own."""
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_job_goes_on_from_version_2(another_broker: EmbeddedBroker, tmp_path: Path, variant: str) -> None:
+    topics, servers = topics_of(variant), another_broker.bootstrap_servers
+    write_history(another_broker, topics)
+    flags = job_flags(servers, topics, tmp_path / "checkpoints", topics.models)
+    current = Running(check=lambda: None)
+    with Traffic(variant, servers, topics, current.still) as traffic:
+        talk = Conversation(traffic)
+        talk.take_over()
+        with local(variant, flags, str(savepoint(variant, 2)), tmp_path / "job.log", current):
+            talk.send(4)
+            talk.check()
+            assert dict(traffic.statuses) == {}
+            talk.roll_back(["red"])
+            talk.deploy(["sparkling", "white"], "s1", [7.0, 8.0])
+            talk.send(3)
+            talk.check()
+        waited = WAITING["sparkling"]
+        assert sum(map(len, traffic.results.values())) == traffic.sent[topics.data] + waited
 
 
 def _every_instance_has_every_model(cluster: Cluster, job: str) -> None:
