@@ -23,11 +23,18 @@ __all__ = ["KeyedModelServing"]
 _END_OF_INPUT = 2**63 - 2
 """A time that only the watermark at the end of bounded inputs reaches."""
 
+_REMIND_AFTER_MS = 10_000
+"""How long records wait for a model before the status topic says so."""
+
+_REMIND_EVERY_MS = 60_000
+"""How often it is said again, where more of them wait then."""
+
 
 class KeyedModelServing(KeyedCoProcessFunction):
     """(data type, activation) and packed batches of records → results.
 
-    In a bounded run, a data type whose records wait gets a timer for the end of the input.
+    A data type whose records wait gets a timer: in a bounded run for the end of the input, else to say that
+    they wait. In process mode the latter may be missing after a restart; nothing else depends on it.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -37,12 +44,11 @@ class KeyedModelServing(KeyedCoProcessFunction):
         check_interpreter_state()
         self._metrics = ServingMetrics(runtime_context)
         self._key = CurrentKey(runtime_context)
-        self._waiting = KeyedWaitingRecords(runtime_context, self._key)
         parts = build_parts(self._settings)
         self._codec = parts.codec
         self._desk = parts.desk(
             KeyedActiveModels(runtime_context, self._key),
-            self._waiting,
+            KeyedWaitingRecords(runtime_context, self._key),
             KEYED,
             subtask_index(runtime_context),
         )
@@ -57,23 +63,36 @@ class KeyedModelServing(KeyedCoProcessFunction):
 
     def process_element2(self, value: PackedBatches, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
         self._key.is_now(None)
-        yield from self._emit(self._desk.take(Decoded(self._codec.unpack(value), [])))
-        for data_type in self._waiting.newly():
+        emitted = self._desk.take(Decoded(self._codec.unpack(value), []))
+        yield from self._emit(emitted)
+        for data_type in emitted.began_to_wait:
+            self._key.become(data_type)
             if self._settings.waiting.bounded:
-                self._key.become(data_type)
                 ctx.timer_service().register_event_time_timer(_END_OF_INPUT)
+            else:
+                self._remind_in(_REMIND_AFTER_MS, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Any]:
-        """The end of a bounded run: what still waits has no model."""
+        """The end of a bounded run: what still waits has no model. Else: some have waited for a while."""
         data_type = ctx.get_current_key()
         self._key.is_now(data_type)
-        for emitted in self._desk.end(data_type):
-            yield from self._emit(emitted)
+        if timestamp == _END_OF_INPUT:
+            for emitted in self._desk.end(data_type):
+                yield from self._emit(emitted)
+            return
+        reminder = self._desk.remind(data_type)
+        if reminder is not None:
+            yield from self._emit(reminder)
+            self._remind_in(_REMIND_EVERY_MS, ctx)
 
     def close(self) -> None:
         # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
         if hasattr(self, "_desk"):
             self._desk.close()
+
+    def _remind_in(self, delay_ms: int, ctx: Any) -> None:
+        timers = ctx.timer_service()
+        timers.register_processing_time_timer(timers.current_processing_time() + delay_ms)
 
     def _emit(self, emitted: Emitted) -> Iterator[Any]:
         self._metrics.add(emitted.counts)

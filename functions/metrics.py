@@ -18,6 +18,7 @@ class ServingMetrics:
         self._dropped = group.counter("records_dropped")
         self._dead_letters = group.counter("records_dead_lettered")
         self._swaps = group.counter("model_swaps")
+        self._waiting = group.counter("records_waiting")
 
     def add(self, counts: Counts) -> None:
         """Counts what came of one call to the core. Each count crosses to the JVM, so those of 0 do not."""
@@ -29,3 +30,5 @@ class ServingMetrics:
             self._dead_letters.inc(counts.dead_lettered)
         if counts.swaps:
             self._swaps.inc(counts.swaps)
+        if counts.waiting:
+            self._waiting.inc(counts.waiting)

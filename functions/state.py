@@ -122,12 +122,6 @@ class KeyedWaitingRecords:
         self._records = context.get_list_state(WAITING)
         self._count = context.get_state(WAITING_COUNT)
         self._key = key
-        self._newly: list[str] = []
-
-    def newly(self) -> list[str]:
-        """The data types of which records were added since the last call."""
-        newly, self._newly = self._newly, []
-        return newly
 
     def count(self, data_type: str) -> int:
         self._key.become(data_type)
@@ -137,7 +131,6 @@ class KeyedWaitingRecords:
         self._key.become(data_type)
         self._records.add(records)
         self._count.update(count)
-        self._newly.append(data_type)
 
     def take(self, data_type: str) -> list[bytes]:
         self._key.become(data_type)

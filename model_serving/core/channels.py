@@ -22,12 +22,16 @@ class Channel(Enum):
 
 @dataclass(slots=True)
 class Counts:
-    """How many records were scored, dropped and dead-lettered, and how many models were swapped."""
+    """How many records were scored, dropped and dead-lettered, and how many models were swapped.
+
+    ``waiting`` is by how many the records that wait for a model have become more, or fewer.
+    """
 
     scored: int = 0
     dropped: int = 0
     dead_lettered: int = 0
     swaps: int = 0
+    waiting: int = 0
 
 
 AT_ONCE = 0
@@ -54,7 +58,8 @@ class Emitted:
 
     ``results`` are messages for the results topic, ``side`` messages with their channel. ``activations`` are
     (data type, activation in state bytes) for whoever serves the data type. ``unmatched`` are batches that
-    found no model at a desk where records do not wait.
+    found no model at a desk where records do not wait. ``began_to_wait`` are data types of which no record
+    waited before.
     """
 
     results: list[bytes] = field(default_factory=list)
@@ -62,6 +67,7 @@ class Emitted:
     activations: list[tuple[str, bytes]] = field(default_factory=list)
     swaps: list[SwapReport] = field(default_factory=list)
     unmatched: list[RecordBatch] = field(default_factory=list)
+    began_to_wait: list[str] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
     def on(self, channel: Channel) -> Iterator[bytes]:

@@ -186,7 +186,8 @@ class DeadLetter:
 class ModelStatus:
     """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in them.
 
-    ``model_type`` is its number on the wire, ``size`` that of the model's content in bytes.
+    ``model_type`` is its number on the wire, ``size`` that of the model's content in bytes. ``waiting`` is
+    how many records of the data type wait for a model, where the status is about that.
     """
 
     data_type: str
@@ -202,3 +203,4 @@ class ModelStatus:
     model_type: int = 0
     sha256: str = ""
     size: int = 0
+    waiting: int = 0

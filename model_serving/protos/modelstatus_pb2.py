@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from model_serving.protos import modeldescriptor_pb2 as modeldescriptor__pb2
 
 
-DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x11modelstatus.proto\x1a\x15modeldescriptor.proto\"\xd4\x02\n\x0bModelStatus\x12\x10\n\x08\x64\x61taType\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12!\n\x05state\x18\x04 \x01(\x0e\x32\x12.ModelStatus.State\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\n\n\x02ts\x18\x06 \x01(\x03\x12\x10\n\x08previous\x18\x07 \x01(\t\x12\x0f\n\x07load_ms\x18\x08 \x01(\x01\x12\x0f\n\x07subtask\x18\t \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12-\n\tmodeltype\x18\x0b \x01(\x0e\x32\x1a.ModelDescriptor.ModelType\x12\x0e\n\x06sha256\x18\x0c \x01(\t\x12\x0c\n\x04size\x18\r \x01(\x03\"?\n\x05State\x12\x0f\n\x0bUNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\x0c\n\x08REJECTED\x10\x02\x12\x0b\n\x07REMOVED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x11modelstatus.proto\x1a\x15modeldescriptor.proto\"\xe5\x02\n\x0bModelStatus\x12\x10\n\x08\x64\x61taType\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12!\n\x05state\x18\x04 \x01(\x0e\x32\x12.ModelStatus.State\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\n\n\x02ts\x18\x06 \x01(\x03\x12\x10\n\x08previous\x18\x07 \x01(\t\x12\x0f\n\x07load_ms\x18\x08 \x01(\x01\x12\x0f\n\x07subtask\x18\t \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12-\n\tmodeltype\x18\x0b \x01(\x0e\x32\x1a.ModelDescriptor.ModelType\x12\x0e\n\x06sha256\x18\x0c \x01(\t\x12\x0c\n\x04size\x18\r \x01(\x03\x12\x0f\n\x07waiting\x18\x0e \x01(\x03\"?\n\x05State\x12\x0f\n\x0bUNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\x0c\n\x08REJECTED\x10\x02\x12\x0b\n\x07REMOVED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -23,7 +23,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'model_serving.protos.models
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELSTATUS']._serialized_start=45
-  _globals['_MODELSTATUS']._serialized_end=385
-  _globals['_MODELSTATUS_STATE']._serialized_start=322
-  _globals['_MODELSTATUS_STATE']._serialized_end=385
+  _globals['_MODELSTATUS']._serialized_end=402
+  _globals['_MODELSTATUS_STATE']._serialized_start=339
+  _globals['_MODELSTATUS_STATE']._serialized_end=402
 # @@protoc_insertion_point(module_scope)

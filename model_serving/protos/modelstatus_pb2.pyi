@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ModelStatus(_message.Message):
-    __slots__ = ("dataType", "name", "version", "state", "detail", "ts", "previous", "load_ms", "subtask", "description", "modeltype", "sha256", "size")
+    __slots__ = ("dataType", "name", "version", "state", "detail", "ts", "previous", "load_ms", "subtask", "description", "modeltype", "sha256", "size", "waiting")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSPECIFIED: _ClassVar[ModelStatus.State]
@@ -31,6 +31,7 @@ class ModelStatus(_message.Message):
     MODELTYPE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     dataType: str
     name: str
     version: str
@@ -44,4 +45,5 @@ class ModelStatus(_message.Message):
     modeltype: _modeldescriptor_pb2.ModelDescriptor.ModelType
     sha256: str
     size: int
-    def __init__(self, dataType: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelStatus.State, str]] = ..., detail: _Optional[str] = ..., ts: _Optional[int] = ..., previous: _Optional[str] = ..., load_ms: _Optional[float] = ..., subtask: _Optional[int] = ..., description: _Optional[str] = ..., modeltype: _Optional[_Union[_modeldescriptor_pb2.ModelDescriptor.ModelType, str]] = ..., sha256: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+    waiting: int
+    def __init__(self, dataType: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelStatus.State, str]] = ..., detail: _Optional[str] = ..., ts: _Optional[int] = ..., previous: _Optional[str] = ..., load_ms: _Optional[float] = ..., subtask: _Optional[int] = ..., description: _Optional[str] = ..., modeltype: _Optional[_Union[_modeldescriptor_pb2.ModelDescriptor.ModelType, str]] = ..., sha256: _Optional[str] = ..., size: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...

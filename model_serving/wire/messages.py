@@ -110,6 +110,7 @@ def encode_status(status: ModelStatus) -> bytes:
         modeltype=status.model_type,
         sha256=status.sha256,
         size=status.size,
+        waiting=status.waiting,
     ).SerializeToString()
 
 

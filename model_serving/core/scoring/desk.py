@@ -74,6 +74,10 @@ class ServingDesk:
         self._clock = clock
         # Data types whose model in state does not load here any more, which has been said.
         self._broken: set[str] = set()
+        # How many records of a data type wait, as far as it has been looked at since the start; and what was
+        # said of it last.
+        self._waits: dict[str, int] = {}
+        self._said: dict[str, int] = {}
 
     def carry_out(self, order: bytes) -> Iterator[Emitted]:
         """Swaps a model, or stops serving a data type; then scores the records that waited, in their order.
@@ -129,9 +133,35 @@ class ServingDesk:
         """The input has ended: what still waits has no model, and will have none."""
         error = self._policy.at_end(data_type)
         for payloads in self._take_waiting(data_type):
-            emitted = Emitted()
+            emitted = self._released(data_type)
             self._give_up(payloads, data_type, error, emitted)
             yield emitted
+
+    def remind(self, data_type: str) -> Emitted | None:
+        """Says how many records of the data type wait, unless that was said already; None: none wait."""
+        count = 0 if self._waiting is None else self._waiting.count(data_type)
+        if not count:
+            return None
+        emitted = Emitted()
+        if self._said.get(data_type) != count:
+            self._said[data_type] = count
+            like = self._server.served_like(data_type)
+            wait = "1 record waits" if count == 1 else f"{count} records wait"
+            self._tell(
+                ModelStatus(
+                    data_type=data_type,
+                    name="",
+                    version="",
+                    state=ModelState.UNSPECIFIED,
+                    ts=self._clock.epoch_ms(),
+                    detail=f"{wait} for a model of data type '{data_type}': publish one"
+                    + (f", or send them as '{like}', which is served" if like else ""),
+                    subtask=self._place.subtask,
+                    waiting=count,
+                ),
+                emitted,
+            )
+        return emitted
 
     def close(self) -> None:
         """Lets go of every model."""
@@ -167,7 +197,7 @@ class ServingDesk:
 
     def _serve_waiting(self, data_type: str) -> Iterator[Emitted]:
         for payloads in self._take_waiting(data_type):
-            emitted = Emitted()
+            emitted = self._released(data_type)
             decoded = self._reader.decode(payloads)
             # Nothing is refused or of another data type, unless the host came back with another record type.
             self._refusals.unread(decoded.refused, emitted)
@@ -186,7 +216,17 @@ class ServingDesk:
         if admitted.waiting:
             records = encode_payloads(payloads[: admitted.waiting])
             waiting.add(data_type, records, count + admitted.waiting)
+            emitted.counts.waiting += count + admitted.waiting - self._waits.get(data_type, 0)
+            self._waits[data_type] = count + admitted.waiting
+            if not count:
+                emitted.began_to_wait.append(data_type)
         self._give_up(payloads[admitted.waiting :], data_type, admitted.error, emitted)
+
+    def _released(self, data_type: str) -> Emitted:
+        self._said.pop(data_type, None)
+        emitted = Emitted()
+        emitted.counts.waiting = -self._waits.pop(data_type, 0)
+        return emitted
 
     def _take_waiting(self, data_type: str) -> Iterator[list[bytes]]:
         if self._waiting is None:

@@ -104,6 +104,11 @@ class Server:
         """Whether a model is loaded for the data type."""
         return data_type in self._serving
 
+    def served_like(self, data_type: str) -> str:
+        """A data type that is served and differs in case or outer white space only; empty: there is none."""
+        spelled = data_type.strip().casefold()
+        return next((served for served in self._serving if served.strip().casefold() == spelled), "")
+
     def serve(self, batch: RecordBatch) -> Outcome:
         """Scores records of a data type that is served.
 

@@ -141,3 +141,30 @@ def test_a_restored_model_that_does_not_load_any_more_is_said_once_and_its_recor
     swap, waited = restarted.carry_out(order(2, "v2", "v1"))
     assert around.statuses(swap) == [(2, ModelState.ACTIVE, "v2", "")]
     assert around.messages.answers(waited) == [(1, "v2: 101"), (2, "v2: 102")]
+
+
+def test_a_reminder_names_the_data_type_that_may_have_been_meant(
+    around: Surroundings, desk: Callable[[], ServingDesk]
+) -> None:
+    serving = desk()
+    list(serving.carry_out(order(1, "v1")))
+    emitted = serving.take(Decoded([around.messages.batch("Wine ", [(1, 1.0)])], []))
+    assert (emitted.began_to_wait, emitted.counts.waiting) == (["Wine "], 1)
+    reminder = serving.remind("Wine ")
+    assert reminder is not None
+    assert [detail for _, _, _, detail in around.statuses(reminder)] == [
+        "1 record waits for a model of data type 'Wine ': "
+        "publish one, or send them as 'wine', which is served"
+    ]
+    assert serving.remind("wine") is None
+
+
+def test_how_many_wait_is_right_after_a_restart_too(
+    around: Surroundings, desk: Callable[[], ServingDesk]
+) -> None:
+    first = take(around, desk(), (1, 1.0), (2, 2.0))
+    restarted = desk()
+    second = take(around, restarted, (3, 3.0))
+    assert (first.counts.waiting, second.counts.waiting, second.began_to_wait) == (2, 3, [])
+    _, waited = restarted.carry_out(order(1, "v1"))
+    assert waited.counts.waiting == -3

@@ -11,9 +11,11 @@ import pytest
 from functions.keyed import KeyedModelServing
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.settings import ServingSettings
 from model_serving.testing import FakeEngine
 from tests.unit.functions.emitted import (
+    NOW,
     activation,
     batch,
     counts,
@@ -122,7 +124,36 @@ def test_records_wait_in_their_order_and_what_does_not_fit_is_refused(keyed: Any
         result(3, "v1"),
     ]
     assert take_model(operator, flink, activation(2, model("v2"), "v1")) == [swapped(2, "v2", "v1")]
-    assert counts(flink) == {"records_scored": 3, "records_dead_lettered": 3, "model_swaps": 2}
+    assert counts(flink) == {
+        "records_scored": 3,
+        "records_dead_lettered": 3,
+        "model_swaps": 2,
+        "records_waiting": 1,
+    }
+
+
+def test_records_that_wait_for_long_are_said_on_the_status_topic(keyed: Any, flink: FakeFlink) -> None:
+    operator = keyed()
+    take_model(operator, flink, activation(1, model("v1", "lab"), data_type="lab"))
+    assert take_records(operator, flink, "hall", reading(1), reading(2)) == []
+    assert flink.later == [(10_000, "hall")]
+    flink.key, flink.now = "hall", 10_000
+
+    def said(count: int) -> Any:
+        text = f"{count} records wait for a model of data type 'hall': publish one"
+        status = ModelStatus(dataType="hall", ts=NOW, detail=text, subtask=1, waiting=count)
+        return "hall", 0, "keyed", status
+
+    assert read(operator.on_timer(10_000, flink)) == [said(2)]
+    assert flink.later[-1] == (70_000, "hall")
+    assert read(operator.on_timer(70_000, flink)) == [], "nothing new"
+    take_records(operator, flink, "hall", reading(3))
+    assert flink.later[1:] == [(70_000, "hall")], "one timer looks after all that wait"
+    assert read(operator.on_timer(70_000, flink)) == [said(3)]
+    take_model(operator, flink, activation(1, model("v1")))
+    assert "records_waiting" not in counts(flink)
+    assert read(operator.on_timer(130_000, flink)) == []
+    assert flink.later[-1] == (70_000, "hall"), "nobody waits, so nobody looks"
 
 
 def test_a_full_buffer_is_scored_in_several_batches_in_order(
