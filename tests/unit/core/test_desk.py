@@ -152,10 +152,10 @@ def test_a_reminder_names_the_data_type_that_may_have_been_meant(
     assert (emitted.began_to_wait, emitted.counts.waiting) == (["Wine "], 1)
     reminder = serving.remind("Wine ")
     assert reminder is not None
-    assert [detail for _, _, _, detail in around.statuses(reminder)] == [
-        "1 record waits for a model of data type 'Wine ': "
-        "publish one, or send them as 'wine', which is served"
-    ]
+    ((_, _, _, detail),) = around.statuses(reminder)
+    assert detail == (
+        "1 record waits for a model of data type 'Wine ': publish one, or send them as 'wine', which is served"
+    )
     assert serving.remind("wine") is None
 
 
