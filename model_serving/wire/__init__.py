@@ -11,6 +11,7 @@ from model_serving.wire.messages import (
     parse_descriptor,
     read_model,
     require_digest,
+    unframed,
 )
 from model_serving.wire.records import Decoded, RecordCodec
 from model_serving.wire.results import encode_results
@@ -28,4 +29,5 @@ __all__ = [
     "parse_descriptor",
     "read_model",
     "require_digest",
+    "unframed",
 ]
