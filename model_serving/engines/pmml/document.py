@@ -12,6 +12,7 @@ from model_serving.engines.pmml.xml_tree import read_xml, written
 __all__ = ["PmmlDocument", "PmmlInput", "read_pmml"]
 
 _NO_MODELS = ("Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary", "Extension")
+_METHOD = "multipleModelMethod"
 _TARGET_USAGES = ("target", "predicted")
 _NUMERIC_TYPES = ("integer", "float", "double", "boolean")
 
@@ -36,13 +37,14 @@ class PmmlDocument:
     ``text`` is the mended document, with no DOCTYPE, no XML declaration and no prefix before PMML's names.
     ``inputs`` are the active fields of the first model in MiningSchema order. ``classes`` are the target's
     values in DataDictionary order, empty for a target that has none. ``root`` is the mended document as a
-    tree; it is large.
+    tree; it is large. ``selects_first``: another part of it may answer each record.
     """
 
     text: str
     inputs: tuple[PmmlInput, ...]
     function: str
     classes: tuple[str, ...]
+    selects_first: bool
     root: Element = field(repr=False, compare=False)
 
 
@@ -67,6 +69,7 @@ def read_pmml(content: bytes) -> PmmlDocument:
         )
     values = {name: _valid_values(field) for name, field in dictionary.items()}
     _complete_score_distributions(model, values)
+    _drop_outputs_of_selected(model)
     inputs = tuple(
         PmmlInput(name, dictionary[name].get("dataType", "double"))
         for name in _fields_with_usage(model, ("active",))
@@ -80,8 +83,35 @@ def read_pmml(content: bytes) -> PmmlDocument:
         inputs=inputs,
         function=model.get("functionName", ""),
         classes=values.get(targets[0], ()) if targets else (),
+        selects_first=any(part.get(_METHOD) == "selectFirst" for part in model.iter("Segmentation")),
         root=root,
     )
+
+
+def _drop_outputs_of_selected(top: Element) -> None:
+    """Where the first segment that fits answers alone, its own outputs are not asked for.
+
+    The evaluator (PMML4S 1.5.8) announces the outer model's outputs, and answers with those of the selected
+    segment and nothing else. Without them it answers with the predicted value, as it does for an outer model
+    that has no outputs of its own; so those that say no more than that are dropped too.
+    """
+    pending = [(top, False)]
+    while pending:
+        model, is_selected = pending.pop()
+        segmentation = model.find("Segmentation")
+        method = "" if segmentation is None else segmentation.get(_METHOD, "")
+        for output in model.findall("Output"):
+            if is_selected or (method == "selectFirst" and model is top and _says_no_more(output)):
+                model.remove(output)
+        segments = [] if segmentation is None else segmentation.findall("Segment")
+        if method == "selectFirst":
+            pending += [(part, True) for segment in segments for part in segment]
+        elif method == "modelChain":
+            pending += [(part, False) for segment in segments[-1:] for part in segment]
+
+
+def _says_no_more(output: Element) -> bool:
+    return all(field.get("feature") in {"predictedValue", "probability"} for field in output)
 
 
 def _fields_with_usage(model: Element, usages: tuple[str, ...]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def test_inputs_and_classes_are_read_from_any_encoding(content: bytes) -> None:
         inputs=(PmmlInput("art", "string"), PmmlInput("größe", "double")),
         function="classification",
         classes=("1", "2"),
+        selects_first=False,
         root=read.root,
     )
     assert "größe" in read.text
