@@ -9,6 +9,7 @@ from model_serving.wire.messages import (
     encode_status,
     parse_descriptor,
     read_model,
+    unframed,
 )
 from model_serving.wire.records import RecordCodec
 from model_serving.wire.results import encode_results
@@ -26,4 +27,5 @@ __all__ = [
     "encode_status",
     "parse_descriptor",
     "read_model",
+    "unframed",
 ]

@@ -11,7 +11,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,32 +19,20 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.descriptor import FieldDescriptor
 
+from model_serving.wire.encoding import (
+    BYTES,
+    FIXED_TYPES,
+    GROUP,
+    VARINT,
+    VARINT_TYPES,
+    values_of,
+)
+
 __all__ = ["Layout", "learn_layout", "table_of"]
 
 Table = npt.NDArray[np.uint8]
 """m messages × their length in bytes."""
 
-_VARINT, _FIXED64, _BYTES, _GROUP, _FIXED32 = 0, 1, 2, 3, 5
-
-_FIXED: Mapping[int, tuple[int, str]] = {
-    FieldDescriptor.TYPE_DOUBLE: (_FIXED64, "<f8"),
-    FieldDescriptor.TYPE_FIXED64: (_FIXED64, "<u8"),
-    FieldDescriptor.TYPE_SFIXED64: (_FIXED64, "<i8"),
-    FieldDescriptor.TYPE_FLOAT: (_FIXED32, "<f4"),
-    FieldDescriptor.TYPE_FIXED32: (_FIXED32, "<u4"),
-    FieldDescriptor.TYPE_SFIXED32: (_FIXED32, "<i4"),
-}
-_VARINTS = frozenset(
-    {
-        FieldDescriptor.TYPE_BOOL,
-        FieldDescriptor.TYPE_INT32,
-        FieldDescriptor.TYPE_INT64,
-        FieldDescriptor.TYPE_SINT32,
-        FieldDescriptor.TYPE_SINT64,
-        FieldDescriptor.TYPE_UINT32,
-        FieldDescriptor.TYPE_UINT64,
-    }
-)
 _ASCII = 0x80
 """The bit that is 0 in each byte of an ASCII text, which is valid UTF-8 whatever it says."""
 
@@ -63,7 +51,7 @@ class _Place:
     def numbers(self, table: Table) -> npt.NDArray[Any]:
         """The values of a number field, shape (m,), in the field's own type."""
         raw = table[:, self.start : self.end]
-        fixed = _FIXED.get(self.field.type)
+        fixed = FIXED_TYPES.get(self.field.type)
         if fixed is not None:
             return np.ascontiguousarray(raw).view(fixed[1]).reshape(len(table))
         value = np.zeros(len(table), dtype=np.uint64)
@@ -108,34 +96,38 @@ class Layout:
         return None if place is None else place.texts(table)
 
 
-def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor]) -> Layout | None:
+def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor], start: int = 0) -> Layout | None:
     """The layout of a message that protobuf's parser has read.
 
     Args:
         payload: the message.
         fields: the singular number and string fields that are wanted, by number. Everything else must be the
             same in each message of the layout, byte by byte.
+        start: where the message begins; what is before it is a frame, and the same in each message.
 
     Returns:
-        None for a message that has groups, a wanted text beyond ASCII or two members of a oneof, and for one
-        that lacks a field whose default is not 0 or empty.
+        None for a message that has groups, a wanted field with another wire type than declared, a wanted text
+        beyond ASCII or two members of a oneof, and for one that lacks a field whose default is not 0 or
+        empty.
     """
     mask = np.full(len(payload), 0xFF, dtype=np.uint8)
     places: dict[str, _Place] = {}
     oneofs = _oneofs(fields)
     members: dict[str, int] = {}
-    for number, kind, at, end in _values(payload):
+    for number, kind, at, end in values_of(payload, start):
         # A member of a oneof clears the one that came before it.
-        if kind == _GROUP or (number in oneofs and members.setdefault(oneofs[number], number) != number):
+        if kind == GROUP or (number in oneofs and members.setdefault(oneofs[number], number) != number):
             return None
         field = fields.get(number)
-        free = None if field is None else _free_bits(field, kind)
-        if field is None or free is None:
+        if field is None:
             continue
-        if kind == _BYTES and not payload[at:end].isascii():
+        free = _free_bits(field, kind)
+        if free is None:
+            return None
+        if kind == BYTES and not payload[at:end].isascii():
             return None
         mask[at:end] = free
-        if kind == _VARINT:
+        if kind == VARINT:
             # The tenth byte holds the last of 64 bits; parsers differ on what more there means.
             mask[at + 9 : end] = 0xFE
         # Of a field that comes twice the last one counts.
@@ -162,11 +154,11 @@ def _oneofs(fields: Mapping[int, FieldDescriptor]) -> dict[int, str]:
 
 def _free_bits(field: FieldDescriptor, kind: int) -> int | None:
     """The bits that must not change in the bytes of a field's value; None: the value is of another kind."""
-    if field.type in _FIXED:
-        return 0 if kind == _FIXED[field.type][0] else None
-    if field.type in _VARINTS:
-        return _MORE if kind == _VARINT else None
-    return _ASCII if kind == _BYTES else None
+    if field.type in FIXED_TYPES:
+        return 0 if kind == FIXED_TYPES[field.type][0] else None
+    if field.type in VARINT_TYPES:
+        return _MORE if kind == VARINT else None
+    return _ASCII if kind == BYTES else None
 
 
 def _of_varint(value: npt.NDArray[np.uint64], kind: int) -> npt.NDArray[Any]:
@@ -184,36 +176,3 @@ def _of_varint(value: npt.NDArray[np.uint64], kind: int) -> npt.NDArray[Any]:
         value = value & np.uint64(0xFFFFFFFF)
     zigzag: npt.NDArray[np.uint64] = (value >> np.uint64(1)) ^ (~(value & np.uint64(1)) + np.uint64(1))
     return zigzag.view(np.int64)
-
-
-def _values(payload: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """The number and kind of each field, and where its value starts and ends; a group is the last one."""
-    at = 0
-    while at < len(payload):
-        tag, at = _read_varint(payload, at)
-        kind = tag & 7
-        if kind == _VARINT:
-            end = _read_varint(payload, at)[1]
-        elif kind == _FIXED64:
-            end = at + 8
-        elif kind == _FIXED32:
-            end = at + 4
-        elif kind == _BYTES:
-            size, at = _read_varint(payload, at)
-            end = at + size
-        else:
-            kind, end = _GROUP, len(payload)
-        yield tag >> 3, kind, at, end
-        at = end
-
-
-def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
-    """A varint and where it ends. The message has been parsed, so there is an end."""
-    value = shift = 0
-    while True:
-        byte = payload[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < _MORE:
-            return value, at
-        shift += 7

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from model_serving.core.errors import ModelRejected, UnparsableMessage
+from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import (
     Command,
     DeadLetter,
@@ -20,6 +18,8 @@ from model_serving.core.messages import (
 from model_serving.protos.deadletter_pb2 import DeadLetter as DeadLetterMessage
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
+from model_serving.wire.frames import MessageParser
+from model_serving.wire.wire_types import other_wire_types
 
 __all__ = [
     "encode_dead_letter",
@@ -27,27 +27,41 @@ __all__ = [
     "encode_status",
     "parse_descriptor",
     "read_model",
+    "refuse_other_wire_types",
+    "unframed",
 ]
 
 
+_PARSER = MessageParser(ModelDescriptor)
+
+
 def parse_descriptor(payload: bytes) -> ModelDescriptor:
-    """A model message as protobuf.
+    """A model message as protobuf, with or without a schema registry's frame.
 
     Raises:
-        UnparsableMessage: the bytes are no ModelDescriptor.
+        UnparsableMessage: the bytes are no ModelDescriptor, or framed as another message type.
     """
-    try:
-        return ModelDescriptor.FromString(payload)
-    except DecodeError as error:
-        raise UnparsableMessage("ModelDescriptor", str(error) or "truncated or not protobuf") from None
+    descriptor: ModelDescriptor = _PARSER.parse(payload)
+    return descriptor
+
+
+def unframed(payload: bytes) -> bytes:
+    """A model message's own bytes, which its signature is over, without a schema registry's frame.
+
+    Raises:
+        UnparsableMessage: it is framed as another message type, or the frame is cut short.
+    """
+    return _PARSER.unframed(payload)
 
 
 def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     """A model message as a value of the core.
 
     Raises:
-        ModelRejected: no data type, or a number that names no model type, command or output rule.
+        ModelRejected: no data type, a field with another wire type than declared, or a number that names no
+            model type, command or output rule.
     """
+    refuse_other_wire_types(descriptor)
     if not descriptor.dataType:
         raise ModelRejected("the model message has no dataType: say which records the model scores")
     content = descriptor.WhichOneof("MessageContent")
@@ -112,6 +126,18 @@ def encode_status(status: ModelStatus) -> bytes:
         size=status.size,
         waiting=status.waiting,
     ).SerializeToString()
+
+
+def refuse_other_wire_types(descriptor: ModelDescriptor) -> None:
+    """Raises ModelRejected when a known field was sent with another wire type than declared.
+
+    Protobuf takes such a field for an unknown one, and reads the known one as unset.
+    """
+    wrong = other_wire_types(descriptor)
+    for index, example in enumerate(descriptor.examples):
+        wrong = wrong or other_wire_types(example, f"examples[{index}].")
+    if wrong is not None:
+        raise ModelRejected(wrong)
 
 
 def _known(kind: Any, number: int, field: str) -> Any:

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from model_serving.core.batches import Decoded, RecordBatch
 from model_serving.core.engine import Columns, RecordSchema
 from model_serving.core.errors import InvalidRecord, UnparsableMessage
+from model_serving.wire.frames import MessageParser
 from model_serving.wire.layouts import Layout, Table, learn_layout, table_of
 from model_serving.wire.rows import PackedBatches, Places, Rows, pack, unpack
+from model_serving.wire.wire_types import other_wire_types
 
 __all__ = ["RecordCodec"]
 
@@ -58,15 +60,17 @@ class RecordCodec:
     """Reads records of one protobuf message type, named ``module:Message``.
 
     The message has a string field ``dataType`` and may have an integer field ``ts``, the sender's clock in
-    epoch milliseconds. Its other singular number and string fields are what models can take.
+    epoch milliseconds. Its other singular number and string fields are what models can take. A message may
+    be in a schema registry's frame, and its payload keeps it.
 
     Raises:
         ValueError: there is no such message, or it cannot be a record type; the text says why.
     """
 
     def __init__(self, record_type: str) -> None:
-        self._message = _message_class(record_type)
-        fields = {field.name: field for field in self._message.DESCRIPTOR.fields}
+        message_class = _message_class(record_type)
+        self._parser = MessageParser(message_class)
+        fields = {field.name: field for field in message_class.DESCRIPTOR.fields}
         if _DATA_TYPE not in fields or not _is_text(fields[_DATA_TYPE]):
             raise ValueError(f"the message {record_type} has no string field '{_DATA_TYPE}' to route by")
         self._has_timestamp = _TIMESTAMP in fields and _is_integer(fields[_TIMESTAMP])
@@ -74,7 +78,7 @@ class RecordCodec:
         ordered = sorted(fields.values(), key=lambda field: field.number)
         features = [field for field in ordered if field.name not in reserved]
         self.schema = RecordSchema(
-            name=self._message.DESCRIPTOR.name,
+            name=message_class.DESCRIPTOR.name,
             numeric=tuple(field.name for field in features if _is_number(field)),
             text=tuple(field.name for field in features if _is_text(field)),
         )
@@ -121,7 +125,8 @@ class RecordCodec:
 
         Raises:
             UnparsableMessage: the bytes are no message of the record type.
-            InvalidRecord: the data type is empty, or no field that a model could take is set.
+            InvalidRecord: a field has another wire type than declared, the data type is empty, or no field
+                that a model could take is set.
         """
         decoded = self.decode([payload])
         for _, error in decoded.refused:
@@ -208,13 +213,13 @@ class RecordCodec:
             self._parse(payload)
         except (UnparsableMessage, InvalidRecord):
             return None
-        return learn_layout(payload, self._wanted)
+        return learn_layout(payload, self._wanted, self._parser.start(payload))
 
     def _parse(self, payload: bytes) -> Any:
-        try:
-            message = self._message.FromString(payload)
-        except DecodeError as error:
-            raise UnparsableMessage(self.schema.name, str(error) or "truncated or not protobuf") from None
+        message = self._parser.parse(payload)
+        wrong = other_wire_types(message)
+        if wrong is not None:
+            raise InvalidRecord(wrong)
         texts = self._texts_of(message)
         # Of messages that are not proto3 a text that is not UTF-8 is handed over as bytes.
         if bytes in map(type, (message.dataType, *texts)):

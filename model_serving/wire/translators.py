@@ -13,6 +13,8 @@ from model_serving.wire.messages import (
     encode_status,
     parse_descriptor,
     read_model,
+    refuse_other_wire_types,
+    unframed,
 )
 from model_serving.wire.results import encode_results
 
@@ -48,11 +50,13 @@ class ModelMessages:
 
     def unframed(self, payload: bytes) -> bytes:
         """See ``core.ports.ModelMessageReader``."""
-        return payload
+        return unframed(payload)
 
     def open(self, payload: bytes) -> _Opened:
         """See ``core.ports.ModelMessageReader``."""
-        return _Opened(parse_descriptor(payload))
+        descriptor = parse_descriptor(payload)
+        refuse_other_wire_types(descriptor)
+        return _Opened(descriptor)
 
 
 class TopicEncoder:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
 from collections import defaultdict
@@ -34,7 +36,7 @@ def test_what_goes_in_comes_out(variant: str, mode: str) -> None:
         [*(of_type[number].SerializeToString() for of_type in records.values()), b"\xff", b""]
         for number in range(5)
     ] + [[orphan]]
-    out = run(variant, mode, [*models, bad_model], vectors)
+    out = run(variant, mode, [model.SerializeToString() for model in [*models, bad_model]], vectors)
 
     results: dict[str, list[ServingResult]] = defaultdict(list)
     for payload in out["results"]:
@@ -60,11 +62,92 @@ def test_what_goes_in_comes_out(variant: str, mode: str) -> None:
     assert (workers > b"\0") == (mode == "process")
 
 
-def run(
-    variant: str, mode: str, models: list[ModelDescriptor], vectors: list[list[bytes]]
-) -> dict[str, list[bytes]]:
+FRAME = b"\0\0\0\0\x11\0"
+"""Of a schema registry: schema 17, message [0]."""
+
+
+@pytest.mark.parametrize(("variant", "mode"), [("keyed", "thread"), ("broadcast", "process")])
+def test_other_framings_and_wire_types_cost_their_own_message(variant: str, mode: str) -> None:
+    sample = SAMPLES["linear-regression"]
+    count = len(sample.expected)
+    (record,) = sample_records("framed", 1)
+    # The model must give the first record's answer, and the record is framed too.
+    example = {
+        "record": FRAME + record.SerializeToString(),
+        "expected": sample.expected[0],
+        "tolerance": 1e-6,
+    }
+    framed = FRAME + sample.message("framed", examples=[example]).SerializeToString()
+    plain = sample.message("plain").SerializeToString()
+    # modeltype as a text; the document of a model that makes the evaluator answer with other columns.
+    wrong_type = (
+        ModelDescriptor(name="text", dataType="plain", data=b"x").SerializeToString() + b"\x22\x04PMML"
+    )
+    odd = ModelDescriptor(
+        name="odd", dataType="plain", modeltype="PMML", data=odd_selection(SAMPLES["decision-tree"].path)
+    ).SerializeToString()
+    other_message = FRAME[:-1] + b"\x02\x02" + plain
+    good = [
+        *(FRAME + one.SerializeToString() for one in sample_records("framed", count)),
+        *(one.SerializeToString() for one in sample_records("plain", count)),
+    ]
+    floats = [payload + b"\x5d" + struct.pack("<f", 9.4) for payload in good]
+    others = [b"\0\0\0\0\x11{}", FRAME[:-1] + b"\x02\x02" + good[-1]]
+    # All in one vector, and long enough for layouts to be learnt.
+    vector = [payload for several in zip(good, floats, strict=True) for payload in several] * 10 + others
+    models = [framed, plain, wrong_type, odd, other_message]
+    out = run(variant, mode, models, [vector])
+
+    results: dict[str, list[float]] = defaultdict(list)
+    for payload in out["results"]:
+        result = ServingResult.FromString(payload)
+        results[result.dataType].append(result.result)
+    for data_type in ("framed", "plain"):
+        wanted = list(sample.expected) * 10
+        assert results[data_type] == pytest.approx(wanted, abs=sample.tolerance, rel=0)
+    letters = [DeadLetter.FromString(payload) for payload in out["dead_letters"]]
+    records = [(one.reason, one.payload) for one in letters if one.topic == "mdata"]
+    assert sorted(records) == sorted(
+        [(DeadLetter.INVALID_RECORD, payload) for payload in floats] * 10
+        + [(DeadLetter.UNPARSABLE, payload) for payload in others]
+    )
+    (detail,) = {one.detail for one in letters if one.reason == DeadLetter.INVALID_RECORD}
+    assert detail == (
+        "field alcohol is sent as fixed32 (a float?), WineRecord declares double: "
+        "send each field with its declared type"
+    )
+    rejected = {one.payload: (one.reason, one.detail) for one in letters if one.topic == "models"}
+    assert rejected.keys() == {wrong_type, odd, other_message}
+    assert rejected[wrong_type][0] == rejected[odd][0] == DeadLetter.MODEL_REJECTED
+    assert rejected[wrong_type][1].startswith(
+        "field modeltype is sent as length-delimited bytes (a string?), ModelDescriptor declares enum "
+    )
+    assert "the PMML evaluator answers with " in rejected[odd][1]
+    assert rejected[other_message][0] == DeadLetter.UNPARSABLE
+
+
+def odd_selection(tree: Path) -> bytes:
+    """A model that selects the decision tree, with outputs that the evaluator leaves out of its answers."""
+    text = tree.read_text("utf-8")
+    start, end = text.index("<TreeModel"), text.index("</TreeModel>") + len("</TreeModel>")
+    schema = re.search(r"<MiningSchema>.*?</MiningSchema>", text, re.DOTALL)
+    assert schema is not None
+    output = (
+        '<Output><OutputField name="r" feature="predictedValue"/>'
+        '<OutputField name="c" feature="transformedValue" optype="continuous" dataType="double">'
+        '<Constant dataType="double">9</Constant></OutputField></Output>'
+    )
+    model = (
+        f'<MiningModel functionName="classification">{schema[0]}{output}'
+        '<Segmentation multipleModelMethod="selectFirst"><Segment><True/>'
+        f"{text[start:end]}</Segment></Segmentation></MiningModel>"
+    )
+    return (text[:start] + model + text[end:]).encode()
+
+
+def run(variant: str, mode: str, models: list[bytes], vectors: list[list[bytes]]) -> dict[str, list[bytes]]:
     messages = {
-        "models": [model.SerializeToString().hex() for model in models],
+        "models": [model.hex() for model in models],
         "vectors": [[record.hex() for record in vector] for vector in vectors],
     }
     done = subprocess.run(

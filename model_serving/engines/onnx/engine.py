@@ -17,7 +17,7 @@ import numpy.typing as npt
 from model_serving.core.engine import LoadedModel, RecordSchema, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, OutputRule
-from model_serving.engines.foreign_errors import first_line, rejecting
+from model_serving.engines.foreign_errors import first_line, rejecting, typed_line
 from model_serving.engines.results import column_names, spelled_number
 from model_serving.engines.tensors.inputs import TensorInput, TensorInputs, plan_inputs
 from model_serving.engines.tensors.model import (
@@ -55,7 +55,11 @@ class OnnxEngine:
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``."""
         with rejecting("ONNX Runtime cannot load the model"):
-            session = _open_session(model.content)
+            return self._load(model, schema)
+
+    @staticmethod
+    def _load(model: ModelToServe, schema: RecordSchema) -> LoadedModel:
+        session = _open_session(model.content)
         inputs = plan_inputs([_input(node) for node in session.get_inputs()], model.inputs, schema)
         outputs = session.get_outputs()
         label = _label_among(outputs)
@@ -121,9 +125,9 @@ def _run_in(session: Any, inputs: TensorInputs, outputs: Sequence[Any]) -> Run:
     def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         try:
             answers = session.run(fetch_names, dict(zip(feed_names, tensors, strict=True)))
+            return [_as_tensor(answer) for answer in answers]
         except Exception as error:
-            raise ScoringFailed(f"ONNX Runtime failed: {first_line(error)}") from error
-        return [_as_tensor(answer) for answer in answers]
+            raise ScoringFailed(f"ONNX Runtime failed: {typed_line(error)}") from error
 
     return run
 

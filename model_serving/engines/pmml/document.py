@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Any
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
+from xml.etree.ElementTree import Element
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line
-from model_serving.engines.limits import current_limits
+from model_serving.engines.pmml.xml_tree import read_xml, written
 
 __all__ = ["PmmlDocument", "PmmlInput", "read_pmml"]
 
-MOST_ELEMENTS = 4_000_000
-MOST_LEVELS = 1000
-"""Of nested elements: the evaluator goes down recursively."""
-
 _NO_MODELS = ("Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary", "Extension")
+_METHOD = "multipleModelMethod"
 _TARGET_USAGES = ("target", "predicted")
-_PLAIN = re.compile(r"[\w .,:+-]*")
 _NUMERIC_TYPES = ("integer", "float", "double", "boolean")
 
 
@@ -42,15 +34,17 @@ class PmmlInput:
 class PmmlDocument:
     """What the engine needs to know of a PMML document.
 
-    ``text`` is the mended document, with no DOCTYPE and no XML declaration. ``inputs`` are the active fields
-    of the first model in MiningSchema order. ``classes`` are the target's values in DataDictionary order,
-    empty for a target that has none. ``root`` is the mended document as a tree; it is large.
+    ``text`` is the mended document, with no DOCTYPE, no XML declaration and no prefix before PMML's names.
+    ``inputs`` are the active fields of the first model in MiningSchema order. ``classes`` are the target's
+    values in DataDictionary order, empty for a target that has none. ``root`` is the mended document as a
+    tree; it is large. ``selects_first``: another part of it may answer each record.
     """
 
     text: str
     inputs: tuple[PmmlInput, ...]
     function: str
     classes: tuple[str, ...]
+    selects_first: bool
     root: Element = field(repr=False, compare=False)
 
 
@@ -61,7 +55,7 @@ def read_pmml(content: bytes) -> PmmlDocument:
         ModelRejected: no well-formed XML, no PMML, a DOCTYPE, too big or nested too deeply, no inputs, or
             a predicate that the evaluator gets wrong.
     """
-    root = _parse(content)
+    root = read_xml(content)
     if root.tag != "PMML":
         raise ModelRejected(f"not a PMML document: its root element is '{first_line(root.tag)}'")
     dictionary = {field.get("name", ""): field for field in root.iterfind("DataDictionary/DataField")}
@@ -75,6 +69,7 @@ def read_pmml(content: bytes) -> PmmlDocument:
         )
     values = {name: _valid_values(field) for name, field in dictionary.items()}
     _complete_score_distributions(model, values)
+    _drop_outputs_of_selected(model)
     inputs = tuple(
         PmmlInput(name, dictionary[name].get("dataType", "double"))
         for name in _fields_with_usage(model, ("active",))
@@ -84,79 +79,39 @@ def read_pmml(content: bytes) -> PmmlDocument:
         raise ModelRejected("the PMML model has no active field in its MiningSchema: it would score nothing")
     targets = _fields_with_usage(model, _TARGET_USAGES)
     return PmmlDocument(
-        text=_written(root),
+        text=written(root),
         inputs=inputs,
         function=model.get("functionName", ""),
         classes=values.get(targets[0], ()) if targets else (),
+        selects_first=any(part.get(_METHOD) == "selectFirst" for part in model.iter("Segmentation")),
         root=root,
     )
 
 
-def _parse(content: bytes) -> Element:
-    """XML to a tree, names as they are spelled (prefixes kept, PMML tables refer to them)."""
-    most = current_limits().pmml_bytes
-    if len(content) > most:
-        raise ModelRejected(
-            f"the PMML document has {len(content):,} bytes, the limit is {most:,}: "
-            "use a smaller model, or raise --pmml-size-limit"
-        )
-    builder = TreeBuilder()
-    level = elements = 0
+def _drop_outputs_of_selected(top: Element) -> None:
+    """Where the first segment that fits answers alone, its own outputs are not asked for.
 
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal level, elements
-        level += 1
-        elements += 1
-        if level > MOST_LEVELS:
-            raise ModelRejected(
-                f"the PMML document nests more than {MOST_LEVELS} elements: flatten the model"
-            )
-        if elements > MOST_ELEMENTS:
-            raise ModelRejected(
-                f"the PMML document has more than {MOST_ELEMENTS:,} elements: use a smaller model"
-            )
-        builder.start(tag, attributes)
-
-    def end(tag: str) -> None:
-        nonlocal level
-        level -= 1
-        builder.end(tag)
-
-    def refuse_doctype(*_: Any) -> None:
-        raise ModelRejected("the PMML document has a DOCTYPE, which could pull in other files: remove it")
-
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = refuse_doctype
-    try:
-        parser.Parse(content, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        raise ModelRejected(f"not a well-formed XML document: {first_line(error)}") from error
-    return builder.close()
-
-
-def _written(root: Element) -> str:
-    """The tree as XML. The standard library's writer is recursive, and a decision tree can be deep."""
-    parts: list[str] = []
-    pending: list[Element | str] = [root]
+    The evaluator (PMML4S 1.5.8) announces the outer model's outputs, and answers with those of the selected
+    segment and nothing else. Without them it answers with the predicted value, as it does for an outer model
+    that has no outputs of its own; so those that say no more than that are dropped too.
+    """
+    pending = [(top, False)]
     while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            parts.append(item)
-            continue
-        attributes = "".join([f" {name}={_quoted(value)}" for name, value in item.items()])
-        parts.append(f"<{item.tag}{attributes}>{escape(item.text) if item.text else ''}")
-        pending.append(f"</{item.tag}>{escape(item.tail) if item.tail else ''}")
-        pending.extend(reversed(item))
-    return "".join(parts)
+        model, is_selected = pending.pop()
+        segmentation = model.find("Segmentation")
+        method = "" if segmentation is None else segmentation.get(_METHOD, "")
+        for output in model.findall("Output"):
+            if is_selected or (method == "selectFirst" and model is top and _says_no_more(output)):
+                model.remove(output)
+        segments = [] if segmentation is None else segmentation.findall("Segment")
+        if method == "selectFirst":
+            pending += [(part, True) for segment in segments for part in segment]
+        elif method == "modelChain":
+            pending += [(part, False) for segment in segments[-1:] for part in segment]
 
 
-def _quoted(value: str) -> str:
-    # quoteattr is slow, and nearly all of a large model's values are plain.
-    return f'"{value}"' if _PLAIN.fullmatch(value) else quoteattr(value)
+def _says_no_more(output: Element) -> bool:
+    return all(field.get("feature") in {"predictedValue", "probability"} for field in output)
 
 
 def _fields_with_usage(model: Element, usages: tuple[str, ...]) -> tuple[str, ...]:

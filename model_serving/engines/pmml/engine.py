@@ -26,7 +26,7 @@ from model_serving.core.engine import Columns, LoadedModel, RecordSchema, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, OutputRule
 from model_serving.engines.collector import collector_paused, dismantle
-from model_serving.engines.foreign_errors import first_line, rejecting
+from model_serving.engines.foreign_errors import first_line, rejecting, scoring_failure
 from model_serving.engines.pmml.compiled.agreement import difference
 from model_serving.engines.pmml.compiled.compiler import compile_pmml
 from model_serving.engines.pmml.compiled.reading import NotCompiled
@@ -42,7 +42,7 @@ from model_serving.engines.pmml.gateway import (
 from model_serving.engines.pmml.rows import Classes, RowEncoder, numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from model_serving.engines.pmml.compiled.model import CompiledModel
 
@@ -62,8 +62,12 @@ class PmmlEngine:
     """Loads PMML models."""
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """See ``Engine.load``. The first load of a process that needs Java starts it, about a second."""
-        with collector_paused():
+        """See ``Engine.load``. The first load of a process that needs Java starts it, about a second.
+
+        Raises:
+            Unavailable: the model needs Java, which does not start.
+        """
+        with rejecting("the PMML model cannot be loaded"), collector_paused():
             document = read_pmml(model.content)
             try:
                 return _load(document, model, schema)
@@ -82,21 +86,23 @@ def _load(document: PmmlDocument, model: ModelToServe, schema: RecordSchema) -> 
         compiled = _compile(document, fields, _answer(document, model.output, agreed))
         compiled.findings = model.findings
         return compiled
-    with rejecting("the PMML evaluator cannot load the model"):
-        resident = _Resident.of(document.text)
-        columns = resident.gateway.output_columns(resident.java)
-    evaluated = _PmmlModel(
-        fields=fields,
-        text=document.text,
-        resident=resident,
-        encoder=RowEncoder(document.inputs),
-        answer=_answer(document, model.output, columns),
-        part=_rows_that_fit(columns, document.classes),
-    )
-    found = _compared(model.name, document, evaluated)
-    if found is None:
-        return evaluated
-    found.findings = findings_of(columns)
+    resident, columns = _Resident.of(document.text)
+    try:
+        evaluated = _PmmlModel(
+            fields=fields,
+            text=document.text,
+            resident=resident,
+            encoder=RowEncoder(document.inputs, by_name=document.selects_first),
+            answer=_answer(document, model.output, columns),
+            part=_rows_that_fit(columns, document.classes),
+        )
+        found = _compared(model.name, document, evaluated)
+        if found is None:
+            return evaluated
+        found.findings = findings_of(columns)
+    except BaseException:
+        resident.release()
+        raise
     evaluated.close()
     return found
 
@@ -170,9 +176,40 @@ class _Resident:
     java: Any
 
     @staticmethod
-    def of(text: str) -> _Resident:
-        gateway = current_gateway()
-        return _Resident(gateway, gateway.load(text))
+    def of(text: str) -> tuple[_Resident, Sequence[OutputColumn]]:
+        """The model in the Java process, and the columns that it answers with.
+
+        Raises:
+            ModelRejected: the evaluator refuses the document, or it has ended two Java processes.
+            Unavailable: Java does not start.
+        """
+        try:
+            return _Resident._in(current_gateway(), text)
+        except GatewayLostError:
+            # Another model may have ended the process. A start that fails is told by the next line.
+            gateway = current_gateway()
+        try:
+            return _Resident._in(gateway, text)
+        except GatewayLostError as error:
+            raise ModelRejected(
+                f"the PMML evaluator cannot load the model: {error}: use a smaller model"
+            ) from error
+
+    @staticmethod
+    def _in(gateway: PmmlGateway, text: str) -> tuple[_Resident, Sequence[OutputColumn]]:
+        try:
+            resident = _Resident(gateway, gateway.load(text))
+            try:
+                return resident, gateway.output_columns(resident.java)
+            except BaseException:
+                resident.release()
+                raise
+        except EvaluatorError as error:
+            raise ModelRejected(f"the PMML evaluator cannot load the model: {error}") from error
+
+    def release(self) -> None:
+        """Lets the Java process forget the model; raises nothing."""
+        self.gateway.release(self.java)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +230,21 @@ class _Answer:
         ]
 
     def rows(self, answer: Any) -> list[Any]:
-        """The rows of an answer, in whichever of the two forms the request had."""
+        """The rows of an answer, in whichever of the two forms the request had.
+
+        Raises:
+            ScoringFailed: the evaluator answers with other columns than it has announced.
+        """
+        names = [column.name for column in self.columns]
         if isinstance(answer, dict):
-            return list(answer["data"])
-        return [[row.get(column.name) for column in self.columns] for row in answer]
+            rows = list(answer["data"])
+            if answer["columns"] != names or any(len(row) != len(names) for row in rows):
+                raise _other_columns(names, answer["columns"])
+            return rows
+        for row in answer:
+            if names[self.predicted] not in row:
+                raise _other_columns(names, row)
+        return [[row.get(name) for name in names] for row in answer]
 
     def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
         """The scores in rows of values."""
@@ -206,6 +254,13 @@ class _Answer:
             return Scores(numbers_of(values[self.predicted]), None, outputs)
         labels, result = self.classes.read(values[self.predicted])
         return Scores(result, labels, outputs)
+
+
+def _other_columns(announced: Sequence[str], given: Iterable[str]) -> ScoringFailed:
+    return ScoringFailed(
+        f"the PMML evaluator answers with {first_line(', '.join(given) or 'nothing')}, where the model has "
+        f"{first_line(', '.join(announced))}: the model has parts that the evaluator gets wrong"
+    )
 
 
 class _PmmlModel:
@@ -243,17 +298,22 @@ class _PmmlModel:
         """See ``LoadedModel.score``.
 
         Raises:
-            GatewayLostError: the Java process died and does not start again, which is no fault of the
-            records.
+            Unavailable: the Java process died and does not start again, which is no fault of the records.
         """
-        rows: list[Any] = []
-        for start in range(0, len(columns), self.part):
-            rows.extend(self._predict(self._encoder.encode(columns[start : start + self.part])))
-        return self.answer.read(rows)
+        try:
+            rows: list[Any] = []
+            for start in range(0, len(columns), self.part):
+                rows.extend(self._predict(self._encoder.encode(columns[start : start + self.part])))
+            return self.answer.read(rows)
+        except Exception as error:
+            failure = scoring_failure("the PMML evaluator cannot score", error)
+            if failure is error:
+                raise
+            raise failure from error
 
     def close(self) -> None:
         """Lets the Java process forget the model."""
-        self._resident.gateway.release(self._resident.java)
+        self._resident.release()
 
     def _predict(self, request: str) -> list[Any]:
         resident = self._resident
@@ -267,9 +327,12 @@ class _PmmlModel:
         return self.answer.rows(json.loads(answer))
 
     def _predict_elsewhere(self, lost: _Resident, request: str) -> str:
-        with self._moving:
-            if self._resident is lost:
-                self._resident = _Resident.of(self._text)
+        try:
+            with self._moving:
+                if self._resident is lost:
+                    self._resident, _ = _Resident.of(self._text)
+        except ModelRejected as error:
+            raise ScoringFailed(f"the PMML model cannot be loaded again: {error}") from error
         try:
             return self._resident.gateway.predict(self._resident.java, request)
         except GatewayLostError as error:

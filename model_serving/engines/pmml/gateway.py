@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from model_serving.core.errors import Unavailable
 from model_serving.engines.foreign_errors import first_line
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ _T = TypeVar("_T")
 
 
 class EvaluatorError(Exception):
-    """The evaluator refuses a document or a request. The text is its own, one line."""
+    """The evaluator refuses a document or a request. The text is its own, one line with the Java type."""
 
 
-class GatewayLostError(Exception):
+class GatewayLostError(Unavailable):
     """The Java process is gone or does not start. The models that lived in it must be loaded again."""
 
 
@@ -142,15 +143,13 @@ class PmmlGateway:
         return self._call(lambda: str(model.predict(request)))
 
     def release(self, java: Any) -> None:
-        """Lets the process forget a model, or another of its objects.
+        """Lets the process forget a model, or another of its objects; raises nothing.
 
         They are not left to py4j, which forgets an object when Python drops it: one whose methods were called
         refers to itself, and stays until Python's cyclic collector comes by.
         """
-        from py4j.protocol import Py4JError
-
         if self.is_alive:
-            with suppress(Py4JError, OSError):
+            with suppress(Exception):
                 self._java.detach(java)
 
     def stop(self) -> None:

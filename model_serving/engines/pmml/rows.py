@@ -30,10 +30,12 @@ class RowEncoder:
     """Writes rows as the evaluator reads them: NaN and empty text are ``null``, PMML's missing value.
 
     The evaluator (PMML4S 1.5.8) takes ``null`` for -2**63 in a field of integers and for false in one of
-    booleans; missing is what is not there. A batch with such a value is written as objects.
+    booleans; missing is what is not there. A batch with such a value is written as objects, and so is every
+    batch of a model whose rows may be answered with other columns each (``by_name``).
     """
 
-    def __init__(self, inputs: Sequence[PmmlInput]) -> None:
+    def __init__(self, inputs: Sequence[PmmlInput], *, by_name: bool = False) -> None:
+        self._by_name = by_name
         self._head = '{"columns":' + json.dumps([field.name for field in inputs]) + ',"data":'
         self._names = [json.dumps(field.name) for field in inputs]
         self._encoders = [_ENCODERS.get(field.data_type, _text) for field in inputs]
@@ -48,13 +50,13 @@ class RowEncoder:
         Raises:
             ScoringFailed: a number with a fraction in a field that takes whole numbers.
         """
-        if self._only_reals and np.isfinite(columns).all():
+        if self._only_reals and not self._by_name and np.isfinite(columns).all():
             return f"{self._head}{json.dumps(columns.tolist())}}}"
         rows = [
             [encode(value) for encode, value in zip(self._encoders, row, strict=True)]
             for row in columns.tolist()
         ]
-        if any(row[index] == "null" for row in rows for index in self._never_null):
+        if self._by_name or any(row[index] == "null" for row in rows for index in self._never_null):
             return f"[{','.join(self._object(row) for row in rows)}]"
         return f"{self._head}[[{'],['.join(','.join(row) for row in rows)}]]}}"
 

@@ -48,7 +48,8 @@ def unpacked(archive: bytes) -> Iterator[Path]:
         ModelRejected: no zip or tar, an entry that is no plain file inside the archive (``..``, an absolute
             path, a link, a device), too many or too big files, or not exactly one SavedModel in it.
     """
-    with TemporaryDirectory(prefix="saved-model-") as name:
+    # A folder that cannot be cleared must not cost a model that is loaded by then.
+    with TemporaryDirectory(prefix="saved-model-", ignore_cleanup_errors=True) as name:
         root = Path(name)
         # The standard library's readers raise whatever comes of numbers that make no sense.
         with rejecting("the SavedModel's archive cannot be unpacked"):

@@ -39,6 +39,11 @@ class TensorFlowGraphEngine:
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``. The first load of a process imports TensorFlow, some seconds."""
+        with rejecting("the frozen graph cannot be loaded"):
+            return self._load(model, schema)
+
+    @staticmethod
+    def _load(model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         with rejecting("TensorFlow cannot be used"):
             tf = import_tensorflow()
         definition = _parse(tf, model.content)

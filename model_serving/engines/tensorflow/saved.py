@@ -43,7 +43,7 @@ class TensorFlowSavedEngine:
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``. The first load of a process imports TensorFlow, some seconds."""
-        with unpacked(model.content) as folder:
+        with rejecting("the SavedModel cannot be loaded"), unpacked(model.content) as folder:
             with rejecting("TensorFlow cannot be used"):
                 tf = import_tensorflow()
             meta_graph = _serving_graph(folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_serving.core.errors import ScoringFailed
-from model_serving.engines.foreign_errors import first_line
+from model_serving.engines.foreign_errors import quietly, typed_line
 from model_serving.engines.results import column_names
 from model_serving.engines.tensors.inputs import TensorInput, plan_inputs
 from model_serving.engines.tensors.model import (
@@ -56,18 +56,20 @@ def open_session(tf: Any) -> Any:
 
 
 def close_session(session: Any) -> None:
-    """Releases a session and its graph with all that they hold.
+    """Releases a session and its graph with all that they hold; raises nothing.
 
     A graph and its operations refer to each other. Left to Python's cyclic collector, which counts objects
     and not the native memory that hangs on them, dozens of models would stay that nobody uses any more.
     """
-    from tensorflow.python.framework import ops
+    with quietly("TensorFlow cannot close the session"):
+        session.close()
+    with quietly("TensorFlow cannot take the graph apart"):
+        from tensorflow.python.framework import ops
 
-    session.close()
-    graph = session.graph
-    for collection in graph.get_all_collection_keys():
-        graph.clear_collection(collection)
-    ops.dismantle_graph(graph)
+        graph = session.graph
+        for collection in graph.get_all_collection_keys():
+            graph.clear_collection(collection)
+        ops.dismantle_graph(graph)
 
 
 def model_in_session(
@@ -107,7 +109,7 @@ def _run_in(session: Any, feeds: Sequence[str], fetches: Sequence[Any]) -> Run:
         try:
             answer: Sequence[Tensor] = call(*tensors)
         except Exception as error:
-            raise ScoringFailed(f"TensorFlow failed: {first_line(error)}") from error
+            raise ScoringFailed(f"TensorFlow failed: {typed_line(error)}") from error
         return answer
 
     return run

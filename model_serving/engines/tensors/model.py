@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from model_serving.core.engine import Columns, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.engines.foreign_errors import quietly, scoring_failure
 from model_serving.engines.results import resolve_rule, result_of
 
 if TYPE_CHECKING:
@@ -162,13 +163,23 @@ class TensorModel:
 
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
+        try:
+            return self._score(columns)
+        except Exception as error:
+            failure = scoring_failure("the model's tensors cannot be read", error)
+            if failure is error:
+                raise
+            raise failure from error
+
+    def close(self) -> None:
+        """Releases the model's memory."""
+        with quietly("the model cannot be closed"):
+            self._close()
+
+    def _score(self, columns: Columns) -> Scores:
         feeds = self._inputs.feeds(columns)
         n = len(columns)
         if not self._inputs.one_by_one or n == 1:
             return self._read(self._run(feeds), n)
         each = [self._run([feed[index : index + 1] for feed in feeds]) for index in range(n)]
         return self._read([np.concatenate(tensors) for tensors in zip(*each, strict=True)], n)
-
-    def close(self) -> None:
-        """Releases the model's memory."""
-        self._close()

@@ -21,8 +21,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_serving.core.errors import ModelRejected
+from model_serving.core.errors import ModelRejected, Unavailable
 from model_serving.core.messages import ModelType
+from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits, within
 from model_serving.engines.trial.process import LENGTH, Request, import_library
 
@@ -73,9 +74,11 @@ class TriedEngine:
 
         Raises:
             ModelRejected: also when the model kills the process that tries it, or goes beyond a limit there.
+            Unavailable: the process that holds the trials does not start.
         """
         if model.model_type is not ModelType.PMML:
-            _try(Request(model, schema, self._limits, self._seconds, self._memory_bytes))
+            with rejecting("the model cannot be tried out"):
+                _try(Request(model, schema, self._limits, self._seconds, self._memory_bytes))
         return self._engine.load(model, schema)
 
 
@@ -100,7 +103,7 @@ def _try(request: Request) -> None:
                 # It may have ended just now, because nobody had asked for long.
                 answer = _ask(request)
         except _TrialLostError as error:
-            raise ModelRejected(f"the model cannot be tried out: {error}; {_ADVICE}") from error
+            raise Unavailable(f"the model cannot be tried out: {error}; {_ADVICE}") from error
         except BaseException:
             stop_trials()
             raise

@@ -30,7 +30,7 @@ import numpy as np
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelType
 from model_serving.engines import engine_for
-from model_serving.engines.foreign_errors import first_line
+from model_serving.engines.foreign_errors import first_line, typed_line
 from model_serving.engines.limits import Limits, within
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ IDLE_SECONDS = 300.0
 
 _NUMBERS = (0.0, 1.0, -1e300, 1e300)
 _LONGEST_TALE = 65536
-_NO_MEMORY = re.compile(r"OOM when allocating|[Aa]llocat\w+ (?:of )?memory|bad_alloc")
-"""What TensorFlow and ONNX Runtime say when they get no memory: an error like any other to them."""
+_NO_MEMORY = re.compile(r"OOM when allocating|[Aa]llocat\w+ (?:of )?memory|bad_alloc|MemoryError")
+"""What TensorFlow, ONNX Runtime and numpy say when they get no memory: an error like any other to them."""
 
 _DIED = "died"
 
@@ -81,7 +81,8 @@ def main() -> None:
 
 def import_library(model_type: ModelType) -> None:
     """Imports what models of this kind need; some seconds for TensorFlow, at the first time."""
-    with suppress(ImportError):
+    # An installation that is broken in any way is told where the engine itself imports it.
+    with suppress(Exception):
         if model_type is ModelType.ONNX:
             import onnxruntime  # noqa: F401
         elif model_type is not ModelType.PMML:
@@ -170,7 +171,7 @@ def _be_tried(request: Request, folder: str, tale: Path, writer: int) -> None:
         except MemoryError:
             answer = {_DIED: f"needs more than {request.memory_bytes:,} bytes of memory"}
         except Exception as error:  # noqa: BLE001 - whatever a model makes its library raise
-            answer = {_DIED: f"raises {type(error).__name__}: {first_line(error)}"}
+            answer = {_DIED: f"raises {typed_line(error)}"}
         os.write(writer, json.dumps(answer).encode())
         status = 0
     finally:

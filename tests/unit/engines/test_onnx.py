@@ -152,8 +152,8 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
             b"<PMML/>",
             OutputRule.AUTO,
             (
-                "ONNX Runtime cannot load the model: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF : "
-                "Failed to load model because protobuf parsing failed."
+                "ONNX Runtime cannot load the model: InvalidProtobuf: [ONNXRuntimeError] : 7 : "
+                "INVALID_PROTOBUF : Failed to load model because protobuf parsing failed."
             ),
         ),
         (

@@ -6,7 +6,7 @@ import pytest
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.limits import Limits, within
-from model_serving.engines.pmml import document as pmml_document
+from model_serving.engines.pmml import xml_tree
 from model_serving.engines.pmml.document import PmmlDocument, PmmlInput, read_pmml
 
 BODY = """<PMML version="4.3"><Header/><DataDictionary>
@@ -42,6 +42,7 @@ def test_inputs_and_classes_are_read_from_any_encoding(content: bytes) -> None:
         inputs=(PmmlInput("art", "string"), PmmlInput("größe", "double")),
         function="classification",
         classes=("1", "2"),
+        selects_first=False,
         root=read.root,
     )
     assert "größe" in read.text
@@ -118,7 +119,7 @@ def test_a_tree_may_be_deep() -> None:
 
 
 def test_sizes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pmml_document, "MOST_ELEMENTS", 5)
+    monkeypatch.setattr(xml_tree, "MOST_ELEMENTS", 5)
     with pytest.raises(ModelRejected, match="has more than 5 elements"):
         read_pmml(document().encode())
     with (

@@ -142,3 +142,33 @@ def test_objects_of_a_dead_java_process_go_quietly(
     del known
     gc.collect()
     assert [record.getMessage() for record in caplog.records if record.name.startswith("py4j")] == []
+
+
+WITHOUT_JPYPE = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"jpype", "_jpype", "pypmml"}:
+            raise ModuleNotFoundError(f"{name} is not imported here")
+
+sys.meta_path.insert(0, Refused())
+import importlib.util
+from importlib.machinery import PathFinder
+importlib.util.find_spec = PathFinder.find_spec  # where a package lies may be asked, that imports nothing
+import numpy as np
+from model_serving.core.engine import RecordSchema
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.engines import engine_for
+
+model = ModelToServe("sample", "model", ModelType.PMML, "1", "", sys.stdin.buffer.read())
+loaded = engine_for(ModelType.PMML).load(model, RecordSchema("Sample", ("other",)))
+print(type(loaded).__name__, loaded.score(np.array([[3.0]])).result.tolist())
+"""
+
+
+def test_the_evaluator_needs_the_jars_of_pypmml_and_neither_its_code_nor_jpype() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_JPYPE], input=LINE, capture_output=True, check=False, timeout=120
+    )
+    assert (done.stdout.decode(), done.stderr.decode()) == ("_PmmlModel [7.0]\n", "")

@@ -96,7 +96,10 @@ NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is no plain fi
         (as_zip(under("1/") | under("2/")), "the archive has 2 SavedModels (1, 2): pack one"),
         (b"no archive", NEITHER.format("truncated header")),
         (b"", NEITHER.format("empty file")),
-        (as_zip(CONTENT)[:-5], "the SavedModel's archive cannot be unpacked: File is not a zip file"),
+        (
+            as_zip(CONTENT)[:-5],
+            "the SavedModel's archive cannot be unpacked: BadZipFile: File is not a zip file",
+        ),
     ],
 )
 def test_what_is_not_safe_is_rejected_and_leaves_nothing(

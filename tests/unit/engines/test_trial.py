@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from model_serving.core.engine import RecordSchema
-from model_serving.core.errors import ModelRejected
+from model_serving.core.errors import ModelRejected, Unavailable
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.engines import engine_for
 from model_serving.engines.limits import Limits
@@ -118,10 +118,12 @@ def test_nothing_is_left_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_an_interpreter_models_are_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_interpreter_models_cannot_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     stop_trials()
     monkeypatch.setattr(trial, "_interpreter", lambda: "/no/such/python")
-    assert load("TENSORFLOW", good()) == (
+    with pytest.raises(Unavailable) as unavailable:
+        load("TENSORFLOW", good())
+    assert str(unavailable.value) == (
         "the model cannot be tried out: '/no/such/python' does not start (No such file or directory); "
         "without trials the job starts with --trial-timeout-s 0"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import BytesIO
 from random import Random
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = [
     "VARINT",
     "Template",
     "expected",
+    "sent_otherwise",
     "told",
     "varint",
     "wire",
@@ -100,7 +102,8 @@ KINDS = {
 """How values of a type are written; the others are varints."""
 
 Read = tuple[list[tuple[str, list[tuple[Any, ...]]]], list[tuple[bytes, str]]]
-"""(payload, timestamp, numbers as hexadecimal, texts) by data type, and what is refused with its error."""
+"""(payload, timestamp, numbers as hexadecimal, texts) by data type, and what is refused with its error; of a
+field that is sent with another wire type than declared, only its name."""
 
 
 def expected(message: Any, payloads: Sequence[bytes]) -> Read:
@@ -126,7 +129,9 @@ def expected(message: Any, payloads: Sequence[bytes]) -> Read:
             continue
         numbers = [getattr(record, field) for field in numeric]
         texts = [getattr(record, field) for field in textual]
-        if any(isinstance(text, bytes) for text in (record.dataType, *texts)):
+        if wrong := sent_otherwise(message, payload):
+            refused.append((payload, f"field {wrong}"))
+        elif any(isinstance(text, bytes) for text in (record.dataType, *texts)):
             refused.append((payload, f"not a {name} message: a text in it is not UTF-8"))
         elif not record.dataType:
             refused.append((payload, f"the {name} has no dataType"))
@@ -141,6 +146,47 @@ def expected(message: Any, payloads: Sequence[bytes]) -> Read:
             row = (payload, timestamp, [float(number).hex() for number in values], texts)
             records.setdefault(record.dataType, []).append(row)
     return list(records.items()), refused
+
+
+def sent_otherwise(message: Any, payload: bytes) -> str:
+    """The first field of a good message that has another wire type than declared; "" when there is none."""
+    fields = message.DESCRIPTOR.fields_by_number
+    groups = 0
+    for number, kind in _tags(payload):
+        field = fields.get(number)
+        if kind == END_GROUP:
+            groups -= 1
+        elif field is not None and not groups and kind not in _right_kinds(field):
+            return str(field.name)
+        groups += kind == GROUP
+    return ""
+
+
+def _right_kinds(field: Any) -> set[int]:
+    packed = {BYTES} if field.label == Field.LABEL_REPEATED else set()
+    return {KINDS.get(field.type, VARINT)} | packed
+
+
+def _tags(payload: bytes) -> Iterator[tuple[int, int]]:
+    """Field numbers and wire types, of what is in groups too."""
+    stream = BytesIO(payload)
+
+    def number() -> int:
+        value = shift = 0
+        while True:
+            byte = stream.read(1)[0]
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while stream.tell() < len(payload):
+        tag = number()
+        yield tag >> 3, tag & 7
+        if tag & 7 == VARINT:
+            number()
+        else:
+            stream.read(number() if tag & 7 == BYTES else {FIXED64: 8, FIXED32: 4}.get(tag & 7, 0))
 
 
 def _is_missing(record: Any, name: str) -> bool:
@@ -174,7 +220,7 @@ def told(codec: RecordCodec, decoded: Decoded) -> Read:
         assert [[value.hex() for value in row[len(textual) :]] for row in rows] == [
             hexadecimal for _, _, hexadecimal, _ in records[-1][1]
         ]
-    return records, [(payload, str(error)) for payload, error in decoded.refused]
+    return records, [(payload, str(error).partition(" is sent as ")[0]) for payload, error in decoded.refused]
 
 
 def varint(number: int) -> bytes:

@@ -83,6 +83,11 @@ def spoilt(random: Random, payload: bytes) -> bytes:
     return random.randbytes(len(payload))
 
 
+def plain(payload: bytes) -> bytes:
+    """Not what begins with the byte 00, for that is a frame (see ``test_frames``)."""
+    return b"\1" + payload[1:] if payload.startswith(b"\0") else payload
+
+
 @st.composite
 def vectors(draw: Callable[..., Any], message: Any) -> list[bytes]:
     """Messages of a few layouts in any order, some of them spoilt.
@@ -96,7 +101,7 @@ def vectors(draw: Callable[..., Any], message: Any) -> list[bytes]:
     payloads = []
     for _ in range(draw(st.integers(1, 60))):
         payload = wire(random, random.choice(layouts), random.random() < wildness)
-        payloads.append(spoilt(random, payload) if random.random() < damage else payload)
+        payloads.append(plain(spoilt(random, payload)) if random.random() < damage else payload)
     return payloads
 
 
@@ -108,6 +113,31 @@ def test_messages_together_are_read_as_each_alone(name: str) -> None:
     @example([b"\xff"] * 20)
     def holds(payloads: list[bytes]) -> None:
         check(MESSAGES[name], payloads)
+
+    holds()
+
+
+FRAMES = (b"", b"\0\0\0\0\x11\0", b"\0\0\1\0\x12\2\0")
+"""None, schema 17, and schema 65554 with the index 0 spelled out."""
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_framed_messages_are_read_as_without_the_frame(name: str) -> None:
+    codec, message = codec_of(MESSAGES[name]), MESSAGES[name]
+
+    @settings(max_examples=100, deadline=None)
+    @given(vectors(message), st.lists(st.sampled_from(FRAMES), min_size=1, max_size=5))
+    def holds(payloads: list[bytes], frames: list[bytes]) -> None:
+        framed = [frames[place % len(frames)] + payload for place, payload in enumerate(payloads)]
+        content = dict(zip(framed, payloads, strict=True))
+        wanted, bad = expected(message, payloads)
+        for _ in range(2):
+            records, refused = told(codec, codec.decode(framed))
+            without = [
+                (data_type, [(content[row[0]], *row[1:]) for row in rows]) for data_type, rows in records
+            ]
+            assert without == wanted
+            assert [content[payload] for payload, _ in refused] == [payload for payload, _ in bad]
 
     holds()
 

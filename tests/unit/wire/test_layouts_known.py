@@ -45,7 +45,7 @@ class Counted:
         self._message = message
         self.codec = codec_of(message)
         self._parser = CountingParser(message)
-        self.codec._message = self._parser
+        self.codec._parser._class = self._parser
 
     def parsed(self, payloads: list[bytes]) -> int:
         """How many of these were parsed; they are read rightly."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from model_serving.core.engine import Scores
 from model_serving.core.scoring.finite import all_finite
+from model_serving.engines.foreign_errors import scoring_failure
 from model_serving.engines.pmml.rows import numbers_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class CompiledModel:
         Raises:
             ScoringFailed: a number with a fraction in a field that takes whole numbers.
         """
+        try:
+            return self._score(columns)
+        except Exception as error:
+            failure = scoring_failure("the compiled PMML model failed", error)
+            if failure is error:
+                raise
+            raise failure from error
+
+    def _score(self, columns: Columns) -> Scores:
         values, void = self._inputs.prepared(columns)
         with np.errstate(all="ignore"):
             evaluation = self._evaluator.evaluate(values)

@@ -1,0 +1,144 @@
+"""XML of strangers to a tree, and a tree to XML, with limits and without recursion.
+
+Element names lose the prefix that stands for the namespace of the root element, whichever it is: a document
+whose root is ``<pmml:PMML xmlns:pmml="…">`` becomes the same tree as one whose root is ``<PMML xmlns="…">``.
+Other prefixes are kept as they are spelled, because PMML's tables refer to names in them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from model_serving.core.errors import ModelRejected
+from model_serving.engines.foreign_errors import first_line
+from model_serving.engines.limits import current_limits
+
+__all__ = ["read_xml", "written"]
+
+MOST_ELEMENTS = 4_000_000
+MOST_LEVELS = 1000
+"""Of nested elements: the evaluator goes down recursively."""
+
+_PLAIN = re.compile(r"[\w .,:+-]*")
+_SPACES = " \t\r\n"
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def read_xml(content: bytes) -> Element:
+    """A document in any encoding that expat knows, as a tree. White space before it is no fault.
+
+    Raises:
+        ModelRejected: no well-formed XML, a DOCTYPE, too big or nested too deeply.
+    """
+    most = current_limits().pmml_bytes
+    if len(content) > most:
+        raise ModelRejected(
+            f"the PMML document has {len(content):,} bytes, the limit is {most:,}: "
+            "use a smaller model, or raise --pmml-size-limit"
+        )
+    reading = _Reading()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reading.start
+    parser.EndElementHandler = reading.end
+    parser.CharacterDataHandler = reading.builder.data
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        parser.Parse(_without_leading_spaces(content), True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise ModelRejected(f"not a well-formed XML document: {first_line(error)}") from error
+    return reading.builder.close()
+
+
+def written(root: Element) -> str:
+    """The tree as XML. The standard library's writer is recursive, and a decision tree can be deep."""
+    parts: list[str] = []
+    pending: list[Element | str] = [root]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            parts.append(item)
+            continue
+        attributes = "".join([f" {name}={_quoted(value)}" for name, value in item.items()])
+        parts.append(f"<{item.tag}{attributes}>{escape(item.text) if item.text else ''}")
+        pending.append(f"</{item.tag}>{escape(item.tail) if item.tail else ''}")
+        pending.extend(reversed(item))
+    return "".join(parts)
+
+
+class _Reading:
+    """What is known while a document is read."""
+
+    def __init__(self) -> None:
+        self.builder = TreeBuilder()
+        self._level = self._elements = 0
+        self._namespace = ""
+        # (level, prefixes that count from there on), the innermost last.
+        self._scopes: list[tuple[int, dict[str, str]]] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._level += 1
+        self._elements += 1
+        if self._level > MOST_LEVELS:
+            raise ModelRejected(
+                f"the PMML document nests more than {MOST_LEVELS} elements: flatten the model"
+            )
+        if self._elements > MOST_ELEMENTS:
+            raise ModelRejected(
+                f"the PMML document has more than {MOST_ELEMENTS:,} elements: use a smaller model"
+            )
+        for name, value in attributes.items():
+            if name.startswith("xmlns:"):
+                self._declare(name.removeprefix("xmlns:"), value)
+        if self._elements == 1:
+            prefix = tag.rpartition(":")[0]
+            self._namespace = self._of_prefix(prefix) if prefix else attributes.get("xmlns", "")
+        if ":" in tag:
+            prefix, _, name = tag.partition(":")
+            tag = name if self._of_prefix(prefix) == self._namespace else tag
+        self.builder.start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        if self._scopes and self._scopes[-1][0] == self._level:
+            self._scopes.pop()
+        self._level -= 1
+        self.builder.end(tag)
+
+    def _declare(self, prefix: str, namespace: str) -> None:
+        if not self._scopes or self._scopes[-1][0] != self._level:
+            self._scopes.append((self._level, dict(self._scopes[-1][1]) if self._scopes else {}))
+        self._scopes[-1][1][prefix] = namespace
+
+    def _of_prefix(self, prefix: str) -> str:
+        """The namespace; a prefix that nothing declares stands for one of its own."""
+        return self._scopes[-1][1].get(prefix, f"{prefix}:") if self._scopes else f"{prefix}:"
+
+
+def _refuse_doctype(*_: Any) -> None:
+    raise ModelRejected("the PMML document has a DOCTYPE, which could pull in other files: remove it")
+
+
+def _without_leading_spaces(content: bytes) -> bytes:
+    """An XML declaration must come first, and templates like to begin with an empty line."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            spaces = tuple(space.encode(encoding) for space in _SPACES)
+            start = len(mark)
+            while content.startswith(spaces, start):
+                start += len(spaces[0])
+            return content if start == len(mark) else mark + content[start:]
+    return content.lstrip(_SPACES.encode())
+
+
+def _quoted(value: str) -> str:
+    # quoteattr is slow, and nearly all of a large model's values are plain.
+    return f'"{value}"' if _PLAIN.fullmatch(value) else quoteattr(value)
