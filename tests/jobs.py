@@ -26,6 +26,7 @@ __all__ = [
     "ROOT",
     "VARIANTS",
     "FlinkRun",
+    "ends_with_this_process",
     "eventually",
     "job_flags",
     "launcher_from",
@@ -171,7 +172,7 @@ class FlinkRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_ends_with_this_process(),  # noqa: PLW1509 - it makes one system call
+                preexec_fn=ends_with_this_process(),  # noqa: PLW1509 - it makes one system call
             )
         try:
             eventually(
@@ -212,8 +213,8 @@ class FlinkRun:
                 continue
 
 
-def _ends_with_this_process() -> Callable[[], object]:
-    """What the child does before it becomes the command: asks for SIGTERM at the tests' end (Linux)."""
+def ends_with_this_process() -> Callable[[], object]:
+    """What a child does before it becomes the command: asks for SIGTERM at the end of the tests (Linux)."""
     if not sys.platform.startswith("linux"):
         return lambda: None
     library = ctypes.CDLL(None)
