@@ -15,7 +15,7 @@ UV := uv==0.13.9
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test fuzz chaos overload swaps check format bench proto lock samples clean
+.PHONY: help install demo test lint fuzz chaos overload swaps check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -57,10 +57,29 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
 	@$(BIN)/python -m model_serving.client.demo
 
+# All are run, so that one call tells everything; each that fails says in its last line what to do.
+define checks
+failed=0; \
+check() { local said mend="$$1"; shift; \
+  said=$$("$$@" 2>&1) || { printf '%s\n' "$$said"; echo "lint: $$mend" >&2; failed=1; }; }; \
+check "the format is not ruff's: run make format" $(BIN)/ruff format --quiet --diff .; \
+check "the linter has found something (above): mend it; make format mends some of it" $(BIN)/ruff check --quiet .; \
+check "the types are wrong (above): mend them" $(BIN)/mypy --no-error-summary; \
+check "the code in model_serving/protos is not what protos/*.proto say: run make proto" \
+  $(BIN)/python protos/generate.py --check; \
+[ $$failed = 1 ] || echo "lint: format, linter, types and generated code are in order"
+endef
+
 # Two at a time: tests that start Flink and Kafka wait a good part of their time. Those of a file stay together,
 # as they share what they have started (tests/conftest.py), and files come in the order that pyproject.toml names.
-test: install ## run the whole test suite
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# The tests run whatever the checks have found, and pytest's summary stays the last thing that is said.
+test: install ## check format, lint, types and generated code; run all tests (ARGS="-k name": what pytest takes)
+	@$(checks); \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS) || failed=$$?; \
+	exit $$failed
+
+lint: install ## check format, lint, types and generated code (seconds)
+	@$(checks); exit $$failed
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py
@@ -75,11 +94,8 @@ swaps: install ## swap SWAPS=1000 models of each engine under load, watch memory
 	@$(BIN)/python -m tests.faults.many_swaps --swaps $(or $(SWAPS),1000) $(if $(ENGINES),--engines $(ENGINES)) \
 	  $(if $(JOB),--variant $(JOB))
 
-check: install ## check format, lint, types; run the unit tests
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/unit
+check: install ## what lint checks, and the unit tests (ARGS="-k name")
+	@$(checks); $(BIN)/python -m pytest tests/unit $(ARGS) || failed=$$?; exit $$failed
 
 bench: install ## measure speed, latency, memory (hours; BENCH_ARGS="backlog --models glm": a part; BENCH_JVM_PEER: compare)
 	@$(BIN)/python -m bench $(or $(BENCH_ARGS),all)
