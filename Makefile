@@ -6,32 +6,39 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+# The first that runs and is one of the two: a name on the path may belong to a version manager that has none.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
+  "$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
+  && { command -v "$$name"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # pip's own progress is for a person at a terminal; in a log it would be thousands of lines.
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
 UV := uv==0.13.9
+EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test lint fuzz chaos overload swaps check format bench proto lock samples clean
+.PHONY: help install demo test test-312 lint fuzz chaos overload swaps check format bench proto lock samples clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
 	  | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
 # Each stamp is written last: a set-up that was cut short is taken up where it stopped.
 $(VENV)/.stamp-venv: requirements-build.lock
 	@[ $(words $(CURDIR)) = 1 ] \
 	  || { echo "set-up: Flink's scripts cannot run below a folder with a space in its name ($(CURDIR)); move this one" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
-	  || { echo "set-up: Python 3.11 is needed and '$(PYTHON)' is not; install it, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
-	  || { echo "set-up: '$(PYTHON)' lacks the venv module; install it (Debian, Ubuntu: apt install python3.11-venv)" >&2; exit 1; }
-	@echo "set-up 1/4: $(VENV)"
-	@rm -rf $(VENV)
-	@"$(PYTHON)" -m venv $(VENV)
+	@python="$(PYTHON)"; \
+	[ "$$python" ] \
+	  || { echo "set-up: Python 3.11 or 3.12 is needed and neither is on PATH; install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
+	  || { echo "set-up: Python 3.11 or 3.12 is needed and '$$python' is neither; name one that is: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	"$$python" -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "set-up: '$$python' lacks the venv module; install it (Debian, Ubuntu: apt install $$(basename "$$python")-venv)" >&2; exit 1; }; \
+	echo "set-up 1/4: $(VENV)"; \
+	rm -rf $(VENV); \
+	"$$python" -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements-build.lock \
 	  || { echo "set-up: the build tools could not be installed (see above); check the network and run make install again" >&2; exit 1; }
 	@touch $@
@@ -78,6 +85,11 @@ test: install ## check format, lint, types and generated code; run all tests (AR
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS) || failed=$$?; \
 	exit $$failed
 
+# PYTHON=… is for an interpreter that is not on PATH as python3.12.
+test-312: ## run the unit tests on Python 3.12, in an environment of its own (.venv-312)
+	@$(MAKE) install VENV=.venv-312 PYTHON="$(if $(filter command environment,$(origin PYTHON)),$(PYTHON),python3.12)"
+	@.venv-312/bin/python -m pytest tests/unit $(ARGS)
+
 lint: install ## check format, lint, types and generated code (seconds)
 	@$(checks); exit $$failed
 
@@ -116,12 +128,12 @@ lock: ## resolve requirements*.lock and model_serving/runtime/jars.lock anew
 	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	  "$(PYTHON)" -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet $(UV); \
 	  PATH="$$tools/bin:$$PATH"; \
-	  $(LOCK) --extra test --extra dev pyproject.toml -o requirements.lock; \
+	  $(LOCK) $(EXTRAS) --extra test --extra dev pyproject.toml -o requirements.lock; \
 	  $(LOCK) --group build -c requirements.lock -o requirements-build.lock; \
-	  $(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
+	  $(LOCK) --extra tensorflow --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
 	@$(MAKE) install
 	@$(BIN)/python -m model_serving.runtime.jars --lock
 
 clean: ## remove .venv and everything made in the working tree (the jar cache stays)
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
+	@rm -rf $(VENV) .venv-312 build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

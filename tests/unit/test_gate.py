@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +75,77 @@ def test_arguments_reach_pytest() -> None:
     assert '-m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -k "one or two"' in recipe(
         "test", 'ARGS=-k "one or two"'
     )
+
+
+def installed_with(path: str, *call: str) -> subprocess.CompletedProcess[str]:
+    """``make install`` with another PATH."""
+    return subprocess.run(
+        [str(shutil.which("make")), "install", *call],
+        cwd=ROOT,
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder for PATH with what the Makefile needs but Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "basename"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+def stand_in(path: Path, version: str) -> None:
+    """A program at ``path`` that compares the version it is asked about as a Python of ``version`` would."""
+    major, minor = version.split(".")
+    path.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        f"sys.version_info = ({major}, {minor}, 0)\n"
+        "if 'ensurepip' in sys.argv[2]: sys.exit(1)\n"
+        "exec(sys.argv[2])\n"
+    )
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("there", "used"),
+    [
+        ({"python3.11": "3.11", "python3.12": "3.12"}, "python3.11"),
+        ({"python3.12": "3.12", "python3": "3.13"}, "python3.12"),
+        ({"python3.11": "3.10", "python3": "3.12"}, "python3"),
+    ],
+)
+def test_the_set_up_takes_a_python_of_either_version(
+    tools: Path, tmp_path: Path, there: dict[str, str], used: str
+) -> None:
+    for name, version in there.items():
+        stand_in(tools / name, version)
+    done = installed_with(str(tools), f"VENV={tmp_path / 'venv'}")
+    # The stand-ins stop it there: they have no module venv.
+    assert done.stderr.splitlines()[0] == (
+        f"set-up: '{tools / used}' lacks the venv module; "
+        f"install it (Debian, Ubuntu: apt install {used}-venv)"
+    )
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ((), "Python 3.11 or 3.12 is needed and neither is on PATH"),
+        (("PYTHON=python3",), "Python 3.11 or 3.12 is needed and 'python3' is neither"),
+        (("PYTHON=/none",), "Python 3.11 or 3.12 is needed and '/none' is neither"),
+    ],
+)
+def test_no_fitting_python_is_one_line(tools: Path, tmp_path: Path, call: tuple[str, ...], said: str) -> None:
+    stand_in(tools / "python3", "3.13")
+    done = installed_with(str(tools), f"VENV={tmp_path / 'venv'}", *call)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0].startswith(f"set-up: {said}")
+    assert not (tmp_path / "venv").exists()
