@@ -23,6 +23,7 @@ import yaml
 
 from model_serving.client.ports import free_port
 from tests.jobs import MARK, ROOT, ends_with_this_process, eventually, marked_processes
+from tests.patience import patience
 
 __all__ = ["Composed"]
 
@@ -109,7 +110,7 @@ class Composed:
             if service.process.poll() is None:
                 service.process.terminate()
                 try:
-                    service.process.wait(_STOP_S)
+                    service.process.wait(patience(_STOP_S))
                 except subprocess.TimeoutExpired:
                     raise AssertionError(f"{service.name} does not stop:\n{service.printed()}") from None
         eventually(
@@ -166,7 +167,7 @@ class Composed:
             [self._here(word) for word in service.healthcheck],
             env=self._environ({}),
             capture_output=True,
-            timeout=60,
+            timeout=patience(60),
             check=False,
         )
         return checked.returncode == 0

@@ -18,6 +18,7 @@ from uuid import uuid4
 import psutil
 
 from model_serving.messaging.topics import TopicNames
+from tests.patience import Patience, patience
 
 __all__ = [
     "FLINK",
@@ -52,10 +53,13 @@ _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 def eventually(
     condition: Callable[[], bool], what: Callable[[], str], *, within_s: float, step_s: float = 0.1
 ) -> None:
-    """Waits until ``condition`` holds; fails with what ``what`` says when it does not within ``within_s``."""
-    end = time.monotonic() + within_s
+    """Waits until ``condition`` holds; fails with what ``what`` says when it does not within ``within_s``.
+
+    On a busy machine it waits longer.
+    """
+    wait = Patience(within_s)
     while not condition():
-        if time.monotonic() > end:
+        if wait.is_over:
             raise AssertionError(f"not within {within_s:g} s: {what()}")
         time.sleep(step_s)
 
@@ -149,7 +153,7 @@ class FlinkRun:
     def await_end(self, *, within_s: float) -> int:
         """The exit status of a job that ends by itself."""
         try:
-            return self.process.wait(within_s)
+            return self.process.wait(patience(within_s))
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still runs after {within_s:g} s:\n{self.printed()[-4000:]}") from None
 
@@ -202,7 +206,7 @@ class FlinkRun:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(_STOP_S)
+                self.process.wait(patience(_STOP_S))
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -232,6 +236,6 @@ def run_flink(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=within_s,
+        timeout=patience(within_s),
         check=False,
     )
