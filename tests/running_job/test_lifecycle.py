@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from itertools import groupby
 from math import nan
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,7 @@ def unfit(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
     tree = SAMPLES["decision-tree"]
     record = sample_records(data_type, 1)[0].SerializeToString()
 
-    def example(**values: object) -> list[ModelDescriptor.Example]:
+    def example(**values: Any) -> list[ModelDescriptor.Example]:
         return [ModelDescriptor.Example(**{"record": record, "expected": 1.0, **values})]
 
     def raw(content: bytes, **fields: object) -> ModelDescriptor:

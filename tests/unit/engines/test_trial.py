@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -129,10 +130,10 @@ def test_without_an_interpreter_models_are_refused_with_advice(monkeypatch: pyte
 
 
 def test_this_python_is_found_from_inside_of_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial.sys, "executable", "")
+    monkeypatch.setattr(sys, "executable", "")
     found = trial._interpreter()
     assert os.access(found, os.X_OK)
-    assert Path(found).name == "python3.11"
+    assert Path(found).name == f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def test_pmml_is_not_tried() -> None:
