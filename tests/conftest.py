@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from xdist.remote import Producer
@@ -12,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.patience import load_factor
+from tests.stand_ins import check_stand_in, replaced
 
 # Read by Flink's scripts. The tests start dozens of short-lived jobs: Java's second compiler would take a
 # quarter of their processor time and never pay it back.
@@ -23,6 +25,20 @@ def broker() -> Iterator[EmbeddedBroker]:
     """A running Kafka on a free port."""
     with EmbeddedBroker() as running:
         yield running
+
+
+@pytest.fixture
+def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """pytest's own, which refuses a stand-in for a function of this project that takes something else."""
+    put = monkeypatch.setattr
+
+    def put_checked(target: Any, name: Any, *value: Any, **options: Any) -> None:
+        original, stand_in = replaced(target, name)
+        check_stand_in(original, value[0] if value else stand_in)
+        put(target, name, *value, **options)
+
+    monkeypatch.setattr = put_checked  # type: ignore[method-assign]
+    return monkeypatch
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
