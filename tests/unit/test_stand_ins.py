@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -55,10 +55,10 @@ def test_old_parameters_are_found(
     monkeypatch: pytest.MonkeyPatch, stand_in: Any, says: str, *, by_name: bool
 ) -> None:
     before = connection.wait_for_broker
-    target: Any = (connection, "wait_for_broker")
+    target: tuple[Any, ...] = (connection, "wait_for_broker")
     if by_name:
         target = ("model_serving.messaging.connection.wait_for_broker",)
     with pytest.raises(AssertionError, match=r"stands for model_serving\.messaging\.connection\.") as found:
-        monkeypatch.setattr(*target, stand_in)
+        cast("Any", monkeypatch).setattr(*target, stand_in)
     assert says in str(found.value)
     assert connection.wait_for_broker is before
