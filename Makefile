@@ -6,32 +6,39 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+# The first that runs and is one of the two: a name on the path may belong to a version manager that has none.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
+  "$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
+  && { command -v "$$name"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # pip's own progress is for a person at a terminal; in a log it would be thousands of lines.
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
 UV := uv==0.13.9
+EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test fuzz chaos overload swaps check format bench proto lock samples clean
+.PHONY: help install demo test test-312 lint fuzz chaos overload swaps check format bench proto lock samples clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
 	  | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
 # Each stamp is written last: a set-up that was cut short is taken up where it stopped.
 $(VENV)/.stamp-venv: requirements-build.lock
 	@[ $(words $(CURDIR)) = 1 ] \
 	  || { echo "set-up: Flink's scripts cannot run below a folder with a space in its name ($(CURDIR)); move this one" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
-	  || { echo "set-up: Python 3.11 is needed and '$(PYTHON)' is not; install it, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
-	  || { echo "set-up: '$(PYTHON)' lacks the venv module; install it (Debian, Ubuntu: apt install python3.11-venv)" >&2; exit 1; }
-	@echo "set-up 1/4: $(VENV)"
-	@rm -rf $(VENV)
-	@"$(PYTHON)" -m venv $(VENV)
+	@python="$(PYTHON)"; \
+	[ "$$python" ] \
+	  || { echo "set-up: Python 3.11 or 3.12 is needed and neither is on PATH; install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
+	  || { echo "set-up: Python 3.11 or 3.12 is needed and '$$python' is neither; name one that is: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	"$$python" -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "set-up: '$$python' lacks the venv module; install it (Debian, Ubuntu: apt install $$(basename "$$python")-venv)" >&2; exit 1; }; \
+	echo "set-up 1/4: $(VENV)"; \
+	rm -rf $(VENV); \
+	"$$python" -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements-build.lock \
 	  || { echo "set-up: the build tools could not be installed (see above); check the network and run make install again" >&2; exit 1; }
 	@touch $@
@@ -57,10 +64,34 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
 	@$(BIN)/python -m model_serving.client.demo
 
+# All are run, so that one call tells everything; each that fails says in its last line what to do.
+define checks
+failed=0; \
+check() { local said mend="$$1"; shift; \
+  said=$$("$$@" 2>&1) || { printf '%s\n' "$$said"; echo "lint: $$mend" >&2; failed=1; }; }; \
+check "the format is not ruff's: run make format" $(BIN)/ruff format --quiet --diff .; \
+check "the linter has found something (above): mend it; make format mends some of it" $(BIN)/ruff check --quiet .; \
+check "the types are wrong (above): mend them" $(BIN)/mypy --no-error-summary; \
+check "the code in model_serving/protos is not what protos/*.proto say: run make proto" \
+  $(BIN)/python protos/generate.py --check; \
+[ $$failed = 1 ] || echo "lint: format, linter, types and generated code are in order"
+endef
+
 # Two at a time: tests that start Flink and Kafka wait a good part of their time. Those of a file stay together,
 # as they share what they have started (tests/conftest.py), and files come in the order that pyproject.toml names.
-test: install ## run the whole test suite
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# The tests run whatever the checks have found, and pytest's summary stays the last thing that is said.
+test: install ## check format, lint, types and generated code; run all tests (ARGS="-k name": what pytest takes)
+	@$(checks); \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS) || failed=$$?; \
+	exit $$failed
+
+# PYTHON=… is for an interpreter that is not on PATH as python3.12.
+test-312: ## run the unit tests on Python 3.12, in an environment of its own (.venv-312)
+	@$(MAKE) install VENV=.venv-312 PYTHON="$(if $(filter command environment,$(origin PYTHON)),$(PYTHON),python3.12)"
+	@.venv-312/bin/python -m pytest tests/unit $(ARGS)
+
+lint: install ## check format, lint, types and generated code (seconds)
+	@$(checks); exit $$failed
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py
@@ -75,11 +106,8 @@ swaps: install ## swap SWAPS=1000 models of each engine under load, watch memory
 	@$(BIN)/python -m tests.faults.many_swaps --swaps $(or $(SWAPS),1000) $(if $(ENGINES),--engines $(ENGINES)) \
 	  $(if $(JOB),--variant $(JOB))
 
-check: install ## check format, lint, types; run the unit tests
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/unit
+check: install ## what lint checks, and the unit tests (ARGS="-k name")
+	@$(checks); $(BIN)/python -m pytest tests/unit $(ARGS) || failed=$$?; exit $$failed
 
 bench: install ## measure speed, latency, memory (hours; BENCH_ARGS="backlog --models glm": a part; BENCH_JVM_PEER: compare)
 	@$(BIN)/python -m bench $(or $(BENCH_ARGS),all)
@@ -100,12 +128,12 @@ lock: ## resolve requirements*.lock and model_serving/runtime/jars.lock anew
 	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	  "$(PYTHON)" -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet $(UV); \
 	  PATH="$$tools/bin:$$PATH"; \
-	  $(LOCK) --extra test --extra dev pyproject.toml -o requirements.lock; \
+	  $(LOCK) $(EXTRAS) --extra test --extra dev pyproject.toml -o requirements.lock; \
 	  $(LOCK) --group build -c requirements.lock -o requirements-build.lock; \
-	  $(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
+	  $(LOCK) --extra tensorflow --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
 	@$(MAKE) install
 	@$(BIN)/python -m model_serving.runtime.jars --lock
 
 clean: ## remove .venv and everything made in the working tree (the jar cache stays)
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
+	@rm -rf $(VENV) .venv-312 build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

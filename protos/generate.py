@@ -1,6 +1,7 @@
-"""Generates the Python code of the messages: ``python protos/generate.py [ROOT]``.
+"""Generates the Python code of the messages: ``python protos/generate.py [--check] [ROOT]``.
 
-ROOT is the folder to write below, by default this checkout.
+ROOT is the folder to write below, by default this checkout. With ``--check`` nothing is written: files that
+are not what would be written are named, and the exit status is then 1.
 
 protoc's own output registers every message in one pool for the whole process. These messages have no package,
 so a program that also loads its own ``WineRecord``, or its own ``protos/modeldescriptor.proto``, would fail
@@ -19,8 +20,28 @@ _DEFAULT_POOL = "_descriptor_pool.Default()"
 _OWN_POOL = "_POOL"
 
 
-def main(root: Path) -> None:
+def main(arguments: list[str]) -> int:
+    """Writes or checks the generated code; the exit status."""
+    roots = [Path(argument).resolve() for argument in arguments if argument != "--check"]
+    root = roots[0] if roots else _PROJECT
+    if "--check" not in arguments:
+        write(root)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        write(fresh)
+        wrong = sorted(
+            str(path.relative_to(fresh))
+            for path in fresh.rglob("*_pb2.py*")
+            if not _is_same(path, root / path.relative_to(fresh))
+        )
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    return 1 if wrong else 0
+
+
+def write(root: Path) -> None:
     """Writes ``model_serving/protos`` and ``tests/protos`` below ``root``."""
+    (root / "tests" / "protos").mkdir(parents=True, exist_ok=True)
     package = root / "model_serving" / "protos"
     package.mkdir(parents=True, exist_ok=True)
     ours = sorted((_PROJECT / "protos").glob("*.proto"))
@@ -33,6 +54,10 @@ def main(root: Path) -> None:
             (package / made.name).write_text(text, encoding="utf-8")
     # The tests' messages stand for a user's: generated as a user does it.
     _protoc(_PROJECT, sorted((_PROJECT / "tests" / "protos").glob("*.proto")), root)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def _protoc(source: Path, files: list[Path], target: Path) -> None:
@@ -57,4 +82,4 @@ def _in_own_pool(text: str, name: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else _PROJECT)
+    sys.exit(main(sys.argv[1:]))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from model_serving.client.broker.embedded import EmbeddedBroker
+from tests.patience import load_factor
+from tests.stand_ins import check_stand_in, replaced
 
 # Read by Flink's scripts. The tests start dozens of short-lived jobs: Java's second compiler would take a
 # quarter of their processor time and never pay it back.
@@ -22,6 +25,32 @@ def broker() -> Iterator[EmbeddedBroker]:
     """A running Kafka on a free port."""
     with EmbeddedBroker() as running:
         yield running
+
+
+@pytest.fixture
+def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """pytest's own, which refuses a stand-in for a function of this project that takes something else."""
+    put = monkeypatch.setattr
+
+    def put_checked(target: Any, name: Any, *value: Any, **options: Any) -> None:
+        original, stand_in = replaced(target, name)
+        check_stand_in(original, value[0] if value else stand_in)
+        put(target, name, *value, **options)
+
+    monkeypatch.setattr = put_checked  # type: ignore[method-assign]
+    return monkeypatch
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Gives a test more time on a busy machine: what its mark or pyproject.toml says, times the load.
+
+    At least twice of it: a machine may become busy while a test runs.
+    """
+    mark = item.get_closest_marker("timeout")
+    seconds = float(mark.args[0] if mark else item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(seconds * max(2.0, load_factor())), append=False)
+    return (yield)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:

@@ -16,6 +16,7 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.protos.servingresult_pb2 import ServingResult
+from tests.patience import Patience, patience
 
 __all__ = ["Traffic"]
 
@@ -61,7 +62,7 @@ class Traffic:
             }
         )
         outputs = (topics.results, topics.status, topics.dead_letters)
-        known = self._consumer.list_topics(timeout=30).topics
+        known = self._consumer.list_topics(timeout=patience(30)).topics
         places = [(topic, partition) for topic in outputs for partition in known[topic].partitions]
         self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in places])
         self._unread = set(places)
@@ -117,7 +118,7 @@ class Traffic:
 
     def flush(self) -> None:
         """Returns when Kafka has everything that was written."""
-        assert self._producer.flush(60) == 0
+        assert self._producer.flush(patience(60)) == 0
 
     def await_results(self, data_type: str, count: int, *, within_s: float = 60) -> list[ServingResult]:
         """The results of a data type, when there are ``count``; more are a failure."""
@@ -179,9 +180,9 @@ class Traffic:
 
     def _wait(self, condition: Callable[[], bool], within_s: float) -> None:
         """Returns when the condition holds, or time is up."""
-        end = time.monotonic() + within_s
+        wait = Patience(within_s)
         with self._news:
-            while not condition() and time.monotonic() < end:
+            while not condition() and not wait.is_over:
                 self._news.wait(0.5)
                 if self._failure is not None:
                     raise self._failure

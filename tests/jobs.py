@@ -18,6 +18,7 @@ from uuid import uuid4
 import psutil
 
 from model_serving.messaging.topics import TopicNames
+from tests.patience import Patience, patience
 
 __all__ = [
     "FLINK",
@@ -26,6 +27,7 @@ __all__ = [
     "ROOT",
     "VARIANTS",
     "FlinkRun",
+    "ends_with_this_process",
     "eventually",
     "job_flags",
     "launcher_from",
@@ -51,10 +53,13 @@ _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 def eventually(
     condition: Callable[[], bool], what: Callable[[], str], *, within_s: float, step_s: float = 0.1
 ) -> None:
-    """Waits until ``condition`` holds; fails with what ``what`` says when it does not within ``within_s``."""
-    end = time.monotonic() + within_s
+    """Waits until ``condition`` holds; fails with what ``what`` says when it does not within ``within_s``.
+
+    On a busy machine it waits longer.
+    """
+    wait = Patience(within_s)
     while not condition():
-        if time.monotonic() > end:
+        if wait.is_over:
             raise AssertionError(f"not within {within_s:g} s: {what()}")
         time.sleep(step_s)
 
@@ -148,7 +153,7 @@ class FlinkRun:
     def await_end(self, *, within_s: float) -> int:
         """The exit status of a job that ends by itself."""
         try:
-            return self.process.wait(within_s)
+            return self.process.wait(patience(within_s))
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still runs after {within_s:g} s:\n{self.printed()[-4000:]}") from None
 
@@ -171,7 +176,7 @@ class FlinkRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_ends_with_this_process(),  # noqa: PLW1509 - it makes one system call
+                preexec_fn=ends_with_this_process(),  # noqa: PLW1509 - it makes one system call
             )
         try:
             eventually(
@@ -201,7 +206,7 @@ class FlinkRun:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(_STOP_S)
+                self.process.wait(patience(_STOP_S))
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -212,8 +217,8 @@ class FlinkRun:
                 continue
 
 
-def _ends_with_this_process() -> Callable[[], object]:
-    """What the child does before it becomes the command: asks for SIGTERM at the tests' end (Linux)."""
+def ends_with_this_process() -> Callable[[], object]:
+    """What a child does before it becomes the command: asks for SIGTERM at the end of the tests (Linux)."""
     if not sys.platform.startswith("linux"):
         return lambda: None
     library = ctypes.CDLL(None)
@@ -231,6 +236,6 @@ def run_flink(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=within_s,
+        timeout=patience(within_s),
         check=False,
     )

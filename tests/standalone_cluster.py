@@ -21,6 +21,7 @@ from model_serving.client.ports import free_port
 from model_serving.runtime.environment import flink_environment
 from model_serving.runtime.flink_home import derive_conf, flink_home
 from tests.jobs import MARK, eventually, marked_processes, run_flink
+from tests.patience import patience
 
 __all__ = ["Cluster", "standalone_cluster"]
 
@@ -41,7 +42,7 @@ class Cluster:
 
     def get(self, path: str) -> Any:
         """What the cluster's REST interface answers."""
-        with urlopen(f"http://{self.rest}{path}", timeout=10) as answer:
+        with urlopen(f"http://{self.rest}{path}", timeout=patience(10)) as answer:
             return json.load(answer)
 
     def task_managers(self) -> int:
@@ -89,7 +90,7 @@ class Cluster:
                 },
                 stdout=output,
                 stderr=output,
-                timeout=60,
+                timeout=patience(60),
                 check=True,
             )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from model_serving.core.errors import ModelRejected
@@ -13,11 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = ["engine_for"]
 
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """An engine's module and class, the libraries that it needs, and the extra that brings them."""
+
+    module: str
+    engine: str
+    libraries: tuple[str, ...]
+    extra: str
+
+
 _ENGINES = {
-    ModelType.TENSORFLOW: ("model_serving.engines.tensorflow.graph", "TensorFlowGraphEngine"),
-    ModelType.TENSORFLOWSAVED: ("model_serving.engines.tensorflow.saved", "TensorFlowSavedEngine"),
-    ModelType.PMML: ("model_serving.engines.pmml.engine", "PmmlEngine"),
-    ModelType.ONNX: ("model_serving.engines.onnx.engine", "OnnxEngine"),
+    ModelType.TENSORFLOW: _Format(
+        "model_serving.engines.tensorflow.graph", "TensorFlowGraphEngine", ("tensorflow",), "tensorflow"
+    ),
+    ModelType.TENSORFLOWSAVED: _Format(
+        "model_serving.engines.tensorflow.saved", "TensorFlowSavedEngine", ("tensorflow",), "tensorflow"
+    ),
+    ModelType.PMML: _Format("model_serving.engines.pmml.engine", "PmmlEngine", ("py4j", "pypmml"), "pmml"),
+    ModelType.ONNX: _Format("model_serving.engines.onnx.engine", "OnnxEngine", ("onnxruntime",), "onnx"),
 }
 
 
@@ -25,12 +43,31 @@ def engine_for(model_type: ModelType) -> Engine:
     """The engine that loads models of this kind. Engines have no state: every call may give a new one.
 
     Raises:
-        ModelRejected: there is none for it.
+        ModelRejected: there is none for it, or its library is not installed here.
     """
     if model_type not in _ENGINES:
         raise ModelRejected(
             f"models of the kind {model_type.name}, which a model server scores, are not served by this "
             "version: send the model itself"
         )
-    module, name = _ENGINES[model_type]
-    return cast("Engine", getattr(import_module(module), name)())
+    wanted = _ENGINES[model_type]
+    _require(model_type, wanted)
+    return cast("Engine", getattr(import_module(wanted.module), wanted.engine)())
+
+
+def _require(model_type: ModelType, wanted: _Format) -> None:
+    """Looks the libraries up without loading them. Raises ModelRejected when one is missing."""
+    missing = [library for library in wanted.libraries if not _is_installed(library)]
+    if missing:
+        raise ModelRejected(
+            f"models of the kind {model_type.name} need the Python package {missing[0]}, which is not "
+            f"installed where the job runs: pip install 'flink-model-serving[{wanted.extra}]' there, then "
+            "publish the model again"
+        )
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return library in sys.modules or find_spec(library) is not None
+    except ModuleNotFoundError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 SEED = 4
 
 
-def test_a_minute_of_chaos(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+def test_a_minute_of_chaos(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     chosen = plan(random.Random(SEED))
     with Chaos(chosen, SEED, tmp_path) as chaos:
         chaos.run(60, print)

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -37,7 +38,7 @@ LOADING = [f"loads {number}" for number in range(10)]
 
 
 def test_a_killed_python_worker(
-    broker: EmbeddedBroker, tmp_path: Path, record_property: pytest.RecordProperty
+    broker: EmbeddedBroker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Models that are being loaded meanwhile are in the checkpoint, with the timers that look after them."""
     topics = fresh_topics(broker)
@@ -85,7 +86,7 @@ def test_a_killed_python_worker(
 
 
 def test_a_killed_broker_then_a_killed_run_then_a_fault_that_stays(
-    tmp_path: Path, record_property: pytest.RecordProperty
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """One load through three faults, and one multiset in the end."""
     checkpoints = tmp_path / "checkpoints"
@@ -166,6 +167,6 @@ def model_serving(*arguments: str) -> str:
     ).stdout  # fmt: skip
 
 
-def _report(record_property: pytest.RecordProperty, what: str, took_s: float) -> None:
+def _report(record_property: Callable[[str, object], None], what: str, took_s: float) -> None:
     record_property(f"recovery in s: {what}", round(took_s, 1))
     print(f"\nkill -9 of {what}: back after {took_s:.1f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_a_promise_that_is_broken_is_told(found: dict[str, Any], says: list[str]
 
 
 def test_a_producer_that_is_faster_than_the_job(
-    broker: EmbeddedBroker, tmp_path: Path, record_property: pytest.RecordProperty
+    broker: EmbeddedBroker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     found = Overload("keyed", broker, tmp_path).run(8, print, modest_s=4, settle_s=2)
     print(found)

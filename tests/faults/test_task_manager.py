@@ -5,6 +5,7 @@ The keyed job, exactly once: see test_crashes for why this one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 def test_a_killed_task_manager(
-    broker: EmbeddedBroker, tmp_path: Path, record_property: pytest.RecordProperty
+    broker: EmbeddedBroker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     topics = fresh_topics(broker)
     checkpoints, folder = tmp_path / "checkpoints", tmp_path / "cluster"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from model_serving.core.engine import RecordSchema, Scores
@@ -99,7 +99,9 @@ def tree_ensemble() -> bytes:
 
 
 def model_of(
-    nodes: list[object], constants: list[object], outputs: Mapping[str, tuple[int, list[object]]]
+    nodes: Sequence[NodeProto],
+    constants: Sequence[TensorProto],
+    outputs: Mapping[str, tuple[int, Sequence[str | int | None]]],
 ) -> bytes:
     graph = helper.make_graph(
         nodes,

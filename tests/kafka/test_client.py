@@ -33,6 +33,7 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.kafka.fake_job import FakeJob
+from tests.patience import Patience
 
 pytestmark = pytest.mark.kafka
 
@@ -198,8 +199,8 @@ def test_status_shows_what_serves_and_what_it_replaced(
         TopicReader(broker.kafka, [topics.status], start=Start.BEGINNING) as statuses,
         FakeJob(broker.kafka, topics),
     ):
-        seen, end = 0, time.monotonic() + 30
-        while seen < 3 and time.monotonic() < end:
+        seen, wait = 0, Patience(30)
+        while seen < 3 and not wait.is_over:
             seen += len(statuses.poll(0.1))
     assert seen == 3
     status, lines = command("status", "wine", "--json")

@@ -91,7 +91,11 @@ class WhatCounts:
                 )
                 for one in every
             ],
-            [number for one in every for number in (one.result, *map(one.outputs.get, sorted(one.outputs)))],
+            [
+                number
+                for one in every
+                for number in (one.result, *(one.outputs[name] for name in sorted(one.outputs)))
+            ],
         )
 
 

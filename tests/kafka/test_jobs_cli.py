@@ -17,6 +17,7 @@ from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FRESH, ROOT, VARIANTS, FlinkRun, eventually, job_flags, launcher_from, run_flink
+from tests.patience import patience
 
 pytestmark = pytest.mark.kafka
 
@@ -34,10 +35,10 @@ def test_a_wrong_flag_of_the_script_alone_is_one_line_and_quick(variant: str) ->
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, f"flink_jobs/{variant}.py", "--delivery", "twice"],
-        cwd=ROOT, capture_output=True, text=True, timeout=15,
+        cwd=ROOT, capture_output=True, text=True, timeout=patience(15),
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", [DELIVERY.format(variant)])
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < patience(3)
 
 
 @pytest.mark.parametrize("launcher", [[], [sys.executable]], ids=["flink run", "script alone"])
@@ -46,13 +47,15 @@ def test_no_broker_is_one_line(launcher: list[str]) -> None:
     arguments = ["flink_jobs/keyed.py", "--bootstrap-servers", address]
     start = time.monotonic()
     if launcher:
-        done = subprocess.run([*launcher, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            [*launcher, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=patience(30)
+        )
     else:
         done = run_flink(["run", "-py", *arguments], within_s=30)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"keyed.py: no Kafka broker answers at {address}")
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < patience(15)
 
 
 @pytest.mark.parametrize(("variant", "launcher"), [("keyed", [sys.executable]), ("broadcast", FRESH)])

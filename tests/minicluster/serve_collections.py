@@ -25,7 +25,7 @@ from flink_jobs.environment import build_environment
 from flink_jobs.topology import Served, serve_broadcast, serve_keyed
 
 
-class Label(MapFunction):  # type: ignore[misc]
+class Label(MapFunction):
     """Bytes → a line of text that says which stream they come from."""
 
     def __init__(self, name: str) -> None:

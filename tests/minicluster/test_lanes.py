@@ -16,6 +16,7 @@ import pytest
 from flink_jobs.lanes import LANE_KEYS
 from functions.placement import key_group
 from model_serving.runtime.environment import flink_environment
+from tests.patience import patience
 
 pytestmark = pytest.mark.minicluster
 
@@ -28,7 +29,7 @@ def flinks_key_groups(values: Sequence[int | str]) -> list[int]:
         env=flink_environment(os.environ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(60),
     )
     assert done.returncode == 0, done.stderr[-4000:]
     groups: list[int] = json.loads(done.stdout.splitlines()[-1])

@@ -19,6 +19,7 @@ from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.runtime.environment import flink_environment
 from tests.job_models import SAMPLES, sample_records
+from tests.patience import patience
 
 pytestmark = pytest.mark.minicluster
 
@@ -157,7 +158,7 @@ def run(variant: str, mode: str, models: list[bytes], vectors: list[list[bytes]]
         env={**flink_environment(os.environ), "_python_worker_execution_mode": "process"},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=patience(150),
     )
     assert done.returncode == 0, done.stderr[-4000:]
     out: dict[str, list[bytes]] = defaultdict(list)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from model_serving.runtime.environment import flink_environment
+from tests.patience import patience
 
 pytestmark = pytest.mark.minicluster
 
@@ -50,7 +51,7 @@ def test_every_operator_has_the_uid_it_always_had(variant: str) -> None:
         env=flink_environment(os.environ),
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=patience(150),
     )
     assert done.returncode == 0, done.stderr[-4000:]
     *found, bounded = [json.loads(line) for line in done.stdout.splitlines()]

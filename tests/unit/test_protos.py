@@ -14,19 +14,27 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for folder in ("protos", "tests/protos") for path in sorted((ROOT / folder).glob("*.proto"))]
 
 
-def generated(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): path.read_text()
-        for folder in ("model_serving/protos", "tests/protos")
-        for path in sorted((root / folder).glob("*_pb2.py*"))
-    }
+GENERATE = ROOT / "protos" / "generate.py"
 
 
-def test_the_generated_code_is_current(tmp_path: Path) -> None:
-    (tmp_path / "tests" / "protos").mkdir(parents=True)
-    subprocess.run(
-        [sys.executable, str(ROOT / "protos" / "generate.py"), str(tmp_path)], check=True, timeout=60
+def generate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, GENERATE, *arguments], capture_output=True, text=True, check=False, timeout=60
     )
-    fresh = generated(tmp_path)
-    assert len(fresh) == 2 * len(SOURCES) == 12
-    assert generated(ROOT) == fresh, "run: make proto"
+
+
+def test_the_generated_code_is_current() -> None:
+    done = generate("--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), "run: make proto"
+
+
+def test_code_that_is_not_current_is_named(tmp_path: Path) -> None:
+    assert generate(tmp_path).returncode == 0
+    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*_pb2.py*"))
+    assert len(made) == 2 * len(SOURCES) == 12
+    changed, missing = made[0], made[-1]
+    (tmp_path / changed).write_text("stale = True\n")
+    (tmp_path / missing).unlink()
+    done = generate("--check", tmp_path)
+    assert (done.returncode, done.stdout) == (1, f"{changed}\n{missing}\n")
+    assert (tmp_path / changed).read_text() == "stale = True\n"

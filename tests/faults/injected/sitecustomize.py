@@ -37,7 +37,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             class_name, method = place.split(".")
             _spoil(getattr(loaded, class_name), method)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign, assignment]
         return spec
 
 

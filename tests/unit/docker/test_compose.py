@@ -13,6 +13,7 @@ import yaml
 
 from flink_jobs.config import JobConfig, parse_config
 from model_serving.client.cli import _build_parser
+from model_serving.client.ports import free_port
 from model_serving.messaging.errors import BrokerUnreachable
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames
 from model_serving.runtime.environment import project_root
@@ -209,12 +210,10 @@ def test_checkpoints_are_on_one_volume_that_both_processes_see(compose_file: dic
 def test_no_broker_is_one_line(
     create_topics: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def unreachable(servers: str, *, deadline_s: float) -> None:
-        raise BrokerUnreachable(servers)
-
-    monkeypatch.setenv("MODEL_SERVING_BOOTSTRAP_SERVERS", "kafka:19092")
-    monkeypatch.setattr(create_topics, "wait_for_broker", unreachable)
+    nowhere = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("MODEL_SERVING_BOOTSTRAP_SERVERS", nowhere)
+    monkeypatch.setattr(create_topics, "_DEADLINE_S", 0.2)
     assert create_topics.main() == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == f"create_topics: {BrokerUnreachable('kafka:19092')}\n"
+    assert captured.err == f"create_topics: {BrokerUnreachable(nowhere)}\n"

@@ -31,7 +31,7 @@ def test_both_stages_start_from_one_pinned_image_of_the_python_that_the_project_
     # A virtual environment is links into the interpreter it was made with.
     assert images[0] == images[1]
     assert pinned[0] is not None
-    assert project["project"]["requires-python"] == ">=3.11,<3.12"
+    assert project["project"]["requires-python"] == ">=3.11,<3.13"
     assert pinned[0]["version"].startswith("3.11.")
 
 
@@ -127,6 +127,36 @@ def test_what_the_build_sees_makes_a_whole_wheel(
     }
     missing = (expected | samples | {"model_serving/client/sample_data/MANIFEST.json"}) - inside
     assert missing == set()
+    # Nothing else can be imported: a `client` or `protos` of ours would hide the user's own.
+    tops = {name.partition("/")[0] for name in inside if ".dist-info/" not in name}
+    assert tops == {"flink_jobs", "functions", "model_serving"}
+
+
+def test_the_image_has_the_base_and_the_extras_of_flink_and_of_every_engine(
+    dockerfile: list[Any], project: dict[str, Any]
+) -> None:
+    (call,) = (
+        call.split(">")[0]
+        for rest in rest_of(dockerfile, "RUN")
+        for call in rest.split("&&")
+        if "dependencies.py" in call
+    )
+    extras = call.partition("dependencies.py")[2].split()
+    assert extras == ["flink", "tensorflow", "onnx", "pmml"]
+    told = subprocess.run(
+        [sys.executable, ROOT / "docker" / "dependencies.py", *extras],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout.splitlines()
+    optional = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *(one for extra in extras for one in optional[extra])]
+    assert set(told) == set(wanted)
+    assert len(told) == len(set(told))
+    pinned = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert [one for one in told if f"\n{one.lower()} " not in pinned] == []
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock"])

@@ -118,7 +118,7 @@ def frozen_graph(_: Path) -> Made:
         with tf.Graph().as_default() as graph:
             summed(tf.constant(WEIGHTS), refuses_zeros=refuses_zeros)
             contents.append(graph.as_graph_def().SerializeToString())
-    return Made("TENSORFLOW", *contents, inputs=("alcohol", "pH"))
+    return Made("TENSORFLOW", contents[0], contents[1], inputs=("alcohol", "pH"))
 
 
 def saved_model(folder: Path) -> Made:
@@ -136,7 +136,7 @@ def saved_model(folder: Path) -> Made:
             builder.add_meta_graph_and_variables(session, ["serve"], {"predict": signature})
             builder.save()
         contents.append(pack_saved_model(place))
-    return Made("TENSORFLOWSAVED", *contents, inputs=("alcohol", "pH"))
+    return Made("TENSORFLOWSAVED", contents[0], contents[1], inputs=("alcohol", "pH"))
 
 
 def onnx_model(_: Path) -> Made:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnx
@@ -58,12 +58,12 @@ def classifier(labels: Sequence[Any], zip_map: bool) -> bytes:
             domain="ai.onnx.ml",
             coefficients=[1.0, 0.0, 0.0, 1.0, 0.5, 0.5],
             intercepts=[0.0, 0.0, 0.0],
-            **{"classlabels_strings" if text else "classlabels_ints": list(labels)},
+            **cast("Any", {"classlabels_strings" if text else "classlabels_ints": list(labels)}),
         )
     ]
     outputs = [value("label", None, kind=kind)]
     if zip_map:
-        keys = {"classlabels_strings" if text else "classlabels_int64s": list(labels)}
+        keys: Any = {"classlabels_strings" if text else "classlabels_int64s": list(labels)}
         nodes.append(helper.make_node("ZipMap", ["scores"], ["maps"], domain="ai.onnx.ml", **keys))
         of_floats = helper.make_tensor_type_proto(FLOAT, [])
         maps = helper.make_sequence_type_proto(helper.make_map_type_proto(kind, of_floats))
@@ -78,7 +78,7 @@ def classifier(labels: Sequence[Any], zip_map: bool) -> bytes:
 def test_one_column_gives_its_value(load: Load, kind: int, rows: int | str | None) -> None:
     scores = load(ModelType.ONNX, weighed(1, kind, rows)).score(ROWS)
     np.testing.assert_array_equal(scores.result, [2.0, 1.0])
-    assert (scores.result.dtype, scores.labels, dict(scores.outputs)) == (np.float64, None, {})
+    assert (scores.result.dtype.name, scores.labels, dict(scores.outputs)) == ("float64", None, {})
 
 
 def test_more_columns_give_the_greatest(load: Load) -> None:

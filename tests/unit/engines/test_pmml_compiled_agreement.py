@@ -14,6 +14,7 @@ from model_serving.core.messages import ModelType
 from model_serving.engines.pmml import engine as pmml
 from model_serving.engines.pmml.compiled import agreement
 from model_serving.engines.pmml.compiled.agreement import difference, probe_rows
+from model_serving.engines.pmml.compiled.compiler import compile_pmml
 from model_serving.engines.pmml.compiled.model import CompiledModel
 from model_serving.engines.pmml.compiled.reading import NotCompiled
 from model_serving.engines.pmml.gateway import GatewayLostError, PmmlGateway, current_gateway
@@ -152,7 +153,7 @@ class Wrong(CompiledModel):
 
 
 def wrong_model(*arguments: object) -> CompiledModel:
-    model = COMPILE(*arguments)  # type: ignore[arg-type]
+    model = compile_pmml(*arguments)  # type: ignore[arg-type]
     model.__class__ = Wrong
     return model
 
@@ -167,9 +168,6 @@ def lost(*_: object) -> str:
 
 def not_compiled(*_: object) -> CompiledModel:
     raise NotCompiled("something new")
-
-
-COMPILE = pmml.compile_pmml
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def variable(value: Any) -> Any:
 def test_graph_with_one_column_gives_its_value(load: Load, dtype: str, shape: tuple[int | None, ...]) -> None:
     content = frozen(lambda: weighed(x(*shape, dtype=tf.as_dtype(dtype)), 1))
     scores = load(ModelType.TENSORFLOW, content).score(ROWS)
-    assert (scores.result.dtype, scores.labels, dict(scores.outputs)) == (np.float64, None, {})
+    assert (scores.result.dtype.name, scores.labels, dict(scores.outputs)) == ("float64", None, {})
     np.testing.assert_array_equal(scores.result, [2.0, -1.0])
 
 

@@ -11,6 +11,7 @@ import pytest
 import flink_jobs.config
 import flink_jobs.preflight
 from flink_jobs import command_line
+from flink_jobs.config import JobConfig
 from flink_jobs.preflight import PreflightError
 from model_serving.runtime.flink_home import FlinkHome
 
@@ -28,21 +29,24 @@ class Calls:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """The command line with its neighbours replaced: no Flink, no broker, no process."""
     seen = Calls()
+    defaults = flink_jobs.config.parse_config([], {}, "defaults")
 
-    def parse_config(argv: Sequence[str], _environ: Mapping[str, str], program: str) -> str:
+    def parse_config(argv: Sequence[str], environ: Mapping[str, str], program: str) -> JobConfig:
         seen.parsed.append((argv, program))
         if "twice" in argv:
             print("--delivery: 'twice' is not allowed", file=sys.stderr)
             raise SystemExit(2)
-        return "a configuration"
+        return defaults
 
-    def check_broker(config: str) -> list[str]:
-        assert config == "a configuration"
+    def check_broker(config: JobConfig) -> list[str]:
+        assert config is defaults
         if not seen.broker_is_up:
             raise PreflightError("no Kafka at localhost:9092; start one")
         return ["results"]
 
-    def run(command: Sequence[object], environment: Mapping[str, str], *, drop_abort_trace: bool) -> int:
+    def run(
+        command: Sequence[str | os.PathLike[str]], environment: Mapping[str, str], *, drop_abort_trace: bool
+    ) -> int:
         seen.ran.append(([str(part) for part in command], dict(environment), drop_abort_trace))
         return 7
 

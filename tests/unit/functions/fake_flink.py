@@ -44,7 +44,7 @@ class FakeFlink:
         Source: https://nightlies.apache.org/flink/flink-docs-stable/, "Broadcast State": each instance takes
         what one of them had, in turn; of keyed state it takes its own keys.
         """
-        placement = Placement(self)  # type: ignore[arg-type]
+        placement = Placement(self)
         for keyed, _ in copy.deepcopy(list(saved)):
             for name, by_key in keyed.items():
                 mine = {

@@ -35,7 +35,7 @@ class Instance(NamedTuple):
     """One of the parallel instances of an operator."""
 
     operator: str
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def made_message(
         if defaults and name in defaults:
             field.default_value = defaults[name]
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Made"))  # type: ignore[no-untyped-call]
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Made"))
 
 
 def made_module(message: Any) -> ModuleType:

@@ -15,15 +15,16 @@ import pytest
 
 from model_serving.runtime import guard
 from model_serving.runtime.guard import Guarded
+from tests.patience import Patience
 
 SLEEPER = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text('up'); time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
 
 
 def wait_until(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
-    end = time.monotonic() + deadline_s
+    wait = Patience(deadline_s)
     while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
+        assert not wait.is_over, "the condition did not come true in time"
         time.sleep(0.02)
 
 

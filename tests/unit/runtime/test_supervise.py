@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from model_serving.runtime.supervise import TraceFilter
+from tests.patience import Patience
 
 RULE = b"------------------------------------------------------------\n"
 ABORT = b"org.apache.flink.client.program.ProgramAbortException: x\n"
@@ -83,8 +84,8 @@ def wait_until_up(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def still_alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those which still run ten seconds from now; none as soon as none does. A zombie does not run."""
-    deadline = time.monotonic() + 10
-    while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+    wait = Patience(10)
+    while (alive := [process for process in processes if _runs(process)]) and not wait.is_over:
         time.sleep(0.02)
     return alive
 

@@ -168,7 +168,7 @@ def test_readers_get_every_row_of_any_batch(batch: ScoredBatch) -> None:
             submissionTs=timestamp,
             result=scores.result[place],
             version=model.version,
-            modeltype=int(model.model_type),  # type: ignore[arg-type]
+            modeltype=int(model.model_type),
             scoring_ns=batch.scoring_ns,
             served_ts=batch.served_ts,
             latency_ms=float(batch.served_ts) - float(timestamp),

@@ -1,0 +1,23 @@
+"""Prints what pyproject.toml requires, one a line: the base, and the extras that are named as arguments."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def main(extras: list[str]) -> None:
+    """Prints each requirement once. Raises KeyError for an extra that there is not."""
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(one for name in extras for one in project["optional-dependencies"][name]),
+    ]
+    print(*dict.fromkeys(wanted), sep="\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
