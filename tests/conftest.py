@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -18,6 +19,10 @@ from tests.stand_ins import check_stand_in, replaced
 # Read by Flink's scripts. The tests start dozens of short-lived jobs: Java's second compiler would take a
 # quarter of their processor time and never pay it back.
 os.environ.setdefault("JVM_ARGS", "-XX:TieredStopAtLevel=1")
+
+# On a busy machine drawing an example may take seconds: that says nothing about the code under test.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

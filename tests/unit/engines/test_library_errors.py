@@ -15,6 +15,7 @@ from model_serving.core.engine import LoadedModel
 from model_serving.core.errors import ModelRejected, ScoringFailed, Unavailable
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.engines import engine_for
+from model_serving.engines.limits import Limits
 from model_serving.engines.onnx import engine as onnx_engine
 from model_serving.engines.pmml import engine as pmml_engine
 from model_serving.engines.pmml import gateway as pmml_gateway
@@ -314,7 +315,8 @@ def test_without_java_a_model_is_neither_rejected_nor_blamed(
 def test_a_model_that_ends_the_java_process_is_loaded_in_another_one_and_then_rejected(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict_columns, ended = PmmlGateway.output_columns, []
+    predict_columns = PmmlGateway.output_columns
+    ended: list[object] = []
 
     def ends_it(self: PmmlGateway, model: Any) -> Any:
         if len(ended) < most:
@@ -359,7 +361,7 @@ def test_records_that_end_the_java_process_twice_are_given_up(
 @pytest.mark.parametrize("error", [KeyError("node"), RecursionError("too deep"), MemoryError()])
 def test_an_error_of_a_trial_rejects_the_model(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(trial, "_ask", raising(error))
-    tried = trial.TriedEngine(engine_for(ModelType.ONNX), trial.Limits(), 20, 1 << 30)
+    tried = trial.TriedEngine(engine_for(ModelType.ONNX), Limits(), 20, 1 << 30)
     with pytest.raises(ModelRejected) as rejected:
         tried.load(ModelToServe("s", "m", ModelType.ONNX, "1", "", weighed(1)), SCHEMA)
     assert str(rejected.value) == f"the model cannot be tried out: {told(error)}"

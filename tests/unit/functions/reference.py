@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from model_serving.core.batches import Decoded
 from model_serving.protos.winerecord_pb2 import WineRecord
-from model_serving.wire import Decoded, RecordCodec
+from model_serving.wire import RecordCodec
 from tests.protos.sensorreading_pb2 import SensorReading
 from tests.unit.functions.made import Field, made_message
 

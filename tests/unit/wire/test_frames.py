@@ -138,9 +138,9 @@ def test_the_place_of_a_nested_message() -> None:
     for name in ("One", "Two", "Three"):
         outer.nested_type.add(name=name)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     for name, indexes in (("Outer", b"\x02\x02"), ("Outer.Three", b"\x04\x02\x04"), ("First", b"\0")):
-        found = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))  # type: ignore[no-untyped-call]
+        found = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
         parser = MessageParser(found)
         framed = FRAME[:-1] + indexes + b"\xa8\x06\x05"
         assert parser.unframed(framed) == b"\xa8\x06\x05"

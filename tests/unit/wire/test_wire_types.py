@@ -158,8 +158,8 @@ def test_a_member_of_a_closed_enum_that_is_not_known_is_no_fault() -> None:
         if kind == Field.TYPE_ENUM:
             field.type_name = ".Colour"
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
-    codec = codec_of(message_factory.GetMessageClass(pool.FindMessageTypeByName("Closed")))  # type: ignore[no-untyped-call]
+    pool.Add(file)
+    codec = codec_of(message_factory.GetMessageClass(pool.FindMessageTypeByName("Closed")))
     payload = b"\x0a\x01a" + sent(2, FIXED64)
     assert codec.decode([payload + sent(3, VARINT)]).refused == []
     ((_, error),) = codec.decode([payload + sent(3, FIXED32)]).refused
