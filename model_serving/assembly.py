@@ -14,6 +14,7 @@ from model_serving.core.model_store import ModelContents, everything_inline
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.server import Server
 from model_serving.engines import engine_for
+from model_serving.engines.content import KindCheckedEngine
 from model_serving.engines.limits import Limits
 from model_serving.engines.trial.engine import LimitedEngine, TriedEngine
 from model_serving.settings import ServingSettings
@@ -68,7 +69,8 @@ def build_admission(settings: ServingSettings, codec: RecordCodec) -> Admission:
             )
         )
     return Admission(
-        pool=pool,
+        # Outermost, so that no trial is made for it, and not for what serves already: that was let in once.
+        pool=pool.with_engines(KindCheckedEngine),
         schema=codec.schema,
         read_location=LocationStore(
             settings.base_dir, settings.model_size_limit, settings.allow_locations
