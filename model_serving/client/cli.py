@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import math
 import os
 import signal
@@ -17,6 +18,7 @@ from confluent_kafka import KafkaException
 from model_serving.client import commands
 from model_serving.client.decoding import Kind
 from model_serving.client.errors import ClientError, WrongCall
+from model_serving.client.printable import printable
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE
 from model_serving.core.messages import Reason
 from model_serving.messaging.errors import MessagingError
@@ -34,11 +36,15 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong with a call on one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        self.exit(2, printable(f"{self.prog}: {message}; see `{self.prog} --help`") + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit status: 0, 1 with one line on standard error, 2 for a wrong call."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name may have characters that the terminal's encoding does not have.
+            stream.reconfigure(errors="backslashreplace")
     options = _build_parser().parse_args(argv)
     # SIGINT too: a shell starts background jobs with it ignored, and then `kill -INT` would do nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -54,13 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ClientError, MessagingError, SetupError) as error:
-        print(f"{_PROGRAM} {options.command}: {error}", file=sys.stderr)
+        print(printable(f"{_PROGRAM} {options.command}: {error}"), file=sys.stderr)
         return 2 if isinstance(error, WrongCall) else 1
     except KafkaException as error:
-        print(
-            f"{_PROGRAM} {options.command}: Kafka refused ({error.args[0].str()}): look at its log",
-            file=sys.stderr,
-        )
+        refusal = f"Kafka refused ({error.args[0].str()}): look at its log"
+        print(printable(f"{_PROGRAM} {options.command}: {refusal}"), file=sys.stderr)
         return 1
     return 0
 

@@ -15,6 +15,7 @@ from model_serving.client.model_messages import (
     build_message,
     describe,
 )
+from model_serving.client.printable import printable
 from model_serving.client.record_files import RecordType, read_records
 from model_serving.client.schedule import steady
 from model_serving.core.admission.signing import sign
@@ -57,7 +58,7 @@ def publish_models(
             message = build_message(model, data_type=data_type, content=content)
             sender.send(_signed(message, key))
             sender.flush()
-            print(f"published {describe(message)}", flush=True)
+            print(printable(f"published {describe(message)}"), flush=True)
 
 
 def publish_data(
@@ -92,7 +93,7 @@ def publish_data(
                     reported = time.monotonic()
                     print(f"{sent:,} records sent", file=sys.stderr, flush=True)
     finally:
-        print(f"sent {sent:,} records to '{topic}'", flush=True)
+        print(printable(f"sent {sent:,} records to '{topic}'"), flush=True)
 
 
 def send_at_rate(
@@ -120,7 +121,7 @@ def publish_command(
     with Sender(kafka, topic) as sender:
         sender.send(_signed(build_command(command, data_type=data_type), key))
     print(
-        f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`",
+        printable(f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`"),
         flush=True,
     )
 
