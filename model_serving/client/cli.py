@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -19,16 +20,20 @@ from model_serving.client import commands
 from model_serving.client.decoding import Kind
 from model_serving.client.errors import ClientError, WrongCall
 from model_serving.client.printable import printable
+from model_serving.client.record_columns import LEFT_OUT
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE
-from model_serving.core.messages import Reason
+from model_serving.core.messages import ModelType, OutputRule, Reason
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.topics import TopicNames
 from model_serving.runtime.errors import SetupError
 
 __all__ = ["main"]
 
+_Kinds = TypeVar("_Kinds", bound=IntEnum)
+
 _PROGRAM = "model-serving"
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
+_WITH_FILES = ["TENSORFLOW", "TENSORFLOWSAVED", "PMML", "ONNX"]
 _REASONS = [reason.name for reason in Reason if reason]
 
 
@@ -45,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A name may have characters that the terminal's encoding does not have.
             stream.reconfigure(errors="backslashreplace")
-    options = _build_parser().parse_args(argv)
+    options = _build_parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     # SIGINT too: a shell starts background jobs with it ignored, and then `kill -INT` would do nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -67,6 +72,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(printable(f"{_PROGRAM} {options.command}: {refusal}"), file=sys.stderr)
         return 1
     return 0
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """``--columns -,a,b`` as one argument: argparse would take its value for another flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--columns" and argument.startswith(f"{LEFT_OUT},"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -115,7 +131,9 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="model files and SavedModel folders (default: the sample models)",
     )
-    models.add_argument("--data-type", default="wine", help="the records they score (default: wine)")
+    models.add_argument(
+        "--data-type", type=_name, default="wine", help="the records they score (default: wine)"
+    )
     models.add_argument(
         "--interval-s",
         type=_not_negative,
@@ -123,6 +141,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--once", action="store_true", help="publish each model once, instead of for ever")
     models.add_argument("--by-location", action="store_true", help="send where the model is, not its bytes")
+    _add_details(models)
     _add_key_file(models)
     _add_topics(models, Kind.MODELS)
 
@@ -134,7 +153,19 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="CSV",
         help="`;` or `,` separated, header or none (default: the sample records, for ever)",
     )
-    data.add_argument("--data-type", default="wine", help="the models that score them (default: wine)")
+    data.add_argument(
+        "--data-type",
+        type=_name,
+        default="wine",
+        help="of records that have none of their own in a column dataType (default: wine)",
+    )
+    data.add_argument(
+        "--columns",
+        type=_names,
+        metavar="A,B,C",
+        help="what the columns are, whatever the file says: names of fields, dataType, ts, or - to leave one "
+        "out",
+    )
     data.add_argument("--rate", type=_rate, default=1.0, help="records a second (default: 1)")
     data.add_argument("--count", type=_count, metavar="N", help="stop after N records")
     data.add_argument("--loop", action="store_true", help="start again at the end of the file")
@@ -203,6 +234,39 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_details(models: argparse.ArgumentParser) -> None:
+    details = models.add_argument_group("what the message says of the model, for models of your own")
+    details.add_argument(
+        "--model-type",
+        type=_one_of(ModelType, _WITH_FILES),
+        metavar="TYPE",
+        help=f"{', '.join(_WITH_FILES)} (default: told from the content)",
+    )
+    details.add_argument("--version", type=_name, help="of one model (default: from the content's SHA-256)")
+    details.add_argument("--description", type=_name, help="in words (default: kind and file)")
+    details.add_argument(
+        "--inputs",
+        type=_names,
+        default=(),
+        metavar="A,B,C",
+        help="record fields in the order in which the model takes them (default: the job pairs them)",
+    )
+    details.add_argument(
+        "--output",
+        type=_one_of(OutputRule, [rule.name for rule in OutputRule]),
+        default=OutputRule.AUTO,
+        metavar="RULE",
+        help=f"how outputs become the result: {', '.join(rule.name for rule in OutputRule)} (default: AUTO)",
+    )
+    details.add_argument(
+        "--result-output",
+        type=_name,
+        metavar="OUTPUT",
+        help="the output that the result is taken from",
+    )
+    details.add_argument("--signature-name", type=_name, metavar="NAME", help="the signature of a SavedModel")
+
+
 _TOPIC_FLAGS = {
     Kind.MODELS: ("--models-topic", TopicNames().models),
     Kind.DATA: ("--data-topic", TopicNames().data),
@@ -251,6 +315,31 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is no port: give a number from 1 to 65535")
     return int(text)
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("give a name that is not empty")
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"'{text}' has an empty name: give names with commas between them")
+    named = [name for name in names if name != LEFT_OUT]
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise argparse.ArgumentTypeError(f"'{twice}' is there twice")
+    return names
+
+
+def _one_of(kinds: type[_Kinds], allowed: Sequence[str]) -> Callable[[str], _Kinds]:
+    def read(text: str) -> _Kinds:
+        if text.upper() not in allowed:
+            raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(allowed)}")
+        return kinds[text.upper()]
+
+    return read
 
 
 def _count(text: str) -> int:

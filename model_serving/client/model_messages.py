@@ -9,17 +9,24 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from model_serving.client.errors import ClientError
-from model_serving.client.model_files import detect, pack_saved_model, saved_model_folder
+from model_serving.client.errors import ClientError, WrongCall
+from model_serving.client.model_files import (
+    UnknownModelFile,
+    detect,
+    pack_saved_model,
+    saved_model_folder,
+    told_otherwise,
+)
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
 from model_serving.client.samples import SampleModel, sample_models, sample_records
-from model_serving.core.messages import Command, ModelType
+from model_serving.core.messages import Command, ModelType, OutputRule
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.stores.locations import LocationStore
 
 __all__ = [
     "Content",
+    "Details",
     "ModelToPublish",
     "build_command",
     "build_message",
@@ -34,12 +41,27 @@ _WHOLE = LocationStore("/", sys.maxsize)
 # What Kafka's own record header takes of the message limit, at the most.
 _ENVELOPE_BYTES = 1024
 
+_OWN_TYPE = "leave --model-type out, and it is told from the content"
+
 
 class Content(Enum):
     """How a model travels: its bytes in the message, or only where it is."""
 
     DATA = "data"
     LOCATION = "location"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a user says of a model beyond what its content does; empty: the message leaves it out."""
+
+    model_type: ModelType | None = None
+    version: str = ""
+    description: str = ""
+    inputs: tuple[str, ...] = ()
+    output: OutputRule = OutputRule.AUTO
+    result_output: str = ""
+    signature_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +72,27 @@ class ModelToPublish:
     name: str
     description: str
     examples: tuple[ModelDescriptor.Example, ...] = ()
+    details: Details = Details()
 
 
-def models_at(paths: Sequence[Path]) -> list[ModelToPublish]:
+def models_at(paths: Sequence[Path], details: Details | None = None) -> list[ModelToPublish]:
     """A user's own models, named after their files.
 
     Raises:
-        UnknownModelFile: one of them is no model.
+        UnknownModelFile: one of them is no model, or not of the type that ``details`` say.
+        WrongCall: ``details`` do not go with one of them.
     """
-    return [
-        ModelToPublish(path, _name(path), f"{detect(path).name} model from {path.name}") for path in paths
-    ]
+    details = details or Details()
+    if details.version and len(paths) > 1:
+        raise WrongCall(f"--version is for one model, not for {len(paths)}: publish them one by one")
+    models = []
+    for path in paths:
+        kind = _kind(path, details)
+        if details.signature_name and kind is not ModelType.TENSORFLOWSAVED:
+            raise WrongCall(f"--signature-name is for SavedModels, and {path} is {kind.name}: leave it out")
+        description = details.description or f"{kind.name} model from {path.name}"
+        models.append(ModelToPublish(path, _name(path), description, details=details))
+    return models
 
 
 def models_of_samples(data_type: str) -> list[ModelToPublish]:
@@ -82,13 +114,18 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     Raises:
         ClientError: the file is no model, or too large for a message.
     """
-    kind = detect(model.path)
+    details = model.details
     message = ModelDescriptor(
         name=model.name,
         description=model.description,
         dataType=data_type,
-        modeltype=kind.name,
+        modeltype=_kind(model.path, details).name,
+        version=details.version,
+        inputs=details.inputs,
+        output=details.output.name,
         examples=model.examples,
+        signature_name=details.signature_name,
+        result_output=details.result_output,
     )
     is_folder = model.path.is_dir()
     if content is Content.LOCATION:
@@ -115,8 +152,18 @@ def describe(message: ModelDescriptor) -> str:
     kind = ModelType(message.modeltype).name
     if message.WhichOneof("MessageContent") == "location":
         return f"{message.name} as {kind} for '{message.dataType}', at {message.location}"
-    size = len(message.data)
-    return f"{message.name} as {kind} for '{message.dataType}', {size:,} bytes, version {message.sha256[:12]}"
+    size, version = len(message.data), message.version or message.sha256[:12]
+    return f"{message.name} as {kind} for '{message.dataType}', {size:,} bytes, version {version}"
+
+
+def _kind(path: Path, details: Details) -> ModelType:
+    if details.model_type is None:
+        return detect(path)
+    if (other := told_otherwise(path, details.model_type)) is not None:
+        raise UnknownModelFile(
+            path, f"--model-type says {details.model_type.name}, but it looks like {other.name}", _OWN_TYPE
+        )
+    return details.model_type
 
 
 def _name(path: Path) -> str:

@@ -62,9 +62,9 @@ def test_every_spelling_of_a_file_gives_the_same_record(tmp_path: Path, text: st
     ("text", "message"),
     [
         (f"{ROW}\n{ROW};5\n", "line 2: 12 columns, but the lines before it have 11"),
-        (f"{ROW}\n\n{ROW.replace('9.4', 'x')}\n", "line 3: 'x' is no number for 'alcohol'"),
-        (f"{ROW.replace('0.7', 'nan')}\n", "line 1: 'nan' is no number for 'volatile_acidity'"),
-        (f"{ROW.replace('0.7', '')}\n", "line 1: '' is no number for 'volatile_acidity'"),
+        (f"{ROW}\n\n{ROW.replace('9.4', 'x')}\n", "line 3, column 11: 'x' is no number for 'alcohol'"),
+        (f"{ROW.replace('0.7', 'nan')}\n", "line 1, column 2: 'nan' is no number for 'volatile_acidity'"),
+        (f"{ROW.replace('0.7', '')}\n", "line 1, column 2: '' is no number for 'volatile_acidity'"),
         ("1;2;3\n", "line 1: 3 columns and no header; a record has 11"),
         (f"{NAMES.replace(';alcohol', '')};quality\n{ROW}\n", "line 1: the header has no column 'alcohol'"),
         ("", "has no records"),
