@@ -94,7 +94,7 @@ def _float(field: FieldDescriptor, cell: str) -> float:
         raise ValueError(f"'{_shown(cell)}' is too large for '{field.name}'")
     if field.cpp_type == FieldDescriptor.CPPTYPE_FLOAT:
         try:
-            struct.pack("f", number)
+            struct.pack("<f", number)
         except OverflowError:
             raise ValueError(
                 f"'{_shown(cell)}' is too large for '{field.name}', a number of 32 bits (up to 3.4e38)"
