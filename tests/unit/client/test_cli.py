@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from pathlib import Path
@@ -41,6 +42,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         (["read", "x"], "say it with --as (models, data, results, dead-letters, status)"),
         (["publish-data", "--record-type", "absent:X"], "--record-type: "),
         (["rollback"], "DATA_TYPE"),
+        (["remove", ""], "DATA_TYPE: give a name that is not empty"),
+        (["publish-models", "--model-type", "h5"], "--model-type: 'h5' is not one of TENSORFLOW, "),
         (["dance"], "invalid choice: 'dance'"),
         ([], "COMMAND"),
     ],
@@ -52,6 +55,56 @@ def test_a_wrong_call_is_one_line_and_status_2(
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert err.startswith("model-serving")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("broker", "--port --data-dir --keep"),
+        (
+            "publish-models",
+            (
+                "--data-type --interval-s --once --by-location --inputs --output --result-output "
+                "--signature-name --version --description --model-type"
+            ),
+        ),
+        ("publish-data", "--data-type --rate --count --loop --columns --record-type"),
+        ("read", "--count --from-beginning --json"),
+        ("status", "--json"),
+        ("rollback", "--model-key-file"),
+        ("remove", "--model-key-file"),
+        ("replay", "--reason --dry-run --again"),
+        ("checkpoints", "--last --checkpoint-dir"),
+    ],
+)
+def test_the_help_of_a_command_names_its_flags_and_what_they_mean(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, flags: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, err = run(capsys, command, "--help")
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    for flag in [*flags.split(), "--bootstrap-servers"]:
+        assert re.search(rf"^  {flag}( |$)", out, re.MULTILINE), flag
+    # Set by an environment variable, a flag's default is still the one that holds without it.
+    monkeypatch.setenv("MODEL_SERVING_BOOTSTRAP_SERVERS", "elsewhere:1")
+    assert "(default: localhost:9092" in run(capsys, command, "--help")[1]
+
+
+def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for command in ("broker", "publish-models", "publish-data", "read", "status", "rollback", "remove"):
+        assert f"\n    {command}" in out
+    assert "`model-serving COMMAND --help` says what a command takes" in out
+
+
+def test_whatever_a_wrong_call_has_in_it_it_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "read", "x\ny\x1b[2J")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert r"'x\ny\x1b[2J'" in err
+    status, out, err = run(capsys, "publish-data", "--rate", "a\nb")
+    assert (status, out, err.count("\n")) == (2, "", 1)
 
 
 def test_a_file_that_is_no_model_is_one_line_and_status_1(

@@ -19,12 +19,17 @@ from dataclasses import dataclass
 
 import pytest
 
+from model_serving.assembly import build_admission
 from model_serving.client.model_files import detect, pack_saved_model
 from model_serving.client.samples import sample_models
 from model_serving.core.engine import LoadedModel, RecordSchema
 from model_serving.core.errors import ModelRejected
-from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.core.messages import ModelMessage, ModelToServe, ModelType
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.core.state import History
 from model_serving.engines.content import KindCheckedEngine, check_kind, tell
+from model_serving.settings import ServingSettings
+from model_serving.wire import RecordCodec
 
 PMML = b'<?xml version="1.0"?>\n<PMML xmlns="http://www.dmg.org/PMML-4_3" version="4.3"><Header/></PMML>'
 ONNX = (
@@ -249,3 +254,46 @@ def test_an_engine_is_not_asked_for_content_of_another_kind() -> None:
     assert library.loads == 0
     assert [load(ONNX), load(b"\xffunknown")] == ["the library was asked"] * 2
     assert library.loads == 2
+
+
+class NoModels:
+    """The state of a data type that has never had a model."""
+
+    def history(self) -> History:
+        return History()
+
+    def save_history(self, history: History) -> None:
+        raise AssertionError(history)
+
+    def model(self, version: str) -> ModelToServe:
+        raise AssertionError(version)
+
+    def save_model(self, model: ModelToServe) -> None:
+        raise AssertionError(model)
+
+    def drop_model(self, version: str) -> None:
+        raise AssertionError(version)
+
+
+@pytest.mark.parametrize("trial_timeout_s", [0, 60])
+def test_admission_asks_before_any_trial_or_library(
+    monkeypatch: pytest.MonkeyPatch, trial_timeout_s: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("a trial was made")
+
+    monkeypatch.setattr("model_serving.engines.trial.engine._try", fail)
+    settings = ServingSettings(
+        record_type="model_serving.protos.winerecord_pb2:WineRecord",
+        models_topic="models",
+        data_topic="mdata",
+        waiting=WaitingPolicy(NoModelPolicy.BUFFER, 10, bounded=False),
+        keep_versions=3,
+        base_dir="/",
+        model_size_limit=1000,
+        trial_timeout_s=trial_timeout_s,
+    )
+    admission = build_admission(settings, RecordCodec(settings.record_type))
+    message = ModelMessage("wine", "m", ModelType.TENSORFLOW, data=PMML)
+    with pytest.raises(ModelRejected, match=r"looks like PMML: set modeltype PMML \(2\)$"):
+        admission.preparation(message, NoModels()).run()
