@@ -75,13 +75,12 @@ class LocationStore:
         import fsspec
         from fsspec.core import url_to_fs
 
-        if "::" in location:
+        if "::" in location and "://" in location:
             if self._allowed:
                 # One file system inside another: which of them would have to be allowed?
                 raise self._outside(location)
-            if "://" in location:
-                filesystem, path = url_to_fs(location)
-                return filesystem, str(path)
+            filesystem, path = url_to_fs(location)
+            return filesystem, str(path)
         scheme, rest = _split(location)
         if scheme in _LOCAL_SCHEMES:
             # Never handed to fsspec as a URL: it would take part of a path for another scheme.

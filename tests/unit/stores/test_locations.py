@@ -207,6 +207,7 @@ def test_a_scheme_of_another_file_system_is_taken_in_any_case(store: LocationSto
 
 def test_no_spelling_leads_out_of_the_allowed_places(tmp_path: Path, memory: str) -> None:
     write(tmp_path, {"my models/m": b"good", "secret/m": b"bad", "my models of others/m": b"bad"})
+    write(tmp_path, {"my models/a::b": b"good"})
     (tmp_path / "my models" / "link").symlink_to(tmp_path / "secret" / "m")
     (tmp_path / "my models" / "folder link").symlink_to(tmp_path / "secret")
     fsspec.filesystem("memory").pipe_file("/models/good/1", b"good")
@@ -219,6 +220,7 @@ def test_no_spelling_leads_out_of_the_allowed_places(tmp_path: Path, memory: str
             f"FILE://localhost{tmp_path}/my%20models/m",
             f"file:{tmp_path}/secret/%2e%2e/my%20models/m",
             "MEMORY://models/good/1",
+            str(tmp_path / "my models" / "a::b"),
         ):
             assert (location, store.read(location)) == (location, b"good")
         for location in (
