@@ -36,6 +36,7 @@ _DOCTYPE = re.compile(r"<!DOCTYPE\s+([\w.:-]+)", re.IGNORECASE)
 _ELEMENT = re.compile(r"<([A-Za-z_][\w.:-]*)[\s/>]")
 _PARTS = {"<!--": "-->", "<?": "?>"}
 _HTML = {"html", "head", "body"}
+_BY_DOCTYPE = {"html": HTML, "pmml": PMML}
 
 _JSON_KEYS = (
     ('"learner"', XGBOOST),
@@ -71,7 +72,10 @@ def tell_xml(content: bytes) -> ContentKind | None:
         if end < 0:
             return None
         place = _end_of_space(text, end + len(_PARTS[part]))
-    named = _DOCTYPE.match(text, place) or _ELEMENT.match(text, place)
+    if declared := _DOCTYPE.match(text, place):
+        # Declarations of entities may follow, which nobody should read.
+        return _BY_DOCTYPE.get(declared[1].casefold())
+    named = _ELEMENT.match(text, place)
     if named is None:
         return None
     name = named[1].rpartition(":")[2]

@@ -140,6 +140,7 @@ UNKNOWN = {
     "a node without an op": b"\x0a\x03\x0a\x01x",
     "XML whose root is far away": b"<!--" + b" " * 2_000_000 + b"--><PMML/>",
     "an element without an end": b"<PMML",
+    "a document type of its own": b"<!DOCTYPE lolz [<!ENTITY a 'b'>]><PMML>&a;</PMML>",
     "a comment without an end": b"<!-- <PMML>",
 }
 
