@@ -10,7 +10,16 @@ from typing import NoReturn
 
 from model_serving.client import commands
 from model_serving.client.decoding import Kind
-from model_serving.client.option_values import count, names, not_negative, one_of, port, rate, some_text
+from model_serving.client.option_values import (
+    count,
+    names,
+    not_negative,
+    one_of,
+    place,
+    port,
+    rate,
+    some_text,
+)
 from model_serving.client.printable import printable
 from model_serving.client.record_types import DEFAULT_RECORD_TYPE
 from model_serving.core.messages import ModelType, OutputRule, Reason
@@ -19,7 +28,7 @@ from model_serving.messaging.topics import TopicNames
 __all__ = ["build_parser"]
 
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
-_WITH_FILES = ["TENSORFLOW", "TENSORFLOWSAVED", "PMML", "ONNX"]
+_TYPES = [kind.name for kind in ModelType]
 _REASONS = [reason.name for reason in Reason if reason]
 
 
@@ -76,9 +85,9 @@ def _publish_models_options(models: argparse.ArgumentParser) -> None:
     models.add_argument(
         "paths",
         nargs="*",
-        type=Path,
+        type=place,
         metavar="PATH",
-        help="model files and SavedModel folders (default: the sample models)",
+        help="model files and SavedModel folders, or their URLs (default: the sample models)",
     )
     models.add_argument(
         "--data-type", type=some_text, default="wine", help="the records they score (default: wine)"
@@ -183,9 +192,9 @@ def _add_details(models: argparse.ArgumentParser) -> None:
     details = models.add_argument_group("what the message says of the model, for models of your own")
     details.add_argument(
         "--model-type",
-        type=one_of(ModelType, _WITH_FILES),
+        type=one_of(ModelType, _TYPES),
         metavar="TYPE",
-        help=f"{', '.join(_WITH_FILES)} (default: told from the content)",
+        help=f"{', '.join(_TYPES)} (default: told from the content)",
     )
     details.add_argument(
         "--version", type=some_text, help="of one model (default: from the content's SHA-256)"

@@ -120,7 +120,15 @@ def _model_line(message: Any) -> str:
     else:
         holds = f"at {message.location}" if content else "without content"
     version = f" version {message.version}" if message.version else ""
-    return f"{message.dataType:<12} {_name_of(message, 'modeltype'):<15} {message.name}{version} ({holds})"
+    takes = f" inputs {','.join(message.inputs)}" if message.inputs else ""
+    output = _name_of(message, "output")
+    rule = f" output {output}" if output != "AUTO" else ""
+    named = f" result from {message.result_output}" if message.result_output else ""
+    signature = f" signature {message.signature_name}" if message.signature_name else ""
+    return (
+        f"{message.dataType:<12} {_name_of(message, 'modeltype'):<15} {message.name}{version} ({holds})"
+        f"{takes}{rule}{named}{signature}"
+    )
 
 
 def _record_line(message: Any) -> str:

@@ -1,68 +1,110 @@
-"""What kind of model a file or folder holds, told from its content without any model library."""
+"""Models to publish: files and folders here, or at a URL, and what kind of model they hold.
+
+The kind is told from the content, without any model library.
+"""
 
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from pathlib import Path
 
 from model_serving.client.errors import ClientError
+from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelType
-from model_serving.engines.content import SAVED_MODEL_ARCHIVE, ZIP_DAMAGED, ContentKind, tell
+from model_serving.engines.content import ZIP_DAMAGED, ContentKind, tell
+from model_serving.stores.locations import LocationStore
 
-__all__ = ["UnknownModelFile", "detect", "pack_saved_model", "saved_model_folder", "told_otherwise"]
+__all__ = [
+    "Place",
+    "UnknownModelFile",
+    "content_at",
+    "content_for_job",
+    "detect",
+    "location_of",
+    "pack_saved_model",
+    "saved_model_folder",
+    "served_type",
+]
+
+Place = Path | str
+"""Where a model is: a file or folder of this machine, or a URL as text."""
 
 _SAVED_MODEL_FILE = "saved_model.pb"
-
-
 _WANTED = (
     "give a PMML file, an ONNX file, a frozen TensorFlow graph, "
     "or a SavedModel as a folder or a zip or tar of it"
 )
 
+_JOB = LocationStore("/", sys.maxsize)
+"""Reads a file, a folder or a URL as the jobs do, so that both find the same digest."""
+
 
 class UnknownModelFile(ClientError):
     """A file or folder that is no model of a known kind."""
 
-    def __init__(self, path: Path, why: str, advice: str = _WANTED) -> None:
-        super().__init__(f"{path} is no model that can be served ({why}): {advice}")
+    def __init__(self, place: Place, why: str, advice: str = _WANTED) -> None:
+        super().__init__(f"{place} is no model that can be served ({why}): {advice}")
 
 
-def detect(path: Path) -> ModelType:
-    """The kind of the model at ``path``.
+def detect(place: Place) -> ModelType:
+    """The type of the model there.
 
     Raises:
-        UnknownModelFile: there is nothing, nothing readable, or no model of a known kind.
+        ClientError: there is nothing, nothing readable, or no model of a known kind.
     """
-    kind = _told(path)
+    return served_type(tell(content_at(place)), place)
+
+
+def served_type(kind: ContentKind | None, place: Place) -> ModelType:
+    """The type of a model that looks like ``kind``.
+
+    Raises:
+        UnknownModelFile: it is none that can be served.
+    """
     if kind is None:
-        raise UnknownModelFile(path, "the content is of no known kind")
+        raise UnknownModelFile(place, "the content is of no known kind")
     if kind.model_type is None or kind is ZIP_DAMAGED:
-        raise UnknownModelFile(path, f"it looks like {kind.name}", kind.advice)
+        raise UnknownModelFile(place, f"it looks like {kind.name}", kind.advice)
     return kind.model_type
 
 
-def told_otherwise(path: Path, model_type: ModelType) -> ContentKind | None:
-    """What the model at ``path`` looks like when that plainly is not ``model_type``, else None.
+def content_at(place: Place) -> bytes:
+    """What a message carries as data: a file as it is, a SavedModel's folder packed.
 
     Raises:
-        UnknownModelFile: there is nothing, or nothing readable.
+        ClientError: it cannot be read, or is empty.
     """
-    kind = _told(path)
-    return None if kind is None or kind.model_type is model_type else kind
-
-
-def _told(path: Path) -> ContentKind | None:
-    try:
-        if path.is_dir():
-            saved_model_folder(path)
-            return SAVED_MODEL_ARCHIVE
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnknownModelFile(path, error.strerror or str(error)) from error
+    if isinstance(place, str):
+        content = content_for_job(place)
+    else:
+        try:
+            content = pack_saved_model(saved_model_folder(place)) if place.is_dir() else place.read_bytes()
+        except OSError as error:
+            raise UnknownModelFile(place, error.strerror or str(error)) from error
     if not content:
-        raise UnknownModelFile(path, "the file is empty")
-    return tell(content)
+        raise UnknownModelFile(place, "the file is empty")
+    return content
+
+
+def location_of(place: Place) -> str:
+    """What a message says as its location."""
+    if isinstance(place, str):
+        return place
+    return str((saved_model_folder(place) if place.is_dir() else place).resolve())
+
+
+def content_for_job(location: str) -> bytes:
+    """What a job reads at a location.
+
+    Raises:
+        ClientError: it cannot be read here.
+    """
+    try:
+        return _JOB.read(location)
+    except ModelRejected as error:
+        raise ClientError(str(error)) from error
 
 
 def saved_model_folder(path: Path) -> Path:

@@ -9,11 +9,12 @@ import argparse
 import math
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import TypeVar
 
 from model_serving.client.record_columns import LEFT_OUT
 
-__all__ = ["count", "names", "not_negative", "one_of", "port", "rate", "some_text"]
+__all__ = ["count", "names", "not_negative", "one_of", "place", "port", "rate", "some_text"]
 
 _Kinds = TypeVar("_Kinds", bound=IntEnum)
 
@@ -23,6 +24,11 @@ def port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is no port: give a number from 1 to 65535")
     return int(text)
+
+
+def place(text: str) -> Path | str:
+    """A path, or a URL as it is."""
+    return text if "://" in text else Path(some_text(text))
 
 
 def some_text(text: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from model_serving.engines.content.checking import KindCheckedEngine, check_kind
-from model_serving.engines.content.kinds import SAVED_MODEL_ARCHIVE, ZIP_DAMAGED, ContentKind
+from model_serving.engines.content.kinds import ZIP_DAMAGED, ContentKind
 from model_serving.engines.content.telling import tell
 
-__all__ = ["SAVED_MODEL_ARCHIVE", "ZIP_DAMAGED", "ContentKind", "KindCheckedEngine", "check_kind", "tell"]
+__all__ = ["ZIP_DAMAGED", "ContentKind", "KindCheckedEngine", "check_kind", "tell"]

@@ -114,6 +114,33 @@ def test_a_type_can_be_said_of_content_that_cannot_be_told(
     assert ModelDescriptor.FromString(sent[0]).modeltype == ModelDescriptor.ONNX
 
 
+def test_a_model_at_a_url_is_sent_or_where_it_is(
+    capsys: pytest.CaptureFixture[str], sent: list[bytes], pmml: Path, saved: Path
+) -> None:
+    for place in (pmml, saved):
+        assert run(capsys, "publish-models", place.as_uri(), "--once") == (0, "")
+        assert run(capsys, "publish-models", place.as_uri(), "--once", "--by-location") == (0, "")
+    of_pmml, at_pmml, of_saved, at_saved = map(ModelDescriptor.FromString, sent)
+    assert (of_pmml.name, of_pmml.data) == ("tree", PMML)
+    assert (at_pmml.name, at_pmml.location, at_pmml.sha256) == ("tree", pmml.as_uri(), of_pmml.sha256)
+    assert (of_saved.name, of_saved.modeltype) == ("my vintage", ModelDescriptor.TENSORFLOWSAVED)
+    assert (at_saved.location, at_saved.sha256) == (saved.as_uri(), of_saved.sha256)
+
+
+def test_a_served_model_is_sent_as_its_url(capsys: pytest.CaptureFixture[str], sent: list[bytes]) -> None:
+    url = "http://localhost:8501/v1/models/wine/versions/3"
+    details = ("--model-type", "TFSERVING", "--signature-name", "predict")
+    assert run(capsys, "publish-models", url, "--once", *details) == (0, "")
+    assert ModelDescriptor.FromString(sent[0]) == ModelDescriptor(
+        name="wine",
+        description="TFSERVING model from wine",
+        dataType="wine",
+        modeltype=ModelDescriptor.TFSERVING,
+        location=url,
+        signature_name="predict",
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
@@ -128,6 +155,9 @@ def test_a_type_can_be_said_of_content_that_cannot_be_told(
         (["PMML", "--version", " "], 2, "--version: give a name that is not empty"),
         (["PMML", "--data-type", ""], 2, "--data-type: give a name that is not empty"),
         (["PMML", "--model-type", "onnx"], 1, "--model-type says ONNX, but it looks like PMML"),
+        (["PMML", "--model-type", "tfserving"], 2, "is for the URL of a served model, and "),
+        (["file:///no/such.pmml"], 1, "nothing is at the location 'file:///no/such.pmml'"),
+        (["nosuch://host/x"], 1, "Protocol not known: nosuch"),
         (["SAVED", "--model-type", "pmml"], 1, "but it looks like an archive of a TensorFlow SavedModel"),
     ],
 )
