@@ -12,6 +12,8 @@ import pytest
 from model_serving.client import cli
 from model_serving.client.ports import free_port, is_free
 
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +91,14 @@ def test_the_help_of_a_command_names_its_flags_and_what_they_mean(
     # Set by an environment variable, a flag's default is still the one that holds without it.
     monkeypatch.setenv("MODEL_SERVING_BOOTSTRAP_SERVERS", "elsewhere:1")
     assert "(default: localhost:9092" in run(capsys, command, "--help")[1]
+
+
+def test_the_readme_has_a_row_for_each_detail_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "publish-models", "--help")
+    details = out.partition("what the message says of the model")[2].partition("settings")[0]
+    table = README.partition("| flag of `publish-models` |")[2].partition("\n\n")[0]
+    in_help = set(re.findall(r"^  (--[a-z-]+)", details, re.MULTILINE))
+    assert set(re.findall(r"^\| `(--[a-z-]+)", table, re.MULTILINE)) == in_help | {"--by-location"}
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
