@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,11 @@ def read_record_file(
 ) -> RecordFile:
     """Every record of a CSV file.
 
-    The separator is ``;`` where the first line has one, else ``,``. A first line that names fields of the
-    record is a header: columns go by name (spaces, dots, dashes and underscores are equal, case is ignored),
-    those that name no field are left out. ``dataType`` and ``ts`` (epoch milliseconds) are columns like
-    others; an empty cell in them means ``data_type`` and the time of sending. Without a header, columns are
-    in field order, and one more column at the end is left out where it plainly is a label.
+    The separator is ``;`` where the first line that is not empty has one, else ``,``. A first line that names
+    fields of the record is a header: columns go by name (spaces, dots, dashes and underscores are equal, case
+    is ignored), those that name no field are left out. ``dataType`` and ``ts`` (epoch milliseconds) are
+    columns like others; an empty cell in them means ``data_type`` and the time of sending. Without a header,
+    columns are in field order, and one more column at the end is left out where it plainly is a label.
 
     Args:
         path: the file.
@@ -115,9 +116,12 @@ def _read(
 
 
 def _rows(file: TextIO, path: Path) -> Iterator[Row]:
-    first = file.readline()
-    file.seek(0)
-    rows = csv.reader(file, delimiter=";" if ";" in first else ",", skipinitialspace=True)
+    # All at once: a pipe cannot be read twice.
+    text = file.read()
+    first = text.lstrip().partition("\n")[0]
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",", skipinitialspace=True
+    )
     try:
         for cells in rows:
             if any(cell.strip() for cell in cells):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,15 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, message:
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="cannot be read"):
         read_records(tmp_path / "absent.csv", WINE, "wine")
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(f"\n{NAMES}\n{ROW}\n",))
+    writer.start()
+    assert [WineRecord.FromString(record) for record in read_records(pipe, WINE, "wine")] == [EXPECTED]
+    writer.join()
 
 
 def test_the_time_is_added_to_the_bytes_of_a_record() -> None:
