@@ -21,6 +21,7 @@ from model_serving.core.scoring.desk import Place, ServingDesk
 from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Server
 from model_serving.engines import engine_for
+from model_serving.engines.content import KindCheckedEngine
 from model_serving.engines.limits import Limits
 from model_serving.engines.trial.engine import LimitedEngine, TriedEngine
 from model_serving.settings import ServingSettings
@@ -140,7 +141,8 @@ class Parts:
                 )
             )
         return Admission(
-            pool=pool,
+            # Content of another kind than the message says is told before any library or trial.
+            pool=pool.with_engines(KindCheckedEngine),
             schema=self.codec.schema,
             read_location=LocationStore(
                 settings.base_dir, settings.model_size_limit, settings.allow_locations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from model_serving.client.errors import ClientError
+from model_serving.client.printable import printable
 from model_serving.runtime.checkpoints import RetainedCheckpoint, retained_checkpoints
 
 __all__ = ["print_checkpoints", "print_last_checkpoint"]
@@ -19,7 +20,7 @@ def print_checkpoints(folder: str) -> None:
     for one in _found(folder):
         when = datetime.fromtimestamp(one.written_s).astimezone().isoformat(" ", "seconds")
         what = "savepoint" if one.job is None else f"checkpoint {one.number} of job {one.job}"
-        print(f"{when}  {what}  {one.path}")
+        print(printable(f"{when}  {what}  {one.path}"))
 
 
 def print_last_checkpoint(folder: str) -> None:

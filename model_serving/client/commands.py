@@ -9,7 +9,7 @@ from model_serving.client.broker.embedded import EmbeddedBroker, Retention
 from model_serving.client.checkpoints import print_checkpoints, print_last_checkpoint
 from model_serving.client.decoding import Kind, kind_of_topic, message_types
 from model_serving.client.errors import WrongCall
-from model_serving.client.model_messages import Content, models_at, models_of_samples
+from model_serving.client.model_messages import Content, Details, models_at, models_of_samples
 from model_serving.client.publishing import publish_command, publish_data, publish_models
 from model_serving.client.reading import Form, print_status, read_topic
 from model_serving.client.record_files import load_record_type
@@ -56,11 +56,22 @@ def run_broker(options: argparse.Namespace) -> None:
 
 def run_publish_models(options: argparse.Namespace) -> None:
     """``publish-models``."""
+    details = Details(
+        model_type=options.model_type,
+        version=options.version or "",
+        description=options.description or "",
+        inputs=options.inputs,
+        output=options.output,
+        result_output=options.result_output or "",
+        signature_name=options.signature_name or "",
+    )
+    if not options.paths and details != Details():
+        raise WrongCall("what is said of a model is for models of your own: name them (PATH)")
     pause_s = 0.0 if options.once else _DEFAULT_INTERVAL_S
     publish_models(
         _kafka(options),
         options.models_topic,
-        models_at(options.paths) if options.paths else models_of_samples(options.data_type),
+        models_at(options.paths, details) if options.paths else models_of_samples(options.data_type),
         data_type=options.data_type,
         content=Content.LOCATION if options.by_location else Content.DATA,
         interval_s=pause_s if options.interval_s is None else options.interval_s,
@@ -71,12 +82,15 @@ def run_publish_models(options: argparse.Namespace) -> None:
 
 def run_publish_data(options: argparse.Namespace) -> None:
     """``publish-data``."""
+    if options.columns and options.csv is None:
+        raise WrongCall("--columns says what the columns of a file of your own are: name it (CSV)")
     publish_data(
         _kafka(options),
         options.data_topic,
         options.csv or sample_records(),
         record_type=load_record_type(options.record_type),
         data_type=options.data_type,
+        columns=options.columns,
         rate=options.rate,
         count=options.count,
         repeat=options.loop or options.csv is None,

@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
+from model_serving.client.printable import printable
 from model_serving.messaging.topics import TopicNames
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
@@ -73,8 +74,8 @@ def as_json_value(message: Message) -> dict[str, Any]:
 
 
 def as_line(kind: Kind, message: Message) -> str:
-    """One line that shows what matters of a message."""
-    return _LINES[kind](message)
+    """One line that shows what matters of a message, safe for a terminal."""
+    return printable(_LINES[kind](message))
 
 
 def _field_value(field: FieldDescriptor, value: Any) -> Any:
@@ -119,7 +120,15 @@ def _model_line(message: Any) -> str:
     else:
         holds = f"at {message.location}" if content else "without content"
     version = f" version {message.version}" if message.version else ""
-    return f"{message.dataType:<12} {_name_of(message, 'modeltype'):<15} {message.name}{version} ({holds})"
+    takes = f" inputs {','.join(message.inputs)}" if message.inputs else ""
+    output = _name_of(message, "output")
+    rule = f" output {output}" if output != "AUTO" else ""
+    named = f" result from {message.result_output}" if message.result_output else ""
+    signature = f" signature {message.signature_name}" if message.signature_name else ""
+    return (
+        f"{message.dataType:<12} {_name_of(message, 'modeltype'):<15} {message.name}{version} ({holds})"
+        f"{takes}{rule}{named}{signature}"
+    )
 
 
 def _record_line(message: Any) -> str:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
-from model_serving.client.errors import ClientError
-from model_serving.client.model_files import detect, pack_saved_model, saved_model_folder
+from model_serving.client.errors import ClientError, WrongCall
+from model_serving.client.model_files import (
+    Place,
+    UnknownModelFile,
+    content_at,
+    content_for_job,
+    location_of,
+    served_type,
+)
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
 from model_serving.client.samples import SampleModel, sample_models, sample_records
-from model_serving.core.messages import Command, ModelType
+from model_serving.core.messages import Command, ModelType, OutputRule
+from model_serving.engines.content import tell
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
-from model_serving.stores.locations import LocationStore
 
 __all__ = [
     "Content",
+    "Details",
     "ModelToPublish",
     "build_command",
     "build_message",
@@ -28,11 +36,14 @@ __all__ = [
     "models_of_samples",
 ]
 
-_WHOLE = LocationStore("/", sys.maxsize)
-"""Reads a file or a folder as the jobs do, so that both find the same digest."""
-
 # What Kafka's own record header takes of the message limit, at the most.
 _ENVELOPE_BYTES = 1024
+
+_BY_A_SERVER = (ModelType.TFSERVING, ModelType.OPENINFERENCE)
+"""Kinds whose content never travels: a model server has it, and scores."""
+
+_WITH_SIGNATURES = (ModelType.TENSORFLOWSAVED, *_BY_A_SERVER)
+_OWN_TYPE = "leave --model-type out, and it is told from the content"
 
 
 class Content(Enum):
@@ -43,24 +54,47 @@ class Content(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelToPublish:
-    """A model file or folder, and what its message says about it."""
+class Details:
+    """What a user says of a model beyond what its content does; empty: the message leaves it out."""
 
-    path: Path
+    model_type: ModelType | None = None
+    version: str = ""
+    description: str = ""
+    inputs: tuple[str, ...] = ()
+    output: OutputRule = OutputRule.AUTO
+    result_output: str = ""
+    signature_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelToPublish:
+    """A model file or folder, or the URL of one, and what its message says about it."""
+
+    path: Place
     name: str
     description: str
     examples: tuple[ModelDescriptor.Example, ...] = ()
+    details: Details = Details()
 
 
-def models_at(paths: Sequence[Path]) -> list[ModelToPublish]:
+def models_at(places: Sequence[Place], details: Details | None = None) -> list[ModelToPublish]:
     """A user's own models, named after their files.
 
     Raises:
-        UnknownModelFile: one of them is no model.
+        ClientError: one of them cannot be read, is no model, or not of the type that ``details`` say.
+        WrongCall: ``details`` do not go with one of them.
     """
-    return [
-        ModelToPublish(path, _name(path), f"{detect(path).name} model from {path.name}") for path in paths
-    ]
+    details = details or Details()
+    if details.version and len(places) > 1:
+        raise WrongCall(f"--version is for one model, not for {len(places)}: publish them one by one")
+    models = []
+    for place in places:
+        kind, _ = _look_at(place, details)
+        if details.signature_name and kind not in _WITH_SIGNATURES:
+            raise WrongCall(f"--signature-name is for SavedModels, and {place} is {kind.name}: leave it out")
+        description = details.description or f"{kind.name} model from {_file_name(place)}"
+        models.append(ModelToPublish(place, _name(place), description, details=details))
+    return models
 
 
 def models_of_samples(data_type: str) -> list[ModelToPublish]:
@@ -82,20 +116,29 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     Raises:
         ClientError: the file is no model, or too large for a message.
     """
-    kind = detect(model.path)
+    details, place = model.details, model.path
+    kind, bytes_there = _look_at(place, details)
     message = ModelDescriptor(
         name=model.name,
         description=model.description,
         dataType=data_type,
         modeltype=kind.name,
+        version=details.version,
+        inputs=details.inputs,
+        output=details.output.name,
         examples=model.examples,
+        signature_name=details.signature_name,
+        result_output=details.result_output,
     )
-    is_folder = model.path.is_dir()
-    if content is Content.LOCATION:
-        message.location = str((saved_model_folder(model.path) if is_folder else model.path).resolve())
-        message.sha256 = hashlib.sha256(_WHOLE.read(message.location)).hexdigest()
+    if content is Content.LOCATION or kind in _BY_A_SERVER:
+        message.location = location_of(place)
+        if kind not in _BY_A_SERVER:
+            # The job packs a folder in a way of its own.
+            packs = isinstance(place, Path) and place.is_dir()
+            read_there = content_for_job(message.location) if packs else bytes_there
+            message.sha256 = hashlib.sha256(read_there).hexdigest()
         return message
-    message.data = pack_saved_model(saved_model_folder(model.path)) if is_folder else model.path.read_bytes()
+    message.data = bytes_there
     message.sha256 = hashlib.sha256(message.data).hexdigest()
     if (size := message.ByteSize()) + _ENVELOPE_BYTES > MAX_MESSAGE_BYTES:
         raise ClientError(
@@ -115,12 +158,40 @@ def describe(message: ModelDescriptor) -> str:
     kind = ModelType(message.modeltype).name
     if message.WhichOneof("MessageContent") == "location":
         return f"{message.name} as {kind} for '{message.dataType}', at {message.location}"
-    size = len(message.data)
-    return f"{message.name} as {kind} for '{message.dataType}', {size:,} bytes, version {message.sha256[:12]}"
+    size, version = len(message.data), message.version or message.sha256[:12]
+    return f"{message.name} as {kind} for '{message.dataType}', {size:,} bytes, version {version}"
 
 
-def _name(path: Path) -> str:
-    path = path.resolve()
+def _look_at(place: Place, details: Details) -> tuple[ModelType, bytes]:
+    """The type of the model there and its content, which is empty where a server has it."""
+    said = details.model_type
+    if said in _BY_A_SERVER:
+        if isinstance(place, Path):
+            raise WrongCall(f"--model-type {said.name} is for the URL of a served model, and {place} is none")
+        return said, b""
+    content = content_at(place)
+    kind = tell(content)
+    if said is None:
+        return served_type(kind, place), content
+    if kind is not None and kind.model_type is not said:
+        raise UnknownModelFile(
+            place, f"--model-type says {said.name}, but it looks like {kind.name}", _OWN_TYPE
+        )
+    return said, content
+
+
+def _file_name(place: Place) -> str:
+    return _name(place) if isinstance(place, str) else place.resolve().name
+
+
+def _name(place: Place) -> str:
+    if isinstance(place, str):
+        parts = [part for part in unquote(urlsplit(place).path).split("/") if part]
+        # A version's folder, of a SavedModel as of a served model.
+        while len(parts) > 1 and (parts[-1].isdecimal() or parts[-1] == "versions"):
+            parts.pop()
+        return PurePosixPath(parts[-1]).stem.removesuffix(".tar") if parts else place
+    path = place.resolve()
     if path.is_dir():
         return path.parent.name if path.name.isdecimal() else path.name
     return path.stem.removesuffix(".tar")

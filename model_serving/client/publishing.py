@@ -15,7 +15,9 @@ from model_serving.client.model_messages import (
     build_message,
     describe,
 )
-from model_serving.client.record_files import RecordType, read_records
+from model_serving.client.printable import printable
+from model_serving.client.record_files import FileRecord, RecordType, read_record_file
+from model_serving.client.samples import sample_records
 from model_serving.client.schedule import steady
 from model_serving.core.admission.signing import sign
 from model_serving.core.messages import Command
@@ -57,7 +59,7 @@ def publish_models(
             message = build_message(model, data_type=data_type, content=content)
             sender.send(_signed(message, key))
             sender.flush()
-            print(f"published {describe(message)}", flush=True)
+            print(printable(f"published {describe(message)}"), flush=True)
 
 
 def publish_data(
@@ -67,20 +69,30 @@ def publish_data(
     *,
     record_type: RecordType,
     data_type: str,
+    columns: Sequence[str] | None = None,
     rate: float,
     count: int | None,
     repeat: bool,
 ) -> None:
-    """Publishes the records of a file, each with the time at which it is sent, and prints how many were sent.
+    """Publishes the records of a file, and prints how many were sent.
+
+    A record without a time of its own gets that at which it is sent. What the file does not say and is
+    assumed about it is printed first.
 
     Args:
+        data_type: of the records that have none of their own.
+        columns: what each column of the file is, see ``read_record_file``.
         count: how many at the most; None: all.
         repeat: whether to start again at the end of the file.
 
     Raises:
         ClientError: a line of the file is no record (then nothing is sent), or Kafka does not take a record.
     """
-    records = read_records(csv_file, record_type, data_type)
+    content = read_record_file(csv_file, record_type, data_type, columns)
+    # Nobody needs to be told what the project's own file is like.
+    for line in () if csv_file == sample_records() else content.assumed:
+        print(printable(line), file=sys.stderr, flush=True)
+    records = content.records
     stream = itertools.islice(itertools.cycle(records) if repeat else records, count)
     sent = 0
     reported = time.monotonic()
@@ -92,20 +104,23 @@ def publish_data(
                     reported = time.monotonic()
                     print(f"{sent:,} records sent", file=sys.stderr, flush=True)
     finally:
-        print(f"sent {sent:,} records to '{topic}'", flush=True)
+        print(printable(f"sent {sent:,} records to '{topic}'"), flush=True)
 
 
 def send_at_rate(
-    sender: Sender, records: Iterable[bytes], *, record_type: RecordType, rate: float
+    sender: Sender, records: Iterable[FileRecord], *, record_type: RecordType, rate: float
 ) -> Iterable[int]:
-    """Sends ``records``, stamped, ``rate`` a second, and gives after each send how many went out with it."""
+    """Sends ``records``, ``rate`` a second, and gives after each send how many went out with it.
+
+    Those that have no time of their own are stamped.
+    """
     stream = iter(records)
     for due in steady(rate):
         ts = time.time_ns() // 1_000_000
         stamp = record_type.stamp(ts)
         sent = 0
         for record in itertools.islice(stream, due):
-            sender.send(record + stamp)
+            sender.send(record.payload if record.has_time else record.payload + stamp)
             sent += 1
         sender.serve()
         yield sent
@@ -120,7 +135,7 @@ def publish_command(
     with Sender(kafka, topic) as sender:
         sender.send(_signed(build_command(command, data_type=data_type), key))
     print(
-        f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`",
+        printable(f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`"),
         flush=True,
     )
 

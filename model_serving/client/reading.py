@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -16,6 +14,7 @@ from rich.table import Table
 
 from model_serving.client.decoding import Kind, as_json_value, as_line, parse
 from model_serving.client.errors import ClientError
+from model_serving.client.printable import as_cell, as_json, as_moment, printable
 from model_serving.client.status import Serving, fold
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.receiving import Received, Start, TopicReader
@@ -56,9 +55,9 @@ def read_topic(
             for one in received:
                 message = parse(message_type, one.payload)
                 if form is Form.JSON:
-                    print(json.dumps(_json_value(one, message, message_type), ensure_ascii=False))
+                    print(as_json(_json_value(one, message, message_type)))
                 elif console is not None:
-                    console.print(_text(one, kind, message), markup=False)
+                    console.print(as_cell(_text(one, kind, message)))
                 else:
                     print(_text(one, kind, message))
             sys.stdout.flush()
@@ -80,14 +79,14 @@ def print_status(kafka: KafkaAccess, topic: str, *, data_type: str | None, form:
     shown = list(serving.values()) if data_type is None else [serving[data_type]]
     if form is Form.JSON:
         for one in shown:
-            print(json.dumps(one.as_json_value(), ensure_ascii=False))
+            print(as_json(one.as_json_value()))
     elif not shown:
         print("no job has reported a model yet: publish one (`model-serving publish-models`)")
     elif sys.stdout.isatty():
         Console().print(_table(shown))
     else:
         for one in shown:
-            print("  ".join(f"{title}={cell or '-'}" for title, cell in _cells(one).items()))
+            print("  ".join(f"{title}={printable(cell) or '-'}" for title, cell in _cells(one).items()))
 
 
 def _reports(kafka: KafkaAccess, topic: str) -> Iterator[ModelStatus]:
@@ -114,7 +113,6 @@ def _text(received: Received, kind: Kind, message: Message | None) -> str:
 
 
 def _cells(serving: Serving) -> dict[str, str]:
-    since = datetime.fromtimestamp(serving.since / 1000).astimezone().isoformat(" ", "seconds")
     rejected = serving.rejected
     return {
         "data type": serving.data_type,
@@ -122,7 +120,7 @@ def _cells(serving: Serving) -> dict[str, str]:
         "model": serving.name,
         "version": serving.version,
         "replaced": serving.previous,
-        "since": since if serving.since else "",
+        "since": as_moment(serving.since) if serving.since else "",
         "loaded in": f"{serving.load_ms:.0f} ms" if serving.state == "ACTIVE" else "",
         "subtasks": ",".join(map(str, serving.subtasks)),
         "rejected since": f"{rejected.name} {rejected.version}: {rejected.detail}" if rejected else "",
@@ -130,7 +128,10 @@ def _cells(serving: Serving) -> dict[str, str]:
 
 
 def _table(shown: list[Serving]) -> Table:
-    table = Table(*_cells(shown[0]))
+    table = Table()
+    for title in _cells(shown[0]):
+        # What does not fit is folded: by default rich cuts it off.
+        table.add_column(title, overflow="fold")
     for one in shown:
-        table.add_row(*_cells(one).values())
+        table.add_row(*map(as_cell, _cells(one).values()))
     return table

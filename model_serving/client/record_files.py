@@ -1,169 +1,157 @@
-"""Records in a CSV file, as protobuf messages that are ready to send but for their time."""
+"""Records in a CSV file, as protobuf messages that are ready to send."""
 
 from __future__ import annotations
 
 import csv
-import importlib
-import math
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import EncodeError
 
-from model_serving.client.errors import ClientError, WrongCall
-from model_serving.wire import RecordCodec
+from model_serving.client.errors import ClientError
+from model_serving.client.record_cells import cell_value
+from model_serving.client.record_columns import Columns, Row, find_columns
+from model_serving.client.record_types import DEFAULT_RECORD_TYPE, RecordType, load_record_type
 
-__all__ = ["DEFAULT_RECORD_TYPE", "RecordType", "load_record_type", "read_records"]
+__all__ = [
+    "DEFAULT_RECORD_TYPE",
+    "FileRecord",
+    "RecordFile",
+    "RecordType",
+    "load_record_type",
+    "read_record_file",
+    "read_records",
+]
 
-DEFAULT_RECORD_TYPE = "model_serving.protos.winerecord_pb2:WineRecord"
 
-_DATA_TYPE, _TIME = "dataType", "ts"
-_SEPARATORS = str.maketrans(" .-", "___")
-_INTEGERS = {
-    FieldDescriptor.CPPTYPE_BOOL,
-    FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_INT64,
-    FieldDescriptor.CPPTYPE_UINT32,
-    FieldDescriptor.CPPTYPE_UINT64,
-}
+class _WrongCellError(ValueError):
+    """A cell that has no value for its field."""
+
+    def __init__(self, column: int, why: str) -> None:
+        super().__init__(why)
+        self.column = column
+
+
+class FileRecord(NamedTuple):
+    """A serialized record. One without a time of its own is to be stamped when it is sent."""
+
+    payload: bytes
+    has_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class RecordType:
-    """A protobuf message with ``dataType`` and ``ts``; the fields that models can take are the columns."""
+class RecordFile:
+    """What a file holds. ``assumed`` is what it does not say itself, or what may surprise, a line each."""
 
-    message: type[Message]
-    fields: tuple[FieldDescriptor, ...]
-    """In field-number order."""
-    time_tag: bytes | None
-    """The wire tag of ``ts``, None when the message has no such field."""
-
-    def stamp(self, ts: int) -> bytes:
-        """Appended to a serialized record, gives it its time, epoch milliseconds."""
-        return b"" if self.time_tag is None else self.time_tag + _varint(ts)
-
-
-def load_record_type(name: str) -> RecordType:
-    """The record type called ``module:Message``: the same that the jobs take.
-
-    Raises:
-        WrongCall: there is no such message, or it cannot be a record.
-    """
-    try:
-        schema = RecordCodec(name).schema
-    except ValueError as error:
-        raise WrongCall(f"--record-type: {error}") from error
-    module, _, class_name = name.partition(":")
-    message: type[Message] = getattr(importlib.import_module(module), class_name)
-    by_name = message.DESCRIPTOR.fields_by_name
-    fields = sorted(
-        (by_name[field] for field in (*schema.numeric, *schema.text)), key=lambda field: field.number
-    )
-    time = by_name.get(_TIME)
-    return RecordType(message, tuple(fields), None if time is None else _varint(time.number << 3))
+    records: tuple[FileRecord, ...]
+    assumed: tuple[str, ...]
 
 
 def read_records(path: Path, record_type: RecordType, data_type: str) -> list[bytes]:
-    """Every record of a CSV file, serialized, without a time.
+    """The records of a file whose columns need no explanation, serialized: see ``read_record_file``."""
+    return [record.payload for record in read_record_file(path, record_type, data_type).records]
 
-    The separator is ``;`` where the first line has one, else ``,``. A first line that names fields of the
-    record is a header: columns go by name (spaces, dots, dashes and underscores are equal, case is ignored)
-    and those which name no field are left out. Without one, columns are in field order, and one more column
-    is the label.
+
+def read_record_file(
+    path: Path, record_type: RecordType, data_type: str, columns: Sequence[str] | None = None
+) -> RecordFile:
+    """Every record of a CSV file.
+
+    The separator is ``;`` where the first line that is not empty has one, else ``,``. A first line that names
+    fields of the record is a header: columns go by name (spaces, dots, dashes and underscores are equal, case
+    is ignored), those that name no field are left out. ``dataType`` and ``ts`` (epoch milliseconds) are
+    columns like others; an empty cell in them means ``data_type`` and the time of sending. Without a header,
+    columns are in field order, and one more column at the end is left out where it plainly is a label.
+
+    Args:
+        path: the file.
+        record_type: what a line becomes.
+        data_type: of the records that have none of their own.
+        columns: what each column is, whatever the file says; ``-``: it is left out.
 
     Raises:
         ClientError: the file cannot be read, or a line is no record; the text has the line's number.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            records = list(_records(file, path, record_type, data_type))
+            return _read(file, path, record_type, data_type, columns)
     except OSError as error:
         raise ClientError(f"{path} cannot be read ({error.strerror}): give a CSV file of records") from error
     except UnicodeDecodeError as error:
         raise ClientError(f"{path} is no text in UTF-8: give a CSV file of records") from error
+
+
+def _read(
+    file: TextIO, path: Path, record_type: RecordType, data_type: str, named: Sequence[str] | None
+) -> RecordFile:
+    rows = list(_rows(file, path))
+    records: list[FileRecord] = []
+    if not rows:
+        raise _no_records(path)
+    line = rows[0].line
+    try:
+        columns = find_columns(rows, record_type, named)
+        for row in rows[columns.headers :]:
+            line = row.line
+            if len(row.cells) != len(rows[0].cells):
+                raise ValueError(
+                    f"{len(row.cells)} columns, but the lines before it have {len(rows[0].cells)}"
+                )
+            records.append(_record(row, columns, record_type, data_type))
+    except _WrongCellError as error:
+        raise _wrong_line(path, f"{line}, column {error.column}", error) from error
+    except ValueError as error:
+        raise _wrong_line(path, f"{line}", error) from error
     if not records:
-        raise ClientError(f"{path} has no records: give a CSV file with a record on each line")
-    return records
+        raise _no_records(path)
+    assumed = [columns.assumed] if columns.assumed else []
+    if record_type.data_type in columns.fields:
+        assumed.append(f"records have the data type that their column says, '{data_type}' where it is empty")
+    if record_type.time is not None and record_type.time in columns.fields:
+        assumed.append("records have the time that their column says, that of sending where it is empty")
+    return RecordFile(tuple(records), tuple(f"{path}: {line}" for line in assumed))
 
 
-def _records(file: TextIO, path: Path, record_type: RecordType, data_type: str) -> Iterator[bytes]:
-    first = file.readline()
-    file.seek(0)
-    rows = csv.reader(file, delimiter=";" if ";" in first else ",", skipinitialspace=True)
-    columns: Sequence[int] | None = None
-    width = 0
-    try:
-        for row in rows:
-            if not any(cell.strip() for cell in row):
-                continue
-            if columns is None:
-                header = _columns_by_name(row, record_type)
-                columns = header or range(len(record_type.fields))
-                width = len(row)
-                if header is not None:
-                    continue
-                if width not in {len(columns), len(columns) + 1}:
-                    raise ValueError(_wrong_width(width, record_type))
-            if len(row) != width:
-                raise ValueError(f"{len(row)} columns, but the lines before it have {width}")
-            yield _record([row[column] for column in columns], record_type, data_type)
-    except (ValueError, csv.Error) as error:
-        raise ClientError(
-            f"{path}, line {rows.line_num}: {error}; correct the line or take it out"
-        ) from error
-
-
-def _columns_by_name(row: Sequence[str], record_type: RecordType) -> list[int] | None:
-    """For each field its column, None when the row is no header."""
-    places = {_spelling(cell): column for column, cell in reversed(list(enumerate(row)))}
-    found = [places.get(_spelling(field.name)) for field in record_type.fields]
-    if not any(column is not None for column in found):
-        return None
-    columns = [column for column in found if column is not None]
-    if len(columns) < len(found):
-        missing = record_type.fields[found.index(None)].name
-        raise ValueError(f"the header has no column '{missing}'")
-    return columns
-
-
-def _wrong_width(width: int, record_type: RecordType) -> str:
-    names = ", ".join(field.name for field in record_type.fields)
-    count = len(record_type.fields)
-    return (
-        f"{width} columns and no header; a record has {count} ({names}), and one more column may be its label"
+def _rows(file: TextIO, path: Path) -> Iterator[Row]:
+    # All at once: a pipe cannot be read twice.
+    text = file.read()
+    first = text.lstrip().partition("\n")[0]
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",", skipinitialspace=True
     )
-
-
-def _record(cells: Sequence[str], record_type: RecordType, data_type: str) -> bytes:
-    values: dict[str, Any] = {_DATA_TYPE: data_type}
-    for field, cell in zip(record_type.fields, cells, strict=True):
-        values[field.name] = _value(field, cell.strip())
-    return record_type.message(**values).SerializeToString()
-
-
-def _value(field: FieldDescriptor, cell: str) -> float | int | str:
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return cell
     try:
-        number = int(cell) if field.cpp_type in _INTEGERS else float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"'{cell}' is no number for '{field.name}'")
-    return number
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                yield Row(rows.line_num, cells)
+    except csv.Error as error:
+        raise _wrong_line(path, f"{rows.line_num}", error) from error
 
 
-def _spelling(name: str) -> str:
-    return name.strip().translate(_SEPARATORS).casefold()
+def _record(row: Row, columns: Columns, record_type: RecordType, data_type: str) -> FileRecord:
+    values: dict[str, Any] = {record_type.data_type.name: data_type}
+    has_time = False
+    for number, (field, cell) in enumerate(zip(columns.fields, row.cells, strict=True), start=1):
+        if field is None or (field in {record_type.data_type, record_type.time} and not cell.strip()):
+            continue
+        try:
+            value = cell_value(field, cell)
+        except ValueError as error:
+            raise _WrongCellError(number, str(error)) from None
+        if value is not None:
+            values[field.name] = value
+            has_time = has_time or field == record_type.time
+    try:
+        return FileRecord(record_type.message(**values).SerializeToString(), has_time)
+    except EncodeError as error:
+        raise ValueError(f"no {record_type.name} can be made of it ({error})") from None
 
 
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+def _wrong_line(path: Path, line: str, error: Exception) -> ClientError:
+    return ClientError(f"{path}, line {line}: {error}; correct the line or take it out")
+
+
+def _no_records(path: Path) -> ClientError:
+    return ClientError(f"{path} has no records: give a CSV file with a record on each line")

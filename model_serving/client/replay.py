@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from model_serving.client.decoding import parse
 from model_serving.client.errors import ClientError
+from model_serving.client.printable import printable
 from model_serving.core.messages import Reason
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
@@ -164,6 +165,6 @@ def _note(senders: Mapping[str, Sender], bookmarks: _Bookmarks) -> None:
 
 def _report(sent: Counter[str], homeless: int, *, dry_run: bool) -> None:
     where = ", ".join(f"{count:,} to '{topic}'" for topic, count in sorted(sent.items()))
-    print(f"{'would send' if dry_run else 'sent'} back {where or 'nothing'}", flush=True)
+    print(printable(f"{'would send' if dry_run else 'sent'} back {where or 'nothing'}"), flush=True)
     if homeless:
         print(f"left alone, for they do not say where their message came from: {homeless:,}", flush=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import tarfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from posixpath import relpath
 from typing import Any
+from urllib.parse import unquote
 
 from model_serving.core.errors import ModelRejected
 
@@ -19,12 +21,20 @@ _CHUNK = 1 << 20
 _MOST_ENTRIES = 10_000
 _KERNELS_OWN = ("/proc/", "/sys/")
 
+# RFC 3986, 3.1; one letter before a colon is the name of a disk, or of nothing.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
+_LOCAL_SCHEMES = ("", "file", "local")
+_MOST_ESCAPED = 5
+"""Rounds of percent-decoding after which a path is given up."""
+
 
 class LocationStore:
-    """Reads anything that ``fsspec`` opens: a path, ``file://``, ``s3://``, ….
+    """Reads anything that ``fsspec`` opens: a path, ``file:/…``, ``file:///…``, ``s3://…``, ….
 
-    A path that is not absolute is relative to ``base_dir``. A folder becomes a tar (ustar, members sorted by
-    name, owner, mode and time left out), so that its digest depends on names and contents only.
+    A scheme is taken in any case. In a ``file:`` URL percent-escapes are decoded (``%20`` is a space), a path
+    is taken as it is; one that is not absolute is relative to ``base_dir``. A folder becomes a tar (ustar,
+    members sorted by name; owner, mode and time left out), so that its digest depends on names and contents
+    only.
     """
 
     def __init__(self, base_dir: str, limit: int, allowed: Sequence[str] = ()) -> None:
@@ -62,24 +72,47 @@ class LocationStore:
 
     def _open(self, location: str) -> tuple[Any, str]:
         # Imported here: not every process that imports this module fetches a model.
+        import fsspec
         from fsspec.core import url_to_fs
 
-        if self._allowed and "::" in location:
-            # One file system inside another: which of them would have to be allowed?
-            raise self._outside(location)
-        if "://" not in location:
-            location = str(Path(self._base_dir, location))
-        filesystem, path = url_to_fs(location)
+        if "::" in location and "://" in location:
+            if self._allowed:
+                # One file system inside another: which of them would have to be allowed?
+                raise self._outside(location)
+            filesystem, path = url_to_fs(location)
+            return filesystem, str(path)
+        scheme, rest = _split(location)
+        if scheme in _LOCAL_SCHEMES:
+            # Never handed to fsspec as a URL: it would take part of a path for another scheme.
+            return fsspec.filesystem("file"), self._local_path(rest if scheme else location, scheme)
+        filesystem, path = url_to_fs(f"{scheme}:{rest}")
         return filesystem, str(path)
+
+    def _local_path(self, rest: str, scheme: str) -> str:
+        """The path that a location of the local file system means; in a URL ``%20`` stands for a space.
+
+        A file whose name really has such an escape in it is found, too.
+        """
+        if not scheme:
+            return str(Path(self._base_dir, rest))
+        path = rest.removeprefix("//")
+        if rest.casefold().startswith("//localhost/"):
+            path = rest[len("//localhost") :]
+        written = str(Path(self._base_dir, path))
+        return written if os.path.lexists(written) else str(Path(self._base_dir, unquote(path)))
 
     def _check(self, filesystem: Any, path: str, location: str) -> None:
         """Raises ModelRejected if models may not be at this path."""
         if not self._allowed:
             return
-        protocols = {filesystem.protocol} if isinstance(filesystem.protocol, str) else filesystem.protocol
         for place in self._allowed:
-            of_place, _, _ = place.rpartition("://")
-            if (of_place or "file") in protocols and _is_under(path, self._open(place)[1], protocols):
+            if _split(place)[0] in _LOCAL_SCHEMES and not _is_local(filesystem):
+                continue
+            if _split(place)[0] not in _LOCAL_SCHEMES and _is_local(filesystem):
+                continue
+            allowed_in, allowed = self._open(place)
+            # Equal file systems are on the same host, with the same login.
+            if filesystem == allowed_in and _is_under(path, allowed, local=_is_local(filesystem)):
                 return
         raise self._outside(location)
 
@@ -149,8 +182,29 @@ def _refuse_crowded(folder: str, location: str) -> None:
                     pending.append(entry.path)
 
 
-def _is_under(path: str, place: str, protocols: Collection[str]) -> bool:
-    if "file" in protocols:
+def _split(location: str) -> tuple[str, str]:
+    """The scheme in lower case, empty for a path, and what comes after its colon."""
+    found = _SCHEME.match(location)
+    if found is None or not (found[1].casefold() in _LOCAL_SCHEMES or found[2].startswith("//")):
+        return "", location
+    return found[1].casefold(), found[2]
+
+
+def _is_under(path: str, place: str, *, local: bool) -> bool:
+    if local:
         path, place = os.path.realpath(path), os.path.realpath(place)
-    inside = path == place or path.startswith(place.rstrip("/") + "/")
-    return inside and ".." not in path.split("/")
+    elif _climbs(path):
+        return False
+    return path == place or path.startswith(place.rstrip("/") + "/")
+
+
+def _climbs(path: str) -> bool:
+    """Whether a path has ``..`` in it, in whatever spelling a server might understand."""
+    for _ in range(_MOST_ESCAPED):
+        if ".." in re.split(r"[/\\]", path):
+            return True
+        plain = unquote(path)
+        if plain == path:
+            return False
+        path = plain
+    return True

@@ -23,7 +23,12 @@ from model_serving.client.demo.run import DemoRun
 from model_serving.client.demo.screen import choose_screen
 from model_serving.client.model_messages import models_at, models_of_samples
 from model_serving.client.ports import free_port, is_free
-from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
+from model_serving.client.record_files import (
+    DEFAULT_RECORD_TYPE,
+    load_record_type,
+    read_record_file,
+    read_records,
+)
 from model_serving.client.samples import sample_records
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import connect
@@ -223,7 +228,7 @@ def test_the_demo_counts_every_record_and_every_model(
 ) -> None:
     models = models_of_samples("wine")
     record_type = load_record_type(DEFAULT_RECORD_TYPE)
-    records = itertools.cycle(read_records(sample_records(), record_type, "wine"))
+    records = itertools.cycle(read_record_file(sample_records(), record_type, "wine").records)
     screen = choose_screen()
     with (
         FakeJob(broker.kafka, topics),
@@ -249,7 +254,7 @@ def test_the_demo_notices_what_does_not_come_back(
         (tmp_path / f"{name}.pmml").write_bytes(f"<PMML id='{name}'/>".encode())
     models = models_at([tmp_path / "one.pmml", tmp_path / "bad.pmml"])
     record_type = load_record_type(DEFAULT_RECORD_TYPE)
-    records = itertools.cycle(read_records(sample_records(), record_type, "wine"))
+    records = itertools.cycle(read_record_file(sample_records(), record_type, "wine").records)
     with (
         FakeJob(broker.kafka, topics, lose_every=10),
         DemoRun(broker.kafka, topics, "wine", choose_screen(), check=lambda: None) as run,

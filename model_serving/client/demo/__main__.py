@@ -26,7 +26,8 @@ from model_serving.client.demo.screen import Screen, choose_screen
 from model_serving.client.errors import ClientError, WrongCall
 from model_serving.client.model_messages import models_of_samples
 from model_serving.client.ports import free_port
-from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
+from model_serving.client.printable import printable
+from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_record_file
 from model_serving.client.samples import sample_records
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.topics import TopicNames
@@ -72,7 +73,7 @@ def main() -> int:
         print("demo: interrupted, everything is stopped", file=sys.stderr)
         return 130
     except (ClientError, MessagingError, SetupError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print(printable(f"demo: {error}"), file=sys.stderr)
         return 2 if isinstance(error, WrongCall) else 1
     return 0
 
@@ -87,7 +88,7 @@ def _interrupt(*_: object) -> NoReturn:
 def _run(settings: DemoSettings, screen: Screen) -> None:
     topics = TopicNames()
     record_type = load_record_type(DEFAULT_RECORD_TYPE)
-    records = read_records(sample_records(), record_type, _DATA_TYPE)
+    records = read_record_file(sample_records(), record_type, _DATA_TYPE).records
     models = models_of_samples(_DATA_TYPE)
     port = free_port(preferred=_USUAL_PORT)
     if port != _USUAL_PORT:

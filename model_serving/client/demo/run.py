@@ -15,7 +15,7 @@ from model_serving.client.demo.tally import Tally
 from model_serving.client.errors import ClientError
 from model_serving.client.model_messages import Content, ModelToPublish, build_command, build_message
 from model_serving.client.publishing import send_at_rate
-from model_serving.client.record_files import RecordType
+from model_serving.client.record_files import FileRecord, RecordType
 from model_serving.core.messages import Command
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.errors import MessagingError
@@ -106,7 +106,7 @@ class DemoRun:
     def stream(
         self,
         models: Sequence[ModelToPublish],
-        records: Iterable[bytes],
+        records: Iterable[FileRecord],
         record_type: RecordType,
         *,
         rate: float,
@@ -206,7 +206,7 @@ class _Flow:
         self,
         kafka: KafkaAccess,
         topic: str,
-        records: Iterable[bytes],
+        records: Iterable[FileRecord],
         record_type: RecordType,
         rate: float,
     ) -> None:

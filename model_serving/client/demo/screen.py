@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_serving.client.demo.tally import Swap, Tally, quantile
+from model_serving.client.printable import as_cell, printable
 
 __all__ = ["LiveScreen", "PlainScreen", "Screen", "choose_screen"]
 
@@ -51,7 +52,7 @@ class PlainScreen:
 
     def say(self, line: str) -> None:
         """See Screen."""
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(as_cell(line), soft_wrap=True)
 
     def streaming(self) -> AbstractContextManager[object]:
         """See Screen."""
@@ -81,7 +82,7 @@ class LiveScreen:
 
     def say(self, line: str) -> None:
         """See Screen."""
-        self._console.print(Text(line, style="dim"), soft_wrap=True)
+        self._console.print(as_cell(line, "dim"), soft_wrap=True)
 
     def streaming(self) -> AbstractContextManager[object]:
         """See Screen."""
@@ -94,7 +95,7 @@ class LiveScreen:
     def summarize(self, tally: Tally, *, sent: int) -> None:
         """See Screen."""
         for swap in tally.swaps:
-            self._console.print(f"{swap.at_s:6.1f} s  {_swap_text(swap)}", markup=False)
+            self._console.print(as_cell(f"{swap.at_s:6.1f} s  {_swap_text(swap)}"))
         self._console.print(_summary(tally))
         self._console.print(Text(_totals(tally, sent), style="bold"))
 
@@ -117,21 +118,23 @@ def _progress(tally: Tally, at_s: float, sent: int) -> str:
 
 def _view(tally: Tally, at_s: float, sent: int) -> RenderableType:
     serving = tally.serving
-    now = f"{serving.name}  {serving.version}" if serving else "no model yet"
+    now = printable(f"{serving.name}  {serving.version}") if serving else "no model yet"
     head = Text.assemble((f"{at_s:5.1f} s  ", "dim"), "serving now: ", (now, "bold green"))
     swaps = Table("at", "model", "version", "replaces", "loaded in", title="model swaps", expand=True)
     for swap in tally.swaps[-_SWAPS_SHOWN:]:
-        loaded = f"[red]{swap.rejected}[/red]" if swap.rejected else f"{swap.load_ms:.0f} ms"
-        swaps.add_row(f"{swap.at_s:.1f} s", swap.name, swap.version, swap.previous, loaded)
+        loaded = as_cell(swap.rejected, "red") if swap.rejected else f"{swap.load_ms:.0f} ms"
+        swaps.add_row(
+            f"{swap.at_s:.1f} s", as_cell(swap.name), as_cell(swap.version), as_cell(swap.previous), loaded
+        )
     last = Table(
         "result", "label", "model", "version", "scoring", "latency", title="last results", expand=True
     )
     for result in tally.last_results:
         last.add_row(
             f"{result.result:.4g}",
-            result.label,
-            result.name,
-            result.version,
+            as_cell(result.label),
+            as_cell(result.name),
+            as_cell(result.version),
             f"{result.scoring_ns / 1000:.1f} µs",
             f"{result.latency_ms:.0f} ms",
         )
@@ -155,8 +158,8 @@ def _summary(tally: Tally) -> Table:
     for version in tally.versions.values():
         ordered = sorted(version.latencies)
         table.add_row(
-            version.name,
-            version.version,
+            as_cell(version.name),
+            as_cell(version.version),
             version.kind,
             f"{version.records:,}",
             f"{version.mean_scoring_us:.1f} µs",

@@ -6,6 +6,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from model_serving.client.decoding import Kind, parse
 from model_serving.core.messages import ModelType, Reason
@@ -92,7 +93,7 @@ class Tally:
             self._add_result(result, at_s)
         elif kind is Kind.DEAD_LETTERS and isinstance(letter := parse(DeadLetter, payload), DeadLetter):
             dead = self.dead_records if letter.topic == self.topics.data else self.dead_models
-            dead[Reason(letter.reason).name] += 1
+            dead[_name_of(Reason, letter.reason)] += 1
         elif kind is Kind.STATUS and isinstance(status := parse(ModelStatus, payload), ModelStatus):
             self._add_status(status, at_s)
 
@@ -109,7 +110,7 @@ class Tally:
             return
         key = (result.name, result.version)
         if key not in self.versions:
-            self.versions[key] = VersionTally(*key, ModelType(result.modeltype).name)
+            self.versions[key] = VersionTally(*key, _name_of(ModelType, result.modeltype))
         version = self.versions[key]
         version.scoring_ns += result.scoring_ns
         version.result_sum += result.result
@@ -126,6 +127,11 @@ class Tally:
         rejected = (status.detail or "no reason given") if status.state == ModelStatus.REJECTED else ""
         swap = Swap(at_s, status.name, status.version, status.previous, status.load_ms, rejected)
         self.swaps.append(swap)
+
+
+def _name_of(kinds: type[IntEnum], number: int) -> str:
+    """The name of a number on the wire; of one that this software does not know, the number."""
+    return kinds(number).name if number in set(kinds) else str(number)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

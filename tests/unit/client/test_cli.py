@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from model_serving.client import cli
 from model_serving.client.ports import free_port, is_free
 from tests.patience import patience
+
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +45,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         (["read", "x"], "say it with --as (models, data, results, dead-letters, status)"),
         (["publish-data", "--record-type", "absent:X"], "--record-type: "),
         (["rollback"], "DATA_TYPE"),
+        (["remove", ""], "DATA_TYPE: give a name that is not empty"),
+        (["publish-models", "--model-type", "h5"], "--model-type: 'h5' is not one of TENSORFLOW, "),
         (["dance"], "invalid choice: 'dance'"),
         ([], "COMMAND"),
     ],
@@ -53,6 +58,64 @@ def test_a_wrong_call_is_one_line_and_status_2(
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert said in err
     assert err.startswith("model-serving")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("broker", "--port --data-dir --keep"),
+        (
+            "publish-models",
+            (
+                "--data-type --interval-s --once --by-location --inputs --output --result-output "
+                "--signature-name --version --description --model-type"
+            ),
+        ),
+        ("publish-data", "--data-type --rate --count --loop --columns --record-type"),
+        ("read", "--count --from-beginning --json"),
+        ("status", "--json"),
+        ("rollback", "--model-key-file"),
+        ("remove", "--model-key-file"),
+        ("replay", "--reason --dry-run --again"),
+        ("checkpoints", "--last --checkpoint-dir"),
+    ],
+)
+def test_the_help_of_a_command_names_its_flags_and_what_they_mean(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, flags: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, err = run(capsys, command, "--help")
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    for flag in [*flags.split(), "--bootstrap-servers"]:
+        assert re.search(rf"^  {flag}( |$)", out, re.MULTILINE), flag
+    # Set by an environment variable, a flag's default is still the one that holds without it.
+    monkeypatch.setenv("MODEL_SERVING_BOOTSTRAP_SERVERS", "elsewhere:1")
+    assert "(default: localhost:9092" in run(capsys, command, "--help")[1]
+
+
+def test_the_readme_has_a_row_for_each_detail_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "publish-models", "--help")
+    details = out.partition("what the message says of the model")[2].partition("settings")[0]
+    table = README.partition("| flag of `publish-models` |")[2].partition("\n\n")[0]
+    in_help = set(re.findall(r"^  (--[a-z-]+)", details, re.MULTILINE))
+    assert set(re.findall(r"^\| `(--[a-z-]+)", table, re.MULTILINE)) == in_help | {"--by-location"}
+
+
+def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for command in ("broker", "publish-models", "publish-data", "read", "status", "rollback", "remove"):
+        assert f"\n    {command}" in out
+    assert "`model-serving COMMAND --help` says what a command takes" in out
+
+
+def test_whatever_a_wrong_call_has_in_it_it_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "read", "x\ny\x1b[2J")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert r"'x\ny\x1b[2J'" in err
+    status, out, err = run(capsys, "publish-data", "--rate", "a\nb")
+    assert (status, out, err.count("\n")) == (2, "", 1)
 
 
 def test_a_file_that_is_no_model_is_one_line_and_status_1(

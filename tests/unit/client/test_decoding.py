@@ -78,6 +78,23 @@ def test_bytes_are_base64_enums_have_names_and_of_a_oneof_only_what_is_set_appea
     ("kind", "message", "line"),
     [
         (
+            Kind.MODELS,
+            ModelDescriptor(
+                dataType="wine",
+                name="m",
+                location="s3://models/m",
+                modeltype=ModelDescriptor.TENSORFLOWSAVED,
+                inputs=["pH", "alcohol"],
+                output=ModelDescriptor.ARGMAX,
+                result_output="scores",
+                signature_name="predict",
+            ),
+            (
+                "wine         TENSORFLOWSAVED m (at s3://models/m) inputs pH,alcohol output ARGMAX "
+                "result from scores signature predict"
+            ),
+        ),
+        (
             Kind.RESULTS,
             RESULT,
             (

@@ -77,17 +77,18 @@ def test_packing_depends_on_names_and_contents_alone(tmp_path: Path, saved_model
     ("content", "why"),
     [
         (b"", "the file is empty"),
-        (b"fixed acidity;quality\n7.4;5\n", "no known kind"),
-        (b"<html></html>", "its root is <html>"),
-        (b"<PMML", "not well-formed XML"),
+        (b"fixed acidity;quality\n7.4;5\n", "plain text"),
+        (b"<html></html>", "an HTML page"),
+        (b"<PMML", "no known kind"),
         (GRAPH[:-1], "no known kind"),
         (ONNX[:-1], "no known kind"),
         (ONNX + b"\x9a\x06\x00", "no known kind"),  # field 99
         (ONNX[:2] + ONNX[8:10], "no known kind"),  # no opset_import
         (b"\x0a\x03\x0a\x01x", "no known kind"),  # a node without an op
-        (SAVED, "give its folder"),
-        (b"\x89HDF\r\n\x1a\n", "export it as a SavedModel"),
-        (b"\x1c\x00\x00\x00TFL3", "export it as a SavedModel"),
+        (SAVED, "send the whole folder"),
+        (b"\x89HDF\r\n\x1a\n", "export a SavedModel with model.export("),
+        (b"\x1c\x00\x00\x00TFL3", "send the SavedModel that it was converted from"),
+        (b"PK\x03\x04 cut short", "a damaged zip archive"),
         (bytes(range(256)), "no known kind"),
     ],
 )
@@ -107,7 +108,7 @@ def test_what_is_not_there_or_holds_no_model_is_refused(tmp_path: Path) -> None:
     for path, why in (
         (tmp_path / "absent", "No such file or directory"),
         (tmp_path, "the folder has no saved_model.pb"),
-        (other, "an archive without saved_model.pb"),
+        (other, "a zip archive without a saved_model.pb"),
     ):
         with pytest.raises(UnknownModelFile, match=why):
             detect(path)

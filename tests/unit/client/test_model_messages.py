@@ -61,6 +61,14 @@ def test_by_location_only_the_path_and_the_files_digest_travel(pmml: Path) -> No
     assert message.sha256 == hashlib.sha256(PMML).hexdigest()
 
 
+def test_whatever_a_file_is_called_the_job_finds_it_by_its_location(tmp_path: Path) -> None:
+    for name in ("my tree.pmml", "50%20.pmml", "a::b.pmml", "file:x.pmml", "größe.pmml"):
+        (tmp_path / name).write_bytes(PMML)
+        (model,) = models_at([tmp_path / name])
+        message = build_message(model, data_type="wine", content=Content.LOCATION)
+        assert LocationStore("/", 1000, (str(tmp_path),)).read(message.location) == PMML
+
+
 def test_a_saved_model_is_named_after_the_folder_of_its_versions(saved: Path) -> None:
     for path in (saved, saved.parent):
         (model,) = models_at([path])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,9 +64,9 @@ def test_every_spelling_of_a_file_gives_the_same_record(tmp_path: Path, text: st
     ("text", "message"),
     [
         (f"{ROW}\n{ROW};5\n", "line 2: 12 columns, but the lines before it have 11"),
-        (f"{ROW}\n\n{ROW.replace('9.4', 'x')}\n", "line 3: 'x' is no number for 'alcohol'"),
-        (f"{ROW.replace('0.7', 'nan')}\n", "line 1: 'nan' is no number for 'volatile_acidity'"),
-        (f"{ROW.replace('0.7', '')}\n", "line 1: '' is no number for 'volatile_acidity'"),
+        (f"{ROW}\n\n{ROW.replace('9.4', 'x')}\n", "line 3, column 11: 'x' is no number for 'alcohol'"),
+        (f"{ROW.replace('0.7', 'nan')}\n", "line 1, column 2: 'nan' is no number for 'volatile_acidity'"),
+        (f"{ROW.replace('0.7', '')}\n", "line 1, column 2: '' is no number for 'volatile_acidity'"),
         ("1;2;3\n", "line 1: 3 columns and no header; a record has 11"),
         (f"{NAMES.replace(';alcohol', '')};quality\n{ROW}\n", "line 1: the header has no column 'alcohol'"),
         ("", "has no records"),
@@ -81,6 +83,15 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, message:
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="cannot be read"):
         read_records(tmp_path / "absent.csv", WINE, "wine")
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(f"\n{NAMES}\n{ROW}\n",))
+    writer.start()
+    assert [WineRecord.FromString(record) for record in read_records(pipe, WINE, "wine")] == [EXPECTED]
+    writer.join()
 
 
 def test_the_time_is_added_to_the_bytes_of_a_record() -> None:

@@ -13,6 +13,7 @@ from model_serving.core.engine import RecordSchema
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.engines import engine_for
+from model_serving.engines.content import tell
 from model_serving.engines.limits import Limits, within
 from tests.hostile_models import archive_bombs, outward_onnx, xml_bombs
 from tests.patience import patience
@@ -87,3 +88,13 @@ def test_onnx(what: str, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in (secret.name, f"../{secret.parent.name}/{secret.name}", str(secret)):
         content, says = outward_onnx(file)[what]
         assert says in refusal(ModelType.ONNX, content)
+
+
+def test_hostile_models_are_told_at_once_or_left_to_their_engine() -> None:
+    hostile = [(ModelType.PMML, content) for content, _ in xml_bombs("file:///etc/passwd").values()]
+    hostile += [(ModelType.TENSORFLOWSAVED, content) for content, _ in archive_bombs().values()]
+    for model_type, content in hostile:
+        start = time.process_time()
+        kind = tell(content)
+        assert time.process_time() - start < 1
+        assert kind is None or kind.model_type in {model_type, None}

@@ -172,6 +172,110 @@ def test_models_are_read_from_allowed_places_only(tmp_path: Path, memory: str) -
         )
 
 
+def test_every_spelling_of_a_local_place_is_taken(tmp_path: Path, store: LocationStore) -> None:
+    write(
+        tmp_path, {"my models/m 1": b"spaces", "100%.pmml": b"percent", "a%20b": b"escape", "a::b": b"colons"}
+    )
+    for location in (
+        f"file:{tmp_path}/my%20models/m%201",
+        f"file://{tmp_path}/my%20models/m%201",
+        f"FILE://{tmp_path}/my models/m 1",
+        f"File:{tmp_path}/my%20models/m 1",
+        f"file://localhost{tmp_path}/my%20models/m%201",
+        f"file://LocalHost{tmp_path}/my%20models/m%201",
+        f"local://{tmp_path}/my%20models/m%201",
+        "file:my%20models/m%201",
+        "file://my%20models/m%201",
+        "my models/m 1",
+        f"file://{tmp_path}/%6d%79%20models/m%201",
+    ):
+        assert (location, store.read(location)) == (location, b"spaces")
+    assert store.read(f"file://{tmp_path}/100%.pmml") == b"percent"
+    assert store.read(f"file://{tmp_path}/100%25.pmml") == b"percent"
+    # A file that is really called so is found as before; in a path nothing is decoded.
+    assert store.read(f"file://{tmp_path}/a%20b") == store.read("a%20b") == b"escape"
+    assert store.read("a::b") == b"colons"
+    with pytest.raises(ModelRejected, match="nothing is at the location 'my%20models/m%201'"):
+        store.read("my%20models/m%201")
+
+
+def test_a_scheme_of_another_file_system_is_taken_in_any_case(store: LocationStore, memory: str) -> None:
+    fsspec.filesystem("memory").pipe_file("/models/1", b"good")
+    assert store.read("MEMORY://models/1") == b"good"
+    assert LocationStore("/", LIMIT, ("Memory://models",)).read(f"{memory}/1") == b"good"
+
+
+def test_no_spelling_leads_out_of_the_allowed_places(tmp_path: Path, memory: str) -> None:
+    write(tmp_path, {"my models/m": b"good", "secret/m": b"bad", "my models of others/m": b"bad"})
+    write(tmp_path, {"my models/a::b": b"good"})
+    (tmp_path / "my models" / "link").symlink_to(tmp_path / "secret" / "m")
+    (tmp_path / "my models" / "folder link").symlink_to(tmp_path / "secret")
+    fsspec.filesystem("memory").pipe_file("/models/good/1", b"good")
+    fsspec.filesystem("memory").pipe_file("/models/secret", b"bad")
+    for allowed in ("my models", f"file:{tmp_path}/my%20models", f"FILE://{tmp_path}/my models/"):
+        store = LocationStore(str(tmp_path), LIMIT, (allowed, f"{memory}/good"))
+        for location in (
+            "my models/m",
+            f"file:{tmp_path}/my%20models/m",
+            f"FILE://localhost{tmp_path}/my%20models/m",
+            f"file:{tmp_path}/secret/%2e%2e/my%20models/m",
+            "MEMORY://models/good/1",
+            str(tmp_path / "my models" / "a::b"),
+        ):
+            assert (location, store.read(location)) == (location, b"good")
+        for location in (
+            f"file:{tmp_path}/secret/m",
+            f"FILE://{tmp_path}/secret/m",
+            f"file://localhost{tmp_path}/secret/m",
+            f"local://{tmp_path}/secret/m",
+            f"file:{tmp_path}/my%20models/../secret/m",
+            f"file:{tmp_path}/my%20models/%2e%2e/secret/m",
+            f"file:{tmp_path}/my%20models/%2E%2E%2Fsecret%2Fm",
+            f"file:{tmp_path}/my%20models/link",
+            f"file:{tmp_path}/my%20models/folder%20link/m",
+            f"file:{tmp_path}/my%20models%20of%20others/m",
+            f"file:file:{tmp_path}/secret/m",
+            "file:memory://models/secret",
+            f"{memory}/good/../secret",
+            f"{memory}/good/%2e%2e/secret",
+            f"{memory}/good/%252e%252e/secret",
+            f"{memory}/good/..\\secret",
+            "MEMORY://models/secret",
+            f"simplecache::file://{tmp_path}/my%20models/m",
+            f"file:{tmp_path}/my%20models/m::memory://models/secret",
+        ):
+            with pytest.raises(ModelRejected) as rejected:
+                store.read(location)
+            assert (location, "is under none of the places" in str(rejected.value)) == (location, True)
+
+
+class HostedFileSystem(fsspec.get_filesystem_class("memory")):  # type: ignore[misc]
+    """Like those of FTP and SFTP: the host is no part of a path."""
+
+    protocol = "hosted"
+
+    def __init__(self, host: str = "", **options: object) -> None:
+        super().__init__(**options)
+        self.host = host
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.partition("://")[2].partition("/")[2] if "://" in path else path
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, str]:
+        return {"host": path.partition("://")[2].partition("/")[0]}
+
+
+def test_an_allowed_place_is_on_its_own_host_only(tmp_path: Path, memory: str) -> None:
+    fsspec.register_implementation("hosted", HostedFileSystem, clobber=True)
+    fsspec.filesystem("memory").pipe_file("/models/1", b"good")
+    store = LocationStore(str(tmp_path), LIMIT, ("hosted://good/models",))
+    assert store.read("hosted://good/models/1") == b"good"
+    with pytest.raises(ModelRejected, match="is under none of the places"):
+        store.read("hosted://evil/models/1")
+
+
 def test_a_link_does_not_lead_out_of_an_allowed_folder(tmp_path: Path) -> None:
     write(tmp_path, {"models/saved/saved_model.pb": b"graph", "secret/key": b"bad"})
     (tmp_path / "models" / "saved" / "key").symlink_to(tmp_path / "secret" / "key")

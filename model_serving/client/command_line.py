@@ -1,0 +1,316 @@
+"""The command line of ``model-serving``: what each command takes, and the help that says so."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from model_serving.client import commands
+from model_serving.client.decoding import Kind
+from model_serving.client.option_values import (
+    count,
+    names,
+    not_negative,
+    one_of,
+    place,
+    port,
+    rate,
+    some_text,
+)
+from model_serving.client.printable import printable
+from model_serving.client.record_types import DEFAULT_RECORD_TYPE
+from model_serving.core.messages import ModelType, OutputRule, Reason
+from model_serving.messaging.topics import TopicNames
+
+__all__ = ["build_parser"]
+
+_ENVIRONMENT_PREFIX = "MODEL_SERVING_"
+_TYPES = [kind.name for kind in ModelType]
+_REASONS = [reason.name for reason in Reason if reason]
+
+
+class _Wide(argparse.HelpFormatter):
+    """Leaves room for the flags, so that what they mean stands beside them."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a call on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, printable(f"{self.prog}: {message}; see `{self.prog} --help`") + "\n")
+
+
+def build_parser(program: str) -> argparse.ArgumentParser:
+    """The parser of the whole command line. What it parses has the function of the command as ``run``."""
+    parser = _Parser(
+        prog=program,
+        description="Models and records in, results out: the client of the serving jobs.",
+        epilog=f"`{program} COMMAND --help` says what a command takes. Exit status: 0; 1 when something "
+        "outside is wrong, said on one line; 2 for a wrong call.",
+        formatter_class=_Wide,
+    )
+    families = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (run, text, add_options) in _COMMANDS.items():
+        command = families.add_parser(name, help=text, description=text, formatter_class=_Wide)
+        command.set_defaults(run=run)
+        add_options(command)
+        _add_setting(
+            command, "--bootstrap-servers", "localhost:9092", "the Kafka to talk to", metavar="HOST:PORT"
+        )
+        _add_setting(
+            command, "--kafka-config", "", "client properties for a Kafka with TLS or a login", metavar="FILE"
+        )
+    return parser
+
+
+def _broker_options(broker: argparse.ArgumentParser) -> None:
+    broker.add_argument("--port", type=port, metavar="PORT", help="where it listens (default: 9092)")
+    broker.add_argument(
+        "--data-dir", type=Path, metavar="D", help="where its data goes (default: a temporary folder)"
+    )
+    broker.add_argument(
+        "--keep", action="store_true", help="go on with the data of the last run, and leave it there"
+    )
+    broker.add_argument("--partitions", type=count, default=1, metavar="N", help="of each topic (default: 1)")
+    _add_topics(broker, *Kind)
+
+
+def _publish_models_options(models: argparse.ArgumentParser) -> None:
+    models.add_argument(
+        "paths",
+        nargs="*",
+        type=place,
+        metavar="PATH",
+        help="model files and SavedModel folders, or their URLs (default: the sample models)",
+    )
+    models.add_argument(
+        "--data-type", type=some_text, default="wine", help="the records they score (default: wine)"
+    )
+    models.add_argument(
+        "--interval-s",
+        type=not_negative,
+        metavar="SECONDS",
+        help="from one model to the next (default: 60; with --once 0)",
+    )
+    models.add_argument("--once", action="store_true", help="publish each model once, instead of for ever")
+    models.add_argument("--by-location", action="store_true", help="send where the model is, not its bytes")
+    _add_details(models)
+    _add_key_file(models)
+    _add_topics(models, Kind.MODELS)
+
+
+def _publish_data_options(data: argparse.ArgumentParser) -> None:
+    data.add_argument(
+        "csv",
+        nargs="?",
+        type=Path,
+        metavar="CSV",
+        help="`;` or `,` separated, header or none (default: the sample records, for ever)",
+    )
+    data.add_argument(
+        "--data-type",
+        type=some_text,
+        default="wine",
+        help="of records that have none of their own in a column dataType (default: wine)",
+    )
+    data.add_argument(
+        "--columns",
+        type=names,
+        metavar="A,B,C",
+        help="what the columns are, whatever the file says: names of fields, dataType, ts, or - for a column "
+        "to leave out",
+    )
+    data.add_argument("--rate", type=rate, default=1.0, metavar="N", help="records a second (default: 1)")
+    data.add_argument("--count", type=count, metavar="N", help="stop after N records")
+    data.add_argument("--loop", action="store_true", help="start again at the end of the file")
+    _add_record_type(data)
+    _add_topics(data, Kind.DATA)
+
+
+def _read_options(read: argparse.ArgumentParser) -> None:
+    read.add_argument("topic", metavar="TOPIC", help="one of the job's topics")
+    kinds = [kind.value for kind in Kind]
+    read.add_argument(
+        "--as",
+        dest="kind",
+        choices=kinds,
+        metavar="KIND",
+        help=f"what the messages are: {', '.join(kinds)} (default: told from the topic's name)",
+    )
+    read.add_argument("--count", type=count, metavar="N", help="stop after N messages")
+    read.add_argument("--from-beginning", action="store_true", help="start with the oldest message")
+    read.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_record_type(read)
+    _add_topics(read, *Kind)
+
+
+def _status_options(status: argparse.ArgumentParser) -> None:
+    status.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="only this one")
+    status.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_topics(status, Kind.STATUS)
+
+
+def _command_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "data_type", type=some_text, metavar="DATA_TYPE", help="the records whose models it is about"
+    )
+    _add_key_file(command)
+    _add_topics(command, Kind.MODELS)
+
+
+def _checkpoints_options(checkpoints: argparse.ArgumentParser) -> None:
+    _add_setting(
+        checkpoints, "--checkpoint-dir", "checkpoints", "the job's own, a path or a URI", metavar="FOLDER"
+    )
+    checkpoints.add_argument(
+        "--last", action="store_true", help="the path of the newest alone, for `flink run -s`"
+    )
+
+
+def _replay_options(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument(
+        "--reason",
+        type=str.upper,
+        choices=_REASONS,
+        metavar="R",
+        help=f"only those of this reason ({', '.join(_REASONS)})",
+    )
+    replay.add_argument(
+        "--again", action="store_true", help="also those that were sent back before: start with the oldest"
+    )
+    replay.add_argument("--dry-run", action="store_true", help="send nothing, count only")
+    _add_topics(replay, Kind.DEAD_LETTERS)
+
+
+def _add_details(models: argparse.ArgumentParser) -> None:
+    details = models.add_argument_group("what the message says of the model, for models of your own")
+    details.add_argument(
+        "--model-type",
+        type=one_of(ModelType, _TYPES),
+        metavar="TYPE",
+        help=f"{', '.join(_TYPES)} (default: told from the content)",
+    )
+    details.add_argument(
+        "--version", type=some_text, help="of one model (default: from the content's SHA-256)"
+    )
+    details.add_argument("--description", type=some_text, help="in words (default: kind and file)")
+    details.add_argument(
+        "--inputs",
+        type=names,
+        default=(),
+        metavar="A,B,C",
+        help="record fields in the order in which the model takes them (default: the job pairs them)",
+    )
+    details.add_argument(
+        "--output",
+        type=one_of(OutputRule, [rule.name for rule in OutputRule]),
+        default=OutputRule.AUTO,
+        metavar="RULE",
+        help=f"how outputs become the result: {', '.join(rule.name for rule in OutputRule)} (default: AUTO)",
+    )
+    details.add_argument(
+        "--result-output",
+        type=some_text,
+        metavar="OUTPUT",
+        help="the output that the result is taken from",
+    )
+    details.add_argument(
+        "--signature-name", type=some_text, metavar="NAME", help="the signature of a SavedModel"
+    )
+
+
+_TOPIC_FLAGS = {
+    Kind.MODELS: ("--models-topic", TopicNames().models),
+    Kind.DATA: ("--data-topic", TopicNames().data),
+    Kind.RESULTS: ("--results-topic", TopicNames().results),
+    Kind.DEAD_LETTERS: ("--dead-letter-topic", TopicNames().dead_letters),
+    Kind.STATUS: ("--status-topic", TopicNames().status),
+}
+
+
+def _add_topics(parser: argparse.ArgumentParser, *kinds: Kind) -> None:
+    for kind in kinds:
+        flag, default = _TOPIC_FLAGS[kind]
+        _add_setting(parser, flag, default, f"topic of the {kind.value.replace('-', ' ')}", metavar="TOPIC")
+
+
+def _add_record_type(parser: argparse.ArgumentParser) -> None:
+    _add_setting(
+        parser,
+        "--record-type",
+        DEFAULT_RECORD_TYPE,
+        "the protobuf message of a record",
+        metavar="MODULE:CLASS",
+    )
+
+
+def _add_key_file(parser: argparse.ArgumentParser) -> None:
+    _add_setting(
+        parser, "--model-key-file", "", "sign what is published with the first key in it", metavar="FILE"
+    )
+
+
+def _add_setting(
+    parser: argparse.ArgumentParser, flag: str, default: str, text: str, *, metavar: str
+) -> None:
+    """A flag that the jobs have too, and that the same environment variable sets."""
+    variable = _ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
+    title = "settings, as the jobs have them"
+    group = next((one for one in parser._action_groups if one.title == title), None)  # noqa: SLF001
+    (group or parser.add_argument_group(title)).add_argument(
+        flag,
+        default=os.environ.get(variable) or default,
+        metavar=metavar,
+        help=f"{text} (default: {default or 'none'}; or set {variable})",
+    )
+
+
+_COMMANDS: dict[
+    str,
+    tuple[Callable[[argparse.Namespace], None], str, Callable[[argparse.ArgumentParser], None]],
+] = {
+    "broker": (
+        commands.run_broker,
+        "Run an embedded Kafka until Ctrl-C, with the topics of a job.",
+        _broker_options,
+    ),
+    "publish-models": (
+        commands.run_publish_models,
+        "Publish models in turn; what they are is told from their content.",
+        _publish_models_options,
+    ),
+    "publish-data": (
+        commands.run_publish_data,
+        "Publish records from a CSV file at a steady rate.",
+        _publish_data_options,
+    ),
+    "read": (commands.run_read, "Print the messages of a topic as they come.", _read_options),
+    "status": (
+        commands.run_status,
+        "Show the model that serves each data type, and what it replaced.",
+        _status_options,
+    ),
+    "rollback": (
+        commands.run_command,
+        "Serve the version before the present one again.",
+        _command_options,
+    ),
+    "remove": (commands.run_command, "Stop serving a data type.", _command_options),
+    "checkpoints": (
+        commands.run_checkpoints,
+        "Show the checkpoints and savepoints from which a job can go on, the newest first.",
+        _checkpoints_options,
+    ),
+    "replay": (
+        commands.run_replay,
+        "Send the messages of dead letters back to their topics, each once; after what was wrong is mended.",
+        _replay_options,
+    ),
+}
+"""Command → what runs it, what it does, and what adds its options."""

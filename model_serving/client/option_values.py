@@ -1,0 +1,86 @@
+"""The values of command-line options, each with a text that says what is allowed.
+
+All raise ``argparse.ArgumentTypeError`` for a value that is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TypeVar
+
+from model_serving.client.record_columns import LEFT_OUT
+
+__all__ = ["count", "names", "not_negative", "one_of", "place", "port", "rate", "some_text"]
+
+_Kinds = TypeVar("_Kinds", bound=IntEnum)
+
+
+def port(text: str) -> int:
+    """A port."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port: give a number from 1 to 65535")
+    return int(text)
+
+
+def place(text: str) -> Path | str:
+    """A path, or a URL as it is."""
+    return text if "://" in text else Path(some_text(text))
+
+
+def some_text(text: str) -> str:
+    """Text that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("give a name that is not empty")
+    return text
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them; none is there twice but ``-``."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"'{text}' has an empty name: give names with commas between them")
+    named = [name for name in names if name != LEFT_OUT]
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise argparse.ArgumentTypeError(f"'{twice}' is there twice")
+    return names
+
+
+def one_of(kinds: type[_Kinds], allowed: Sequence[str]) -> Callable[[str], _Kinds]:
+    """Reads the name of one of these, in any case."""
+
+    def read(text: str) -> _Kinds:
+        if text.upper() not in allowed:
+            raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(allowed)}")
+        return kinds[text.upper()]
+
+    return read
+
+
+def count(text: str) -> int:
+    """A whole number from 1 up."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of things: give a whole number from 1 up")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """A number above 0."""
+    rate = not_negative(text)
+    if rate == 0:
+        raise argparse.ArgumentTypeError("give more than 0 records a second")
+    return rate
+
+
+def not_negative(text: str) -> float:
+    """A number from 0 up."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0 up")
+    return number
