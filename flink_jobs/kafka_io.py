@@ -30,6 +30,9 @@ JVM to Python carries hundreds of records instead of one, which is what bounds t
 _VECTOR_OFFSETS = 1024
 """Records of a partition in a vector of a bounded run."""
 
+_COMMITTED_ONLY = {"isolation.level": "read_committed"}
+"""What an aborted transaction holds was taken back by its producer: it is neither scored nor deployed."""
+
 _BATCH_BYTES = 256 * 1024
 """Of results that leave in one request, at most."""
 
@@ -45,7 +48,7 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_property("max.partition.fetch.bytes", str(MESSAGE_BYTES))
         .set_value_only_deserializer(ByteArraySchema())
     )
-    for key, value in config.kafka.flink.items():
+    for key, value in (config.kafka.flink | _COMMITTED_ONLY).items():
         builder = builder.set_property(key, value)
     if config.bounded:
         builder = builder.set_bounded(KafkaOffsetsInitializer.latest())
@@ -142,7 +145,7 @@ def _record_options(config: JobConfig) -> dict[str, str]:
         "properties.auto.offset.reset": "earliest",
         "scan.startup.mode": modes[config.starting_offsets],
         "value.format": "raw",
-    } | {f"properties.{name}": value for name, value in config.kafka.flink.items()}
+    } | {f"properties.{name}": value for name, value in (config.kafka.flink | _COMMITTED_ONLY).items()}
     if config.bounded:
         options["scan.bounded.mode"] = "latest-offset"
     return options
