@@ -31,12 +31,11 @@ from flink_jobs.flag_values import (
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.topics import TopicNames
 from model_serving.settings import ServingSettings
 from model_serving.stores.models import missing_client
 
 __all__ = [
-    "DEAD_LETTER_BYTES",
-    "MESSAGE_BYTES",
     "Delivery",
     "ExecutionMode",
     "JobConfig",
@@ -44,12 +43,6 @@ __all__ = [
     "StateBackend",
     "parse_config",
 ]
-
-MESSAGE_BYTES = 32 << 20
-"""The largest message that is read, such as a model of 20 MB."""
-
-DEAD_LETTER_BYTES = 33 << 20
-"""The largest message that is written: a dead letter holds all of the message that failed, and more."""
 
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _MEBIBYTE = 1 << 20
@@ -88,8 +81,9 @@ class StartingOffsets(Enum):
 class JobConfig:
     """A job as its flags describe it. ``checkpoint_dir`` is a URI, ``base_dir`` where the job was started.
 
-    ``run`` names this submission of the job, ``claims_stored`` says that it owns what it is restored from:
-    no flags, ``flink_jobs.run`` fills them in.
+    ``run`` names this submission of the job, ``claims_stored`` says that it owns what it is restored from,
+    ``dead_letter_limit`` and ``result_limit`` are the largest messages that the topics take. These are not
+    flags, ``flink_jobs.run`` fills them in.
     """
 
     bootstrap_servers: str
@@ -130,6 +124,8 @@ class JobConfig:
     base_dir: str
     run: str = ""
     claims_stored: bool = False
+    dead_letter_limit: int | None = None
+    result_limit: int | None = None
 
     @property
     def kafka(self) -> KafkaAccess:
@@ -137,15 +133,20 @@ class JobConfig:
         return KafkaAccess(self.bootstrap_servers, self.kafka_config)
 
     @property
+    def topic_names(self) -> TopicNames:
+        """The topics by what they are for."""
+        return TopicNames(
+            models=self.models_topic,
+            data=self.data_topic,
+            results=self.results_topic,
+            dead_letters=self.dead_letter_topic,
+            status=self.status_topic,
+        )
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """Every topic that the job uses."""
-        return (
-            self.models_topic,
-            self.data_topic,
-            self.results_topic,
-            self.dead_letter_topic,
-            self.status_topic,
-        )
+        return self.topic_names.all()
 
     @property
     def store(self) -> str:
@@ -184,6 +185,8 @@ class JobConfig:
             model_store_retention_ms=round(self.model_store_retention_h * 3_600_000),
             run=self.run,
             claims_stored=self.claims_stored,
+            dead_letter_limit=self.dead_letter_limit,
+            result_limit=self.result_limit,
         )
 
 

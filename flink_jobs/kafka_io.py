@@ -18,8 +18,9 @@ from pyflink.datastream.connectors.kafka import (
 from pyflink.table import StreamTableEnvironment
 
 from flink_jobs.checkpoint_failures import TRANSACTION_TIMEOUT_MS
-from flink_jobs.config import DEAD_LETTER_BYTES, MESSAGE_BYTES, Delivery, JobConfig, StartingOffsets
+from flink_jobs.config import Delivery, JobConfig, StartingOffsets
 from flink_jobs.lanes import lane_key
+from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 
 __all__ = ["model_messages", "record_vectors", "write_to"]
 
@@ -45,7 +46,7 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_topics(config.models_topic)
         .set_group_id(config.models_group)
         .set_starting_offsets(_starting_offsets(config.starting_offsets))
-        .set_property("max.partition.fetch.bytes", str(MESSAGE_BYTES))
+        .set_property("max.partition.fetch.bytes", str(MAX_MESSAGE_BYTES))
         .set_value_only_deserializer(ByteArraySchema())
     )
     for key, value in (config.kafka.flink | _COMMITTED_ONLY).items():

@@ -178,7 +178,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         letter, status = rejection(
             error,
             attempt.payload,
-            self._settings.models_topic,
+            self._settings,
             self._subtask,
             data_type=attempt.data_type,
             name=attempt.name,

@@ -44,7 +44,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
 
     def process_element(self, value: Any, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
         decoded = self._codec.decode(payloads_of(value))
-        yield from refusals(decoded, self._settings.data_topic)
+        yield from refusals(decoded, self._settings)
         unmatched = []
         for batch in decoded.batches:
             if self._server.serves(batch.data_type) or self._restored(batch.data_type, ctx):

@@ -36,7 +36,7 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
 
     def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Iterator[Any]:
         decoded = self._codec.decode(payloads_of(value))
-        yield from refusals(decoded, self._settings.data_topic)
+        yield from refusals(decoded, self._settings)
         for batches in self._placement.together(decoded.batches):
             yield Row(batches[0].data_type, self._codec.pack(batches))
 
@@ -60,7 +60,7 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
                 require_digest(descriptor)
             data_type = model_data_type(descriptor)
         except (UnparsableMessage, ModelRejected) as error:
-            letter, status = rejection(error, payload, self._settings.models_topic, self._subtask)
+            letter, status = rejection(error, payload, self._settings, self._subtask)
             yield DEAD_LETTERS, letter
             yield STATUSES, status
         else:

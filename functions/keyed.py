@@ -104,7 +104,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
         for start in range(0, len(payloads), _WAITING_BATCH):
             decoded = self._codec.decode(payloads[start : start + _WAITING_BATCH])
             # Nothing is refused or of another data type, unless the job came back with another record type.
-            yield from refusals(decoded, self._settings.data_topic)
+            yield from refusals(decoded, self._settings)
             for batch in decoded.batches:
                 if self._server.serves(batch.data_type):
                     yield from self._outcomes.write(self._server.serve(batch))
@@ -139,4 +139,4 @@ class KeyedModelServing(KeyedCoProcessFunction):
             return
         self._metrics.dead_letters.inc()
         letter = dead_letter(error, payload, self._settings.data_topic, CLOCK.epoch_ms(), data_type=data_type)
-        yield DEAD_LETTERS, encode_dead_letter(letter)
+        yield DEAD_LETTERS, encode_dead_letter(letter, self._settings.dead_letter_limit)

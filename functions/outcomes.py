@@ -15,7 +15,14 @@ from model_serving.core.messages import ModelState, ModelStatus
 from model_serving.core.scoring.server import Outcome
 from model_serving.core.state import Activation
 from model_serving.settings import ServingSettings
-from model_serving.wire import Decoded, encode_dead_letter, encode_results, encode_rollback, encode_status
+from model_serving.wire import (
+    Decoded,
+    encode_dead_letter,
+    encode_results,
+    encode_rollback,
+    encode_status,
+    fitted_result,
+)
 
 __all__ = ["OutcomeWriter", "refusals", "rejection", "swap_report"]
 
@@ -25,6 +32,7 @@ class OutcomeWriter:
 
     def __init__(self, settings: ServingSettings, metrics: ServingMetrics) -> None:
         self._metrics = metrics
+        self._settings = settings
         # The job's own commands come back by the models topic, where it takes signed ones only.
         self._keys = settings.model_keys()
 
@@ -32,9 +40,10 @@ class OutcomeWriter:
         """What an operator gives out."""
         for batch in outcome.scored:
             self._metrics.scored.inc(len(batch))
-            yield from encode_results(batch)
+            for result in encode_results(batch):
+                yield fitted_result(result, self._settings.result_limit)
         for letter in outcome.dead_letters:
-            yield DEAD_LETTERS, encode_dead_letter(letter)
+            yield DEAD_LETTERS, encode_dead_letter(letter, self._settings.dead_letter_limit)
         if outcome.dead_letters:
             self._metrics.dead_letters.inc(len(outcome.dead_letters))
         for failing in outcome.failing:
@@ -42,16 +51,17 @@ class OutcomeWriter:
             yield ROLLBACKS, sign(rollback, self._keys[0]) if self._keys else rollback
 
 
-def refusals(decoded: Decoded, topic: str) -> Iterator[Any]:
+def refusals(decoded: Decoded, settings: ServingSettings) -> Iterator[Any]:
     """The dead letters of messages that are no records."""
     for payload, error in decoded.refused:
-        yield DEAD_LETTERS, encode_dead_letter(dead_letter(error, payload, topic, CLOCK.epoch_ms()))
+        letter = dead_letter(error, payload, settings.data_topic, CLOCK.epoch_ms())
+        yield DEAD_LETTERS, encode_dead_letter(letter, settings.dead_letter_limit)
 
 
 def rejection(
     error: ModelServingError,
     payload: bytes,
-    topic: str,
+    settings: ServingSettings,
     subtask: int,
     *,
     data_type: str = "",
@@ -60,9 +70,11 @@ def rejection(
 ) -> tuple[bytes, bytes]:
     """The dead letter and the status of a model message that is not taken."""
     now = CLOCK.epoch_ms()
-    letter = dead_letter(error, payload, topic, now, data_type=data_type, model=name, version=version)
+    letter = dead_letter(
+        error, payload, settings.models_topic, now, data_type=data_type, model=name, version=version
+    )
     status = ModelStatus(data_type, name, version, ModelState.REJECTED, now, str(error), subtask=subtask)
-    return encode_dead_letter(letter), encode_status(status)
+    return encode_dead_letter(letter, settings.dead_letter_limit), encode_status(status)
 
 
 def swap_report(activation: Activation, subtask: int, reporter: str) -> tuple[str, int, str, bytes]:

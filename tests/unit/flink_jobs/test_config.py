@@ -67,7 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "--state-backend": None,
 }
 
-FILLED_IN = {"base_dir", "run", "claims_stored"}
+FILLED_IN = {"base_dir", "run", "claims_stored", "dead_letter_limit", "result_limit"}
 """What no flag says."""
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -198,6 +198,8 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "base_dir": here,
         "run": "",
         "claims_stored": False,
+        "dead_letter_limit": None,
+        "result_limit": None,
     }
 
 
