@@ -96,6 +96,7 @@ class JobConfig:
     models_group: str
     data_group: str
     starting_offsets: StartingOffsets
+    partition_discovery_interval_ms: int
     bounded: bool
     parallelism: int
     execution_mode: ExecutionMode
@@ -282,6 +283,12 @@ _FLAGS = (
         "committed",
         read_choice(StartingOffsets),
         "where a job that is not restored starts: committed (earliest where none is), earliest or latest",
+    ),
+    _Flag(
+        "partition-discovery-interval-ms",
+        "10000",
+        read_number(0),
+        "time between two looks for new partitions of the models and the data topic; 0: never",
     ),
     _Flag("bounded", "", read_switch, "read both topics to the end that they have now, then finish"),
     _Flag("parallelism", "1", read_number(1), "parallel instances of each operator"),

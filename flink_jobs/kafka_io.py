@@ -47,6 +47,7 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_group_id(config.models_group)
         .set_starting_offsets(_starting_offsets(config.starting_offsets))
         .set_property("max.partition.fetch.bytes", str(MAX_MESSAGE_BYTES))
+        .set_property("partition.discovery.interval.ms", str(config.partition_discovery_interval_ms))
         .set_value_only_deserializer(ByteArraySchema())
     )
     for key, value in (config.kafka.flink | _COMMITTED_ONLY).items():
@@ -144,6 +145,7 @@ def _record_options(config: JobConfig) -> dict[str, str]:
         "properties.bootstrap.servers": config.bootstrap_servers,
         "properties.group.id": config.data_group,
         "properties.auto.offset.reset": "earliest",
+        "scan.topic-partition-discovery.interval": f"{config.partition_discovery_interval_ms} ms",
         "scan.startup.mode": modes[config.starting_offsets],
         "value.format": "raw",
     } | {f"properties.{name}": value for name, value in (config.kafka.flink | _COMMITTED_ONLY).items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flink_jobs.checkpoint_watch import CheckpointWatch
 from flink_jobs.config import JobConfig
 from flink_jobs.failures import FailureWatch
+from flink_jobs.group_watch import GroupWatch
 from model_serving.runtime.checkpoints import why_not_writable
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _LOOK_EVERY_S = 0.5
 
 
 class LocalNews:
-    """Tells on standard error that a job that goes on has failed, or that its checkpoints fail.
+    """Tells on standard error that a job that goes on has failed, that its checkpoints or its commits fail.
 
     A minicluster keeps this in the job's execution graph; the client that PyFlink has of it hides the
     minicluster, and there is no other way to it. Of a job on a cluster it tells nothing.
@@ -31,6 +32,7 @@ class LocalNews:
         self._job_id = job.get_job_id()._j_job_id  # noqa: SLF001 - no public way to the Java object
         self._cluster = _minicluster(job)
         self._failures = FailureWatch()
+        self._groups = GroupWatch(config.kafka, (config.models_group, config.data_group))
         self._checkpoints = CheckpointWatch(config, why_not_writable)
         # Without checkpoints even the models are gone.
         self._start = (
@@ -49,6 +51,8 @@ class LocalNews:
             graph = self._cluster.getExecutionGraph(self._job_id).get()
             # Checkpoints first: they may be the cause of a failure.
             self._say(self._checkpoints.news(graph))
+            for line in self._groups.news():
+                self._say(line)
             cause = self._failures.news(graph)
         except Exception:  # noqa: BLE001
             return

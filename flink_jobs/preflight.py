@@ -9,13 +9,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from flink_jobs.config import JobConfig
+from flink_jobs.group_watch import foreign_members
 from model_serving.core.letters import TEXTS_BYTES
 from model_serving.messaging.access import Refusals
 from model_serving.messaging.groups import ask_members
 from model_serving.messaging.limits import MessageLimits, message_limits
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, topic_settings
 
-__all__ = ["Checked", "PreflightError", "check_broker", "foreign_members"]
+__all__ = ["Checked", "PreflightError", "check_broker"]
 
 _TIMEOUT_S = 8.0
 _GROUPS_S = 3.0
@@ -76,15 +77,6 @@ def check_broker(config: JobConfig) -> Checked:
         dead_letter_limit=min(limits.of(config.dead_letter_topic), DEAD_LETTER_BYTES),
         result_limit=min(limits.of(config.results_topic), DEAD_LETTER_BYTES),
         news=news,
-    )
-
-
-def foreign_members(group: str, clients: Sequence[str]) -> str:
-    """What to say about a consumer group that others read in."""
-    return (
-        f"others read in the consumer group '{group}' ({', '.join(clients)}): Kafka does not take this "
-        "job's offsets as long as they do, so that a start without a checkpoint would read again; end them, or give "
-        "the job a group of its own (--models-group, --data-group)"
     )
 
 

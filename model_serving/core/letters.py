@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 
 from model_serving.core.errors import (
@@ -15,7 +16,7 @@ from model_serving.core.errors import (
 )
 from model_serving.core.messages import DeadLetter, Reason
 
-__all__ = ["CUT_MARK", "DETAIL_BYTES", "NAME_BYTES", "TEXTS_BYTES", "dead_letter", "fitted", "shortened"]
+__all__ = ["DETAIL_BYTES", "NAME_BYTES", "TEXTS_BYTES", "dead_letter", "fitted", "is_cut", "shortened"]
 
 DETAIL_BYTES = 8192
 """The most of a detail, in UTF-8, in dead letters and statuses."""
@@ -26,8 +27,7 @@ NAME_BYTES = 1024
 TEXTS_BYTES = 16384
 """The most that all of a letter or a status takes without the payload: texts, numbers, what Kafka adds."""
 
-CUT_MARK = "; the payload is cut: "
-"""What stands in the detail of a letter whose payload is not all of the message."""
+_CUT = re.compile(r"; the payload is cut: \d+ of \d+ bytes, SHA-256 [0-9a-f]{64}$")
 
 _FRAME_BYTES = 1024
 """Of those, what is no text: the fields' tags and numbers, Kafka's batch and record around the message."""
@@ -81,6 +81,11 @@ def fitted(letter: DeadLetter, limit: int | None) -> DeadLetter:
     )
 
 
+def is_cut(detail: str) -> bool:
+    """Whether a letter with this detail holds the beginning of its message only."""
+    return _CUT.search(detail) is not None
+
+
 def shortened(text: str, most_bytes: int) -> str:
     """The text, or its beginning and "…", in at most so many bytes of UTF-8.
 
@@ -96,7 +101,7 @@ def shortened(text: str, most_bytes: int) -> str:
 
 
 def _cut_detail(letter: DeadLetter, kept: int, size: int, digest: str) -> str:
-    return f"{letter.detail}{CUT_MARK}{kept} of {size} bytes, SHA-256 {digest}"
+    return f"{letter.detail}; the payload is cut: {kept} of {size} bytes, SHA-256 {digest}"
 
 
 def _size(letter: DeadLetter) -> int:

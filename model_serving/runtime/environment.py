@@ -29,6 +29,7 @@ _MADE = (
     "FLINK_CONF_DIR",
     "FLINK_HOME",
     "JAVA_HOME",
+    "LC_ALL",
     "OPENBLAS_NUM_THREADS",
     "PATH",
     "PYTHONPATH",
@@ -74,6 +75,10 @@ def flink_environment(
         [str(project_root()), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")],
         base.get("PYTHONPATH", ""),
     )
+    # Java spells file names as the locale says, and takes "?" for what that lacks: a folder of another name.
+    # It has no option for this. On macOS it always takes UTF-8, and this locale may not be there.
+    if sys.platform != "darwin":
+        environment["LC_ALL"] = "C.UTF-8"
     # Results of a print, and this project's one-line errors, have to come out at once and not at exit.
     environment.setdefault("PYTHONUNBUFFERED", "1")
     # Each instance of an operator scores in its own thread: numpy's library would start threads for all cores
@@ -95,7 +100,8 @@ def main() -> int:
         print(failure, file=sys.stderr)
         return 1
     for name in _MADE:
-        print(f"export {name}={shlex.quote(environment[name])}")
+        if name in environment:
+            print(f"export {name}={shlex.quote(environment[name])}")
     print(f"unset {' '.join(_FOREIGN)}")
     return 0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.messaging.connection import connect
@@ -18,7 +20,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_model, sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import VARIANTS, FlinkRun, job_flags, run_flink
+from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags, run_flink
 
 pytestmark = pytest.mark.kafka
 
@@ -121,3 +123,56 @@ def test_topics_that_do_not_exist_are_created_for_what_they_get(
         assert letter.payload == bad_model.SerializeToString()
     said = [line for line in job.printed().splitlines() if "the topic '" in line]
     assert said == [f"keyed.py: the topic '{topic}' did not exist and was created" for topic in topics.all()]
+
+
+@contextmanager
+def member_of(broker: EmbeddedBroker, group: str, topic: str) -> Iterator[None]:
+    """Another program's consumer, once it is a member of the group."""
+    consumer = Consumer(
+        {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "client.id": "somebody"}
+    )
+    consumer.subscribe([topic])
+    eventually(
+        lambda: consumer.poll(0.1) is None and bool(consumer.assignment()), lambda: "no member", within_s=60
+    )
+    try:
+        yield
+    finally:
+        consumer.close()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_others_in_its_groups_are_named_and_new_partitions_are_read(
+    variant: str, broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    topics = topics_of_sizes(broker, {})
+    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    flags += ["--partition-discovery-interval-ms", "1000"]
+    empty = TopicNames().prefixed(topics.models).data
+    admin = connect(broker.kafka)
+    admin.create_topics([NewTopic(empty, num_partitions=1)])[empty].result(timeout=30)
+    line = "{}.py: others read in the consumer group '{}-{}' (somebody): "
+
+    def said(role: str) -> list[str]:
+        start = line.format(variant, topics.models, role)
+        return [one for one in job.printed().splitlines() if one.startswith(start)]
+
+    with (
+        member_of(broker, f"{topics.models}-models", empty),
+        FlinkRun(variant, flags, tmp_path / "job.log") as job,
+        Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
+    ):
+        assert said("models"), job.printed()
+        assert not said("data")
+        traffic.serve(constant_model("wine", 1.0))
+        with member_of(broker, f"{topics.models}-data", topics.data):
+            eventually(lambda: len(said("data")) == 1, job.printed, within_s=60)
+        grown = admin.create_partitions([NewPartitions(topics.data, 4)])
+        grown[topics.data].result(timeout=30)
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        for ts in range(1, 4):
+            (record,) = sample_records("wine", 1, first_ts=ts)
+            producer.produce(topics.data, record.SerializeToString(), partition=ts)
+        assert producer.flush(30) == 0
+        traffic.await_results("wine", 3)
+        assert traffic.letters == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_serving.core.letters import CUT_MARK, DETAIL_BYTES, NAME_BYTES, TEXTS_BYTES, fitted, shortened
+from model_serving.core.letters import DETAIL_BYTES, NAME_BYTES, TEXTS_BYTES, fitted, is_cut, shortened
 from model_serving.core.messages import DeadLetter, Reason
 from model_serving.wire import encode_dead_letter
 
@@ -34,7 +34,7 @@ def test_a_payload_that_does_not_fit_is_cut_and_described() -> None:
     assert 1_000_000 - TEXTS_BYTES < kept < 1_000_000
     assert cut.payload == payload[:kept]
     assert cut.detail == (
-        f"why{CUT_MARK}{kept} of 2097152 bytes, SHA-256 {hashlib.sha256(payload).hexdigest()}"
+        f"why; the payload is cut: {kept} of 2097152 bytes, SHA-256 {hashlib.sha256(payload).hexdigest()}"
     )
     assert len(encode_dead_letter(letter(payload), 1_000_000)) + KAFKA_OVERHEAD <= 1_000_000
 
@@ -49,7 +49,7 @@ def test_no_letter_is_larger_than_its_topic_takes(size: int, limit: int, detail:
     given_letter = letter(b"x" * size, detail=detail, topic=name, data_type=name, model=name, version=name)
     assert len(encode_dead_letter(given_letter, limit)) + KAFKA_OVERHEAD <= limit
     cut = fitted(given_letter, limit)
-    assert (CUT_MARK in cut.detail) == (len(cut.payload) < size)
+    assert is_cut(cut.detail) == (len(cut.payload) < size)
 
 
 def test_texts_are_short_also_where_the_topic_takes_anything() -> None:
