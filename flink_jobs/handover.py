@@ -7,11 +7,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from model_serving.runtime.variables import variable
 from model_serving.stores.models import without_credentials
 
 __all__ = ["VARIABLE", "Handover"]
 
-VARIABLE = "MODEL_SERVING_PREFLIGHT"
+VARIABLE = variable("preflight")
 """Carries the handover. Where it is set, flags and broker were checked before Java was started."""
 
 

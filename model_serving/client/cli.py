@@ -22,11 +22,11 @@ from model_serving.core.messages import Reason
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.topics import TopicNames
 from model_serving.runtime.errors import SetupError
+from model_serving.runtime.variables import variable as variable_of
 
 __all__ = ["main"]
 
 _PROGRAM = "model-serving"
-_ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _REASONS = [reason.name for reason in Reason if reason]
 
 
@@ -234,7 +234,7 @@ def _add_setting(
     parser: argparse.ArgumentParser, flag: str, default: str, text: str, *, metavar: str
 ) -> None:
     """A flag that the jobs have too, and that the same environment variable sets."""
-    variable = _ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
+    variable = variable_of(flag)
     parser.add_argument(
         flag,
         default=os.environ.get(variable) or default,

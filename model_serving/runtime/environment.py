@@ -16,10 +16,11 @@ from pathlib import Path
 from model_serving.runtime.errors import FlinkHomeError, SetupError
 from model_serving.runtime.flink_home import FlinkHome, flink_home
 from model_serving.runtime.java import JavaHome, find_java
+from model_serving.runtime.variables import variable
 
 __all__ = ["MARK", "flink_environment", "main", "project_root"]
 
-MARK = "MODEL_SERVING_ENVIRONMENT"
+MARK = variable("environment")
 """Set in every environment made here: what has it needs not be prepared again."""
 
 # Left over from another Flink they would mix that one's jars with this one's.

@@ -9,13 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from model_serving.runtime.errors import SetupError
+from model_serving.runtime.variables import variable
 
 __all__ = ["JOB_SCRIPTS", "REST_VARIABLE", "FlinkCall", "JobScript", "read_call"]
 
 JOB_SCRIPTS = frozenset({"keyed.py", "broadcast.py"})
 _JOB_FOLDER = "flink_jobs"
 REST_VARIABLE = "FLINK_REST"
-_PARALLELISM_VARIABLE = "MODEL_SERVING_PARALLELISM"
+_PARALLELISM_VARIABLE = variable("parallelism")
 
 _ASK_CLUSTER = frozenset({"cancel", "checkpoint", "list", "savepoint", "stop"})
 _NAMES_CLUSTER = frozenset({"-m", "--jobmanager", "-t", "--target", "-e", "--executor"})

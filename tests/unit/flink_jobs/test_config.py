@@ -325,6 +325,13 @@ def test_help_names_every_flag_its_default_and_its_variable(capsys: pytest.Captu
     assert "(default: localhost:9092; MODEL_SERVING_BOOTSTRAP_SERVERS)" in said
 
 
+def test_the_old_name_of_the_record_type_leads_to_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "--record-type=protos.winerecord_pb2:WineRecord")
+    assert line.startswith("--record-type: ")
+    assert line.endswith(": it is called 'model_serving.protos.winerecord_pb2:WineRecord' now")
+    assert "it is called" not in refused(capsys, "--record-type=protos.no_pb2:Record")
+
+
 def test_what_the_operators_are_told() -> None:
     config = parse("--no-model=drop", "--buffer-limit=7", "--bounded", "--keep-versions=2", "--data-topic=d")
     assert config.serving == ServingSettings(
