@@ -57,7 +57,7 @@ def _preflight(job: JobScript, environment: dict[str, str]) -> Handover:
         raise _NotReadyError(f"{program}: {failure}") from failure
     for line in checked.news:
         print(f"{program}: {line}", file=sys.stderr)
-    return Handover(checked.dead_letter_limit, checked.result_limit, job.again)
+    return Handover(checked.dead_letter_limit, checked.result_limit, job.again, checked.shared_groups)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,13 @@ class GroupWatch:
     The job itself is never in them: it assigns partitions by itself.
     """
 
-    def __init__(self, kafka: KafkaAccess, groups: Collection[str]) -> None:
+    def __init__(self, kafka: KafkaAccess, groups: Collection[str], *, told: Collection[str] = ()) -> None:
+        """``told`` are those of the groups of which the user knows already."""
         self._groups = tuple(groups)
         self._admin = AdminClient(client_settings(kafka))
         self._question: GroupQuestion | None = None
         self._next_s = 0.0
-        self._told: set[str] = set()
+        self._told = set(told)
 
     def news(self) -> Iterator[str]:
         """What is new since the last call; never waits."""

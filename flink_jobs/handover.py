@@ -20,12 +20,14 @@ VARIABLE = variable("preflight")
 class Handover:
     """The largest messages that the topics take, in bytes, and how the job was called.
 
-    ``again`` are the words after ``flink run -s SNAPSHOT`` that start the same job again.
+    ``again`` are the words after ``flink run -s SNAPSHOT`` that start the same job again, ``shared_groups``
+    the consumer groups of which the user was told that others read in them.
     """
 
     dead_letter_limit: int
     result_limit: int
     again: tuple[str, ...]
+    shared_groups: tuple[str, ...] = ()
 
     def way_on(self, snapshot: str) -> str:
         """The command that goes on from a savepoint or checkpoint, to be pasted into a shell.
@@ -46,4 +48,9 @@ class Handover:
         if not text:
             return None
         values = json.loads(text)
-        return Handover(values["dead_letter_limit"], values["result_limit"], tuple(values["again"]))
+        return Handover(
+            values["dead_letter_limit"],
+            values["result_limit"],
+            tuple(values["again"]),
+            tuple(values["shared_groups"]),
+        )

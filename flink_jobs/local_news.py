@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from flink_jobs.checkpoint_watch import CheckpointWatch
@@ -27,12 +28,15 @@ class LocalNews:
     minicluster, and there is no other way to it. Of a job on a cluster it tells nothing.
     """
 
-    def __init__(self, program: str, job: JobClient, config: JobConfig) -> None:
+    def __init__(
+        self, program: str, job: JobClient, config: JobConfig, shared_groups: Collection[str]
+    ) -> None:
+        """``shared_groups`` are consumer groups of which was told already that others read in them."""
         self._program = program
         self._job_id = job.get_job_id()._j_job_id  # noqa: SLF001 - no public way to the Java object
         self._cluster = _minicluster(job)
         self._failures = FailureWatch()
-        self._groups = GroupWatch(config.kafka, (config.models_group, config.data_group))
+        self._groups = GroupWatch(config.kafka, (config.models_group, config.data_group), told=shared_groups)
         self._checkpoints = CheckpointWatch(config, why_not_writable)
         # Without checkpoints even the models are gone.
         self._start = (

@@ -32,12 +32,14 @@ class PreflightError(Exception):
 class Checked:
     """What was found: the largest dead letter and result that their topics take, in bytes.
 
-    ``news`` are lines for the user about what he may not expect.
+    ``news`` are lines for the user about what he may not expect, ``shared_groups`` the consumer groups that
+    others read in, of which the news tell.
     """
 
     dead_letter_limit: int
     result_limit: int
     news: tuple[str, ...] = ()
+    shared_groups: tuple[str, ...] = ()
 
 
 def check_broker(config: JobConfig) -> Checked:
@@ -68,15 +70,17 @@ def check_broker(config: JobConfig) -> Checked:
     _create(admin, missing, config)
     limits = message_limits(admin, config.topics, deadline_s=_TIMEOUT_S)
     _check_least(limits, config)
+    shared = members.members(timeout_s=_GROUPS_S)
     news = (
         *(f"the topic '{topic}' did not exist and was created" for topic in missing),
         *_size_news(limits, config),
-        *(foreign_members(*found) for found in members.members(timeout_s=_GROUPS_S).items()),
+        *(foreign_members(*found) for found in shared.items()),
     )
     return Checked(
         dead_letter_limit=min(limits.of(config.dead_letter_topic), DEAD_LETTER_BYTES),
         result_limit=min(limits.of(config.results_topic), DEAD_LETTER_BYTES),
         news=news,
+        shared_groups=tuple(shared),
     )
 
 

@@ -66,7 +66,8 @@ def _preflight(program: str, config: JobConfig) -> Handover:
     checked = check_broker(config)
     for line in checked.news:
         print(f"{program}: {line}", file=sys.stderr)
-    return Handover(checked.dead_letter_limit, checked.result_limit, ("-py", *sys.argv))
+    again = ("-py", *sys.argv)
+    return Handover(checked.dead_letter_limit, checked.result_limit, again, checked.shared_groups)
 
 
 def _run(program: str, topology: Topology, config: JobConfig, handover: Handover) -> None:
@@ -102,7 +103,7 @@ def _run(program: str, topology: Topology, config: JobConfig, handover: Handover
     if settings.get_string("execution.attached", "true") == "false":
         return
     result = job.get_job_execution_result()
-    news = LocalNews(program, job, config)
+    news = LocalNews(program, job, config, handover.shared_groups)
     while not result.done():
         news.tell()
         if stopping.wait(_POLL_S):
