@@ -6,16 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from flink_jobs.handover import VARIABLE, Handover
 from model_serving.runtime.environment import flink_environment, project_root
 from model_serving.runtime.errors import SetupError
 from model_serving.runtime.flink_args import FlinkCall, JobScript, read_call
 from model_serving.runtime.flink_home import flink_home
 from model_serving.runtime.supervise import run_supervised
 
-__all__ = ["PREFLIGHT_VARIABLE", "main"]
-
-PREFLIGHT_VARIABLE = "MODEL_SERVING_PREFLIGHT"
-"""Tells a job's script that its flags and the broker were checked before Java was started."""
+__all__ = ["main"]
 
 
 class _NotReadyError(Exception):
@@ -32,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         call = read_call(sys.argv[1:] if argv is None else argv, os.environ, project=project_root())
         environment = flink_environment({**os.environ, **_missing(call)})
         if call.job is not None:
-            _preflight(call.job, environment)
-            environment[PREFLIGHT_VARIABLE] = "done"
+            environment[VARIABLE] = _preflight(call.job, environment).text()
     except _NotReadyError as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -49,17 +46,18 @@ def _missing(call: FlinkCall) -> dict[str, str]:
     return {name: value for name, value in call.variables.items() if name not in os.environ}
 
 
-def _preflight(job: JobScript, environment: dict[str, str]) -> None:
+def _preflight(job: JobScript, environment: dict[str, str]) -> Handover:
     from flink_jobs.config import parse_config
     from flink_jobs.preflight import PreflightError, check_broker
 
     program = job.path.name
     try:
-        created = check_broker(parse_config(job.arguments, environment, program))
+        checked = check_broker(parse_config(job.arguments, environment, program))
     except PreflightError as failure:
         raise _NotReadyError(f"{program}: {failure}") from failure
-    for topic in created:
-        print(f"{program}: the topic '{topic}' did not exist and was created", file=sys.stderr)
+    for line in checked.news:
+        print(f"{program}: {line}", file=sys.stderr)
+    return Handover(checked.dead_letter_limit, checked.result_limit, job.again, checked.shared_groups)
 
 
 if __name__ == "__main__":

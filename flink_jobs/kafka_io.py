@@ -18,8 +18,9 @@ from pyflink.datastream.connectors.kafka import (
 from pyflink.table import StreamTableEnvironment
 
 from flink_jobs.checkpoint_failures import TRANSACTION_TIMEOUT_MS
-from flink_jobs.config import DEAD_LETTER_BYTES, MESSAGE_BYTES, Delivery, JobConfig, StartingOffsets
+from flink_jobs.config import Delivery, JobConfig, StartingOffsets
 from flink_jobs.lanes import lane_key
+from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 
 __all__ = ["model_messages", "record_vectors", "write_to"]
 
@@ -29,6 +30,9 @@ JVM to Python carries hundreds of records instead of one, which is what bounds t
 
 _VECTOR_OFFSETS = 1024
 """Records of a partition in a vector of a bounded run."""
+
+_COMMITTED_ONLY = {"isolation.level": "read_committed"}
+"""What an aborted transaction holds was taken back by its producer: it is neither scored nor deployed."""
 
 _BATCH_BYTES = 256 * 1024
 """Of results that leave in one request, at most."""
@@ -42,10 +46,11 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_topics(config.models_topic)
         .set_group_id(config.models_group)
         .set_starting_offsets(_starting_offsets(config.starting_offsets))
-        .set_property("max.partition.fetch.bytes", str(MESSAGE_BYTES))
+        .set_property("max.partition.fetch.bytes", str(MAX_MESSAGE_BYTES))
+        .set_property("partition.discovery.interval.ms", str(config.partition_discovery_interval_ms))
         .set_value_only_deserializer(ByteArraySchema())
     )
-    for key, value in config.kafka.flink.items():
+    for key, value in (config.kafka.flink | _COMMITTED_ONLY).items():
         builder = builder.set_property(key, value)
     if config.bounded:
         builder = builder.set_bounded(KafkaOffsetsInitializer.latest())
@@ -140,9 +145,10 @@ def _record_options(config: JobConfig) -> dict[str, str]:
         "properties.bootstrap.servers": config.bootstrap_servers,
         "properties.group.id": config.data_group,
         "properties.auto.offset.reset": "earliest",
+        "scan.topic-partition-discovery.interval": f"{config.partition_discovery_interval_ms} ms",
         "scan.startup.mode": modes[config.starting_offsets],
         "value.format": "raw",
-    } | {f"properties.{name}": value for name, value in config.kafka.flink.items()}
+    } | {f"properties.{name}": value for name, value in (config.kafka.flink | _COMMITTED_ONLY).items()}
     if config.bounded:
         options["scan.bounded.mode"] = "latest-offset"
     return options

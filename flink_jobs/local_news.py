@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from flink_jobs.checkpoint_watch import CheckpointWatch
 from flink_jobs.config import JobConfig
 from flink_jobs.failures import FailureWatch
+from flink_jobs.group_watch import GroupWatch
 from model_serving.runtime.checkpoints import why_not_writable
 
 if TYPE_CHECKING:
@@ -20,17 +22,21 @@ _LOOK_EVERY_S = 0.5
 
 
 class LocalNews:
-    """Tells on standard error that a job that goes on has failed, or that its checkpoints fail.
+    """Tells on standard error that a job that goes on has failed, that its checkpoints or its commits fail.
 
     A minicluster keeps this in the job's execution graph; the client that PyFlink has of it hides the
     minicluster, and there is no other way to it. Of a job on a cluster it tells nothing.
     """
 
-    def __init__(self, program: str, job: JobClient, config: JobConfig) -> None:
+    def __init__(
+        self, program: str, job: JobClient, config: JobConfig, shared_groups: Collection[str]
+    ) -> None:
+        """``shared_groups`` are consumer groups of which was told already that others read in them."""
         self._program = program
         self._job_id = job.get_job_id()._j_job_id  # noqa: SLF001 - no public way to the Java object
         self._cluster = _minicluster(job)
         self._failures = FailureWatch()
+        self._groups = GroupWatch(config.kafka, (config.models_group, config.data_group), told=shared_groups)
         self._checkpoints = CheckpointWatch(config, why_not_writable)
         # Without checkpoints even the models are gone.
         self._start = (
@@ -49,6 +55,8 @@ class LocalNews:
             graph = self._cluster.getExecutionGraph(self._job_id).get()
             # Checkpoints first: they may be the cause of a failure.
             self._say(self._checkpoints.news(graph))
+            for line in self._groups.news():
+                self._say(line)
             cause = self._failures.news(graph)
         except Exception:  # noqa: BLE001
             return

@@ -8,6 +8,7 @@ schema version of the state is in a name; what was written before names told it 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,7 +77,7 @@ def refusal(program: str, path: str, operators: Mapping[str, str], *, accept_oth
     for maker in makers:
         return (
             f"{path} was made by the other job, which keeps its models otherwise: "
-            f"restore it with flink run -s {path} -py flink_jobs/{maker}"
+            f"restore it with flink run -s {shlex.quote(path)} -py flink_jobs/{maker}"
         )
     return f"{path} was not made by {program}: restore it with the program that made it"
 

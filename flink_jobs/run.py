@@ -14,9 +14,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from flink_jobs.command_line import PREFLIGHT_VARIABLE
 from flink_jobs.config import JobConfig, parse_config
 from flink_jobs.failures import cause_of
+from flink_jobs.handover import Handover
 from flink_jobs.local_news import LocalNews
 from flink_jobs.preflight import PreflightError, check_broker
 from model_serving.runtime.checkpoints import retained_checkpoints, why_not_writable
@@ -49,21 +49,28 @@ def main(program: str, topology: Topology) -> None:
     """
     config = parse_config(sys.argv[1:], os.environ, program)
     try:
-        if PREFLIGHT_VARIABLE not in os.environ:
-            # Started without the flink command: the JVM that PyFlink starts inherits this environment.
-            os.environ.update(flink_environment(os.environ))
-            for topic in check_broker(config):
-                print(f"{program}: the topic '{topic}' did not exist and was created", file=sys.stderr)
+        handover = Handover.read(os.environ) or _preflight(program, config)
     except (SetupError, PreflightError) as error:
         _fail(program, str(error))
     try:
-        _run(program, topology, config)
+        _run(program, topology, config, handover)
     # Py4J wraps whatever goes wrong in the JVM; what the user needs is the first cause.
     except Exception as error:  # noqa: BLE001
         _fail(program, _first_cause(error))
 
 
-def _run(program: str, topology: Topology, config: JobConfig) -> None:
+def _preflight(program: str, config: JobConfig) -> Handover:
+    """What the flink command does before a job that it starts."""
+    # The JVM that PyFlink starts inherits this environment.
+    os.environ.update(flink_environment(os.environ))
+    checked = check_broker(config)
+    for line in checked.news:
+        print(f"{program}: {line}", file=sys.stderr)
+    again = ("-py", *sys.argv)
+    return Handover(checked.dead_letter_limit, checked.result_limit, again, checked.shared_groups)
+
+
+def _run(program: str, topology: Topology, config: JobConfig, handover: Handover) -> None:
     from flink_jobs.environment import build_environment, submit
     from flink_jobs.restore import check_restorable
     from flink_jobs.topology import with_timers
@@ -77,6 +84,8 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
         config,
         run=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}",
         claims_stored=settings.get_string("execution.state-recovery.claim-mode", "NO_CLAIM") == "CLAIM",
+        dead_letter_limit=handover.dead_letter_limit,
+        result_limit=handover.result_limit,
     )
     if not config.store:
         print(
@@ -94,12 +103,12 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     if settings.get_string("execution.attached", "true") == "false":
         return
     result = job.get_job_execution_result()
-    news = LocalNews(program, job, config)
+    news = LocalNews(program, job, config, handover.shared_groups)
     while not result.done():
         news.tell()
         if stopping.wait(_POLL_S):
             if settings.get_string("execution.target", "local") == "local":
-                _end(program, job, config)
+                _end(program, job, config, handover)
                 print(f"{program}: stopped")
             else:
                 print(f"{program}: job {job.get_job_id()} goes on on its cluster; flink cancel ends it")
@@ -107,17 +116,17 @@ def _run(program: str, topology: Topology, config: JobConfig) -> None:
     try:
         result.result()
     except Exception:
-        _tell_way_back(program, str(job.get_job_id()), config)
+        _tell_way_back(program, str(job.get_job_id()), config, handover)
         raise
     print(f"{program}: finished")
 
 
-def _tell_way_back(program: str, job_id: str, config: JobConfig) -> None:
+def _tell_way_back(program: str, job_id: str, config: JobConfig, handover: Handover) -> None:
     # What cannot be looked into from here (another machine's disk) cannot be named.
     with contextlib.suppress(OSError, ImportError, ValueError):
         own = [one for one in retained_checkpoints(config.checkpoint_dir) if one.job == job_id]
         if own:
-            again = f"flink run -s {own[0].path} -py flink_jobs/{program}"
+            again = handover.way_on(own[0].path)
             print(f"{program}: to go on from the last checkpoint, once it is mended: {again}", flush=True)
 
 
@@ -134,15 +143,15 @@ def assemble(
     write_to(served.rollbacks, config.models_topic, "rollbacks", config)
 
 
-def _end(program: str, job: JobClient, config: JobConfig) -> None:
+def _end(program: str, job: JobClient, config: JobConfig, handover: Handover) -> None:
     """Ends a local job with a savepoint, so that nothing is read twice or forgotten; else cancels it."""
     if config.checkpoint_interval_ms:
         savepoint, why = _savepoint(job, config.checkpoint_dir)
         if savepoint:
-            print(f"{program}: to go on from here: flink run -s {savepoint} -py flink_jobs/{program}")
+            print(f"{program}: to go on from here: {handover.way_on(savepoint)}")
             return
         print(f"{program}: no savepoint could be made ({why}), cancelling", file=sys.stderr)
-        _tell_way_back(program, str(job.get_job_id()), config)
+        _tell_way_back(program, str(job.get_job_id()), config, handover)
     job.cancel().result()
 
 

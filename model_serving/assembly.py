@@ -60,7 +60,7 @@ class Parts:
         self._settings = settings
         self._clock = clock
         self._pool = pool
-        self._encoder = TopicEncoder()
+        self._encoder = TopicEncoder(settings.dead_letter_limit, settings.result_limit)
         self.codec = RecordCodec(settings.record_type)
 
     def gate(self, subtask: int) -> ModelGate:

@@ -30,6 +30,9 @@ class ServingSettings:
     the job may delete what the run that it was restored from has put there.
 
     ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
+
+    ``dead_letter_limit`` and ``result_limit`` are the largest messages that the topics for them take; None:
+    messages of any size.
     """
 
     record_type: str
@@ -53,6 +56,8 @@ class ServingSettings:
     model_store_retention_ms: int = 0
     run: str = ""
     claims_stored: bool = False
+    dead_letter_limit: int | None = None
+    result_limit: int | None = None
 
     def model_keys(self) -> tuple[bytes, ...]:
         """The keys of signed model messages, read where this is called; none when none are asked for.

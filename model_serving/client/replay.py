@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from model_serving.client.decoding import parse
 from model_serving.client.errors import ClientError
 from model_serving.client.printable import printable
+from model_serving.core.letters import is_cut
 from model_serving.core.messages import Reason
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
@@ -49,7 +50,7 @@ def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: 
     """
     wanted = frozenset(reasons)
     sent: Counter[str] = Counter()
-    homeless = 0
+    left_alone = 0
     with ExitStack() as stack:
         reader = stack.enter_context(TopicReader(kafka, [topic], start=Start.BEGINNING))
         bookmarks = stack.enter_context(_Bookmarks(kafka, topic, wanted, again=again))
@@ -58,8 +59,8 @@ def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: 
             reason = Reason(letter.reason)
             if reason not in wanted or bookmarks.passed(reason, received):
                 continue
-            if not letter.topic:
-                homeless += 1
+            if not letter.topic or is_cut(letter.detail):
+                left_alone += 1
                 continue
             sent[letter.topic] += 1
             if dry_run:
@@ -71,7 +72,7 @@ def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: 
             if sent.total() % _NOTED_EVERY == 0:
                 _note(senders, bookmarks)
         _note(senders, bookmarks)
-    _report(sent, homeless, dry_run=dry_run)
+    _report(sent, left_alone, dry_run=dry_run)
 
 
 class _Bookmarks:
@@ -163,8 +164,12 @@ def _note(senders: Mapping[str, Sender], bookmarks: _Bookmarks) -> None:
         bookmarks.keep()
 
 
-def _report(sent: Counter[str], homeless: int, *, dry_run: bool) -> None:
+def _report(sent: Counter[str], left_alone: int, *, dry_run: bool) -> None:
     where = ", ".join(f"{count:,} to '{topic}'" for topic, count in sorted(sent.items()))
     print(printable(f"{'would send' if dry_run else 'sent'} back {where or 'nothing'}"), flush=True)
-    if homeless:
-        print(f"left alone, for they do not say where their message came from: {homeless:,}", flush=True)
+    if left_alone:
+        print(
+            "left alone, because they do not say where their message came from, or hold a part of it only: "
+            f"{left_alone:,}",
+            flush=True,
+        )

@@ -16,10 +16,11 @@ from pathlib import Path
 from model_serving.runtime.errors import FlinkHomeError, SetupError
 from model_serving.runtime.flink_home import FlinkHome, flink_home
 from model_serving.runtime.java import JavaHome, find_java
+from model_serving.runtime.variables import variable
 
 __all__ = ["MARK", "flink_environment", "main", "project_root"]
 
-MARK = "MODEL_SERVING_ENVIRONMENT"
+MARK = variable("environment")
 """Set in every environment made here: what has it needs not be prepared again."""
 
 # Left over from another Flink they would mix that one's jars with this one's.
@@ -29,6 +30,7 @@ _MADE = (
     "FLINK_CONF_DIR",
     "FLINK_HOME",
     "JAVA_HOME",
+    "LC_ALL",
     "OPENBLAS_NUM_THREADS",
     "PATH",
     "PYTHONPATH",
@@ -74,6 +76,10 @@ def flink_environment(
         [str(project_root()), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")],
         base.get("PYTHONPATH", ""),
     )
+    # Java spells file names as the locale says, and takes "?" for what that lacks: a folder of another name.
+    # It has no option for this. On macOS it always takes UTF-8, and this locale may not be there.
+    if sys.platform != "darwin":
+        environment["LC_ALL"] = "C.UTF-8"
     # Results of a print, and this project's one-line errors, have to come out at once and not at exit.
     environment.setdefault("PYTHONUNBUFFERED", "1")
     # Each instance of an operator scores in its own thread: numpy's library would start threads for all cores
@@ -95,7 +101,8 @@ def main() -> int:
         print(failure, file=sys.stderr)
         return 1
     for name in _MADE:
-        print(f"export {name}={shlex.quote(environment[name])}")
+        if name in environment:
+            print(f"export {name}={shlex.quote(environment[name])}")
     print(f"unset {' '.join(_FOREIGN)}")
     return 0
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from model_serving.runtime.errors import SetupError
+from model_serving.runtime.variables import variable
 
 __all__ = ["JOB_SCRIPTS", "REST_VARIABLE", "FlinkCall", "JobScript", "read_call"]
 
 JOB_SCRIPTS = frozenset({"keyed.py", "broadcast.py"})
 _JOB_FOLDER = "flink_jobs"
 REST_VARIABLE = "FLINK_REST"
-_PARALLELISM_VARIABLE = "MODEL_SERVING_PARALLELISM"
+_PARALLELISM_VARIABLE = variable("parallelism")
 
 _ASK_CLUSTER = frozenset({"cancel", "checkpoint", "list", "savepoint", "stop"})
 _NAMES_CLUSTER = frozenset({"-m", "--jobmanager", "-t", "--target", "-e", "--executor"})
@@ -42,6 +43,8 @@ _VALUE_OPTIONS = {
 _WITH_VALUE = frozenset({*_VALUE_OPTIONS, *_VALUE_OPTIONS.values(), "-D", "-p"})
 _SWITCHES = {"-d": "--detached", "-n": "--allowNonRestoredState", "-sae": "--shutdownOnAttachedExit"}
 _WITHOUT_VALUE = frozenset({*_SWITCHES, *_SWITCHES.values(), "-h"})
+_RESTORE = frozenset({"-s", "--fromSavepoint", "-n", "--allowNonRestoredState", "-claimMode", "--claimMode"})
+_RESTORE_SETTINGS = "execution.state-recovery."
 # Words that are both Flink's and the jobs': Flink's before the script, the job's after it. And how many words
 # they take.
 _BEFORE_SCRIPT = {"--help": 1, "--parallelism": 2}
@@ -50,10 +53,15 @@ _HOST_PORT = re.compile(r"(?:https?://)?(?P<address>[\w.-]+:\d{1,5})/?")
 
 @dataclass(frozen=True, slots=True)
 class JobScript:
-    """One of this project's jobs and the arguments that are its own."""
+    """One of this project's jobs and the arguments that are its own.
+
+    ``again`` are the words that come after ``flink run -s SNAPSHOT`` to go on with the same job: those that
+    it was called with, without what it was restored from.
+    """
 
     path: Path
     arguments: tuple[str, ...]
+    again: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +106,13 @@ def read_call(
     if position is None or script is None or not _is_job(script):
         return FlinkCall((action, *target, *rest), job=None, variables={})
 
+    again = (*_without_restore(own), *rest[len(own) :])
     if not exists(script) and not script.is_absolute() and exists(project / script):
         script = project / script
         own[position] = str(script)
     # "--" ends Flink's own options. Without it Flink would take the job's --parallelism for its own.
     completed = (action, *target, *own, *(["--", *program] if program else []))
-    return FlinkCall(completed, JobScript(script, tuple(program)), _parallelism(own))
+    return FlinkCall(completed, JobScript(script, tuple(program), again), _parallelism(own))
 
 
 def _split(rest: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -126,6 +135,21 @@ def _split(rest: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             break
     return own, list(rest[index:])
+
+
+def _without_restore(own: Sequence[str]) -> list[str]:
+    """Flink's own options but for those about a savepoint or checkpoint."""
+    kept: list[str] = []
+    index = 0
+    while index < len(own):
+        length = 2 if own[index] in _WITH_VALUE else 1
+        option = own[index : index + length]
+        name = option[0].partition("=")[0]
+        setting = option[-1].removeprefix("-D")
+        if name not in _RESTORE and not setting.startswith(_RESTORE_SETTINGS):
+            kept += option
+        index += length
+    return kept
 
 
 def _is_joined(word: str) -> bool:

@@ -3,9 +3,11 @@ venv.
 
     <sys.prefix>/flink/
         bin/      copies (a link would make Flink's scripts take the pip package's folder for the home)
-        lib/      links to the package's jars, its flink-python jar, the Kafka connector (copied: the cache
-        may be cleared) opt/ plugins/   links to the package's files conf/     this project's files
-        (runtime/conf) over the package's log/ run/ written by Flink; kept when the home is assembled anew
+        lib/      links to the package's jars and its flink-python jar; the Kafka connector and the libraries
+                  for compressed batches are copied, as the cache may be cleared
+        opt/ plugins/   links to the package's files
+        conf/     this project's files (runtime/conf) over the package's
+        log/ run/ written by Flink; kept when the home is assembled anew
 
 The home is assembled aside and put in place by renaming; a stamp of all inputs tells whether that is needed.
 """

@@ -18,7 +18,7 @@ __all__ = ["FLINK", "KAFKA", "LOCK_NAME", "PinnedJar", "format_lock", "parse_loc
 
 LOCK_NAME = "jars.lock"
 FLINK = "flink"
-"""What a Flink job needs beyond the Flink distribution."""
+"""What a Flink job needs beyond the Flink distribution: the Kafka connector, and what reads compression."""
 KAFKA = "kafka"
 """The embedded Kafka: the server with everything it needs at run time."""
 
@@ -41,9 +41,9 @@ class PinnedJar:
 
 
 def pinned_jars(*groups: str) -> tuple[PinnedJar, ...]:
-    """The jars of `groups`, in class path order. Raises KeyError for a group which the lock has not."""
+    """The jars of `groups`, in class path order, each once. Raises KeyError for an unknown group."""
     locked = parse_lock(files("model_serving.runtime").joinpath(LOCK_NAME).read_text(encoding="utf-8"))
-    return tuple(jar for group in groups for jar in locked[group])
+    return tuple(dict.fromkeys(jar for group in groups for jar in locked[group]))
 
 
 def parse_lock(text: str) -> dict[str, tuple[PinnedJar, ...]]:

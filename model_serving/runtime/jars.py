@@ -24,7 +24,14 @@ from model_serving.runtime.progress import Progress, show_progress
 __all__ = ["cache_folder", "class_path", "ensure_jars", "is_intact", "main"]
 
 _WANTED: Mapping[str, Sequence[str]] = {
-    FLINK: ["org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2"],
+    # The connector holds Kafka's client, but not the libraries that read compressed batches (Java itself
+    # reads gzip only). Their versions are those of the embedded Kafka.
+    FLINK: [
+        "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",
+        "com.github.luben:zstd-jni:1.5.6-10",
+        "org.lz4:lz4-java:1.8.0",
+        "org.xerial.snappy:snappy-java:1.1.10.7",
+    ],
     # The server's own closure has the logging interface (slf4j 1.7) and log4j, but not what joins the two.
     KAFKA: ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"],
 }

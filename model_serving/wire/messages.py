@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_serving.core.errors import ModelRejected
+from model_serving.core.letters import DETAIL_BYTES, NAME_BYTES, fitted, shortened
 from model_serving.core.messages import (
     Command,
     DeadLetter,
@@ -18,6 +19,7 @@ from model_serving.core.messages import (
 from model_serving.protos.deadletter_pb2 import DeadLetter as DeadLetterMessage
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
+from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.wire.frames import MessageParser
 from model_serving.wire.wire_types import other_wire_types
 
@@ -25,11 +27,15 @@ __all__ = [
     "encode_dead_letter",
     "encode_rollback",
     "encode_status",
+    "fitted_result",
     "parse_descriptor",
     "read_model",
     "refuse_other_wire_types",
     "unframed",
 ]
+
+_KAFKA_BYTES = 256
+"""What a batch of one record has around its message, at most."""
 
 
 _PARSER = MessageParser(ModelDescriptor)
@@ -58,7 +64,8 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     """A model message as a value of the core.
 
     Raises:
-        ModelRejected: no data type, a field with another wire type than declared, or a number that names no
+        ModelRejected: no data type, a data type, name or version that is too long, a field with another wire
+            type than declared, or a number that names no
             model type, command or output rule.
     """
     refuse_other_wire_types(descriptor)
@@ -66,13 +73,13 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
         raise ModelRejected("the model message has no dataType: say which records the model scores")
     content = descriptor.WhichOneof("MessageContent")
     return ModelMessage(
-        data_type=descriptor.dataType,
-        name=descriptor.name,
+        data_type=_short_enough(descriptor.dataType, "dataType"),
+        name=_short_enough(descriptor.name, "name"),
         description=descriptor.description,
         model_type=_known(ModelType, descriptor.modeltype, "modeltype"),
         data=descriptor.data if content == "data" else None,
         location=descriptor.location if content == "location" else None,
-        version=descriptor.version,
+        version=_short_enough(descriptor.version, "version"),
         sha256=descriptor.sha256,
         command=_known(Command, descriptor.command, "command"),
         inputs=tuple(descriptor.inputs),
@@ -87,15 +94,16 @@ def encode_rollback(failing: FailingModel) -> bytes:
     """The model message that takes back a model which fails, if it still serves when the message comes."""
     return ModelDescriptor(
         name=failing.name,
-        description=str(failing),
+        description=shortened(str(failing), DETAIL_BYTES),
         dataType=failing.data_type,
         version=failing.version,
         command=ModelDescriptor.ROLLBACK,
     ).SerializeToString()
 
 
-def encode_dead_letter(letter: DeadLetter) -> bytes:
-    """A dead letter as it is written to its topic."""
+def encode_dead_letter(letter: DeadLetter, limit: int | None = None) -> bytes:
+    """A dead letter as it is written to a topic that takes messages of ``limit`` bytes; None: of any size."""
+    letter = fitted(letter, limit)
     return DeadLetterMessage(
         reason=int(letter.reason),  # type: ignore[arg-type]
         detail=letter.detail,
@@ -109,20 +117,20 @@ def encode_dead_letter(letter: DeadLetter) -> bytes:
 
 
 def encode_status(status: ModelStatus) -> bytes:
-    """A status as it is written to the status topic."""
+    """A status as it is written to the status topic; its texts are cut to a few kilobytes."""
     return ModelStatusMessage(
-        dataType=status.data_type,
-        name=status.name,
-        version=status.version,
+        dataType=shortened(status.data_type, NAME_BYTES),
+        name=shortened(status.name, NAME_BYTES),
+        version=shortened(status.version, NAME_BYTES),
         state=int(status.state),  # type: ignore[arg-type]
-        detail=status.detail,
+        detail=shortened(status.detail, DETAIL_BYTES),
         ts=status.ts,
-        previous=status.previous,
+        previous=shortened(status.previous, NAME_BYTES),
         load_ms=status.load_ms,
         subtask=status.subtask,
-        description=status.description,
+        description=shortened(status.description, DETAIL_BYTES),
         modeltype=status.model_type,
-        sha256=status.sha256,
+        sha256=shortened(status.sha256, NAME_BYTES),
         size=status.size,
         waiting=status.waiting,
     ).SerializeToString()
@@ -138,6 +146,27 @@ def refuse_other_wire_types(descriptor: ModelDescriptor) -> None:
         wrong = wrong or other_wire_types(example, f"examples[{index}].")
     if wrong is not None:
         raise ModelRejected(wrong)
+
+
+def fitted_result(message: bytes, limit: int | None) -> bytes:
+    """An encoded result as a topic takes it that takes messages of ``limit`` bytes; None: of any size.
+
+    One that is larger loses its ``outputs``, and its label is cut: a model with very many classes would
+    otherwise stop the job.
+    """
+    if limit is None or len(message) <= limit - _KAFKA_BYTES:
+        return message
+    result = ServingResult.FromString(message)
+    result.ClearField("outputs")
+    result.label = shortened(result.label, NAME_BYTES)
+    return result.SerializeToString()
+
+
+def _short_enough(text: str, field: str) -> str:
+    """A text that is in every result, status and dead letter of the model."""
+    if (size := len(text.encode())) > NAME_BYTES:
+        raise ModelRejected(f"{field} has {size:,} bytes: use at most {NAME_BYTES:,}")
+    return text
 
 
 def _known(kind: Any, number: int, field: str) -> Any:

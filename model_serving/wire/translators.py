@@ -11,6 +11,7 @@ from model_serving.wire.messages import (
     encode_dead_letter,
     encode_rollback,
     encode_status,
+    fitted_result,
     parse_descriptor,
     read_model,
     refuse_other_wire_types,
@@ -60,15 +61,26 @@ class ModelMessages:
 
 
 class TopicEncoder:
-    """Writes the messages of all output topics: see ``core.ports.MessageEncoder``."""
+    """Writes the messages of all output topics: see ``core.ports.MessageEncoder``.
+
+    ``dead_letter_limit`` and ``result_limit`` are the largest messages that those topics take, in bytes;
+    None: messages of any size.
+    """
+
+    def __init__(self, dead_letter_limit: int | None = None, result_limit: int | None = None) -> None:
+        self._dead_letter_limit = dead_letter_limit
+        self._result_limit = result_limit
 
     def results(self, batch: ScoredBatch) -> list[bytes]:
         """See ``core.ports.MessageEncoder``."""
-        return encode_results(batch)
+        messages = encode_results(batch)
+        if self._result_limit is None:
+            return messages
+        return [fitted_result(message, self._result_limit) for message in messages]
 
     def dead_letter(self, letter: DeadLetter) -> bytes:
         """See ``core.ports.MessageEncoder``."""
-        return encode_dead_letter(letter)
+        return encode_dead_letter(letter, self._dead_letter_limit)
 
     def status(self, status: ModelStatus) -> bytes:
         """See ``core.ports.MessageEncoder``."""

@@ -10,7 +10,8 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
-from tests.jobs import FlinkRun, eventually, job_flags, run_flink
+from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags, run_flink
+from tests.producers import CODECS, send_compressed
 from tests.standalone_cluster import Cluster
 
 pytestmark = pytest.mark.cluster
@@ -43,6 +44,24 @@ def test_a_detached_job_in_thread_mode(
     assert job_id in listed.stdout, listed.stderr
     cluster.cancel(job_id)
     eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_batches_of_every_compression_are_read(
+    cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path, variant: str
+) -> None:
+    """Native libraries that unpack them can be loaded once in a TaskManager: the second job finds them."""
+    topics = fresh_topics(broker)
+    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    send_compressed(broker, topics)
+    with (
+        FlinkRun(variant, [*flags, "--bounded"], tmp_path / "job.log", environ=cluster.environ) as job,
+        Traffic(variant, broker.bootstrap_servers, topics, lambda: None) as traffic,
+    ):
+        assert job.await_end(within_s=120) == 0, job.printed()
+        for codec in CODECS:
+            traffic.await_results(codec, 20)
+        assert traffic.letters == []
 
 
 def test_an_attached_job_in_worker_processes(

@@ -40,18 +40,24 @@ def test_each_letter_goes_back_once_to_where_its_message_came_from(
         DeadLetter(reason=DeadLetter.SCORING_FAILED, topic=topics.data, payload=b"r2"),
         DeadLetter(reason=DeadLetter.MODEL_REJECTED, topic=topics.models, payload=b"m1"),
         DeadLetter(reason=DeadLetter.MODEL_REJECTED, payload=b"m2"),
+        DeadLetter(
+            reason=DeadLetter.MODEL_REJECTED,
+            topic=topics.models,
+            payload=b"m",
+            detail=f"why; the payload is cut: 1 of 3000000 bytes, SHA-256 {'0' * 64}",
+        ),
     )
-    homeless = "left alone, for they do not say where their message came from: 1"
+    left = "left alone, because they do not say where their message came from, or hold a part of it only: 2"
     assert send_back(*Reason, dry_run=True) == [
         f"would send back 2 to '{topics.data}', 1 to '{topics.models}'",
-        homeless,
+        left,
     ]
     assert messages(broker, topics.data) == []
     assert send_back(Reason.NO_MODEL) == [f"sent back 1 to '{topics.data}'"]
     assert send_back(Reason.NO_MODEL) == ["sent back nothing"]
     assert messages(broker, topics.data) == [b"r1"]
     write(broker, topics, DeadLetter(reason=DeadLetter.NO_MODEL, topic=topics.data, payload=b"r3"))
-    assert send_back(*Reason) == [f"sent back 2 to '{topics.data}', 1 to '{topics.models}'", homeless]
+    assert send_back(*Reason) == [f"sent back 2 to '{topics.data}', 1 to '{topics.models}'", left]
     assert messages(broker, topics.data) == [b"r1", b"r2", b"r3"]
     assert messages(broker, topics.models) == [b"m1"]
     assert send_back(Reason.NO_MODEL, again=True) == [f"sent back 2 to '{topics.data}'"]

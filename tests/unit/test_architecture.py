@@ -21,6 +21,15 @@ LAW: dict[str, set[str]] = {
     "model_serving.stores": {"model_serving.core", "model_serving.stores"},
     "model_serving.messaging": {"model_serving.core", "model_serving.messaging", "model_serving.protos"},
     "model_serving.runtime": {"model_serving.runtime"},
+    "model_serving.flags": {
+        "model_serving.core",
+        "model_serving.flags",
+        "model_serving.messaging",
+        "model_serving.runtime",
+        "model_serving.settings",
+        "model_serving.stores",
+        "model_serving.wire",
+    },
     "model_serving.testing": {"model_serving.core", "model_serving.testing"},
     "model_serving.client": {
         "model_serving.client",
@@ -56,13 +65,6 @@ LAW: dict[str, set[str]] = {
 TOP: dict[str, set[str]] = {
     "model_serving": {"model_serving.core"},
     "model_serving.settings": {"model_serving.core"},
-    "model_serving.flags": {
-        "model_serving.core",
-        "model_serving.messaging",
-        "model_serving.settings",
-        "model_serving.stores",
-        "model_serving.wire",
-    },
     "model_serving.assembly": {
         "model_serving.core",
         "model_serving.engines",

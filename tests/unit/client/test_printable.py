@@ -100,7 +100,7 @@ def test_a_line_of_any_topic_is_one_line() -> None:
 def test_the_demo_shows_names_and_texts_as_they_are() -> None:
     topics = TopicNames()
     tally = Tally("wine", topics)
-    result = ServingResult(dataType="wine", name=NAME, version="v[/]", label="[red]", modeltype=77)  # type: ignore[arg-type]
+    result = ServingResult(dataType="wine", name=NAME, version="v[/]", label="[red]", modeltype=77)
     letter = DeadLetter(reason=99, topic=topics.data)  # type: ignore[arg-type]
     for kind, message in (
         (Kind.STATUS, STATUS),

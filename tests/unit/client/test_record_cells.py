@@ -45,8 +45,8 @@ def make_message() -> type[Message]:
     message.field.add(name="dataType", number=50, type=Field.TYPE_STRING, label=Field.LABEL_OPTIONAL)
     message.field.add(name="ts", number=51, type=Field.TYPE_SFIXED64, label=Field.LABEL_OPTIONAL)
     pool = DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Cells"))  # type: ignore[no-untyped-call]
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Cells"))
 
 
 CELLS: Any = make_message()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from flink_jobs.config import JobConfig, parse_config
-from model_serving.client.cli import _build_parser
+from model_serving.client.command_line import build_parser
 from model_serving.client.ports import free_port
 from model_serving.messaging.errors import BrokerUnreachable
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames
@@ -91,7 +91,7 @@ def test_the_publishers_calls_are_right(services: dict[str, dict[str, Any]]) -> 
     calls = [
         words(service) for service in services.values() if service.get("command", [""])[0] == "model-serving"
     ]
-    parsed = [_build_parser().parse_args(call[1:]) for call in calls]
+    parsed = [build_parser("model-serving").parse_args(call[1:]) for call in calls]
     assert [options.command for options in parsed] == ["publish-models", "publish-data"]
 
 

@@ -19,17 +19,18 @@ from dataclasses import dataclass
 
 import pytest
 
-from model_serving.assembly import build_admission
+from model_serving import assembly
 from model_serving.client.model_files import detect, pack_saved_model
 from model_serving.client.samples import sample_models
+from model_serving.core.admission.kept import KeptVersions
+from model_serving.core.clock import SystemClock
 from model_serving.core.engine import LoadedModel, RecordSchema
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelMessage, ModelToServe, ModelType
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
-from model_serving.core.state import History
 from model_serving.engines.content import KindCheckedEngine, check_kind, tell
 from model_serving.settings import ServingSettings
-from model_serving.wire import RecordCodec
+from model_serving.testing import InMemoryKeptModels
 
 PMML = b'<?xml version="1.0"?>\n<PMML xmlns="http://www.dmg.org/PMML-4_3" version="4.3"><Header/></PMML>'
 ONNX = (
@@ -257,25 +258,6 @@ def test_an_engine_is_not_asked_for_content_of_another_kind() -> None:
     assert library.loads == 2
 
 
-class NoModels:
-    """The state of a data type that has never had a model."""
-
-    def history(self) -> History:
-        return History()
-
-    def save_history(self, history: History) -> None:
-        raise AssertionError(history)
-
-    def model(self, version: str) -> ModelToServe:
-        raise AssertionError(version)
-
-    def save_model(self, model: ModelToServe) -> None:
-        raise AssertionError(model)
-
-    def drop_model(self, version: str) -> None:
-        raise AssertionError(version)
-
-
 @pytest.mark.parametrize("trial_timeout_s", [0, 60])
 def test_admission_asks_before_any_trial_or_library(
     monkeypatch: pytest.MonkeyPatch, trial_timeout_s: int
@@ -294,7 +276,7 @@ def test_admission_asks_before_any_trial_or_library(
         model_size_limit=1000,
         trial_timeout_s=trial_timeout_s,
     )
-    admission = build_admission(settings, RecordCodec(settings.record_type))
+    admission = assembly.build(settings, SystemClock(), assembly.new_pool()).admission()
     message = ModelMessage("wine", "m", ModelType.TENSORFLOW, data=PMML)
     with pytest.raises(ModelRejected, match=r"looks like PMML: set modeltype PMML \(2\)$"):
-        admission.preparation(message, NoModels()).run()
+        admission.decide(message, KeptVersions(InMemoryKeptModels(), "wine")).preparation.run()

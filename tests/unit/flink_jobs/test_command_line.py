@@ -12,7 +12,8 @@ import flink_jobs.config
 import flink_jobs.preflight
 from flink_jobs import command_line
 from flink_jobs.config import JobConfig
-from flink_jobs.preflight import PreflightError
+from flink_jobs.handover import Handover
+from flink_jobs.preflight import Checked, PreflightError
 from model_serving.runtime.flink_home import FlinkHome
 
 
@@ -38,11 +39,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
             raise SystemExit(2)
         return defaults
 
-    def check_broker(config: JobConfig) -> list[str]:
+    def check_broker(config: JobConfig) -> Checked:
         assert config is defaults
         if not seen.broker_is_up:
             raise PreflightError("no Kafka at localhost:9092; start one")
-        return ["results"]
+        return Checked(1_000_000, 2_000_000, ("the topic 'results' did not exist and was created",))
 
     def run(
         command: Sequence[str | os.PathLike[str]], environment: Mapping[str, str], *, drop_abort_trace: bool
@@ -73,7 +74,9 @@ def test_a_job_is_checked_before_it_is_run(calls: Calls, capsys: pytest.CaptureF
     assert drops
     assert capsys.readouterr().err == "keyed.py: the topic 'results' did not exist and was created\n"
     assert {name: value for name, value in environment.items() if name.startswith("MODEL_SERVING_")} == {
-        "MODEL_SERVING_PREFLIGHT": "done",
+        "MODEL_SERVING_PREFLIGHT": Handover(
+            1_000_000, 2_000_000, ("-p", "3", "-py", "/x/flink_jobs/keyed.py", "--bounded")
+        ).text(),
         "MODEL_SERVING_PARALLELISM": "3",
     }
 

@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "--models-group": "modelRecordsGroup",
     "--data-group": "wineRecordsGroup",
     "--starting-offsets": StartingOffsets.COMMITTED,
+    "--partition-discovery-interval-ms": 10_000,
     "--bounded": False,
     "--parallelism": 1,
     "--execution-mode": ExecutionMode.THREAD,
@@ -68,7 +69,7 @@ DEFAULTS: dict[str, Any] = {
     "--state-backend": None,
 }
 
-FILLED_IN = {"base_dir", "run", "claims_stored"}
+FILLED_IN = {"base_dir", "run", "claims_stored", "dead_letter_limit", "result_limit"}
 """What no flag says."""
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -82,6 +83,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--models-group": ("mg", "mg"),
     "--data-group": ("dg", "dg"),
     "--starting-offsets": ("latest", StartingOffsets.LATEST),
+    "--partition-discovery-interval-ms": ("0", 0),
     "--bounded": ("true", True),
     "--parallelism": ("4", 4),
     "--execution-mode": ("process", ExecutionMode.PROCESS),
@@ -126,6 +128,7 @@ WRONG = {
     "--models-group": ([""], "must not be empty"),
     "--data-group": ([""], "must not be empty"),
     "--starting-offsets": (["", "newest"], "is not one of: committed, earliest, latest"),
+    "--partition-discovery-interval-ms": (["", "-1", "10s"], "is not a whole number of 0 or more"),
     "--bounded": (["maybe", "2"], "is neither true nor false"),
     "--parallelism": (["", "0", "-1", "1.5", "two"], "is not a whole number of 1 or more"),
     "--execution-mode": (["", "Thread", "loopback"], "is not one of: thread, process"),
@@ -199,6 +202,8 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "base_dir": here,
         "run": "",
         "claims_stored": False,
+        "dead_letter_limit": None,
+        "result_limit": None,
     }
 
 
@@ -319,6 +324,13 @@ def test_help_names_every_flag_its_default_and_its_variable(capsys: pytest.Captu
         assert f"{flag} " in said
         assert f"; {variable(flag)})" in said
     assert "(default: localhost:9092; MODEL_SERVING_BOOTSTRAP_SERVERS)" in said
+
+
+def test_the_old_name_of_the_record_type_leads_to_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "--record-type=protos.winerecord_pb2:WineRecord")
+    assert line.startswith("--record-type: ")
+    assert line.endswith(": it is called 'model_serving.protos.winerecord_pb2:WineRecord' now")
+    assert "it is called" not in refused(capsys, "--record-type=protos.no_pb2:Record")
 
 
 def test_what_the_operators_are_told() -> None:

@@ -35,9 +35,19 @@ def test_flink_finds_java_home_configuration_and_packages(home: FlinkHome) -> No
         "FLINK_CONF_DIR": str(home.path / "conf"),
         "PYTHONPATH": f"{project_root()}:{PACKAGES}",
         "PYTHONUNBUFFERED": "1",
+        "LC_ALL": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
         "MODEL_SERVING_ENVIRONMENT": str(home.path),
     }
+
+
+def test_file_names_are_spelled_the_same_whatever_the_users_locale(
+    home: FlinkHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"LC_ALL": "tr_TR.ISO-8859-9"}
+    assert flink_environment(base, home=home, java=lambda _: JAVA)["LC_ALL"] == "C.UTF-8"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert flink_environment(base, home=home, java=lambda _: JAVA)["LC_ALL"] == "tr_TR.ISO-8859-9"
 
 
 def test_another_flinks_folders_are_left_behind(home: FlinkHome) -> None:
@@ -79,6 +89,7 @@ def test_the_shell_gets_exports(
         "FLINK_CONF_DIR",
         "FLINK_HOME",
         "JAVA_HOME",
+        "LC_ALL",
         "OPENBLAS_NUM_THREADS",
         "PATH",
         "PYTHONPATH",

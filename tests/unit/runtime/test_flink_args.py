@@ -130,3 +130,28 @@ def test_a_cluster_address_that_is_none_is_named(line: str) -> None:
         str(caught.value)
         == "FLINK_REST='localhost' is not host:port; set it like localhost:8081, or unset it"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "again"),
+    [
+        (f"run -py {SCRIPT} --bounded", f"-py {SCRIPT} --bounded"),
+        (
+            f"run -s /chk-1 -n -p 2 -claimMode CLAIM -py {SCRIPT} -- --delivery exactly-once",
+            f"-p 2 -py {SCRIPT} -- --delivery exactly-once",
+        ),
+        (f"run --fromSavepoint=/chk-1 -Da.b=c -D d=e -py {SCRIPT}", f"-Da.b=c -D d=e -py {SCRIPT}"),
+        (
+            (
+                "run -Dexecution.state-recovery.path=/a -D execution.state-recovery.claim-mode=CLAIM "
+                f"-py {SCRIPT}"
+            ),
+            f"-py {SCRIPT}",
+        ),
+        (f"run -t local -py {SCRIPT} -s /chk-1 --data-topic -s", f"-t local -py {SCRIPT} --data-topic -s"),
+    ],
+)
+def test_how_to_call_a_job_again_from_another_snapshot(line: str, again: str) -> None:
+    job = read(line, in_project=False).job
+    assert job is not None
+    assert " ".join(job.again) == again

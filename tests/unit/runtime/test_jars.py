@@ -191,10 +191,20 @@ def test_a_class_path_is_all_of_a_group_or_an_error(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"flink-sql-connector-kafka-5.0.0-2.2.jar is not in {tmp_path}; run `make install`"
     )
-    (jar,) = pinned_jars(FLINK)
-    (tmp_path / jar.path).parent.mkdir(parents=True)
-    (tmp_path / jar.path).touch()
-    assert class_path(FLINK, cache=tmp_path) == (tmp_path / jar.path,)
+    jars = pinned_jars(FLINK)
+    for jar in jars:
+        (tmp_path / jar.path).parent.mkdir(parents=True)
+        (tmp_path / jar.path).touch()
+    assert class_path(FLINK, cache=tmp_path) == tuple(tmp_path / jar.path for jar in jars)
+
+
+def test_a_jar_of_two_groups_is_the_same_jar_and_there_once() -> None:
+    versions = {jar.coordinate.rpartition(":")[0]: jar for jar in pinned_jars(KAFKA)}
+    shared = [jar for jar in pinned_jars(FLINK) if jar.coordinate.rpartition(":")[0] in versions]
+    assert [jar.coordinate.split(":")[1] for jar in shared] == ["zstd-jni", "lz4-java", "snappy-java"]
+    assert all(versions[jar.coordinate.rpartition(":")[0]] == jar for jar in shared)
+    both = pinned_jars(FLINK, KAFKA)
+    assert len(both) == len(set(both)) == len(pinned_jars(FLINK)) + len(pinned_jars(KAFKA)) - len(shared)
 
 
 def test_the_lock_reads_back_as_it_was_written() -> None:
@@ -213,7 +223,10 @@ def test_a_lock_of_another_form_is_refused(line: str) -> None:
 
 def test_the_projects_lock_pins_connector_and_server() -> None:
     assert [jar.coordinate for jar in pinned_jars(FLINK)] == [
-        "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2"
+        "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",
+        "com.github.luben:zstd-jni:1.5.6-10",
+        "org.lz4:lz4-java:1.8.0",
+        "org.xerial.snappy:snappy-java:1.1.10.7",
     ]
     kafka = [jar.coordinate for jar in pinned_jars(KAFKA)]
     assert kafka[0] == "org.apache.kafka:kafka_2.13:4.1.1"

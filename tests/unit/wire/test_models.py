@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -170,3 +171,12 @@ def test_whatever_comes_is_a_model_message_or_one_of_two_errors(payload: bytes) 
     else:
         assert outcome.data_type
         assert outcome.data is None or outcome.location is None
+
+
+@pytest.mark.parametrize("field", ["name", "version", "dataType"])
+def test_a_text_that_would_be_in_every_result_has_a_bound(field: str) -> None:
+    texts: dict[str, Any] = {"name": "forest", "version": "v1", "dataType": "wine"}
+    read_model(ModelDescriptor(**(texts | {field: "x" * 1024})))
+    with pytest.raises(ModelRejected) as caught:
+        read_model(ModelDescriptor(**(texts | {field: "ü" * 513})))
+    assert str(caught.value) == f"{field} has 1,026 bytes: use at most 1,024"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from model_serving.core.batches import ScoredBatch
 from model_serving.core.engine import Scores
+from model_serving.core.letters import NAME_BYTES, TEXTS_BYTES
 from model_serving.core.messages import (
     DeadLetter,
     ModelState,
@@ -26,7 +27,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter as DeadLetterMessage
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
 from model_serving.protos.servingresult_pb2 import ServingResult
-from model_serving.wire import encode_dead_letter, encode_results, encode_status
+from model_serving.wire import encode_dead_letter, encode_results, encode_status, fitted_result
 
 MODEL = ModelToServe("wine", "forest", ModelType.PMML, "v1", "sha", b"")
 
@@ -217,6 +218,23 @@ def test_a_status() -> None:
             b"\x48\x03",  # 9: subtask
         ]
     )  # fmt: skip
+
+
+def test_the_texts_of_a_status_are_short() -> None:
+    long = "x" * 2_000_000
+    status = ModelStatus(long, long, long, ModelState.REJECTED, 300, long, long)
+    assert len(encode_status(status)) < TEXTS_BYTES - 1000
+
+
+def test_a_result_that_its_topic_does_not_take_comes_without_its_outputs() -> None:
+    result = ServingResult(name="forest", dataType="wine", result=5.0, outputs={"a" * 50_000: 1.0}, label="l")
+    message = result.SerializeToString()
+    assert fitted_result(message, None) == fitted_result(message, 100_000) == message
+    cut = ServingResult.FromString(fitted_result(message, 50_000))
+    assert cut == ServingResult(name="forest", dataType="wine", result=5.0, label="l")
+    result.label = "b" * 50_000
+    short = ServingResult.FromString(fitted_result(result.SerializeToString(), 50_000))
+    assert (short.label[:1], len(short.label.encode())) == ("b", NAME_BYTES)
 
 
 @pytest.mark.parametrize(

@@ -164,5 +164,17 @@ def read_record_type(text: str) -> str:
     try:
         RecordCodec(text)
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        hint = f": it is called '{_moved(text)}' now" if _moved(text) else ""
+        raise Wrong(f"{error}{hint}") from None
     return text
+
+
+def _moved(text: str) -> str:
+    """The name that a record type of this project has now, where the text is its name of old."""
+    if not text.startswith("protos."):
+        return ""
+    try:
+        RecordCodec(f"model_serving.{text}")
+    except ValueError:
+        return ""
+    return f"model_serving.{text}"

@@ -1,0 +1,155 @@
+"""The flags that every host has, with their defaults and what reads them."""
+
+from __future__ import annotations
+
+from model_serving.core.scoring.input_policy import MissingPolicy
+from model_serving.core.scoring.waiting import NoModelPolicy
+from model_serving.flags.config import Delivery, StartingOffsets
+from model_serving.flags.parsing import Flag
+from model_serving.flags.values import (
+    read_choice,
+    read_hours,
+    read_kafka_file,
+    read_key_file,
+    read_number,
+    read_places,
+    read_record_type,
+    read_servers,
+    read_store,
+    read_switch,
+    read_text,
+    read_topic,
+)
+from model_serving.messaging.topics import TopicNames
+
+__all__ = ["SHARED"]
+
+_MEBIBYTE = 1 << 20
+_TOPICS = TopicNames()
+
+SHARED = (
+    Flag("bootstrap-servers", "localhost:9092", read_servers, "Kafka"),
+    Flag(
+        "kafka-config",
+        "",
+        read_kafka_file,
+        "a file of client properties, for a Kafka with TLS or a login; off: none",
+    ),
+    Flag("models-topic", _TOPICS.models, read_topic, "models and model commands in"),
+    Flag("data-topic", _TOPICS.data, read_topic, "records in"),
+    Flag("results-topic", _TOPICS.results, read_topic, "one result per scored record"),
+    Flag(
+        "dead-letter-topic",
+        _TOPICS.dead_letters,
+        read_topic,
+        "everything that could not be served, with its bytes",
+    ),
+    Flag("status-topic", _TOPICS.status, read_topic, "what became of each model message"),
+    Flag("models-group", "modelRecordsGroup", read_text, "consumer group that reads the models"),
+    Flag("data-group", "wineRecordsGroup", read_text, "consumer group that reads the records"),
+    Flag(
+        "starting-offsets",
+        "committed",
+        read_choice(StartingOffsets),
+        "where a job that is not restored starts: committed (earliest where none is), earliest or latest",
+    ),
+    Flag(
+        "partition-discovery-interval-ms",
+        "10000",
+        read_number(0),
+        "time between two looks for new partitions of the models and the data topic; 0: never",
+    ),
+    Flag(
+        "bounded",
+        "",
+        read_switch,
+        "read both topics to the end that they have now, then finish",
+        is_switch=True,
+    ),
+    Flag(
+        "delivery",
+        "at-least-once",
+        read_choice(Delivery),
+        "at-least-once, or exactly-once by Kafka transactions",
+    ),
+    Flag(
+        "no-model",
+        "buffer",
+        read_choice(NoModelPolicy),
+        "what becomes of a record whose data type has no model yet: buffer, dead-letter or drop",
+    ),
+    Flag("buffer-limit", "10000", read_number(0), "records of a data type that may wait for a model"),
+    Flag("keep-versions", "3", read_number(1), "versions of a data type that are kept for rollback"),
+    Flag(
+        "record-type",
+        "model_serving.protos.winerecord_pb2:WineRecord",
+        read_record_type,
+        "the protobuf message on the data topic",
+    ),
+    Flag(
+        "model-size-limit",
+        str(256 * _MEBIBYTE),
+        read_number(1),
+        "greatest size of a model by location, in bytes",
+    ),
+    Flag(
+        "allow-locations",
+        "",
+        read_places,
+        "the paths and URLs, with commas between, under which models by location may be; off: anywhere",
+    ),
+    Flag(
+        "model-key-file",
+        "",
+        read_key_file,
+        "keys that model messages must be signed with, here and on each TaskManager; off: unsigned",
+    ),
+    Flag(
+        "missing",
+        "reject",
+        read_choice(MissingPolicy),
+        "a record that lacks a value which its model takes (unset, NaN, infinite): reject it, or pass it on",
+    ),
+    Flag(
+        "failure-threshold",
+        "5",
+        read_number(0),
+        "so many failures of a model in a row bring the version before back; 0: never",
+    ),
+    Flag(
+        "load-timeout-s",
+        "120",
+        read_number(1),
+        "seconds that fetching, loading and checking a model may take before it is rejected",
+    ),
+    Flag(
+        "trial-timeout-s",
+        "60",
+        read_number(0),
+        "seconds for a trial of TensorFlow and ONNX models; 0: no trial",
+    ),
+    Flag("trial-memory-limit", str(4 << 30), read_number(1), "memory that a model may take in it, in bytes"),
+    Flag("unpacked-size-limit", str(2 << 30), read_number(1), "bytes that an archive may unpack to"),
+    Flag(
+        "pmml-size-limit", str(64 * _MEBIBYTE), read_number(1), "greatest size of a PMML document, in bytes"
+    ),
+    Flag(
+        "model-store",
+        "",
+        read_store,
+        "where models above the inline limit are kept, a path or a URL; "
+        "off: 'models' in the checkpoint folder",
+    ),
+    Flag(
+        "inline-limit",
+        str(_MEBIBYTE),
+        read_number(0),
+        "greatest size of a model in Flink's state, in bytes; larger ones go to the model store",
+    ),
+    Flag(
+        "model-store-retention-h",
+        "168",
+        read_hours,
+        "hours that the model store holds what no version refers to any more",
+    ),
+)
