@@ -243,7 +243,7 @@ HERE = re.compile("|".join(rf"{re.escape(str(path))}(?!\w)" for path in (ROOT, R
 def texts(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
-            if path.name not in NOT_OURS:
+            if path.name not in NOT_OURS and not path.name.startswith(".venv"):
                 yield from texts(path)
         elif path.suffix in TEXTS or path.name in NAMED:
             yield path
