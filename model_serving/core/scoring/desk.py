@@ -9,7 +9,7 @@ from model_serving.core.admission.signing import sign
 from model_serving.core.batches import Decoded, RecordBatch
 from model_serving.core.channels import AT_ONCE, Channel, Emitted, SwapReport
 from model_serving.core.clock import Clock
-from model_serving.core.errors import ModelRejected, NoModel
+from model_serving.core.errors import ContentUnavailable, ModelRejected, NoModel, Unavailable
 from model_serving.core.messages import FailingModel, ModelState, ModelStatus, ModelToServe
 from model_serving.core.ports import ActiveModels, MessageEncoder, RecordReader, WaitingRecords
 from model_serving.core.scoring.refusals import Refusals
@@ -87,7 +87,7 @@ class ServingDesk:
 
         Raises:
             IncompatibleState: a newer version of this software wrote the order.
-            Unavailable: the model's content is out of reach.
+            ContentUnavailable: the model's content cannot be had from the model store.
         """
         activation = decode_activation(order)
         data_type, model = activation.data_type, activation.model
@@ -96,10 +96,9 @@ class ServingDesk:
             self._server.deactivate(data_type)
             self._active.remove(data_type)
         else:
-            try:
-                self._server.activate(model, fallback=activation.fallback)
-            except ModelRejected as error:
-                self._not_taken(activation, model, error, emitted)
+            why = self._why_not_loaded(model, fallback=activation.fallback)
+            if why:
+                self._not_taken(activation, model, why, emitted)
                 yield emitted
                 return
             self._active.put(data_type, encode_model(model))
@@ -115,7 +114,7 @@ class ServingDesk:
 
         Raises:
             IncompatibleState: a newer version of this software wrote a model in state.
-            Unavailable: the content of a restored model is out of reach.
+            ContentUnavailable: the content of a restored model cannot be had from the model store.
         """
         emitted = Emitted()
         self._refusals.unread(decoded.refused, emitted)
@@ -174,18 +173,28 @@ class ServingDesk:
         if saved is None:
             return False
         model = decode_model(saved)
-        try:
-            self._server.activate(model)
-        except ModelRejected as error:
-            self._broken.add(data_type)
-            why = f"it served before the restart and cannot be loaded any more: {error}; publish it again"
-            self._tell(self._status(model, ModelState.REJECTED, why), emitted)
-            return False
-        return True
+        why = self._why_not_loaded(model, fallback=False)
+        if not why:
+            return True
+        self._broken.add(data_type)
+        said = f"it served before the restart and cannot be loaded any more: {why}; publish it again"
+        self._tell(self._status(model, ModelState.REJECTED, said), emitted)
+        return False
 
-    def _not_taken(
-        self, activation: Activation, model: ModelToServe, error: ModelRejected, emitted: Emitted
-    ) -> None:
+    def _why_not_loaded(self, model: ModelToServe, *, fallback: bool) -> str:
+        """Why the model does not serve here; empty: it does.
+
+        A content that the store does not give out is a fault, not an answer: another try may get it.
+        """
+        try:
+            self._server.activate(model, fallback=fallback)
+        except ContentUnavailable:
+            raise
+        except (ModelRejected, Unavailable) as error:
+            return str(error)
+        return ""
+
+    def _not_taken(self, activation: Activation, model: ModelToServe, error: str, emitted: Emitted) -> None:
         if activation.fallback:
             # Taking this back as well would give up one version after the other.
             self._server.deactivate(activation.data_type)

@@ -267,13 +267,13 @@ def test_a_half_loaded_session_is_closed(
     open_session, close_session = session.open_session, session.close_session
     opened, closed = [], []
 
-    def opening(library: Any) -> Any:
-        opened.append(open_session(library))
+    def opening(tf: Any) -> Any:
+        opened.append(open_session(tf))
         return opened[-1]
 
-    def closing(one: Any) -> None:
-        closed.append(one)
-        close_session(one)
+    def closing(session: Any) -> None:
+        closed.append(session)
+        close_session(session)
 
     monkeypatch.setattr(module, "open_session", opening)
     monkeypatch.setattr(module, "close_session", closing)

@@ -10,6 +10,7 @@ from functions import process
 from model_serving.core.admission import queue
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.engines.content import KindCheckedEngine
 from model_serving.settings import ServingSettings
 from model_serving.testing import FakeClock, FakeEngine, Script
 from tests.unit.functions.fake_flink import FakeFlink
@@ -36,6 +37,10 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
         },
     )
     monkeypatch.setattr(process, "POOL", ModelPool(made))
+    # The contents here are names of scripts, and look like no model.
+    monkeypatch.setattr(
+        KindCheckedEngine, "load", lambda self, model, schema: self._engine.load(model, schema)
+    )
     # Whatever loads alone is waited for, however busy the machine.
     monkeypatch.setattr(queue, "_QUICK_S", 60)
     yield made
