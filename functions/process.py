@@ -12,7 +12,7 @@ from model_serving import assembly
 from model_serving.core.clock import Clock, SystemClock
 from model_serving.settings import ServingSettings
 
-__all__ = ["CLOCK", "POOL", "build_parts", "check_interpreter_state"]
+__all__ = ["CLOCK", "ENGINES", "POOL", "build_parts", "check_interpreter_state"]
 
 CLOCK: Clock = SystemClock()
 
@@ -20,9 +20,12 @@ POOL = assembly.new_pool()
 """A model that admission has loaded is found loaded by the operators that serve."""
 
 
+ENGINES: assembly.EngineSource = assembly.engine_for
+
+
 def build_parts(settings: ServingSettings) -> assembly.Parts:
     """The parts of an operator, over the clock and the models of this process."""
-    return assembly.build(settings, CLOCK, POOL)
+    return assembly.build(settings, CLOCK, POOL, ENGINES)
 
 
 def check_interpreter_state() -> None:

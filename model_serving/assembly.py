@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from functools import partial
+from typing import Protocol
 
 from model_serving.core.admission.admission import Admission
 from model_serving.core.admission.confirmation import SwapCount
@@ -14,6 +15,8 @@ from model_serving.core.admission.preparation import Prepared
 from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.admission.rejections import Rejections
 from model_serving.core.clock import Clock
+from model_serving.core.engine import Engine
+from model_serving.core.messages import ModelType
 from model_serving.core.model_store import ModelContents, everything_inline
 from model_serving.core.pool import ModelPool
 from model_serving.core.ports import ActiveModels, KeptModels, PendingModels, SwapReports, WaitingRecords
@@ -23,13 +26,13 @@ from model_serving.core.scoring.server import Server
 from model_serving.engines import engine_for
 from model_serving.engines.content import KindCheckedEngine
 from model_serving.engines.limits import Limits
-from model_serving.engines.trial.engine import LimitedEngine, TriedEngine
+from model_serving.engines.trial.engine import TriedEngine
 from model_serving.settings import ServingSettings
 from model_serving.stores.locations import LocationStore
 from model_serving.stores.models import FsspecModelStore
 from model_serving.wire import ModelMessages, RecordCodec, TopicEncoder
 
-__all__ = ["Parts", "build", "new_pool"]
+__all__ = ["EngineSource", "Parts", "build", "engine_for", "new_pool"]
 
 _LOADS_AT_ONCE = 4
 """Loads of a queue that run side by side: enough that slow stores do not hold up everything, few enough for
@@ -48,18 +51,29 @@ def new_pool() -> ModelPool:
     return ModelPool(engine_for)
 
 
-def build(settings: ServingSettings, clock: Clock, pool: ModelPool) -> Parts:
+class EngineSource(Protocol):
+    """Gives the engine for a kind of model, within limits: see ``engines.engine_for``."""
+
+    def __call__(self, model_type: ModelType, limits: Limits) -> Engine: ...
+
+
+def build(
+    settings: ServingSettings, clock: Clock, pool: ModelPool, engines: EngineSource = engine_for
+) -> Parts:
     """The parts of a serving host, each made when it is asked for."""
-    return Parts(settings, clock, pool)
+    return Parts(settings, clock, pool, engines)
 
 
 class Parts:
     """Makes the objects that hosts share. Close a queue or a desk when it is not needed any more."""
 
-    def __init__(self, settings: ServingSettings, clock: Clock, pool: ModelPool) -> None:
+    def __init__(
+        self, settings: ServingSettings, clock: Clock, pool: ModelPool, engines: EngineSource
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._pool = pool
+        self._engines = engines
         self._encoder = TopicEncoder(settings.dead_letter_limit, settings.result_limit)
         self.codec = RecordCodec(settings.record_type)
 
@@ -117,7 +131,7 @@ class Parts:
         """The loaded models that serve, and how they score."""
         settings = self._settings
         return Server(
-            self._pool.with_engines(partial(LimitedEngine, limits=self._limits())),
+            self._limited_pool(),
             self.codec.schema,
             settings.data_topic,
             self._clock,
@@ -129,7 +143,7 @@ class Parts:
     def admission(self) -> Admission:
         """Decides on model messages, and tries models of native code in another process first."""
         settings, limits = self._settings, self._limits()
-        pool = self._pool.with_engines(partial(LimitedEngine, limits=limits))
+        pool = self._limited_pool()
         if settings.trial_timeout_s:
             # Only here: what admission let in has been tried.
             pool = pool.with_engines(
@@ -171,6 +185,10 @@ class Parts:
             settings.model_store_retention_ms,
             claims=settings.claims_stored,
         )
+
+    def _limited_pool(self) -> ModelPool:
+        # Jobs with other limits may share the pool.
+        return self._pool.with_source(partial(self._engines, limits=self._limits()))
 
     def _limits(self) -> Limits:
         return Limits(self._settings.unpacked_size_limit, self._settings.pmml_size_limit)

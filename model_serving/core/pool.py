@@ -61,6 +61,12 @@ class ModelPool:
         pool._engine_for = lambda model_type: around(inner(model_type))  # noqa: SLF001 - of the same class
         return pool
 
+    def with_source(self, engine_for: Callable[[ModelType], Engine]) -> ModelPool:
+        """The same pool, with the same loaded models, for one who loads through other engines."""
+        pool = copy.copy(self)
+        pool._engine_for = engine_for  # noqa: SLF001 - of the same class
+        return pool
+
     def acquire(
         self, model: ModelToServe, schema: RecordSchema, with_content: ContentReader | None = None
     ) -> Lease:

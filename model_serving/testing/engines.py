@@ -102,8 +102,8 @@ class FakeEngine:
         self._lock = threading.Lock()
         self._live: list[str] = []
 
-    def __call__(self, model_type: ModelType) -> FakeEngine:
-        """The engine for every type of model: what a pool is given."""
+    def __call__(self, model_type: ModelType, limits: object = None) -> FakeEngine:
+        """The engine for every type of model: what a pool is given, or ``assembly.build``."""
         return self
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> FakeModel:

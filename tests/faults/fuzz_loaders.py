@@ -21,7 +21,7 @@ from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.engines import engine_for
 from model_serving.engines.limits import Limits
-from model_serving.engines.trial.engine import LimitedEngine, TriedEngine, stop_trials
+from model_serving.engines.trial.engine import TriedEngine, stop_trials
 from model_serving.wire import RecordCodec
 from tests.job_models import SAMPLES
 from tests.mutations import mutated
@@ -62,7 +62,7 @@ def content_of(path: Path) -> bytes:
 
 def outcome(kind: ModelType, content: bytes, schema: RecordSchema) -> str:
     """``loaded``, ``rejected``, or ``died`` for a model that has killed the process of its trial."""
-    engine = TriedEngine(LimitedEngine(engine_for(kind), LIMITS), LIMITS, TRIAL_S, TRIAL_BYTES)
+    engine = TriedEngine(engine_for(kind, LIMITS), LIMITS, TRIAL_S, TRIAL_BYTES)
     try:
         model = engine.load(ModelToServe("wine", "m", kind, "1", "", content, (), OutputRule.AUTO), schema)
     except ModelRejected as error:

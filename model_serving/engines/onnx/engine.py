@@ -18,6 +18,7 @@ from model_serving.core.engine import LoadedModel, RecordSchema, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, OutputRule
 from model_serving.engines.foreign_errors import first_line, rejecting, typed_line
+from model_serving.engines.limits import Limits
 from model_serving.engines.results import column_names, spelled_number
 from model_serving.engines.tensors.inputs import TensorInput, TensorInputs, plan_inputs
 from model_serving.engines.tensors.model import (
@@ -50,7 +51,10 @@ _NO_FOLDER = "/nonexistent"
 
 
 class OnnxEngine:
-    """Loads ONNX models."""
+    """Loads ONNX models. Their size is that of the message or the location, so no limit is left."""
+
+    def __init__(self, limits: Limits) -> None:
+        """See ``registry.EngineSpec``."""
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``."""

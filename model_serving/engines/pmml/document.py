@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line
+from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.xml_tree import read_xml, written
 
 __all__ = ["PmmlDocument", "PmmlInput", "read_pmml"]
@@ -48,14 +49,14 @@ class PmmlDocument:
     root: Element = field(repr=False, compare=False)
 
 
-def read_pmml(content: bytes) -> PmmlDocument:
-    """Reads, checks and mends a PMML document in any encoding that expat knows.
+def read_pmml(content: bytes, most_bytes: int = Limits().pmml_bytes) -> PmmlDocument:
+    """Reads, checks and mends a PMML document of at most so many bytes, in any encoding that expat knows.
 
     Raises:
         ModelRejected: no well-formed XML, no PMML, a DOCTYPE, too big or nested too deeply, no inputs, or
             a predicate that the evaluator gets wrong.
     """
-    root = read_xml(content)
+    root = read_xml(content, most_bytes)
     if root.tag != "PMML":
         raise ModelRejected(f"not a PMML document: its root element is '{first_line(root.tag)}'")
     dictionary = {field.get("name", ""): field for field in root.iterfind("DataDictionary/DataField")}

@@ -27,6 +27,7 @@ from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, OutputRule
 from model_serving.engines.collector import collector_paused, dismantle
 from model_serving.engines.foreign_errors import first_line, rejecting, scoring_failure
+from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.compiled.agreement import difference
 from model_serving.engines.pmml.compiled.compiler import compile_pmml
 from model_serving.engines.pmml.compiled.reading import NotCompiled
@@ -59,7 +60,10 @@ _log = logging.getLogger(__name__)
 
 
 class PmmlEngine:
-    """Loads PMML models."""
+    """Loads PMML models, of documents within the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``. The first load of a process that needs Java starts it, about a second.
@@ -68,7 +72,7 @@ class PmmlEngine:
             Unavailable: the model needs Java, which does not start.
         """
         with rejecting("the PMML model cannot be loaded"), collector_paused():
-            document = read_pmml(model.content)
+            document = read_pmml(model.content, self._limits.pmml_bytes)
             try:
                 return _load(document, model, schema)
             finally:

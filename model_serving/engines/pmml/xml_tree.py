@@ -16,7 +16,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line
-from model_serving.engines.limits import current_limits
 
 __all__ = ["read_xml", "written"]
 
@@ -33,16 +32,15 @@ _MARKS = (
 )
 
 
-def read_xml(content: bytes) -> Element:
+def read_xml(content: bytes, most_bytes: int) -> Element:
     """A document in any encoding that expat knows, as a tree. White space before it is no fault.
 
     Raises:
         ModelRejected: no well-formed XML, a DOCTYPE, too big or nested too deeply.
     """
-    most = current_limits().pmml_bytes
-    if len(content) > most:
+    if len(content) > most_bytes:
         raise ModelRejected(
-            f"the PMML document has {len(content):,} bytes, the limit is {most:,}: "
+            f"the PMML document has {len(content):,} bytes, the limit is {most_bytes:,}: "
             "use a smaller model, or raise --pmml-size-limit"
         )
     reading = _Reading()

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line, rejecting
-from model_serving.engines.limits import current_limits
+from model_serving.engines.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,10 @@ _COMPRESSED: dict[bytes, Callable[[IO[bytes]], Any]] = {
 
 
 @contextmanager
-def unpacked(archive: bytes) -> Iterator[Path]:
+def unpacked(archive: bytes, most_bytes: int = Limits().unpacked_bytes) -> Iterator[Path]:
     """The SavedModel's folder, in a temporary place that is gone when the block ends.
 
+    All files together have at most ``most_bytes``.
     ``saved_model.pb`` is at the top level of the archive or up to two folders down.
 
     Raises:
@@ -53,12 +54,12 @@ def unpacked(archive: bytes) -> Iterator[Path]:
         root = Path(name)
         # The standard library's readers raise whatever comes of numbers that make no sense.
         with rejecting("the SavedModel's archive cannot be unpacked"):
-            _unpack(archive, root)
+            _unpack(archive, root, most_bytes)
         yield _saved_model_in(root)
 
 
-def _unpack(archive: bytes, root: Path) -> None:
-    budget = _Budget()
+def _unpack(archive: bytes, root: Path, most_bytes: int) -> None:
+    budget = _Budget(most_bytes)
     if archive.startswith(b"PK"):
         # All entries of a zip's directory are read before the first one is seen; each has this signature.
         if archive.count(_ZIP_ENTRY) > MOST_ENTRIES:
@@ -73,7 +74,7 @@ def _unpack(archive: bytes, root: Path) -> None:
                 if not entry.is_dir():
                     budget.write(target, partial(packed.open, entry))
     else:
-        with _TarBytes(archive) as content, _open_tar(content) as packed_tar:
+        with _TarBytes(archive, most_bytes) as content, _open_tar(content) as packed_tar:
             for member in packed_tar:
                 budget.count_entry()
                 if not (member.isreg() or member.isdir()):
@@ -100,11 +101,11 @@ class _TarBytes:
     back and forth, so that it would decompress an archive of many entries as many times.
     """
 
-    def __init__(self, archive: bytes) -> None:
+    def __init__(self, archive: bytes, most_bytes: int) -> None:
         self._stream: IO[bytes] = io.BytesIO(archive)
         for magic, opened in _COMPRESSED.items():
             if archive.startswith(magic):
-                self._stream = self._decompressed(opened(self._stream))
+                self._stream = self._decompressed(opened(self._stream), most_bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -124,8 +125,7 @@ class _TarBytes:
         return self._stream.tell()
 
     @staticmethod
-    def _decompressed(packed: Any) -> IO[bytes]:
-        most = current_limits().unpacked_bytes
+    def _decompressed(packed: Any, most: int) -> IO[bytes]:
         # Headers and padding come on top of what is in the files.
         left = most + MOST_ENTRIES * 3 * tarfile.BLOCKSIZE
         plain = TemporaryFile()  # noqa: SIM115 - closed by whoever leaves the block
@@ -145,8 +145,8 @@ class _TarBytes:
 class _Budget:
     """What may still be written. Counts the bytes themselves: headers can lie."""
 
-    def __init__(self) -> None:
-        self._most = self._bytes = current_limits().unpacked_bytes
+    def __init__(self, most: int) -> None:
+        self._most = self._bytes = most
         self._entries = MOST_ENTRIES
 
     def count_entry(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import rejecting
+from model_serving.engines.limits import Limits
 from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
     CHECKPOINT_WRITES,
@@ -35,7 +36,10 @@ _MOST_LISTED = 8
 
 
 class TensorFlowGraphEngine:
-    """Loads frozen graphs."""
+    """Loads frozen graphs. Their size is that of the message or the location, so no limit is left."""
+
+    def __init__(self, limits: Limits) -> None:
+        """See ``registry.EngineSpec``."""
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``. The first load of a process imports TensorFlow, some seconds."""

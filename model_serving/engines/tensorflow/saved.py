@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import rejecting
+from model_serving.engines.limits import Limits
 from model_serving.engines.tensorflow.archive import unpacked
 from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
@@ -39,11 +40,15 @@ _INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
 class TensorFlowSavedEngine:
-    """Loads SavedModels."""
+    """Loads SavedModels, from archives within the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``. The first load of a process imports TensorFlow, some seconds."""
-        with rejecting("the SavedModel cannot be loaded"), unpacked(model.content) as folder:
+        archive = unpacked(model.content, self._limits.unpacked_bytes)
+        with rejecting("the SavedModel cannot be loaded"), archive as folder:
             with rejecting("TensorFlow cannot be used"):
                 tf = import_tensorflow()
             meta_graph = _serving_graph(folder)

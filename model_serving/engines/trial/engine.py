@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_serving.core.errors import ModelRejected, Unavailable
-from model_serving.core.messages import ModelType
 from model_serving.engines.foreign_errors import rejecting
-from model_serving.engines.limits import Limits, within
+from model_serving.engines.limits import Limits
+from model_serving.engines.registry import spec_of
 from model_serving.engines.trial.process import LENGTH, Request, import_library
 
 if TYPE_CHECKING:
     from model_serving.core.engine import Engine, LoadedModel, RecordSchema
     from model_serving.core.messages import ModelToServe
 
-__all__ = ["LimitedEngine", "TriedEngine", "stop_trials"]
+__all__ = ["TriedEngine", "stop_trials"]
 
 _START_SECONDS = 120.0
 """Beyond the trial's own time: the process starts, and imports TensorFlow, on a machine that is busy."""
@@ -43,23 +43,10 @@ class _TrialLostError(Exception):
     """The process that holds the trials does not start, or is gone."""
 
 
-class LimitedEngine:
-    """An engine that keeps to limits."""
-
-    def __init__(self, engine: Engine, limits: Limits) -> None:
-        self._engine = engine
-        self._limits = limits
-
-    def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """See ``Engine.load``."""
-        with within(self._limits):
-            return self._engine.load(model, schema)
-
-
 class TriedEngine:
     """An engine that has each model of native code tried in another process before it loads it.
 
-    PMML is not tried: its evaluator is a Java process of its own already.
+    Which formats are native code is in the registry.
     """
 
     def __init__(self, engine: Engine, limits: Limits, seconds: float, memory_bytes: int) -> None:
@@ -76,7 +63,7 @@ class TriedEngine:
             ModelRejected: also when the model kills the process that tries it, or goes beyond a limit there.
             Unavailable: the process that holds the trials does not start.
         """
-        if model.model_type is not ModelType.PMML:
+        if spec_of(model.model_type).native:
             with rejecting("the model cannot be tried out"):
                 _try(Request(model, schema, self._limits, self._seconds, self._memory_bytes))
         return self._engine.load(model, schema)

@@ -22,6 +22,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,10 @@ import numpy as np
 
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelType
-from model_serving.engines import engine_for
 from model_serving.engines.foreign_errors import first_line, typed_line
-from model_serving.engines.limits import Limits, within
+from model_serving.engines.limits import Limits
+from model_serving.engines.registry import engine_for, spec_of
+from model_serving.engines.tensorflow.session import import_tensorflow
 
 if TYPE_CHECKING:
     from model_serving.core.engine import LoadedModel, RecordSchema
@@ -83,12 +85,12 @@ def import_library(model_type: ModelType) -> None:
     """Imports what models of this kind need; some seconds for TensorFlow, at the first time."""
     # An installation that is broken in any way is told where the engine itself imports it.
     with suppress(Exception):
-        if model_type is ModelType.ONNX:
-            import onnxruntime  # noqa: F401
-        elif model_type is not ModelType.PMML:
-            from model_serving.engines.tensorflow.session import import_tensorflow
-
+        libraries = spec_of(model_type).libraries
+        if "tensorflow" in libraries:
+            # With what this project sets before its first import.
             import_tensorflow()
+        for library in libraries:
+            import_module(library)
 
 
 def _read(source: Any) -> bytes:
@@ -194,8 +196,7 @@ def _data_bytes() -> int:
 
 
 def _load_and_score(request: Request) -> dict[str, str]:
-    with within(request.limits):
-        model = engine_for(request.model.model_type).load(request.model, request.schema)
+    model = engine_for(request.model.model_type, request.limits).load(request.model, request.schema)
     # A record may hold anything: errors are welcome, only what ends the process or takes too much is not.
     for number in _NUMBERS:
         for rows in (1, 3):

@@ -14,7 +14,7 @@ from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.engines import engine_for
 from model_serving.engines.content import tell
-from model_serving.engines.limits import Limits, within
+from model_serving.engines.limits import Limits
 from tests.hostile_models import archive_bombs, outward_onnx, xml_bombs
 from tests.patience import patience
 
@@ -46,8 +46,8 @@ def refusal(kind: ModelType, content: bytes) -> str:
     schema = RecordSchema("Sample", ("first_number", "other"))
     model = ModelToServe("sample", "model", kind, "1", "", content, (), OutputRule.AUTO)
     before, start = peak_bytes(), time.monotonic()
-    with within(LIMITS), pytest.raises(ModelRejected) as caught:
-        engine_for(kind).load(model, schema).close()
+    with pytest.raises(ModelRejected) as caught:
+        engine_for(kind, LIMITS).load(model, schema).close()
     assert time.monotonic() - start < patience(MOST_SECONDS)
     assert peak_bytes() - before < MOST_MEMORY
     text = str(caught.value)

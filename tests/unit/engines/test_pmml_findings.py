@@ -9,6 +9,7 @@ import pytest
 
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.engines.limits import Limits
 from model_serving.engines.pmml import engine as pmml
 from model_serving.engines.pmml import findings as pmml_findings
 from model_serving.engines.pmml.compiled.reading import NotCompiled
@@ -35,9 +36,9 @@ def without_java(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_was_compared_scores_the_same_without_java(
     model: ModelToServe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = PmmlEngine().load(model, CODEC.schema)
+    first = PmmlEngine(Limits()).load(model, CODEC.schema)
     without_java(monkeypatch)
-    again = PmmlEngine().load(replace(model, findings=first.findings), CODEC.schema)
+    again = PmmlEngine(Limits()).load(replace(model, findings=first.findings), CODEC.schema)
     assert (again.fields, again.findings) == (first.fields, first.findings)
     (batch,) = CODEC.decode([record.SerializeToString() for record in sample_records("wine", 50)]).batches
     columns = batch.features.columns(again.fields)
@@ -49,19 +50,19 @@ def test_a_model_that_was_compared_scores_the_same_without_java(
 
 
 def test_what_other_software_found_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = PmmlEngine().load(MODELS["glm"], CODEC.schema)
+    loaded = PmmlEngine(Limits()).load(MODELS["glm"], CODEC.schema)
     older = replace(MODELS["glm"], findings=loaded.findings)
     monkeypatch.setattr(pmml_findings, "_software", lambda: "another digest")
-    newer = replace(older, findings=PmmlEngine().load(older, CODEC.schema).findings)
+    newer = replace(older, findings=PmmlEngine(Limits()).load(older, CODEC.schema).findings)
     without_java(monkeypatch)
-    PmmlEngine().load(newer, CODEC.schema)
+    PmmlEngine(Limits()).load(newer, CODEC.schema)
     with pytest.raises(ModelRejected, match="somebody asked for Java"):
-        PmmlEngine().load(older, CODEC.schema)
+        PmmlEngine(Limits()).load(older, CODEC.schema)
 
 
 def test_software_that_does_not_know_itself_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pmml_findings, "_software", lambda: "")
-    assert PmmlEngine().load(MODELS["glm"], CODEC.schema).findings == ""
+    assert PmmlEngine(Limits()).load(MODELS["glm"], CODEC.schema).findings == ""
 
 
 def test_of_a_model_that_java_scores_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +70,6 @@ def test_of_a_model_that_java_scores_nothing_is_kept(monkeypatch: pytest.MonkeyP
         raise NotCompiled("something new")
 
     monkeypatch.setattr(pmml, "compile_pmml", refuse)
-    loaded = PmmlEngine().load(MODELS["glm"], CODEC.schema)
+    loaded = PmmlEngine(Limits()).load(MODELS["glm"], CODEC.schema)
     assert loaded.findings == ""
     loaded.close()

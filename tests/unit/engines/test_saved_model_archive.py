@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from model_serving.core.errors import ModelRejected
-from model_serving.engines.limits import Limits, within
 from model_serving.engines.tensorflow import archive as saved_model_archive
 from model_serving.engines.tensorflow.archive import unpacked
 from tests.hostile_models import link_in_zip, special_in_tar
@@ -114,9 +113,8 @@ def test_what_is_not_safe_is_rejected_and_leaves_nothing(
 def test_sizes_are_counted_as_they_unpack(monkeypatch: pytest.MonkeyPatch, temporary_folder: Path) -> None:
     for pack in (as_zip, as_tar):
         with (
-            within(Limits(unpacked_bytes=9)),
             pytest.raises(ModelRejected, match=r"unpacks to more than 9 bytes: .* --unpacked-size-limit$"),
-            unpacked(pack(CONTENT)),
+            unpacked(pack(CONTENT), 9),
         ):
             pass
     monkeypatch.setattr(saved_model_archive, "MOST_ENTRIES", 1)

@@ -37,6 +37,7 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
         },
     )
     monkeypatch.setattr(process, "POOL", ModelPool(made))
+    monkeypatch.setattr(process, "ENGINES", made)
     # The contents here are names of scripts, and look like no model.
     monkeypatch.setattr(
         KindCheckedEngine, "load", lambda self, model, schema: self._engine.load(model, schema)
