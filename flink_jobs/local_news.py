@@ -22,7 +22,7 @@ _LOOK_EVERY_S = 0.5
 
 
 class LocalNews:
-    """Tells on standard error that a running job failed and restarts, or that its checkpoints or commits fail.
+    """Tells on standard error when a running job fails and restarts, or its checkpoints or commits fail.
 
     A minicluster keeps this in the job's execution graph. PyFlink's client keeps the minicluster in a
     private field, and there is no other way to reach it. For a job on a cluster nothing is told.
