@@ -1,1 +1,1 @@
-"""The jobs: what is connected to what. Behaviour lives in ``functions``."""
+"""The Flink jobs, which connect the operators of ``functions`` to Kafka and to each other."""

@@ -1,4 +1,4 @@
-"""Serves models from broadcast state: every instance has every model, a hot data type is spread over all.
+"""Serves models from broadcast state: every instance has every model and can score any data type.
 
 ``flink run -py flink_jobs/broadcast.py [flags]``; ``--help`` lists them.
 """

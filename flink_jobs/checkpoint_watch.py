@@ -1,4 +1,4 @@
-"""Says on the terminal that a local job's checkpoints fail, and that they complete again."""
+"""Finds out when a local job's checkpoints begin to fail and when they complete again."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _TOLD = (
     "IO-problem detected.",
     "Trigger checkpoint failure.",
 )
-"""Flink's words for what is wrong with the folder or its machine. Checkpoints are also given up when a job is
-new, restarts or ends: nothing that anybody has to mend."""
+"""Flink's texts for failures that are due to the folder or its machine. Flink also gives up checkpoints when
+a job starts, restarts or ends; nobody has to mend anything then."""
 
 _CONSEQUENCE = {
-    Delivery.AT_LEAST_ONCE: "records are scored on, after a crash those since {last} would be scored again",
-    Delivery.EXACTLY_ONCE: "records are scored on, their results stay uncommitted until one completes; "
+    Delivery.AT_LEAST_ONCE: "scoring goes on; after a crash, the records since {last} would be scored again",
+    Delivery.EXACTLY_ONCE: "scoring goes on; results stay uncommitted until a checkpoint completes, and "
     "the job restarts from {last} when too many fail in a row",
 }
 
 
 class CheckpointWatch:
-    """Gives a line when checkpoints begin to fail, with the cause, and one when they complete again.
+    """Gives a line when checkpoints begin to fail, with the cause, and another when they complete again.
 
-    ``why_not`` is asked for what is wrong with a folder, as Flink keeps no more than the kind of a failure.
+    ``why_not`` tells what is wrong with a folder, because Flink keeps only the kind of a failure.
     """
 
     def __init__(self, config: JobConfig, why_not: Callable[[str], str | None]) -> None:
@@ -41,7 +41,10 @@ class CheckpointWatch:
         self._failing = False
 
     def news(self, graph: Any) -> str | None:
-        """What has become of the checkpoints since it was asked the last time; None when nothing new."""
+        """A line about the checkpoints, if they began to fail or complete again since the last call.
+
+        ``graph`` is Flink's execution graph as it is now.
+        """
         stats = graph.getCheckpointStatsSnapshot()
         if stats is None:
             return None

@@ -1,4 +1,4 @@
-"""The `flink` command: Flink's own command line with this project's environment, from any folder."""
+"""The `flink` command: runs Flink's own command line with this project's environment, from any folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["main"]
 
 
 class _NotReadyError(Exception):
-    """A job cannot start; the text is the line its own script would print."""
+    """A job cannot start; the text is the line that the job's own script would print."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs Flink's command line with `argv` (default: the process's). Gives its exit status.
+    """Runs Flink's command line with `argv` (default: this process's arguments). Returns its exit status.
 
-    For this project's jobs flags and broker are checked first, in this process: a wrong flag ends with status
+    For this project's jobs, this process first checks the flags and the broker: a wrong flag ends with status
     2, an unreachable broker or an incomplete set-up with status 1, each with one line on standard error.
     """
     try:

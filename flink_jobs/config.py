@@ -1,4 +1,4 @@
-"""The flags of both jobs, checked before a JVM starts: those that every host has, and Flink's own."""
+"""The flags of both jobs, checked before a JVM starts: the flags of every host, and those of Flink jobs."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class JobConfig(ServingConfig):
 
     @property
     def store(self) -> str:
-        """The URL of the model store: beside the checkpoints unless one is named.
+        """The URL of the model store: the named one, or the folder ``models`` in the checkpoint folder.
 
-        Empty, and all models stay in state, where Flink can open the place of the checkpoints and Python
-        cannot.
+        Empty if no store is named and Python has no client for the checkpoint folder's URL. All models then
+        stay in state.
         """
         if self.model_store:
             return self.model_store
@@ -72,7 +72,7 @@ class JobConfig(ServingConfig):
 
 
 def parse_config(argv: Sequence[str], environ: Mapping[str, str], program: str) -> JobConfig:
-    """The configuration that the flags and, behind them, the environment describe.
+    """The configuration from the flags and, where a flag is not given, the environment.
 
     Raises:
         SystemExit: a flag is wrong (status 2, one line on stderr), or help was asked for (status 0).
@@ -90,8 +90,8 @@ _DESCRIPTION = (
 
 
 def _best_execution_mode() -> ExecutionMode:
-    # Thread mode embeds Python by its shared library, which some interpreters are built without. Pemja, which
-    # does the embedding, looks for it in this way.
+    # Thread mode embeds Python through its shared library, which some interpreters do not have. Pemja, which
+    # embeds Python, looks for the library in the same way.
     return ExecutionMode.THREAD if find_libpython() else ExecutionMode.PROCESS
 
 
@@ -114,8 +114,8 @@ _OWN = (
         "restart-attempts",
         "10",
         read_number(0),
-        "so many restarts after failures, with growing pauses, before the job gives up; counted anew after 2 "
-        "minutes without one",
+        "restarts after failures, with growing pauses, before the job gives up; counted from 0 again after 2 "
+        "minutes without a failure",
     ),
     Flag(
         "state-backend",

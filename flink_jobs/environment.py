@@ -1,4 +1,4 @@
-"""The execution environment of a job: Flink's settings that the job's flags decide."""
+"""The execution environment of a job, with the Flink settings that follow from the job's flags."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from pyflink.common import Configuration
 from pyflink.common.job_client import JobClient
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
-from pyflink.util.java_utils import get_field
 
 from flink_jobs.checkpoint_failures import EXACTLY_ONCE_CHECKPOINT_MS, tolerated
 from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StateBackend
+from functions.internals import java_environment, set_operator_configuration, stream_graph_of
 
 __all__ = ["BUNDLE_SIZE", "build_environment", "stream_graph", "submit"]
 
 BUNDLE_SIZE = "python.fn-execution.bundle.size"
-"""How many elements make a bundle at most, in process mode."""
+"""Flink's option for the largest number of elements in a bundle, in process mode."""
 
 _KEY_GROUPS = 128
-"""The parts that state is divided in, so the most instances: what Flink itself takes for up to 85."""
+"""The number of parts that state is divided into, which is also the largest number of instances.
+
+Flink itself chooses this number for up to 85 instances."""
 
 _CHECKPOINTING = {
-    # An operator waits for no input's barrier, so a checkpoint never holds records back. After a crash
-    # some records may be scored twice, as at-least-once says.
+    # An operator does not wait for the barriers of its inputs, so a checkpoint never holds records back.
+    # After a crash some records may be scored twice, which at-least-once allows.
     Delivery.AT_LEAST_ONCE: "AT_LEAST_ONCE",
     Delivery.EXACTLY_ONCE: "EXACTLY_ONCE",
 }
@@ -38,8 +40,8 @@ def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, St
     env = StreamExecutionEnvironment.get_execution_environment(settings)
     env.set_parallelism(config.parallelism)
     if env.get_max_parallelism() < 1:
-        # Chosen, not derived by each operator: all must agree on which instance has which data type, after a
-        # restore with another parallelism too.
+        # Set here, so that operators do not derive it: all must agree on which instance has which data type,
+        # also after a restore with another parallelism.
         env.set_max_parallelism(max(_KEY_GROUPS, config.parallelism))
     return env, StreamTableEnvironment.create(env)
 
@@ -47,46 +49,47 @@ def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, St
 def submit(env: StreamExecutionEnvironment, name: str, with_timers: Collection[str]) -> JobClient:
     """Starts the job of the environment; ``with_timers``: see ``stream_graph``."""
     graph = stream_graph(env, name, with_timers)
-    return JobClient(env._j_stream_execution_environment.executeAsync(graph))  # noqa: SLF001 - no public way
+    return JobClient(java_environment(env).executeAsync(graph))
 
 
 def stream_graph(env: StreamExecutionEnvironment, name: str, with_timers: Collection[str]) -> Any:
     """Java's ``StreamGraph`` of the environment. ``with_timers`` are the uids of operators with timers.
 
-    In process mode a timer crosses to Flink as a message, which the operator's thread reads once the bundle
-    has ended. A checkpoint's barrier ends the bundle too, but Flink takes the operator's state before it
-    reads what came out: the state of an element without its timer, which then never fires after a restore.
-    So these operators' bundles are of one element each, and all that came of it is read before a barrier.
-    For what a timer that fires registers there is no such order: Flink reads it after its next input.
+    In process mode Python sends a timer to Flink as a message, and the operator's thread reads this message
+    after the bundle has ended. A checkpoint's barrier ends the bundle too, but Flink then takes the
+    operator's state before it reads the bundle's output. The checkpoint would hold the state of an element
+    without its timer, and after a restore the timer would never fire. So the bundles of these operators hold
+    one element each, and Flink reads all the output of an element before a barrier.
+    This does not cover a timer that is registered while another timer fires: Flink reads it after its next
+    input.
     """
-    # As `execute_async` does.
-    graph = env._generate_stream_graph(clear_transformations=True, job_name=name)  # noqa: SLF001
+    graph = stream_graph_of(env, name)
     for node in graph.getStreamNodes().toArray():
         if node.getTransformationUID() in with_timers:
             operator = node.getOperatorFactory().getOperator()
-            # PyFlink gives all operators the one configuration of the environment, and no way to another.
+            # PyFlink gives all operators the same configuration object and has no way to set another one.
             own = operator.getConfiguration().clone()
             own.setString(BUNDLE_SIZE, "1")
-            get_field(operator.getClass(), "config").set(operator, own)
+            set_operator_configuration(operator, own)
     return graph
 
 
 def _settings(config: JobConfig) -> dict[str, str]:
     settings = {
         "python.execution-mode": config.execution_mode.value,
-        # A minicluster has one slot unless told otherwise, and a job that lacks slots waits without a word.
+        # A minicluster has one slot by default, and a job that lacks slots waits without a message.
         "taskmanager.numberOfTaskSlots": str(config.parallelism),
-        # Records have been gathered already (kafka_io): waiting again at each network buffer only adds delay.
+        # kafka_io has gathered records already, so waiting again at each network buffer only adds delay.
         "execution.buffer-timeout.interval": "0 ms",
-        # Windows of processing time are counted in this zone. Any other is converted for each record, and
-        # would hold windows back for an hour when its clocks are set back.
+        # Windows of processing time are counted in this zone. Any other zone is converted for each record,
+        # and would hold windows back for an hour when its clocks are set back.
         "table.local-time-zone": "UTC",
         # The operators that SQL makes get uids like all others, so that a savepoint finds them again.
         "table.exec.uid.generation": "ALWAYS",
         "restart-strategy.type": "none",
     }
     if config.restart_attempts:
-        # Bounded: a fault that stays would otherwise restart the job for ever.
+        # Attempts are limited, because a lasting fault would restart the job for ever.
         settings |= {
             "restart-strategy.type": "exponential-delay",
             "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -98,13 +101,13 @@ def _settings(config: JobConfig) -> dict[str, str]:
         # Thread mode's bridge to Python must be one class for all jobs of a TaskManager, not one for each.
         settings["classloader.parent-first-patterns.additional"] = "pemja"
     else:
-        # Process mode gives results out when a bundle ends; a bundle here is a few vectors, not records.
-        # Thread mode knows no bundles, but each of its operators would wake up as often.
+        # In milliseconds. Process mode gives results out when a bundle ends; an element of a bundle here is
+        # a vector, not a record. Thread mode has no bundles, but its operators would wake up as often.
         settings["python.fn-execution.bundle.time"] = "5"
     if config.state_backend is not None:
         settings["state.backend.type"] = config.state_backend.value
     if config.state_backend is StateBackend.ROCKSDB:
-        # Its files never change once written: a checkpoint takes the new ones only.
+        # RocksDB's files never change once written, so a checkpoint needs to take the new ones only.
         settings["execution.checkpointing.incremental"] = "true"
     if config.checkpoint_interval_ms:
         settings |= {
@@ -113,7 +116,7 @@ def _settings(config: JobConfig) -> dict[str, str]:
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
             "execution.checkpointing.dir": config.checkpoint_dir,
             "execution.checkpointing.savepoint-dir": config.checkpoint_dir,
-            # Flink would restart a job whose checkpoint fails, though nothing is wrong with the job.
+            # By default Flink restarts a job whose checkpoint fails, though nothing is wrong with the job.
             "execution.checkpointing.tolerable-failed-checkpoints": str(tolerated(config)),
         }
         if config.delivery is Delivery.EXACTLY_ONCE:

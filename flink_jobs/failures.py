@@ -1,4 +1,4 @@
-"""Why a job failed, in one line."""
+"""Finds the cause of a job's failure and puts it into one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FailureWatch:
         self._last_ms = 0
 
     def news(self, graph: Any) -> str | None:
-        """The cause of a failure that was not told before and after which the job restarts, on one line.
+        """The cause of a new failure after which the job restarts, on one line; None if there is none.
 
         ``graph`` is Flink's execution graph as it is now.
         """
@@ -38,7 +38,7 @@ def cause_of(java: Any) -> str:
         java = java.getCause()
     text = str(java.getMessage() or java.toString())
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [text]
-    # A Python fault arrives with its traceback, whose last line names it; in thread mode with the name of the
-    # bridge that carried it instead.
+    # A Python error arrives with its traceback, whose last line names it. In thread mode it arrives without a
+    # traceback, behind the name of the bridge between Java and Python.
     line = lines[-1] if _TRACEBACK in text else lines[0]
     return _BRIDGE.sub(r"\1: ", line)

@@ -1,4 +1,4 @@
-"""Says on the terminal that others read in a job's consumer groups: Flink says it in its log alone."""
+"""Finds out when others read in a job's consumer groups, because Flink tells it only in its log."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ _ANSWER_S = 8.0
 
 
 def foreign_members(group: str, clients: Sequence[str]) -> str:
-    """What to say about a consumer group that others read in."""
+    """The line for the user about a consumer group that others read in; ``clients`` are their client ids."""
     return (
         f"others read in the consumer group '{group}' ({', '.join(clients)}): Kafka does not take the job's "
-        "offsets as long as they do, and a start without a checkpoint would read again; end them, or give "
-        "the job a group of its own (--models-group, --data-group)"
+        "offsets as long as they do, and a start without a checkpoint would read records again; end them, or "
+        "give the job a group of its own (--models-group, --data-group)"
     )
 
 
 class GroupWatch:
-    """Asks Kafka now and then who is in the groups; tells of each group once, and again when it was left.
+    """Asks Kafka every 10 seconds who is in the groups, and tells once when others read in a group.
 
-    The job itself is never in them: it assigns partitions by itself.
+    It tells again if they have left and others come. The job itself is never a member, because it assigns
+    partitions by itself.
     """
 
     def __init__(self, kafka: KafkaAccess, groups: Collection[str], *, told: Collection[str] = ()) -> None:
-        """``told`` are those of the groups of which the user knows already."""
+        """``told`` are the groups that the user has already been told about."""
         self._groups = tuple(groups)
         self._admin = AdminClient(client_settings(kafka))
         self._question: GroupQuestion | None = None
@@ -42,7 +43,7 @@ class GroupWatch:
         self._told = set(told)
 
     def news(self) -> Iterator[str]:
-        """What is new since the last call; never waits."""
+        """Lines about groups that others have joined since the last call; never waits."""
         now = time.monotonic()
         if self._question is None:
             if now >= self._next_s:

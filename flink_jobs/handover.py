@@ -1,4 +1,4 @@
-"""What the `flink` command tells the job's script, which Flink starts as another process."""
+"""Passes the findings of the `flink` command to the job's script, which Flink starts as another process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from model_serving.stores.models import without_credentials
 __all__ = ["VARIABLE", "Handover"]
 
 VARIABLE = variable("preflight")
-"""Carries the handover. Where it is set, flags and broker were checked before Java was started."""
+"""The environment variable with the handover. If it is set, flags and broker have been checked already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The largest messages that the topics take, in bytes, and how the job was called.
+    """The largest messages that the topics take, in bytes, and how the job was started.
 
-    ``again`` are the words after ``flink run -s SNAPSHOT`` that start the same job again, ``shared_groups``
-    the consumer groups of which the user was told that others read in them.
+    ``again`` are the words after ``flink run -s SNAPSHOT`` that start the same job again. ``shared_groups``
+    are the consumer groups that others read in, as the user has already been told.
     """
 
     dead_letter_limit: int
@@ -30,20 +30,20 @@ class Handover:
     shared_groups: tuple[str, ...] = ()
 
     def way_on(self, snapshot: str) -> str:
-        """The command that goes on from a savepoint or checkpoint, to be pasted into a shell.
+        """The command that goes on from a savepoint or checkpoint, quoted for a shell.
 
-        Credentials in URLs are left out of it: it is printed.
+        Credentials in URLs are left out, because the command is printed.
         """
         words = (without_credentials(word) if "://" in word else word for word in self.again)
         return shlex.join(["flink", "run", "-s", snapshot, *words])
 
     def text(self) -> str:
-        """What the variable holds."""
+        """The value of the environment variable."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def read(environ: Mapping[str, str]) -> Handover | None:
-        """What was handed over; None when the script was started by itself."""
+        """The handover in the environment; None when the script was not started by the `flink` command."""
         text = environ.get(VARIABLE)
         if not text:
             return None

@@ -1,4 +1,4 @@
-"""Kafka in and out: the only place that knows topics, groups and offsets."""
+"""Kafka sources and sinks of the jobs; the only module that knows topics, groups and offsets."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 __all__ = ["model_messages", "record_vectors", "write_to"]
 
 _VECTOR_MS = 3
-"""Records are gathered for this long. It adds half of it to the latency, and at a full load one trip from the
-JVM to Python carries hundreds of records instead of one, which is what bounds the throughput."""
+"""How long records are gathered into a vector, in milliseconds. This adds half of that time to the latency.
+At full load, one trip from the JVM to Python then carries hundreds of records instead of one; the number of
+trips limits the throughput."""
 
 _VECTOR_OFFSETS = 1024
-"""Records of a partition in a vector of a bounded run."""
+"""The largest number of records in a vector of a bounded run, which holds records of one partition."""
 
 _COMMITTED_ONLY = {"isolation.level": "read_committed"}
-"""What an aborted transaction holds was taken back by its producer: it is neither scored nor deployed."""
+"""Messages of an aborted transaction were taken back by their producer, so they are not read."""
 
 _BATCH_BYTES = 256 * 1024
-"""Of results that leave in one request, at most."""
+"""The largest size of the results that leave in one request."""
 
 
 def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataStream:
-    """The models topic as bytes, by one reader: the order of a data type's models is the topic's."""
+    """The messages of the models topic as bytes; one reader keeps them in the order of the topic."""
     builder = (
         KafkaSource.builder()
         .set_bootstrap_servers(config.bootstrap_servers)
@@ -63,12 +64,12 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
 
 
 def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStream:
-    """The data topic as rows of one array: the values of some records, those of a partition in their order.
+    """The data topic as vectors: rows of one array with the values of some records, in partition order.
 
-    They are gathered in the JVM. A stream that goes on does so in windows of processing time. Such a window
-    is dropped when its input ends, so a bounded run gathers in windows of event time, and takes the offset as
-    the time: it only grows within a partition, the watermark is that of the slowest partition, so no record
-    is late, and the input's end closes every window.
+    Records are gathered in the JVM. An unbounded run gathers them in windows of processing time. Flink drops
+    such a window when its input ends, so a bounded run gathers them in windows of event time and takes the
+    offset as the time. The offset only grows within a partition and the watermark is that of the slowest
+    partition, so no record is late, and the end of the input closes every window.
     """
     if config.bounded:
         time_columns = (
@@ -93,7 +94,7 @@ def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStr
 
 
 def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> None:
-    """Writes messages to a topic, with the delivery that the job asks for."""
+    """Writes messages to a topic, with the delivery guarantee that the job's flags ask for."""
     schema = (
         KafkaRecordSerializationSchema.builder()
         .set_topic(topic)
@@ -106,8 +107,8 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
         .set_record_serializer(schema)
         .set_property("max.request.size", str(DEAD_LETTER_BYTES))
         .set_property("buffer.memory", str(2 * DEAD_LETTER_BYTES))
-        # A result waits for others at most this long, and many leave in one request: half of the time of the
-        # producer's network thread at a full load.
+        # A result waits at most this long for others, so that many leave in one request. This saves half of
+        # the time of the producer's network thread at full load.
         .set_property("linger.ms", "1")
         .set_property("batch.size", str(_BATCH_BYTES))
     )
@@ -116,7 +117,7 @@ def write_to(stream: DataStream, topic: str, name: str, config: JobConfig) -> No
     if config.delivery is Delivery.EXACTLY_ONCE:
         builder = (
             builder.set_delivery_guarantee(DeliveryGuarantee.EXACTLY_ONCE)
-            # Two jobs that wrote under one prefix would fence each other's transactions.
+            # Two jobs with the same prefix would fence each other's transactions.
             .set_transactional_id_prefix(f"model-serving-{config.data_group}-{config.data_topic}-{topic}")
             .set_property("transaction.timeout.ms", str(TRANSACTION_TIMEOUT_MS))
         )

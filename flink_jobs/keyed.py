@@ -1,4 +1,4 @@
-"""Serves models keyed by data type: each data type's model is in keyed state beside the records it scores.
+"""Serves models keyed by data type: one instance has a data type's model in keyed state and its records.
 
 ``flink run -py flink_jobs/keyed.py [flags]``; ``--help`` lists them.
 """

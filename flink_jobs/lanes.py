@@ -1,13 +1,13 @@
-"""Which instance gathers the records of a partition: evenly spread, whatever the parallelism.
+"""Chooses keys for partitions, so that they are spread evenly over the instances that gather records.
 
-Flink sends a row to an instance by a hash of its key, and a topic has few partitions: hashed by their
-numbers, partitions 0 and 1 go to the same one of two instances, while the other is idle. So a partition's
-records are keyed by a number which is chosen for where it falls. The choice does not depend on the
-parallelism: a partition has the same key in a job that comes back with another one, so its records keep
-their order.
+Flink sends a row to an instance by a hash of its key, and a topic has few partitions. If the partition's
+number were the key, partitions 0 and 1 would go to the same one of two instances, and the other would be
+idle. So the key of a partition's records is a number whose hash is at a chosen place. The choice does not
+depend on the parallelism: a partition keeps its key in a job that is restored with another parallelism, so
+its records keep their order.
 
 Source of the assignment: ``KeyGroupRangeAssignment`` (https://nightlies.apache.org/flink/flink-docs-stable/,
-"Concepts: Stateful Stream Processing", Key Groups): instance i of n takes the i-th part of the key groups.
+"Concepts: Stateful Stream Processing", Key Groups): instance i of n has the i-th part of the key groups.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ LANE_KEYS = (
     *(139, 69, 16, 50, 26, 10, 2, 91, 115, 460, 138, 81, 61, 5, 163, 304, 20, 59, 44, 286, 345, 33),
     *(126, 8, 244, 57, 73, 92, 86, 38, 87, 53, 79, 99, 133, 540, 43, 200, 14, 85, 77),
 )
-"""The smallest number whose key group, of 128, is place i with its 7 bits in reverse: 0, 64, 32, 96, 16, ….
-Any few in a row lie far apart. Should Flink hash otherwise one day, they only spread as chance has it."""
+"""At place i, the smallest number whose key group, of 128, is i with its 7 bits reversed: 0, 64, 32, 96, ….
+So the key groups of consecutive lanes lie far apart. If Flink changes its hash, they are spread at random."""
 
 
 def lane_key(partition: str) -> str:
-    """SQL for the key of a partition, given SQL for its number. Partitions 128 apart share theirs."""
+    """SQL for the key of a partition, given SQL for its number. Partitions 128 apart have the same key."""
     keys = ", ".join(str(key) for key in LANE_KEYS)
     return f"ARRAY[{keys}][MOD({partition}, {len(LANE_KEYS)}) + 1]"

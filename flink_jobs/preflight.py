@@ -1,4 +1,4 @@
-"""What is checked before a JVM starts, so that the user reads one line, not a stack trace."""
+"""Checks Kafka before a JVM starts, so that the user reads one line instead of a stack trace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Checked", "PreflightError", "check_broker"]
 _TIMEOUT_S = 8.0
 _GROUPS_S = 3.0
 _RESULT_BYTES = 1_000_000
-"""What a result takes at most with a few thousand outputs."""
+"""The largest size of a result with a few thousand outputs."""
 
 
 class PreflightError(Exception):
@@ -30,10 +30,10 @@ class PreflightError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found: the largest dead letter and result that their topics take, in bytes.
+    """The results of the check; the limits are the largest messages that the topics take, in bytes.
 
-    ``news`` are lines for the user about what he may not expect, ``shared_groups`` the consumer groups that
-    others read in, of which the news tell.
+    ``news`` are lines for the user about what he may not expect. ``shared_groups`` are the consumer groups
+    that others read in; ``news`` has a line about each.
     """
 
     dead_letter_limit: int
@@ -43,15 +43,16 @@ class Checked:
 
 
 def check_broker(config: JobConfig) -> Checked:
-    """Makes sure that Kafka answers, that every topic of the job exists and takes what the job writes.
+    """Makes sure that Kafka answers, and that every topic of the job exists and takes what the job writes.
 
-    Topics that do not exist are created as the embedded Kafka has them, or with the broker's defaults where
-    it refuses that.
+    Topics that do not exist are created with the settings of the embedded Kafka, or with the broker's
+    defaults where it refuses those.
 
     Raises:
-        PreflightError: Kafka does not answer, a topic cannot be created, or one takes next to nothing.
+        PreflightError: Kafka does not answer, a topic cannot be created, or a topic takes only messages that
+            are too small for the job.
     """
-    # librdkafka's own log lines would drown the one line that the user needs.
+    # librdkafka's own log lines would hide the one line that the user needs.
     refusals = Refusals(config.kafka)
     settings = {**config.kafka.librdkafka, **refusals.settings, "log_level": 0}
     admin = AdminClient(settings, logger=_silent())
@@ -89,7 +90,7 @@ def _create(admin: AdminClient, topics: Sequence[str], config: JobConfig) -> Non
         return
     settings = topic_settings(config.topic_names)
     refused = _try_to_create(admin, topics, settings)
-    # A broker may forbid topics with settings of their own.
+    # A broker may refuse topics that come with settings.
     refused = _try_to_create(admin, list(refused), {}) if refused else refused
     for topic, why in refused.items():
         raise PreflightError(f"the topic '{topic}' does not exist and cannot be created ({why}): create it")
@@ -98,7 +99,7 @@ def _create(admin: AdminClient, topics: Sequence[str], config: JobConfig) -> Non
 def _try_to_create(
     admin: AdminClient, topics: Sequence[str], settings: dict[str, dict[str, str]]
 ) -> dict[str, str]:
-    """Topic → why it could not be created, for those that could not."""
+    """Creates topics. Returns, for each topic that could not be created, why."""
     created = admin.create_topics(
         [
             NewTopic(topic, num_partitions=-1, replication_factor=-1, config=settings.get(topic, {}))

@@ -1,8 +1,8 @@
-"""What ``flink run -s`` names, looked into before the job is submitted.
+"""Checks the checkpoint or savepoint that ``flink run -s`` names, before the job is submitted.
 
 A job whose state cannot be read would start, fail at its first record, and restart for minutes before it
-gives up. A checkpoint's metadata says enough to tell before: its operators with their uids and names. The
-schema version of the state is in a name; what was written before names told it is version 1.
+gives up. A checkpoint's metadata lists the operators with their uids and names, which is enough to find this
+out before. The schema version of the state is in the name of an operator; state without it is version 1.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ __all__ = ["RestoreError", "check_restorable", "named_with_schema", "refusal"]
 
 _VERSION = re.compile(r"\(state schema (\d+)\)")
 _SERVES = {"serve-keyed": "keyed.py", "serve-broadcast": "broadcast.py"}
-"""The operator that only one of the jobs has → that job."""
+"""The uid of an operator that only one of the jobs has → the name of that job."""
 
 
 class RestoreError(Exception):
-    """The job cannot go on from what it shall be restored from; the text is one line."""
+    """The job cannot be restored from the named checkpoint or savepoint; the text is one line."""
 
 
 def named_with_schema(name: str) -> str:
-    """The name of an operator that tells those who restore its job which schema version its state has."""
+    """The name of an operator, followed by the schema version of its state, which a restore checks."""
     return f"{name} (state schema {SCHEMA_VERSION})"
 
 
 def check_restorable(program: str, settings: Configuration) -> None:
-    """Looks into the checkpoint or savepoint that the settings name, if they name one.
+    """Checks the checkpoint or savepoint that the settings name, if they name one.
 
-    ``--allowNonRestoredState`` lets another job's state pass, newer state never. What this machine cannot
-    open is left to the cluster, if the job goes to one.
+    ``--allowNonRestoredState`` accepts another job's state, but never newer state. If the job goes to a
+    cluster, a path that this machine cannot open is left for the cluster to check.
 
     Raises:
-        RestoreError: there is none, this job did not make it, or newer software did.
+        RestoreError: no checkpoint or savepoint can be read at the path, this job did not make it, or newer
+            software did.
     """
     path = settings.get_string("execution.state-recovery.path", "")
     if not path:
         return
     try:
         operators = _operators(path)
-    # Py4J wraps whatever the file system says.
+    # Py4J wraps every error of the file system.
     except Exception as error:
         if settings.get_string("execution.target", "local") != "local":
             return
@@ -61,9 +62,9 @@ def check_restorable(program: str, settings: Configuration) -> None:
 
 
 def refusal(program: str, path: str, operators: Mapping[str, str], *, accept_others: bool) -> str:
-    """Why a job cannot go on from state of these operators (uid → name); nothing when it can.
+    """Why a job cannot go on from the state of these operators (uid → name); empty when it can.
 
-    ``accept_others`` lets state of another job pass.
+    ``accept_others`` accepts the state of another job.
     """
     versions = [int(found[1]) for name in operators.values() if (found := _VERSION.search(name))]
     if max(versions, default=1) > SCHEMA_VERSION:
@@ -76,14 +77,14 @@ def refusal(program: str, path: str, operators: Mapping[str, str], *, accept_oth
         return ""
     for maker in makers:
         return (
-            f"{path} was made by the other job, which keeps its models otherwise: "
+            f"{path} was made by the other job, which keeps its models in another way: "
             f"restore it with flink run -s {shlex.quote(path)} -py flink_jobs/{maker}"
         )
     return f"{path} was not made by {program}: restore it with the program that made it"
 
 
 def _operators(path: str) -> dict[str, str]:
-    """Uid → name of each operator of a checkpoint or savepoint."""
+    """The operators of a checkpoint or savepoint: uid → name."""
     jvm: Any = get_gateway().jvm
     runtime = jvm.org.apache.flink.runtime
     location = runtime.state.filesystem.AbstractFsCheckpointStorageAccess.resolveCheckpointPointer(path)

@@ -1,4 +1,4 @@
-"""From the command line to a job that ran: what both entry scripts do, with their own topology."""
+"""Runs a job from the command line; both entry scripts call ``main``, each with its own topology."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Topology", "assemble", "main"]
 
 Topology = Callable[["DataStream", "DataStream", JobConfig], "Served"]
-"""Connects models and records, as messages from Kafka, to what is served."""
+"""A function from the streams of models and of records, as messages from Kafka, to the output streams."""
 
 
 _SAVEPOINT_S = 8.0
@@ -42,7 +42,7 @@ _POLL_S = 0.1
 
 
 def main(program: str, topology: Topology) -> None:
-    """Parses the flags, checks the surroundings, runs the job until it ends or is stopped, then exits.
+    """Parses the flags, checks Java and the broker, runs the job until it ends or is stopped, then exits.
 
     Exit status: 0 when the job finished or was stopped by SIGINT or SIGTERM, 1 when it could not start or
     failed, 2 for a wrong flag; each failure is one line on stderr.
@@ -54,13 +54,13 @@ def main(program: str, topology: Topology) -> None:
         _fail(program, str(error))
     try:
         _run(program, topology, config, handover)
-    # Py4J wraps whatever goes wrong in the JVM; what the user needs is the first cause.
+    # Py4J wraps every error of the JVM; the user needs the first cause.
     except Exception as error:  # noqa: BLE001
         _fail(program, _first_cause(error))
 
 
 def _preflight(program: str, config: JobConfig) -> Handover:
-    """What the flink command does before a job that it starts."""
+    """Makes the checks that the flink command makes before it starts a job."""
     # The JVM that PyFlink starts inherits this environment.
     os.environ.update(flink_environment(os.environ))
     checked = check_broker(config)
@@ -78,8 +78,9 @@ def _run(program: str, topology: Topology, config: JobConfig, handover: Handover
     env, tables = build_environment(config)
     settings = _settings(env)
     check_restorable(program, settings)
-    # A job that restarts by itself keeps the name; one that is submitted again, from whatever snapshot, has
-    # its own. What that snapshot refers to is another run's, unless Flink was told that it is this job's.
+    # A job that restarts by itself keeps the name of its run; a job that is submitted again, from any
+    # checkpoint or savepoint, gets a new one. The stored models that the checkpoint or savepoint refers to
+    # belong to the earlier run, unless Flink was told that this job claims them.
     config = replace(
         config,
         run=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}",
@@ -89,13 +90,14 @@ def _run(program: str, topology: Topology, config: JobConfig, handover: Handover
     )
     if not config.store:
         print(
-            f"{program}: models of any size stay in Flink's state, as Python has no client for "
+            f"{program}: models of any size stay in Flink's state, because Python has no client for "
             "--checkpoint-dir: name a --model-store for large ones",
             file=sys.stderr,
         )
     assemble(env, tables, topology, config)
     stopping = Event()
-    # An exception from a handler could surface in the middle of a call to the JVM, or be lost in a finalizer.
+    # The handler only sets a flag: an exception raised in it could interrupt a call to the JVM, or be lost in
+    # a finalizer.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
     job = submit(env, f"model-serving-{program.removesuffix('.py')}", with_timers(config.bounded))
@@ -111,7 +113,7 @@ def _run(program: str, topology: Topology, config: JobConfig, handover: Handover
                 _end(program, job, config, handover)
                 print(f"{program}: stopped")
             else:
-                print(f"{program}: job {job.get_job_id()} goes on on its cluster; flink cancel ends it")
+                print(f"{program}: job {job.get_job_id()} still runs on its cluster; flink cancel ends it")
             return
     try:
         result.result()
@@ -122,12 +124,14 @@ def _run(program: str, topology: Topology, config: JobConfig, handover: Handover
 
 
 def _tell_way_back(program: str, job_id: str, config: JobConfig, handover: Handover) -> None:
-    # What cannot be looked into from here (another machine's disk) cannot be named.
+    # A checkpoint that cannot be seen from here, such as one on another machine's disk, cannot be named.
     with contextlib.suppress(OSError, ImportError, ValueError):
         own = [one for one in retained_checkpoints(config.checkpoint_dir) if one.job == job_id]
         if own:
             again = handover.way_on(own[0].path)
-            print(f"{program}: to go on from the last checkpoint, once it is mended: {again}", flush=True)
+            print(
+                f"{program}: to go on from the last checkpoint, once the cause is mended: {again}", flush=True
+            )
 
 
 def assemble(
@@ -144,7 +148,7 @@ def assemble(
 
 
 def _end(program: str, job: JobClient, config: JobConfig, handover: Handover) -> None:
-    """Ends a local job with a savepoint, so that nothing is read twice or forgotten; else cancels it."""
+    """Ends a local job with a savepoint, so that no record is read twice or lost; without one, cancels it."""
     if config.checkpoint_interval_ms:
         savepoint, why = _savepoint(job, config.checkpoint_dir)
         if savepoint:
@@ -156,7 +160,7 @@ def _end(program: str, job: JobClient, config: JobConfig, handover: Handover) ->
 
 
 def _savepoint(job: JobClient, directory: str) -> tuple[str, str]:
-    """Stops the job: where its savepoint is, or nothing and why there is none."""
+    """Stops the job; gives the path of its savepoint, or an empty path and the reason why there is none."""
     deadline, why = time.monotonic() + _SAVEPOINT_S, f"not within {_SAVEPOINT_S:.0f} s"
     while time.monotonic() < deadline:
         savepoint = _stop_with_savepoint(job, directory)
@@ -164,7 +168,8 @@ def _savepoint(job: JobClient, directory: str) -> tuple[str, str]:
             time.sleep(_POLL_S)
         if not savepoint.isDone():
             break
-        # Py4J wraps whatever went wrong. A job whose tasks still start refuses, and does not a moment later.
+        # Py4J wraps every error. A job whose tasks are still starting refuses a savepoint, and accepts one a
+        # moment later.
         try:
             return str(savepoint.get()), ""
         except Exception as error:  # noqa: BLE001
@@ -177,18 +182,21 @@ def _savepoint(job: JobClient, directory: str) -> tuple[str, str]:
 
 def _stop_with_savepoint(job: JobClient, directory: str) -> Any:
     """Java's future of the savepoint's path."""
-    # JobClient.stop_with_savepoint calls the Java method without a format, which Flink 2 has no more.
+    # JobClient.stop_with_savepoint calls the Java method without a format, a method that Flink 2 has removed.
     from pyflink.java_gateway import get_gateway
 
+    from functions.internals import java_job_client
+
     form = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.CANONICAL
-    return job._j_job_client.stopWithSavepoint(False, directory, form)  # noqa: SLF001
+    return java_job_client(job).stopWithSavepoint(False, directory, form)
 
 
 def _settings(env: StreamExecutionEnvironment) -> Configuration:
     from pyflink.common import Configuration
 
-    java_settings = env._j_stream_execution_environment.getConfiguration()  # noqa: SLF001 - no public way
-    return Configuration(j_configuration=java_settings)
+    from functions.internals import java_environment
+
+    return Configuration(j_configuration=java_environment(env).getConfiguration())
 
 
 def _first_cause(error: BaseException) -> str:

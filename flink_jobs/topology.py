@@ -1,4 +1,4 @@
-"""Streams in, streams out: how the operators of both variants are connected."""
+"""Connects the operators of both variants: takes the input streams and returns the output streams."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flink_jobs.restore import named_with_schema
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
 from functions.intake import RouteModels, RouteRecords
+from functions.internals import java_stream
 from functions.keyed import KeyedModelServing
 from functions.swaps import KEYED, ConfirmSwaps, broadcast_reporters
 from functions.types import (
@@ -35,23 +36,23 @@ __all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 _STRING = Types.STRING()
 
 _ADMIT, _SERVE_KEYED, _WAIT = "admit-models", "serve-keyed", "wait-for-model"
-"""Uids of the operators that register timers, the last two of them in bounded runs only."""
+"""Uids of the operators that register timers; the last two register timers in bounded runs only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What comes out: streams of messages for Kafka."""
+    """The output streams of a variant: messages for Kafka."""
 
     results: DataStream
     dead_letters: DataStream
     statuses: DataStream
     rollbacks: DataStream
-    """For the models topic."""
+    """Messages for the models topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Admitted:
-    """Models that were let in, and what was said of those that were not."""
+    """The output streams of admission: activations, dead letters of rejected models, and statuses."""
 
     activations: DataStream
     dead_letters: DataStream
@@ -59,12 +60,12 @@ class _Admitted:
 
 
 def with_timers(bounded: bool) -> frozenset[str]:
-    """The uids of the operators that register timers, of either variant."""
+    """The uids of the operators that register timers, for both variants."""
     return frozenset({_ADMIT, _SERVE_KEYED, _WAIT} if bounded else {_ADMIT})
 
 
 def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:
-    """Models and records meet by data type: each data type is served by one instance, in order."""
+    """Sends models and records to instances by data type: one instance serves each data type, in order."""
     admitted = _admit(models, settings)
     routed = records.process(RouteRecords(settings), KEYED_RECORDS).name("route records").uid("route-records")
     served = (
@@ -87,10 +88,10 @@ def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettin
 def serve_broadcast(
     models: DataStream, records: DataStream, settings: ServingSettings, parallelism: int
 ) -> Served:
-    """Models go to every instance and records to any; records without a model wait in the keyed operator.
+    """Sends models to every instance and records to any; records without a model wait in the keyed operator.
 
-    That operator takes every activation too, so whichever comes first there, the record or its model, the
-    record is scored once.
+    The keyed operator takes every activation too. So each waiting record is scored once, whether the record
+    or its model reaches that operator first.
     """
     admitted = _admit(models, settings)
     served = (
@@ -139,20 +140,21 @@ def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
 
 
 def _keyed(batches: DataStream) -> KeyedStream:
-    """Batches of records by their data type, which stands before each.
+    """Batches of records keyed by their data type, which is the first field of each row.
 
-    ``DataStream.key_by`` would put an operator in Python between, to fetch the key: one more trip from the
-    JVM for each batch, and the batch pickled and unpickled once more. It makes the same rows as come here.
+    ``DataStream.key_by`` would add a Python operator in between, to fetch the key: one more trip from the
+    JVM for each batch, and the batch would be pickled and unpickled once more. The rows that it makes are
+    the same as the rows that arrive here.
     """
     by_first_field = get_gateway().jvm.KeyByKeySelector()
-    keyed = batches._j_data_stream.keyBy(by_first_field, Types.ROW([_STRING]).get_java_type_info())  # noqa: SLF001
+    keyed = java_stream(batches).keyBy(by_first_field, Types.ROW([_STRING]).get_java_type_info())
     return KeyedStream(keyed, Types.PICKLED_BYTE_ARRAY(), batches)
 
 
 def _by_data_type(stream: DataStream, uid: str) -> KeyedStream:
-    """A stream by its data type. PyFlink puts an operator before, to fetch the key, without a uid."""
+    """A stream keyed by data type. Sets the uid of the operator that PyFlink adds to fetch the key."""
     keyed = stream.key_by(data_type_of, _STRING)
-    keyed._j_data_stream.getTransformation().getInputs().get(0).setUid(uid)  # noqa: SLF001 - no public way
+    java_stream(keyed).getTransformation().getInputs().get(0).setUid(uid)
     return keyed
 
 
@@ -169,10 +171,10 @@ def _side_output(stream: DataStream, tag: OutputTag) -> DataStream:
     """A side output, in a task of its own.
 
     PyFlink puts a Python operator behind each side output. In thread mode every Python operator brings an
-    interpreter state of its own, and Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow
-    and ONNX Runtime call) knows one state a thread: chained to an operator that scores, it would wait for
-    itself.
-    ``model_serving.assembly.check_interpreter_state`` proves at start that no two share a thread.
+    interpreter state of its own, but Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow
+    and ONNX Runtime call) knows one state per thread. If that operator were chained to an operator that
+    scores, the thread would wait for itself.
+    ``model_serving.assembly.check_interpreter_state`` checks at start that no two operators share a thread.
     """
     name = f"{stream.get_name()}: {tag.tag_id}"
     uid = name.replace(":", "").replace(" ", "-")

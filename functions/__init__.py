@@ -1,1 +1,1 @@
-"""What runs inside the Flink operators: the serving core, the model engines, the wire layer, the adapters."""
+"""The Flink operators. They adapt the serving core, the model engines and the wire layer to Flink."""

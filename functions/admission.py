@@ -1,4 +1,4 @@
-"""The operator that decides which models are let in, for both variants: keyed by data type."""
+"""The operator that admits models, for both variants; it is keyed by data type."""
 
 from __future__ import annotations
 
@@ -17,31 +17,37 @@ from model_serving.settings import ServingSettings
 __all__ = ["ModelAdmission"]
 
 _GUARDS_MS = tuple(1000 << doubled for doubled in range(31))
-"""When to look after what is pending in any case, after it began to be: 1 s, 2 s, 4 s … 34 years."""
+"""The delays of the guard timers, counted from when a message becomes pending: 1 s, 2 s, 4 s … 34 years."""
 
 
 class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
-    """(data type, model message) → ``ACTIVATIONS`` of models that were let in; statuses of the others.
+    """(data type, model message) → ``ACTIVATIONS`` for admitted models; statuses and dead letters for others.
 
-    What is slow runs in threads beside this operator, so neither a checkpoint barrier nor another data type's
-    model waits for it. The messages meanwhile are in state, and a timer looks after the first one of each
-    data type. A bounded run, in which such timers end with the input, waits for each message.
+    Slow work runs in threads beside this operator, so neither a checkpoint barrier nor another data type's
+    model waits for it. Until the work ends, the messages are in state, and a timer looks after the first one
+    of each data type. In a bounded run such timers end with the input, so it waits for each message.
 
     A timer that ``on_timer`` registers may be missing in a checkpoint that has the messages: in process mode
-    Flink may draw one between the timer that fired and the next. What ``process_element`` registers is never
-    missing (``flink_jobs.environment.stream_graph``). So the first message of a data type that has to wait
-    registers guards, into a future that no restore can come after: whichever checkpoint a job comes back
-    from, the message that is pending there is looked after, at the latest when it is twice as old.
+    Flink may take a checkpoint between the timer that fired and the next one. A timer that
+    ``process_element`` registers is never missing (``flink_jobs.environment.stream_graph``). So when the
+    first message of a data type has to wait, it registers guard timers so far into the future that no restore
+    can come after all of them. Whichever checkpoint a job is restored from, a message that is pending in it
+    is looked after, at the latest when it is twice as old as at that checkpoint.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
-        # By data type, as far as they were registered since the start: when the next timer is due, and the
-        # guards.
+        # Data type → the time of its next timer, and the times of its guard timers. Only timers that were
+        # registered since the start are here.
         self._due: dict[str, int] = {}
         self._guards: dict[str, tuple[int, ...]] = {}
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Makes the queue of model messages.
+
+        Raises:
+            RuntimeError: another Python operator shares this thread.
+        """
         check_interpreter_state()
         self._queue = build_parts(self._settings).queue(
             KeyedKeptModels(runtime_context),
@@ -50,6 +56,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         )
 
     def process_element(self, value: tuple[str, bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        """Takes a model message, and registers timers if it has to wait."""
         data_type, payload = value
         yield from emit(self._queue.offer(data_type, payload), main=Channel.STATUSES)
         if self._queue.waits(data_type):
@@ -61,6 +68,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             self._rest(data_type, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """Carries out the pending messages of the data type that are prepared."""
         data_type = ctx.get_current_key()
         if timestamp >= self._due.get(data_type, 0):
             self._due.pop(data_type, None)
@@ -71,7 +79,8 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             self._rest(data_type, ctx)
 
     def close(self) -> None:
-        # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        """Gives up loads and releases every model."""
+        # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
         if hasattr(self, "_queue"):
             self._queue.close()
 
@@ -90,7 +99,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             timers.register_processing_time_timer(time_ms)
 
     def _rest(self, data_type: str, ctx: Any) -> None:
-        """Nothing of the data type waits: no guards are needed, and the model store can be tidied."""
+        """Deletes the guard timers and cleans up the model store; no message of the data type waits."""
         timers = ctx.timer_service()
         self._due.pop(data_type, None)
         for time_ms in self._guards.pop(data_type, ()):

@@ -1,4 +1,4 @@
-"""The broadcast variant: every instance has every model, the records of a data type are spread over all."""
+"""The broadcast variant: every instance has every model, and any instance scores any record."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ class BroadcastModelServing(BroadcastProcessFunction):
     """Vectors of records and broadcast (data type, activation) → results.
 
     Broadcast functions have neither keyed state nor timers, so records without a model leave by
-    ``UNMATCHED``, to wait in an operator that has both.
+    ``UNMATCHED`` and wait in an operator that has both.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Makes the desk that scores.
+
+        Raises:
+            RuntimeError: another Python operator shares this thread.
+            ValueError: the key file cannot be read, or has no key in it.
+        """
         check_interpreter_state()
         subtask = subtask_index(runtime_context)
         self._metrics = ServingMetrics(runtime_context)
@@ -43,6 +49,7 @@ class BroadcastModelServing(BroadcastProcessFunction):
         self._desk = parts.desk(self._active, None, broadcast_reporter(subtask), subtask)
 
     def process_element(self, value: Any, ctx: BroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
+        """Scores the records of a vector."""
         self._active.state = ctx.get_broadcast_state(self._models)
         emitted = self._desk.take(self._codec.decode(payloads_of(value)))
         self._metrics.add(emitted.counts)
@@ -53,12 +60,14 @@ class BroadcastModelServing(BroadcastProcessFunction):
     def process_broadcast_element(
         self, value: tuple[str, bytes], ctx: BroadcastProcessFunction.Context
     ) -> Iterator[Any]:
+        """Carries out an activation."""
         self._active.state = ctx.get_broadcast_state(self._models)
         for emitted in self._desk.carry_out(value[1]):
             self._metrics.add(emitted.counts)
             yield from emit(emitted)
 
     def close(self) -> None:
-        # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        """Releases every model."""
+        # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
         if hasattr(self, "_desk"):
             self._desk.close()

@@ -1,4 +1,4 @@
-"""From what the core gives out to Flink's outputs."""
+"""Turns the output of the core into elements of Flink's main and side outputs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TAGS = {
 
 
 def emit(emitted: Emitted, main: Channel | None = None) -> Iterator[Any]:
-    """Results, and messages of the channel ``main``, for the main output; everything else with its tag.
+    """Results and messages of the channel ``main`` for the main output; everything else with its output tag.
 
-    Unmatched records are not among them.
+    Unmatched records are left out: the caller emits them.
     """
     yield from emitted.results
     for channel, message in emitted.side:
@@ -35,5 +35,5 @@ def emit(emitted: Emitted, main: Channel | None = None) -> Iterator[Any]:
 
 
 def as_report(element: tuple[str, int, str, bytes]) -> SwapReport:
-    """An element of the stream ``SWAPS``."""
+    """The report that an element of the stream ``SWAPS`` holds."""
     return SwapReport(*element)

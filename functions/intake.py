@@ -1,4 +1,4 @@
-"""Records and model messages on their way in: parsed, refused or routed by data type."""
+"""The operators that read records and model messages from Kafka and route them by data type."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ __all__ = ["RouteModels", "RouteRecords", "payloads_of"]
 
 
 def payloads_of(vector: Any) -> list[bytes]:
-    """The messages of a row that Kafka's records were gathered in; one without a value is empty."""
+    """The Kafka messages that a row holds, as bytes; a message without a value becomes empty bytes."""
     return [payload or b"" for payload in vector[0]]
 
 
 class RouteRecords(ProcessFunction):  # type: ignore[misc]
-    """Vectors of records from Kafka → Row(data type, packed batches of records), to be keyed."""
+    """Vectors of records from Kafka → Row(data type, packed batches of records), for keying."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Makes the codec of records and the maker of dead letters."""
         parts = build_parts(self._settings)
         self._codec = parts.codec
         self._refusals = parts.refusals()
@@ -37,6 +38,7 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
         self._placement = Placement(runtime_context)
 
     def process_element(self, value: Any, ctx: ProcessFunction.Context) -> Iterator[Any]:
+        """Decodes a vector; records go on in batches, messages that are not records become dead letters."""
         decoded = self._codec.decode(payloads_of(value))
         if decoded.refused:
             emitted = Emitted()
@@ -48,15 +50,21 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
 
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]
-    """Model messages from Kafka → (data type, message), to be keyed; the unroutable are rejected here."""
+    """Model messages from Kafka → (data type, message), for keying; rejects messages it cannot route."""
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Makes the gate.
+
+        Raises:
+            ValueError: the key file cannot be read, or has no key in it.
+        """
         self._gate = build_parts(self._settings).gate(subtask_index(runtime_context))
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
+        """Routes a model message to its data type, or rejects it."""
         payload = bytes(value)
         routed = self._gate.route(payload)
         if isinstance(routed, Emitted):

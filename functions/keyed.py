@@ -1,4 +1,4 @@
-"""The keyed variant: the model of a data type is in state beside the records that it scores."""
+"""The keyed variant: the instance that gets the records of a data type has its model in keyed state."""
 
 from __future__ import annotations
 
@@ -21,26 +21,33 @@ from model_serving.wire import PackedBatches
 __all__ = ["KeyedModelServing"]
 
 _END_OF_INPUT = 2**63 - 2
-"""A time that only the watermark at the end of bounded inputs reaches."""
+"""A time in epoch milliseconds that only the watermark at the end of bounded inputs reaches."""
 
 _REMIND_AFTER_MS = 10_000
 """How long records wait for a model before the status topic says so."""
 
 _REMIND_EVERY_MS = 60_000
-"""How often it is said again, where more of them wait then."""
+"""How often the status topic says so again, if more records wait by then."""
 
 
 class KeyedModelServing(KeyedCoProcessFunction):
     """(data type, activation) and packed batches of records → results.
 
-    A data type whose records wait gets a timer: in a bounded run for the end of the input, else to say that
-    they wait. In process mode the latter may be missing after a restart; nothing else depends on it.
+    A data type whose records wait gets a timer: in a bounded run for the end of the input, otherwise for a
+    status that says that records wait. In process mode the latter timer may be missing after a restart;
+    nothing else depends on it.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Makes the desk that scores.
+
+        Raises:
+            RuntimeError: another Python operator shares this thread.
+            ValueError: the key file cannot be read, or has no key in it.
+        """
         check_interpreter_state()
         self._metrics = ServingMetrics(runtime_context)
         self._key = CurrentKey(runtime_context)
@@ -56,12 +63,14 @@ class KeyedModelServing(KeyedCoProcessFunction):
     def process_element1(
         self, value: tuple[str, bytes], ctx: KeyedCoProcessFunction.Context
     ) -> Iterator[Any]:
+        """Carries out an activation."""
         data_type, order = value
         self._key.is_now(data_type)
         for emitted in self._desk.carry_out(order):
             yield from self._emit(emitted)
 
     def process_element2(self, value: PackedBatches, ctx: KeyedCoProcessFunction.Context) -> Iterator[Any]:
+        """Scores batches of records; registers a timer for each data type whose records begin to wait."""
         self._key.is_now(None)
         emitted = self._desk.take(Decoded(self._codec.unpack(value), []))
         yield from self._emit(emitted)
@@ -73,7 +82,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
                 self._remind_in(_REMIND_AFTER_MS, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedCoProcessFunction.OnTimerContext) -> Iterator[Any]:
-        """The end of a bounded run: what still waits has no model. Else: some have waited for a while."""
+        """Gives up waiting records at the end of a bounded run; otherwise reports that records wait."""
         data_type = ctx.get_current_key()
         self._key.is_now(data_type)
         if timestamp == _END_OF_INPUT:
@@ -86,7 +95,8 @@ class KeyedModelServing(KeyedCoProcessFunction):
             self._remind_in(_REMIND_EVERY_MS, ctx)
 
     def close(self) -> None:
-        # Flink calls this after an open that failed too, and an error here ends the whole TaskManager.
+        """Releases every model."""
+        # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
         if hasattr(self, "_desk"):
             self._desk.close()
 

@@ -1,4 +1,4 @@
-"""What the operators count, under the metric group ``model_serving``."""
+"""The counters of the operators, in the metric group ``model_serving``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ServingMetrics:
         self._waiting = group.counter("records_waiting")
 
     def add(self, counts: Counts) -> None:
-        """Counts what came of one call to the core. Each count crosses to the JVM, so those of 0 do not."""
+        """Adds the counts of one call to the core. Each count is a call to the JVM, so zeros are skipped."""
         if counts.scored:
             self._scored.inc(counts.scored)
         if counts.dropped:

@@ -1,9 +1,9 @@
-"""Which instance of a keyed operator holds the state of a data type, and whose state it reads and writes.
+"""Computes which instance of a keyed operator holds the state of a data type, and sets the current key.
 
-Flink gives a keyed operator one key at a time. Where records of a thousand data types come in turn, a row
-for each would cost a trip from the JVM to Python for each record. So one row carries the records of all data
-types that go to one instance: it is sent by the key of one of them, and the operator takes up the keys of the
-others itself.
+Flink gives a keyed operator one key at a time. If records of a thousand data types arrive in turn, one row
+for each data type would cost a trip from the JVM to Python for each record. So one row carries the records of
+all data types that go to the same instance: Flink routes the row by the key of one of them, and the operator
+sets the keys of the others itself.
 
 Source of the assignment: ``KeyGroupRangeAssignment``, ``MathUtils.murmurHash`` and ``Row.hashCode`` of Flink
 (https://nightlies.apache.org/flink/flink-docs-stable/, "Concepts: Stateful Stream Processing", Key Groups).
@@ -11,31 +11,29 @@ Source of the assignment: ``KeyGroupRangeAssignment``, ``MathUtils.murmurHash`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 
+from functions.internals import current_key_setter, task_of
 from model_serving.core.batches import RecordBatch
 
 __all__ = ["CurrentKey", "Placement", "key_group", "subtask_index"]
 
 _REMEMBERED = 100_000
-"""Data types whose instance is remembered: a hash in Python takes microseconds."""
+"""How many data types have their instance remembered, because a hash in Python takes microseconds."""
 
 _ROW_OF_ONE = 62
-"""What ``Row.hashCode`` adds to the hash of its only field."""
+"""The number that ``Row.hashCode`` adds to the hash of a row's only field."""
 
 
 def subtask_index(context: RuntimeContext) -> int:
-    """Which parallel instance of the operator this is, from 0."""
-    return _task(context).index
+    """The index of this parallel instance of the operator, from 0."""
+    return task_of(context).index
 
 
 def key_group(data_type: str, key_groups: int) -> int:
-    """The key group of a data type, of so many (Flink's "max parallelism")."""
+    """The key group of a data type, from 0; ``key_groups`` is their number (Flink's "max parallelism")."""
     code = 0
     units = data_type.encode("utf-16-le", "surrogatepass")
     for at in range(0, len(units), 2):
@@ -47,13 +45,13 @@ class Placement:
     """The instance of each data type, for operators of one parallelism."""
 
     def __init__(self, context: RuntimeContext) -> None:
-        task = _task(context)
+        task = task_of(context)
         self._instances = task.parallelism
         self._key_groups = task.key_groups
         self._known: dict[str, int] = {}
 
     def instance(self, data_type: str) -> int:
-        """The index of the instance that holds its state."""
+        """The index of the instance that holds the state of this data type."""
         known = self._known.get(data_type)
         if known is None:
             known = key_group(data_type, self._key_groups) * self._instances // self._key_groups
@@ -63,7 +61,7 @@ class Placement:
         return known
 
     def together(self, batches: list[RecordBatch]) -> Iterable[list[RecordBatch]]:
-        """The batches that go to the same instance together, in their order."""
+        """The batches in one list for each instance; each list keeps the order of ``batches``."""
         if self._instances == 1 or len(batches) < 2:
             return [batches] if batches else []
         gathered: dict[int, list[RecordBatch]] = {}
@@ -73,84 +71,39 @@ class Placement:
 
 
 class CurrentKey:
-    """The key of a keyed operator's state and timers, to be changed while it goes through one row.
+    """The current key of a keyed operator's state and timers, which can change while a row is processed.
 
-    PyFlink has no public way to do so. Both of its modes set the key anew before each element, so nothing has
-    to be put back.
+    PyFlink has no public way to change the key. Both of its modes set the key again before each element, so
+    nothing has to be put back.
     """
 
     def __init__(self, context: RuntimeContext) -> None:
         self._placement = Placement(context)
         self._subtask = subtask_index(context)
-        self._set = _setter(context)
+        self._set = current_key_setter(context)
         self._now: str | None = None
 
     def is_now(self, data_type: str | None) -> None:
-        """Says whose key Flink has set for the element that is processed; None: it is not known."""
+        """Tells which data type's key Flink has set for the current element; None if it is not known."""
         self._now = data_type
 
     def become(self, data_type: str) -> None:
-        """From now on until the next element, state and timers are those of this data type.
+        """Makes state and timers those of this data type, until the next element.
 
         Raises:
-            RuntimeError: another instance holds its state.
+            RuntimeError: another instance holds the state of this data type.
         """
         if data_type == self._now:
             return
         place = self._placement.instance(data_type)
         if place != self._subtask:
-            # Written here, it would be lost at the next restore.
+            # State written here would be lost at the next restore.
             raise RuntimeError(
                 f"records of data type '{data_type}' came to instance {self._subtask} instead of {place}: "
                 "this Flink assigns keys to instances differently from the one that the job was made for"
             )
         self._set(data_type)
         self._now = data_type
-
-
-def _setter(context: RuntimeContext) -> Callable[[str], None]:
-    backend: Any = context._keyed_state_backend  # noqa: SLF001 - no public way
-    if hasattr(backend, "set_current_key"):
-        return lambda data_type: backend.set_current_key(Row(data_type))
-    # Thread mode: the same backend in Java, behind one that only makes states.
-    from pemja import findClass
-
-    java_backend, java_row = backend._keyed_state_backend, findClass("org.apache.flink.types.Row")  # noqa: SLF001
-
-    def in_java(data_type: str) -> None:
-        row = java_row(1)
-        row.setField(0, data_type)
-        java_backend.setCurrentKey(row)
-
-    return in_java
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    index: int
-    parallelism: int
-    key_groups: int
-
-
-def _task(context: RuntimeContext) -> _Task:
-    """The instance that this is, among how many.
-
-    PyFlink's own methods call Java methods that Flink 2 has moved when Python runs in thread mode, so that
-    mode asks where they are now.
-    """
-    java_context = getattr(context, "_runtime_context", None)
-    if java_context is not None:
-        java = java_context.getTaskInfo()
-        return _Task(
-            int(java.getIndexOfThisSubtask()),
-            int(java.getNumberOfParallelSubtasks()),
-            int(java.getMaxNumberOfParallelSubtasks()),
-        )
-    return _Task(
-        context.get_index_of_this_subtask(),
-        context.get_number_of_parallel_subtasks(),
-        context.get_max_number_of_parallel_subtasks(),
-    )
 
 
 def _murmur(code: int) -> int:
@@ -165,5 +118,5 @@ def _murmur(code: int) -> int:
     code ^= code >> 13
     code = code * 0xC2B2AE35 & 0xFFFFFFFF
     code ^= code >> 16
-    # As Java's int it may be negative, and its least one has no positive twin.
+    # Java reads this as a signed int. It negates a negative one, except for the least int, which becomes 0.
     return code if code < 1 << 31 else (1 << 32) - code & 0x7FFFFFFF

@@ -1,7 +1,7 @@
-"""What the operators of one worker process share: its clock and its loaded models.
+"""The clock and the pool of loaded models, which the operators of one worker process share.
 
-Flink ships an operator as a pickled function, so what must not be copied cannot come with it. It is looked up
-here when the operator opens.
+Flink ships an operator as a pickled function, so an object that must not be copied cannot be part of it. The
+operator takes such objects from this module when it opens.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ __all__ = ["CLOCK", "ENGINES", "POOL", "build_parts", "check_interpreter_state"]
 CLOCK: Clock = SystemClock()
 
 POOL = assembly.new_pool()
-"""A model that admission has loaded is found loaded by the operators that serve."""
+"""The loaded models: a serving operator finds a model here that admission has loaded."""
 
 
 ENGINES: assembly.EngineSource = assembly.engine_for
+"""The engines that load models."""
 
 
 def build_parts(settings: ServingSettings) -> assembly.Parts:
-    """The parts of an operator, over the clock and the models of this process."""
+    """The parts of an operator, with the clock and the pool of this process."""
     return assembly.build(settings, CLOCK, POOL, ENGINES)
 
 

@@ -1,4 +1,4 @@
-"""When a model counts as active: once every operator instance that serves has taken it over."""
+"""The operator that confirms a swap once every serving instance has reported it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from model_serving.core.admission.confirmation import SwapCount
 __all__ = ["KEYED", "ConfirmSwaps", "broadcast_reporter", "broadcast_reporters"]
 
 KEYED = "keyed"
-"""Who reports for the keyed operator: the one instance that has the data type."""
+"""The reporter's name for the keyed operator, where one instance has the data type."""
 
 
 def broadcast_reporter(subtask: int) -> str:
-    """Who reports for an instance of the broadcast operator."""
+    """The reporter's name for an instance of the broadcast operator."""
     return f"broadcast {subtask}"
 
 
 def broadcast_reporters(parallelism: int) -> list[str]:
-    """All who report a swap of the broadcast variant: its keyed operator takes every activation too."""
+    """The names of all who report a swap of the broadcast variant, whose keyed operator reports too."""
     return [KEYED, *map(broadcast_reporter, range(parallelism))]
 
 
 class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
-    """(data type, sequence, who, status) from each serving instance → one status, when the last has reported.
+    """(data type, sequence, reporter, status) from each serving instance → one status, after the last report.
 
-    In at-least-once mode a report may come twice, and one that a restore with fewer instances has left
-    without its instance is still in state: see ``SwapCount``.
+    In at-least-once mode a report may come twice. After a restore with fewer instances, state may hold
+    reports of instances that do not exist any more. ``SwapCount`` handles both.
     """
 
     def __init__(self, reporters: Collection[str]) -> None:
@@ -39,11 +39,13 @@ class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
         self._reporters = frozenset(reporters)
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Makes the count, over keyed state."""
         self._count = SwapCount(KeyedSwapReports(runtime_context), self._reporters)
 
     def process_element(
         self, value: tuple[str, int, str, bytes], ctx: KeyedProcessFunction.Context
     ) -> Iterator[Any]:
+        """Counts a report, and gives out the status if it was the last one."""
         status = self._count.report(as_report(value))
         if status is not None:
             yield status

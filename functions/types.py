@@ -1,7 +1,7 @@
-"""Every type, state descriptor and output tag of the operators, on one page.
+"""Every type, state descriptor and output tag of the operators.
 
-``PICKLED_BYTE_ARRAY`` carries plain values of this package between operators and bytes in state: thread mode
-moves it in one piece, a primitive array in state byte by byte. Nothing from outside is ever unpickled.
+``PICKLED_BYTE_ARRAY`` carries plain values of this package between operators, and bytes in state: thread mode
+moves it as a whole, but a primitive array in state byte by byte. Nothing from outside is ever unpickled.
 """
 
 from __future__ import annotations
@@ -37,43 +37,43 @@ BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 """A message for Kafka."""
 
 KEYED_BYTES = Types.TUPLE([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""A data type, and the bytes that go to it."""
+"""(data type, bytes for it)."""
 
 KEYED_RECORDS = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""A data type, and packed batches of it and of others that go to the same instance: laid out like Flink's own
-keyed streams of Python."""
+"""Row(data type, packed batches of this data type and of others that go to the same instance). The layout is
+that of Flink's own keyed Python streams."""
 
 ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
-"""(data type, activation's bytes) for the operators that serve."""
+"""(data type, activation as bytes) for the operators that serve."""
 
 DEAD_LETTERS = OutputTag("dead-letters", BYTES)
 STATUSES = OutputTag("statuses", BYTES)
 ROLLBACKS = OutputTag("rollbacks", BYTES)
-"""Model messages that take back a model which fails: for the models topic."""
+"""Messages for the models topic that take back a failing model."""
 
 SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
-"""(data type, sequence of the activation, who reports, status): from each instance that carried it out."""
+"""(data type, sequence of the activation, reporter, status) from each instance that has carried it out."""
 
 UNMATCHED = OutputTag("unmatched", KEYED_RECORDS)
-"""Row(data type, packed batches of records) that came to a broadcast instance without a model for them."""
+"""Row(data type, packed batches of records) of records for which a broadcast instance had no model."""
 
 HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
 KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 PENDING_MODELS = MapStateDescriptor("pending-models", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
-"""Number → model message as it came, of those that are not carried out yet. A list would be written anew, all
-its models with it, whenever the first one is taken."""
+"""Number → model message that is not carried out yet, as it arrived. Flink would write a list again, with all
+its models, each time the first one is taken."""
 ACTIVE_MODEL = ValueStateDescriptor("active-model", Types.PICKLED_BYTE_ARRAY())
 WAITING = ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY())
 WAITING_COUNT = ValueStateDescriptor("waiting-count", Types.LONG())
 SWAP_REPORTS = MapStateDescriptor("swap-reports", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
-"""Sequence of an activation → who has reported it."""
+"""Sequence of an activation → its reporters so far."""
 
 
 def broadcast_models() -> MapStateDescriptor:
-    """Data type → model. Made anew at each use: PyFlink pickles a function together with its descriptor."""
+    """Data type → model. A new object each time, because PyFlink pickles a function with its descriptor."""
     return MapStateDescriptor("models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 
 
 def data_type_of(element: tuple[str, Any]) -> str:
-    """The key of everything that is routed."""
+    """The data type of a routed element, which is its key."""
     return element[0]

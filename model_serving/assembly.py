@@ -1,4 +1,4 @@
-"""Puts the core's objects together for a host: ``build(settings, clock, pool)``."""
+"""Builds the core's objects for a host: ``build(settings, clock, pool)``."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ from model_serving.wire import ModelMessages, RecordCodec, TopicEncoder
 __all__ = ["EngineSource", "Parts", "build", "engine_for", "new_pool"]
 
 _LOADS_AT_ONCE = 4
-"""Loads of a queue that run side by side: enough that slow stores do not hold up everything, few enough for
-the memory and the cores that loading takes."""
+"""How many loads of a queue run at the same time: enough that a slow store does not hold up all other models,
+few enough for the memory and the cores that loading takes."""
 
 _HAND_OVER_S = 0.0001
-"""How long a thread that loads a model keeps the interpreter to itself when one that serves asks for it.
+"""How long a thread that loads a model keeps the interpreter when a serving thread asks for it.
 
-Python's own 5 ms would be waited for at each batch and at each result that goes back to the JVM: at a
-thousand records a second, records queued up for seconds while a large model was loaded.
+With Python's default of 5 ms, a serving thread would wait that long at each batch and at each result that
+goes back to the JVM: at a thousand records a second, records queued up for seconds while a large model was
+loaded.
 """
 
 
 def new_pool() -> ModelPool:
-    """A pool of the models of every format. A process needs one: whoever shares it shares loaded models."""
+    """A pool for models of every format. A process needs one; all who use the pool share loaded models."""
     return ModelPool(engine_for)
 
 
@@ -60,12 +61,12 @@ class EngineSource(Protocol):
 def build(
     settings: ServingSettings, clock: Clock, pool: ModelPool, engines: EngineSource = engine_for
 ) -> Parts:
-    """The parts of a serving host, each made when it is asked for."""
+    """Returns a maker of the parts of a serving host; each part is made when its method is called."""
     return Parts(settings, clock, pool, engines)
 
 
 class Parts:
-    """Makes the objects that hosts share. Close a queue or a desk when it is not needed any more."""
+    """Makes the objects that every host needs. Close a queue or a desk when it is not needed any more."""
 
     def __init__(
         self, settings: ServingSettings, clock: Clock, pool: ModelPool, engines: EngineSource
@@ -78,7 +79,7 @@ class Parts:
         self.codec = RecordCodec(settings.record_type)
 
     def gate(self, subtask: int) -> ModelGate:
-        """The first look at model messages, in instance ``subtask``.
+        """The gate that checks model messages first, in instance ``subtask``.
 
         Raises:
             ValueError: the key file cannot be read, or has no key in it.
@@ -86,7 +87,7 @@ class Parts:
         return ModelGate(ModelMessages(), self._rejections(subtask), self._settings.model_keys())
 
     def queue(self, kept: KeptModels, pending: PendingModels, subtask: int) -> ModelQueue:
-        """Admission of models, in turn and in threads beside the caller."""
+        """The queue that admits models, in order, and loads them in threads beside the caller's."""
         return ModelQueue(
             self.admission(),
             self._loads(),
@@ -101,7 +102,7 @@ class Parts:
     def desk(
         self, active: ActiveModels, waiting: WaitingRecords | None, reporter: str, subtask: int
     ) -> ServingDesk:
-        """Where records are scored; without ``waiting``, those without a model are given back.
+        """The desk that scores records; without ``waiting``, it gives back records without a model.
 
         Raises:
             ValueError: the key file cannot be read, or has no key in it.
@@ -120,15 +121,15 @@ class Parts:
         )
 
     def refusals(self) -> Refusals:
-        """Dead letters of the data topic."""
+        """The maker of the data topic's dead letters."""
         return Refusals(self._encoder, self._settings.data_topic, self._clock)
 
     def swap_count(self, reports: SwapReports, reporters: Collection[str]) -> SwapCount:
-        """Counts who has swapped; ``reporters`` are all who report each swap."""
+        """The count of instances that have swapped a model; ``reporters`` are all who report each swap."""
         return SwapCount(reports, reporters)
 
     def server(self) -> Server:
-        """The loaded models that serve, and how they score."""
+        """The server, which holds the loaded models and scores with them."""
         settings = self._settings
         return Server(
             self._limited_pool(),
@@ -141,11 +142,11 @@ class Parts:
         )
 
     def admission(self) -> Admission:
-        """Decides on model messages, and tries models of native code in another process first."""
+        """Admission, which decides on model messages and first tries models of native code in a process."""
         settings, limits = self._settings, self._limits()
         pool = self._limited_pool()
         if settings.trial_timeout_s:
-            # Only here: what admission let in has been tried.
+            # Only admission tries models: a model that it has admitted need not be tried again.
             pool = pool.with_engines(
                 partial(
                     TriedEngine,
@@ -155,7 +156,7 @@ class Parts:
                 )
             )
         return Admission(
-            # Content of another kind than the message says is told before any library or trial.
+            # Content of another format than the message says is rejected before any library or trial sees it.
             pool=pool.with_engines(KindCheckedEngine),
             schema=self.codec.schema,
             read_location=LocationStore(

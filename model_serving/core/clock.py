@@ -24,7 +24,9 @@ class SystemClock:
     """The machine's clocks."""
 
     def monotonic_ns(self) -> int:
+        """See ``Clock``."""
         return time.perf_counter_ns()
 
     def epoch_ms(self) -> int:
+        """See ``Clock``."""
         return time.time_ns() // 1_000_000

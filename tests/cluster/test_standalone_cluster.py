@@ -83,7 +83,7 @@ def test_an_attached_job_in_worker_processes(
         # Stopping the client leaves the job to its cluster, and says so.
         assert job.stop() == 0
         assert job.printed().splitlines()[-1] == (
-            f"broadcast.py: job {job_id} goes on on its cluster; flink cancel ends it"
+            f"broadcast.py: job {job_id} still runs on its cluster; flink cancel ends it"
         )
         assert cluster.state_of(job_id) == "RUNNING"
     cluster.cancel(job_id)

@@ -152,7 +152,7 @@ def test_a_killed_broker_then_a_killed_run_then_a_fault_that_stays(
             lines = second.printed().splitlines()[-4:]
             assert lines[:2] == [failed, failed]
             assert re.fullmatch(
-                r"broadcast\.py: to go on from the last checkpoint, once it is mended: "
+                r"broadcast\.py: to go on from the last checkpoint, once the cause is mended: "
                 r"flink run -s \S+/chk-\d+ -py flink_jobs/broadcast\.py",
                 lines[2],
             ), lines

@@ -140,8 +140,8 @@ def test_exactly_once_restarts_before_its_transactions_time_out(
     with on_a_small_disk("broadcast", "exactly-once", broker, tmp_path) as struck:
         struck.fill()
         struck.await_line(
-            rf"broadcast\.py: checkpoint \d+ failed: {_FULL}; free or mend {struck.folder} \(records are "
-            r"scored on, their results stay uncommitted until one completes; "
+            rf"broadcast\.py: checkpoint \d+ failed: {_FULL}; free or mend {struck.folder} \(scoring "
+            r"goes on; results stay uncommitted until a checkpoint completes, and "
             r"the job restarts from checkpoint \d+ when too many fail in a row\)"
         )
         struck.await_line(

@@ -64,7 +64,7 @@ def test_a_failure_is_told_once_and_so_is_its_end() -> None:
     graph.failed = Checkpoint(5, FINALIZE)
     assert watched.news(graph) == (
         "checkpoint 5 failed: No space left on device; free or mend file:///kept "
-        "(records are scored on, after a crash those since checkpoint 4 would be scored again)"
+        "(scoring goes on; after a crash, the records since checkpoint 4 would be scored again)"
     )
     graph.failed = Checkpoint(6, FINALIZE)
     assert watched.news(graph) is None
@@ -79,7 +79,7 @@ def test_where_the_folder_can_be_written_to_it_is_told_what_flink_says() -> None
     graph = Graph(None, Checkpoint(1, "Checkpoint expired before completing."))
     assert watch(None, "--delivery", "exactly-once").news(graph) == (
         "checkpoint 1 failed: Checkpoint expired before completing; free or mend file:///kept "
-        "(records are scored on, their results stay uncommitted until one completes; "
+        "(scoring goes on; results stay uncommitted until a checkpoint completes, and "
         "the job restarts from the start when too many fail in a row)"
     )
 

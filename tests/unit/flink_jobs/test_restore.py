@@ -52,7 +52,7 @@ def test_the_other_jobs_savepoint_is_refused_unless_asked_for(
     program: str, operators: dict[str, str], other: str
 ) -> None:
     assert refusal(program, PATH, operators, accept_others=False) == (
-        "file:/saved was made by the other job, which keeps its models otherwise: "
+        "file:/saved was made by the other job, which keeps its models in another way: "
         f"restore it with flink run -s file:/saved -py flink_jobs/{other}"
     )
     assert refusal(program, PATH, operators, accept_others=True) == ""
