@@ -40,6 +40,8 @@ class Serving:
     load_ms: float = 0.0
     subtasks: tuple[int, ...] = ()
     rejected: Rejection | None = None
+    waiting: int = 0
+    """Records that waited for a model when the job last said so; 0 once a model is active."""
 
     def as_json_value(self) -> dict[str, Any]:
         """For ``json.dumps``, with the field names of the status message where it has them."""
@@ -61,6 +63,8 @@ def fold(reports: Iterable[ModelStatus]) -> dict[str, Serving]:
 
 
 def _after(before: Serving, report: ModelStatus) -> Serving:
+    if report.waiting:
+        return dataclasses.replace(before, waiting=report.waiting)
     if report.state == ModelStatus.REJECTED:
         rejection = Rejection(report.name, report.version, report.detail, report.ts)
         return dataclasses.replace(before, rejected=rejection)
@@ -71,6 +75,7 @@ def _after(before: Serving, report: ModelStatus) -> Serving:
                 previous=before.previous or report.previous,
                 load_ms=max(before.load_ms, report.load_ms),
                 subtasks=tuple(sorted({*before.subtasks, report.subtask})),
+                waiting=0,
             )
         return Serving(
             data_type=report.dataType,

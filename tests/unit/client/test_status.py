@@ -82,3 +82,21 @@ def test_data_types_are_in_order_and_json_has_the_messages_names() -> None:
         "subtasks": (0,),
         "rejected": None,
     }
+
+
+def test_data_types_whose_records_wait_are_shown_with_how_many_until_a_model_is_active() -> None:
+    waits = [
+        ModelStatus(dataType="Wine ", ts=5, waiting=2, detail="2 records wait"),
+        ModelStatus(dataType="Wine ", ts=65, waiting=7, detail="7 records wait"),
+    ]
+    folded = fold([*waits, active(10, "v1")])
+    assert folded["Wine "] == Serving("Wine ", waiting=7)
+    assert folded["Wine "].as_json_value()["waiting"] == 7
+    assert folded["wine"].waiting == 0
+    late = ModelStatus(dataType="wine", ts=5, waiting=2)
+    assert fold([late, active(10, "v1")])["wine"].waiting == 0
+    # A data type that was removed: its records wait again, and the same version comes back.
+    removed = ModelStatus(dataType="wine", state=ModelStatus.REMOVED, ts=20, version="v1")
+    again = ModelStatus(dataType="wine", ts=40, waiting=3)
+    assert fold([active(10, "v1"), removed, again])["wine"].waiting == 3
+    assert fold([active(10, "v1"), removed, again, active(50, "v1")])["wine"].waiting == 0
