@@ -76,6 +76,8 @@ class Traffic:
         """By data type."""
         self.statuses: dict[str, list[ModelStatus]] = defaultdict(list)
         """By data type."""
+        self.reminders: dict[str, list[ModelStatus]] = defaultdict(list)
+        """Statuses that say how many records wait, by data type."""
         self.letters: list[DeadLetter] = []
         self.received_s: dict[str, list[float]] = defaultdict(list)
         """When each of the results was read: monotonic seconds, by data type."""
@@ -127,6 +129,11 @@ class Traffic:
     def await_statuses(self, data_type: str, count: int, *, within_s: float = 60) -> list[ModelStatus]:
         """The statuses of a data type, when there are ``count``; more are a failure."""
         return self._await(lambda: self.statuses[data_type], count, f"statuses of '{data_type}'", within_s)
+
+    def await_reminder(self, data_type: str, waiting: int, *, within_s: float = 60) -> ModelStatus:
+        """The status that says that so many records of the data type wait."""
+        self._wait(lambda: any(one.waiting == waiting for one in self.reminders[data_type]), within_s)
+        return next(one for one in self.reminders[data_type] if one.waiting == waiting)
 
     def await_letters(
         self, wanted: Callable[[DeadLetter], bool], count: int, *, within_s: float = 60
@@ -213,6 +220,6 @@ class Traffic:
             self.received_s[result.dataType].append(time.monotonic())
         elif topic == self.topics.status:
             status = ModelStatus.FromString(value)
-            self.statuses[status.dataType].append(status)
+            (self.reminders if status.waiting else self.statuses)[status.dataType].append(status)
         else:
             self.letters.append(DeadLetter.FromString(value))

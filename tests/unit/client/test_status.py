@@ -81,6 +81,7 @@ def test_data_types_are_in_order_and_json_has_the_messages_names() -> None:
         "load_ms": 0.0,
         "subtasks": (0,),
         "rejected": None,
+        "waiting": 0,
     }
 
 
