@@ -22,9 +22,7 @@ def model(data_type: str) -> ModelDescriptor:
     )
 
 
-def status_of(
-    broker: EmbeddedBroker, job: Traffic, data_type: str, capsys: pytest.CaptureFixture[str]
-) -> int:
+def told(broker: EmbeddedBroker, job: Traffic, data_type: str, capsys: pytest.CaptureFixture[str]) -> int:
     """How many records wait, as the command line tells."""
     flags = ["--bootstrap-servers", broker.bootstrap_servers, "--status-topic", job.topics.status, "--json"]
     assert main(["status", data_type, *flags]) == 0
@@ -41,10 +39,13 @@ def test_a_data_type_that_is_misspelled_is_said_with_the_one_that_is_served(
     reminder = job.await_reminder("Patient ", 3)
     assert (reminder.state, reminder.detail) == (
         ModelStatus.UNSPECIFIED,
-        "3 records wait for a model of data type 'Patient ': publish one, or send them as 'patient', which is served",
+        (
+            "3 records wait for a model of data type 'Patient ': "
+            "publish one, or send them as 'patient', which is served"
+        ),
     )
-    assert status_of(broker, job, "Patient ", capsys) == 3
-    assert status_of(broker, job, "patient", capsys) == 0
+    assert told(broker, job, "Patient ", capsys) == 3
+    assert told(broker, job, "patient", capsys) == 0
     job.serve(model("Patient "))
     assert len(job.await_results("Patient ", 3)) == 3
-    assert status_of(broker, job, "Patient ", capsys) == 0
+    assert told(broker, job, "Patient ", capsys) == 0
