@@ -34,6 +34,12 @@ __all__ = [
     "unframed",
 ]
 
+_NOT_READ = {
+    "signature_name": "leave it empty; the signature 'serving_default', or the only one, is served",
+    "result_output": "leave it empty; the result is taken as 'output' says",
+}
+"""Fields for later versions. If they were ignored, the model would not answer as its sender meant."""
+
 _KAFKA_BYTES = 256
 """What a batch of one record has around its message, at most."""
 
@@ -71,6 +77,9 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     refuse_other_wire_types(descriptor)
     if not descriptor.dataType:
         raise ModelRejected("the model message has no dataType: say which records the model scores")
+    for name, instead in _NOT_READ.items():
+        if getattr(descriptor, name):
+            raise ModelRejected(f"{name} is set, which this version does not follow: {instead}")
     content = descriptor.WhichOneof("MessageContent")
     return ModelMessage(
         data_type=_short_enough(descriptor.dataType, "dataType"),

@@ -180,3 +180,10 @@ def test_a_text_that_would_be_in_every_result_has_a_bound(field: str) -> None:
     with pytest.raises(ModelRejected) as caught:
         read_model(ModelDescriptor(**(texts | {field: "ü" * 513})))
     assert str(caught.value) == f"{field} has 1,026 bytes: use at most 1,024"
+
+
+@pytest.mark.parametrize("field", ["signature_name", "result_output"])
+def test_what_is_not_followed_is_rejected_not_ignored(field: str) -> None:
+    values: dict[str, Any] = {"dataType": "wine", "data": b"x", field: "scores"}
+    with pytest.raises(ModelRejected, match=f"^{field} is set, which this version does not follow: leave it"):
+        read_model(ModelDescriptor(**values))
