@@ -117,12 +117,12 @@ OTHERS: dict[str, tuple[str, Any]] = {
 WRONG = {
     "--bootstrap-servers": (
         ["", "localhost", ":9092", "localhost:", "localhost:0", "localhost:65536", "localhost:x", "a:1,,b:2"],
-        "is not host:port, or several of them with commas between",
+        "is not host:port, or several of them separated by commas",
     ),
     "--kafka-config": (["no/such/file"], "cannot be read"),
     "--models-topic": (["", "  "], "must not be empty"),
     "--data-topic": ([""], "must not be empty"),
-    "--results-topic": (["my results", "a/b", "..", "x" * 250, "two\twords"], "is no topic name"),
+    "--results-topic": (["my results", "a/b", "..", "x" * 250, "two\twords"], "is not a topic name"),
     "--dead-letter-topic": ([""], "must not be empty"),
     "--status-topic": ([""], "must not be empty"),
     "--models-group": ([""], "must not be empty"),
@@ -162,7 +162,7 @@ WRONG = {
     "--inline-limit": (["", "-1", "1MB"], "is not a whole number of 0 or more"),
     "--model-store-retention-h": (["", "-1", "nan", "inf", "1d"], "is not a number of hours, 0 or more"),
     "--state-backend": (["memory", "RocksDB"], "is not one of: hashmap, rocksdb"),
-    "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
+    "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is not a key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],
         "is neither a path nor a URL without '::' and '..'",
