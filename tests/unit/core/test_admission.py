@@ -1,4 +1,4 @@
-"""The life of the models of a data type: what is let in, what is kept, what is let go of."""
+"""Admission: which models are admitted, which versions are kept, which models are released."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROLLBACK = ModelMessage("wine", command=Command.ROLLBACK)
 
 
 def deploy(version: str, content: bytes | None = None, **fields: Any) -> ModelMessage:
-    """A message with a model whose content is the version's name, unless told otherwise."""
+    """A message with a model; its content is the version's name, if no other content is given."""
     data = version.encode() if content is None else content
     return ModelMessage("wine", "model", ModelType.PMML, data, version=version, **fields)
 

@@ -1,4 +1,4 @@
-"""Signed model messages: what is let through, and what of the key file is refused."""
+"""Signed model messages: which messages are admitted, and which key files are refused."""
 
 from __future__ import annotations
 

@@ -112,8 +112,10 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ),
         (
             "sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true;\n",
-            ": sasl.jaas.config is not a login by user name and password "
-            "(PlainLoginModule or ScramLoginModule)",
+            (
+                ": sasl.jaas.config is not a login by user name and password "
+                "(PlainLoginModule or ScramLoginModule)"
+            ),
         ),
         (
             "sasl.jaas.config=x.PlainLoginModule required username=secret;\n",
