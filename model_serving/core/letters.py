@@ -58,9 +58,9 @@ def dead_letter(
 def fitted(letter: DeadLetter, limit: int | None) -> DeadLetter:
     """The letter, cut for a topic that takes messages of up to ``limit`` bytes; None: of any size.
 
-    Texts are always cut. The payload is the whole message if that fits. If not, the payload is the beginning
-    of the message, and the detail gives the message's length and SHA-256. ``limit`` is at least
-    ``TEXTS_BYTES``.
+    Texts are always cut to their largest sizes. The payload is the whole message if that fits. If not, the
+    payload is the beginning of the message, and the detail gives the message's length and SHA-256. ``limit``
+    is at least ``TEXTS_BYTES``.
     """
     short = replace(
         letter,
