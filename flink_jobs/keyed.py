@@ -1,4 +1,4 @@
-"""Serves models keyed by data type: one instance has a data type's model in keyed state and its records.
+"""Serves models from keyed state: for each data type, one instance has the model and scores all records.
 
 ``flink run -py flink_jobs/keyed.py [flags]``; ``--help`` lists them.
 """

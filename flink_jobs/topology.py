@@ -36,7 +36,7 @@ __all__ = ["Served", "serve_broadcast", "serve_keyed", "with_timers"]
 _STRING = Types.STRING()
 
 _ADMIT, _SERVE_KEYED, _WAIT = "admit-models", "serve-keyed", "wait-for-model"
-"""Uids of the operators that register timers; the last two register timers in bounded runs only."""
+"""Uids of the operators with timers that must not be lost; of the last two only in bounded runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _side_output(stream: DataStream, tag: OutputTag) -> DataStream:
     interpreter state of its own, but Python's C API for foreign threads (PyGILState_Ensure, which TensorFlow
     and ONNX Runtime call) knows one state per thread. If that operator were chained to an operator that
     scores, the thread would wait for itself.
-    ``model_serving.assembly.check_interpreter_state`` checks at start that no two operators share a thread.
+    ``functions.process.check_interpreter_state`` checks at start that no two operators share a thread.
     """
     name = f"{stream.get_name()}: {tag.tag_id}"
     uid = name.replace(":", "").replace(" ", "-")

@@ -1,4 +1,4 @@
-"""What the operators are told by the job: plain values, shipped with the functions."""
+"""The settings that a job gives to its operators: plain values, pickled with them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["ServingSettings"]
 class ServingSettings:
     """Sizes are bytes. ``base_dir`` is the folder that relative model locations start from.
 
-    ``allow_locations`` are the places under which models by location may be, anywhere when there are none.
-    ``model_key_file`` holds the keys of signed model messages; without it signatures are not asked for. The
-    path is here and not what is in it, which would lie in the job graph.
+    ``allow_locations`` are the places under which models by location may be; if it is empty, they may be
+    anywhere. ``model_key_file`` holds the keys of signed model messages; without it, messages need not be
+    signed. Only the path is a setting, because the keys would otherwise be in the job graph.
 
     Loading a model may take ``load_timeout_s`` seconds.
-    A model of native code is first loaded and tried out in another process, for at most ``trial_timeout_s``
-    seconds (0: it is not) and with ``trial_memory_limit`` bytes. An archive unpacks to at most
-    ``unpacked_size_limit`` bytes, a PMML document has at most ``pmml_size_limit``.
+    A model of native code is first loaded and tried in another process, for at most ``trial_timeout_s``
+    seconds (0: no trial) and with at most ``trial_memory_limit`` bytes. An archive unpacks to at most
+    ``unpacked_size_limit`` bytes; a PMML document has at most ``pmml_size_limit`` bytes.
 
     Contents of models above ``inline_limit`` bytes go to the store at the URL ``model_store``, which may hold
     credentials, under the name of this ``run`` (one submission of the job). They stay there for
     ``model_store_retention_ms`` after the last version that refers to them was dropped. ``claims_stored``:
-    the job may delete what the run that it was restored from has put there.
+    the job may delete objects that earlier runs have put there.
 
-    ``failure_threshold`` failures of a model in a row bring the version before back; 0: never.
+    After ``failure_threshold`` failures of a model in a row, the version before it serves again; 0: never.
 
     ``dead_letter_limit`` and ``result_limit`` are the largest messages that the topics for them take; None:
     messages of any size.
@@ -60,7 +60,7 @@ class ServingSettings:
     result_limit: int | None = None
 
     def model_keys(self) -> tuple[bytes, ...]:
-        """The keys of signed model messages, read where this is called; none when none are asked for.
+        """The keys of signed model messages, read from the key file; empty if there is no key file.
 
         Raises:
             ValueError: the key file cannot be read, or has no key in it.

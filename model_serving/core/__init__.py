@@ -1,1 +1,1 @@
-"""The serving core: the standard library and numpy, no Flink, no protobuf, no model library."""
+"""The serving core. It uses the standard library and numpy, but not Flink, protobuf or a model library."""

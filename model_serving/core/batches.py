@@ -1,4 +1,4 @@
-"""Records and their scores many at a time: what moves through the core, one batch for each data type."""
+"""Batches of records and of scores, which move through the core; each has records of one data type."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Features(Protocol):
     """The fields of n records that models can take."""
 
     def columns(self, fields: tuple[str, ...]) -> Columns:
-        """Those fields, in that order: n × k, float64, or objects when a text field is among them."""
+        """The values of these k fields, in this order: n × k, float64, or objects if one is a text field."""
         ...
 
     def rows(self, index: npt.NDArray[np.intp]) -> Features:
-        """The features of the records at these places."""
+        """The features of the records at the places ``index``, shape (m,)."""
         ...
 
 
@@ -32,8 +32,8 @@ class Features(Protocol):
 class RecordBatch:
     """n ≥ 1 valid records of one data type, in the order in which they came.
 
-    ``payloads`` are the bytes that arrived, ``submission_ts`` the senders' clocks in epoch milliseconds,
-    int64 of shape (n,).
+    ``payloads`` are the bytes that arrived. ``submission_ts`` are the times that the senders set, in epoch
+    milliseconds, int64 of shape (n,).
     """
 
     data_type: str
@@ -45,7 +45,7 @@ class RecordBatch:
         return len(self.payloads)
 
     def rows(self, index: npt.NDArray[np.intp]) -> RecordBatch:
-        """The records at these places."""
+        """The records at the places ``index``, shape (m,)."""
         return RecordBatch(
             self.data_type,
             [self.payloads[place] for place in index.tolist()],
@@ -56,7 +56,7 @@ class RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What n messages hold: the valid records by data type, and the others, each with its error."""
+    """n messages, decoded: the valid records by data type, and the other messages, each with its error."""
 
     batches: list[RecordBatch]
     refused: list[tuple[bytes, UnparsableMessage | InvalidRecord]]
@@ -66,8 +66,8 @@ class Decoded:
 class ScoredBatch:
     """n ≥ 1 records that one model scored at once, in the order in which they came.
 
-    ``scores.result`` has no NaN. ``scoring_ns`` is each record's equal share of the time in the model,
-    ``served_ts`` the instant after it in epoch milliseconds. ``model`` comes without its content.
+    ``scores.result`` has no NaN. ``scoring_ns`` is each record's equal share of the time in the model, in
+    nanoseconds; ``served_ts`` is the time after scoring, in epoch milliseconds. ``model`` has no content.
     """
 
     data_type: str

@@ -1,4 +1,4 @@
-"""What the core gives out, and where it goes. A host moves these bytes and does nothing else with them."""
+"""The output of the core and its destinations. A host moves these bytes and does nothing else with them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["AT_ONCE", "Channel", "Counts", "Emitted", "SwapReport"]
 
 
 class Channel(Enum):
-    """The topics that messages leave by, beside the results topic."""
+    """The topics that messages go to, apart from the results topic."""
 
     DEAD_LETTERS = "dead-letters"
     STATUSES = "statuses"
     ROLLBACKS = "rollbacks"
-    """Model messages that take back a model which fails: for the models topic."""
+    """Messages for the models topic that take back a failing model."""
 
 
 @dataclass(slots=True)
 class Counts:
     """How many records were scored, dropped and dead-lettered, and how many models were swapped.
 
-    ``waiting`` is by how many the records that wait for a model have become more, or fewer.
+    ``waiting`` is the change in the number of records that wait for a model, which may be negative.
     """
 
     scored: int = 0
@@ -35,15 +35,15 @@ class Counts:
 
 
 AT_ONCE = 0
-"""The sequence of no activation: those count from 1."""
+"""A sequence that no activation has, because activations count from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwapReport:
     """One instance has carried out the activation ``sequence`` of a data type.
 
-    ``status`` is the message for the status topic, to be written once all instances have reported. With the
-    sequence ``AT_ONCE`` it is to be written in any case: it says something else about the model.
+    ``status`` is the message for the status topic, which is written once all instances have reported. With
+    the sequence ``AT_ONCE`` it is written at once, because it is not about a swap.
     """
 
     data_type: str
@@ -54,12 +54,12 @@ class SwapReport:
 
 @dataclass(slots=True)
 class Emitted:
-    """What came of one call to the core.
+    """The output of one call to the core.
 
-    ``results`` are messages for the results topic, ``side`` messages with their channel. ``activations`` are
-    (data type, activation in state bytes) for whoever serves the data type. ``unmatched`` are batches that
-    found no model at a desk where records do not wait. ``began_to_wait`` are data types of which no record
-    waited before.
+    ``results`` are messages for the results topic. ``side`` are messages with their channel. ``activations``
+    are (data type, activation as bytes) for the operators that serve the data type. ``unmatched`` are batches
+    without a model, at a desk where records do not wait. ``began_to_wait`` are data types whose records wait
+    now and did not wait before.
     """
 
     results: list[bytes] = field(default_factory=list)

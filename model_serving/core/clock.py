@@ -1,4 +1,4 @@
-"""Time as an argument: durations from a monotonic clock, instants as epoch milliseconds."""
+"""The clock that the core is given: durations from a monotonic clock, instants as epoch milliseconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Where the core reads time."""
+    """The source of time for the core."""
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since some fixed instant; never goes back. For durations only."""

@@ -1,4 +1,4 @@
-"""The seam between core and model libraries: an engine loads a model, a loaded model scores batches."""
+"""The interface between core and model libraries: an engine loads a model, a loaded model scores batches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class RecordSchema:
     text: tuple[str, ...] = ()
 
     def field_named(self, name: str) -> str:
-        """The record field called ``name``; spaces, dots, dashes and underscores are equal, case is ignored.
+        """The record field called ``name``, or else one whose name differs only in case or separators.
+
+        Separators are spaces, dots, dashes and underscores.
 
         Raises:
             ModelRejected: the record type has no such field.
@@ -54,10 +56,10 @@ class RecordSchema:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a model says about n records.
+    """The scores of n records.
 
-    ``result`` has shape (n,), float64; NaN stands for "no result". ``labels`` are the predicted classes of a
-    classifier, n of them. ``outputs`` maps a name to n values: probabilities and other outputs.
+    ``result`` has shape (n,), float64; NaN stands for "no result". ``labels`` are the n predicted classes of
+    a classifier. ``outputs`` maps the name of an output, such as a probability, to n values.
     """
 
     result: npt.NDArray[np.float64]
@@ -65,7 +67,7 @@ class Scores:
     outputs: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def rows(self, index: npt.NDArray[np.intp]) -> Scores:
-        """What it says about the records at these places."""
+        """The scores of the records at the places ``index``, shape (m,)."""
         return Scores(
             self.result[index],
             None if self.labels is None else [self.labels[place] for place in index.tolist()],
@@ -78,14 +80,14 @@ class LoadedModel(Protocol):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The record fields that it takes, in the order of the columns."""
+        """The record fields that the model takes, in the order of the columns."""
         ...
 
     @property
     def findings(self) -> str:
-        """What loading it has found out, in the engine's own words; empty: nothing that is worth keeping.
+        """What the engine found out while it loaded the model, in a format of its own; empty if nothing.
 
-        Given to ``load`` again with the same model, it spares the engine finding it out again.
+        With these findings, the engine can load the same model again without finding them out again.
         """
         ...
 
@@ -93,24 +95,27 @@ class LoadedModel(Protocol):
         """Scores n ≥ 1 records, one row each, in ``fields`` order.
 
         Raises:
-            ScoringFailed: the model library gave an error for this batch (its other rows may be fine alone).
+            ScoringFailed: the model library gave an error for this batch; single rows may still be scored.
+            Unavailable: something that the model needs is out of reach.
         """
         ...
 
     def close(self) -> None:
-        """Releases everything that the model holds. The model is not used after it; called once."""
+        """Releases everything that the model holds. Called once; the model is not used afterwards."""
         ...
 
 
 class Engine(Protocol):
-    """Loads models of one kind. Heavy libraries are imported inside ``load`` only."""
+    """Loads models of one model type. Heavy libraries are imported inside ``load`` only."""
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """Loads and checks a model: inputs are found in the record type, dtypes and shapes fit.
+        """Loads a model and checks that its inputs are in the record type and that dtypes and shapes fit.
 
-        ``model.findings`` come from this program's own state; those of another version of it are ignored.
+        ``model.findings`` come from this program's own state; findings of another version are ignored.
 
         Raises:
-            ModelRejected: the content is no such model, is not safe, or does not fit the record type.
+            ModelRejected: the content is not a model of this type, is not safe, or does not fit the record
+                type.
+            Unavailable: something that the model needs is out of reach.
         """
         ...

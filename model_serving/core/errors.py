@@ -1,20 +1,21 @@
-"""Everything that can be wrong with what comes from outside.
+"""The errors for everything that can be wrong with messages, models, stores and state from outside.
 
 ::
 
     ModelServingError
-    ├── UnparsableMessage   the bytes are no message of the topic's type
-    ├── InvalidRecord       parses, but is no record
-    ├── NoModel             nothing serves the record's data type
+    ├── UnparsableMessage   the bytes are not a message of the topic's type
+    ├── InvalidRecord       a message of the right type that is not a record to score
+    ├── NoModel             no model serves the record's data type
     ├── ScoringFailed       the model gave an error or no result for a record
-    ├── ModelRejected       a model or a command cannot be carried out
+    ├── ModelRejected       a model or a command that cannot be carried out
     ├── Unavailable         something is out of reach now: a store, a remote server, a Java process
-    │   └── ContentUnavailable  a model of the state cannot be had from the model store
-    └── IncompatibleState   state was written by a newer version of this software
+    │   └── ContentUnavailable  the content of a model in state is not available from the model store
+    └── IncompatibleState   state that was written by a newer version of this software
 
 The first five are data: they end as a dead letter that carries the text of the error and the original bytes.
-The last two and every exception that is not in this tree are faults of the program or of its surroundings:
-they fail the job, which then restarts from its last checkpoint.
+``Unavailable`` rejects a model message and costs records their scores, but is never counted against a model.
+``ContentUnavailable`` where a model serves, ``IncompatibleState``, and every exception that is not in this tree
+are faults of the program or of its surroundings: they fail the job, which then restarts from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ __all__ = [
 
 
 class ModelServingError(Exception):
-    """The root. Its text is one line that says what is wrong and, where there is one, what to do next."""
+    """The root. Its text is one line that says what is wrong and, if possible, what to do next."""
 
 
 class UnparsableMessage(ModelServingError):
-    """The bytes are no message of the topic's type."""
+    """The bytes are not a message of the topic's type."""
 
     def __init__(self, message_type: str, why: str) -> None:
         super().__init__(f"not a {message_type} message: {why}")
 
 
 class InvalidRecord(ModelServingError):
-    """A message of the right type that is no record to score."""
+    """A message of the right type that is not a record to score."""
 
 
 class NoModel(ModelServingError):
@@ -65,12 +66,12 @@ class ModelRejected(ModelServingError):
 class Unavailable(ModelServingError):
     """Something that a model needs is out of reach: a store, a remote server, a Java process.
 
-    It says nothing about the model, so it is never counted against one.
+    This error says nothing about the model, so it is never counted as a failure of the model.
     """
 
 
 class ContentUnavailable(Unavailable):
-    """The content of a model in state is not in the model store, is another one, or is out of reach."""
+    """The content of a model in state is missing in the model store, differs there, or is out of reach."""
 
 
 class IncompatibleState(ModelServingError):

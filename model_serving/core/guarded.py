@@ -1,7 +1,7 @@
-"""The one door between the core and what engines raise.
+"""Turns every exception that an engine raises into an error of the core.
 
 An engine, its model library or a third party's engine may raise anything: IndexError, RecursionError,
-MemoryError. Whatever it is, it costs the model message or the record that it is about, never the job.
+MemoryError. Such an exception costs only the model message or the record that it is about, never the job.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 def told(error: BaseException) -> str:
-    """An exception's type and the first line of its text, at most 300 characters of it."""
+    """An exception's type and the first line of its text, cut to 300 characters."""
     text = ""
-    # A library's own exception may fail to say what it is about.
+    # ``str`` may fail for a library's own exception.
     with suppress(Exception):
         text = next((" ".join(line.split()) for line in str(error).splitlines() if line.strip()), "")
     if len(text) > _LONGEST:
@@ -34,8 +34,8 @@ def load_guarded(engine: Engine, model: ModelToServe, schema: RecordSchema) -> G
     """Loads a model.
 
     Raises:
-        ModelRejected: also for every exception that the engine does not document.
-        Unavailable: something that it needs is out of reach.
+        ModelRejected: the engine rejects the model, or raises an exception that it does not document.
+        Unavailable: something that the model needs is out of reach.
     """
     try:
         return GuardedModel(engine.load(model, schema))
@@ -44,12 +44,12 @@ def load_guarded(engine: Engine, model: ModelToServe, schema: RecordSchema) -> G
     except Exception as error:
         raise ModelRejected(
             f"the {model.model_type.name} engine failed while it loaded the model ({told(error)}): "
-            "export the model anew, or report this with the model"
+            "export the model again, or report this with the model"
         ) from error
 
 
 class GuardedModel:
-    """A loaded model that raises nothing but what :class:`LoadedModel` documents."""
+    """A loaded model that raises only the errors that :class:`LoadedModel` documents."""
 
     __slots__ = ("_model", "fields")
 
@@ -66,7 +66,7 @@ class GuardedModel:
         """See :class:`LoadedModel`.
 
         Raises:
-            ScoringFailed: also for every exception that the engine does not document.
+            ScoringFailed: the model fails, or raises an exception that it does not document.
             Unavailable: something that the model needs is out of reach.
         """
         try:
@@ -77,7 +77,7 @@ class GuardedModel:
             raise ScoringFailed(f"the model's library failed ({told(error)})") from error
 
     def close(self) -> None:
-        """See :class:`LoadedModel`. What goes wrong is logged: nobody needs the model any more."""
+        """See :class:`LoadedModel`. An error is only logged, because nobody needs the model any more."""
         try:
             self._model.close()
         except Exception as error:  # noqa: BLE001

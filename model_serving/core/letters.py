@@ -1,4 +1,4 @@
-"""From an error to the dead letter that carries it, and how a letter is cut to what its topic takes."""
+"""Makes dead letters from errors, and cuts a letter to the largest message that its topic takes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from model_serving.core.messages import DeadLetter, Reason
 __all__ = ["DETAIL_BYTES", "NAME_BYTES", "TEXTS_BYTES", "dead_letter", "fitted", "is_cut", "shortened"]
 
 DETAIL_BYTES = 8192
-"""The most of a detail, in UTF-8, in dead letters and statuses."""
+"""The largest size of the detail in a dead letter or a status, in bytes of UTF-8."""
 
 NAME_BYTES = 1024
-"""The most of a name, a version or a data type, in UTF-8."""
+"""The largest size of a name, a version or a data type, in bytes of UTF-8."""
 
 TEXTS_BYTES = 16384
-"""The most that all of a letter or a status takes without the payload: texts, numbers, what Kafka adds."""
+"""The largest size of a letter without its payload, or of a status: texts, numbers and what Kafka adds."""
 
 _CUT = re.compile(r"; the payload is cut: \d+ of \d+ bytes, SHA-256 [0-9a-f]{64}$")
 
 _FRAME_BYTES = 1024
-"""Of those, what is no text: the fields' tags and numbers, Kafka's batch and record around the message."""
+"""The part of ``TEXTS_BYTES`` that is not text: the fields' tags and numbers, and what Kafka adds."""
 
 _REASONS: dict[type[ModelServingError], Reason] = {
     UnparsableMessage: Reason.UNPARSABLE,
@@ -56,11 +56,11 @@ def dead_letter(
 
 
 def fitted(letter: DeadLetter, limit: int | None) -> DeadLetter:
-    """The letter as a topic takes it that takes messages of up to ``limit`` bytes; None: of any size.
+    """The letter, cut for a topic that takes messages of up to ``limit`` bytes; None: of any size.
 
-    Texts are always short. The payload is all of the message where that fits. Else it is the message's head,
-    and the detail says how long the message is and what its SHA-256 is. ``limit`` is at least
-    ``TEXTS_BYTES``.
+    Texts are always cut to their largest sizes. The payload is the whole message if that fits. If not, the
+    payload is the beginning of the message, and the detail gives the message's length and SHA-256. ``limit``
+    is at least ``TEXTS_BYTES``.
     """
     short = replace(
         letter,
@@ -73,7 +73,7 @@ def fitted(letter: DeadLetter, limit: int | None) -> DeadLetter:
     if limit is None or _size(short) <= limit:
         return short
     size, digest = len(letter.payload), hashlib.sha256(letter.payload).hexdigest()
-    # The text's length differs from the final one's in the digits of the first number only.
+    # This detail is at least as long as the final one, which may have fewer digits in its first number.
     longest = replace(short, payload=b"", detail=_cut_detail(short, size, size, digest))
     kept = max(0, limit - _size(longest))
     return replace(
@@ -82,14 +82,15 @@ def fitted(letter: DeadLetter, limit: int | None) -> DeadLetter:
 
 
 def is_cut(detail: str) -> bool:
-    """Whether a letter with this detail holds the beginning of its message only."""
+    """Whether a letter with this detail holds only the beginning of its message."""
     return _CUT.search(detail) is not None
 
 
 def shortened(text: str, most_bytes: int) -> str:
-    """The text, or its beginning and "…", in at most so many bytes of UTF-8.
+    """The text, or its beginning and "…", in at most ``most_bytes`` bytes of UTF-8.
 
-    What UTF-8 cannot spell, such as half of a surrogate pair from a file's name, is spelled with a backslash.
+    A character that UTF-8 cannot encode, such as half of a surrogate pair from a file's name, becomes an
+    escape with a backslash.
     """
     if len(text) <= most_bytes and text.isascii():
         return text
@@ -105,6 +106,6 @@ def _cut_detail(letter: DeadLetter, kept: int, size: int, digest: str) -> str:
 
 
 def _size(letter: DeadLetter) -> int:
-    """An upper bound of what the letter takes in Kafka, in bytes."""
+    """An upper bound of the letter's size in Kafka, in bytes."""
     texts = (letter.detail, letter.topic, letter.data_type, letter.model, letter.version)
     return sum(len(text.encode()) for text in texts) + len(letter.payload) + _FRAME_BYTES

@@ -23,7 +23,7 @@ __all__ = [
 
 
 class ModelType(IntEnum):
-    """The kinds of model, numbered as on the wire."""
+    """The model types, numbered as on the wire."""
 
     TENSORFLOW = 0
     TENSORFLOWSAVED = 1
@@ -34,7 +34,7 @@ class ModelType(IntEnum):
 
 
 class Command(IntEnum):
-    """What a model message asks for, numbered as on the wire."""
+    """The commands that a model message can give, numbered as on the wire."""
 
     DEPLOY = 0
     REMOVE = 1
@@ -42,7 +42,7 @@ class Command(IntEnum):
 
 
 class OutputRule(IntEnum):
-    """How a model's outputs become the one result, numbered as on the wire."""
+    """How a model's outputs become one result, numbered as on the wire."""
 
     AUTO = 0
     ARGMAX = 1
@@ -61,7 +61,7 @@ class Reason(IntEnum):
 
 
 class ModelState(IntEnum):
-    """What became of a model message, numbered as on the wire."""
+    """The outcome of a model message, numbered as on the wire."""
 
     UNSPECIFIED = 0
     ACTIVE = 1
@@ -71,7 +71,7 @@ class ModelState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A record with a known answer, that a model must give within ``tolerance`` before it goes live."""
+    """A record with a known result, which a model must give within ``tolerance`` before it is admitted."""
 
     record: bytes
     expected: float
@@ -80,10 +80,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is said of a model message whatever becomes of it.
+    """The fields of a model message that its status shows, even if the message is rejected.
 
-    ``model_type`` is the number on the wire, known or not. ``size`` is that of the content in bytes, 0 where
-    it is not in the message. ``by_location``: the content is at a location.
+    ``model_type`` is the number on the wire, even if it is not known. ``size`` is the size of the content in
+    bytes, 0 if the content is not in the message. ``by_location``: the content is at a location.
     """
 
     data_type: str = ""
@@ -98,7 +98,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class ModelMessage:
-    """A model message as it arrived. To deploy, one of ``data`` and ``location`` is set."""
+    """A model message as it arrived. A message that deploys has either ``data`` or ``location``."""
 
     data_type: str
     name: str = ""
@@ -118,8 +118,8 @@ class ModelMessage:
 class FailingModel:
     """A model that is to be taken back.
 
-    It failed on ``failures`` records in a row, and ``why`` is what it said of the last one; or, with 0
-    failures, it does not serve for the reason ``why``.
+    It failed on ``failures`` records in a row, and ``why`` is the error of the last one. With 0 failures, the
+    model could not be loaded where it serves, and ``why`` is the reason.
     """
 
     data_type: str
@@ -135,7 +135,7 @@ class FailingModel:
 
 @dataclass(frozen=True, slots=True)
 class StoredContent:
-    """Where a model's content lies: ``path`` is relative to the model store, ``size`` is in bytes."""
+    """Where a model's content is stored: ``path`` is relative to the model store, ``size`` is in bytes."""
 
     path: str
     size: int
@@ -143,11 +143,11 @@ class StoredContent:
 
 @dataclass(frozen=True, slots=True)
 class ModelToServe:
-    """A model: what an engine loads and what state holds.
+    """A model, as engines load it and state holds it.
 
-    ``content`` is the file itself; for a SavedModel a zip or tar of its folder. ``sha256`` is its hex digest.
-    Where ``stored`` is set the content is in the model store, and ``content`` is empty until it is fetched.
-    ``findings`` is what its engine found out when it was loaded before: see ``LoadedModel``.
+    ``content`` is the file itself; for a SavedModel, a zip or tar of its folder. ``sha256`` is the hex digest
+    of the content. If ``stored`` is set, the content is in the model store, and ``content`` is empty until
+    it is fetched. ``findings`` are those of an earlier load: see ``LoadedModel``.
     """
 
     data_type: str
@@ -164,7 +164,7 @@ class ModelToServe:
 
     @property
     def size(self) -> int:
-        """Of the content, in bytes, wherever it is."""
+        """The size of the content in bytes, in memory or in the model store."""
         return len(self.content) if self.stored is None else self.stored.size
 
 
@@ -184,10 +184,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What became of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in them.
+    """The outcome of a model message. ``ts`` is epoch milliseconds, ``load_ms`` a duration in milliseconds.
 
-    ``model_type`` is its number on the wire, ``size`` that of the model's content in bytes. ``waiting`` is
-    how many records of the data type wait for a model, where the status is about that.
+    ``model_type`` is its number on the wire, ``size`` the size of the model's content in bytes. In a status
+    about waiting records, ``waiting`` is how many records of the data type wait for a model.
     """
 
     data_type: str

@@ -1,9 +1,10 @@
-"""Large models outside of Flink's state: state and activations refer to them by path, SHA-256 and size.
+"""Keeps large models outside of Flink's state; state and activations refer to them by path, SHA-256 and size.
 
-An object is named after who put it, its data type and its content: ``<run>/<data type>/<SHA-256>``. A run is
-one submission of a job, whatever it restarts from. Only the run that put an object deletes it, unless the job
-was restored with the right to what its snapshot refers to: two jobs that share a store, or come from one
-savepoint, never delete what the other one needs.
+An object is named after the run that put it, its data type and its content:
+``<run>/<data type>/<SHA-256>``. A run is one submission of a job, from whatever checkpoint or savepoint it
+starts. Only the run that put an object deletes it, unless the job was restored in claim mode, with the right
+to the objects that its checkpoint or savepoint refers to. So two jobs that share a store, or start from the
+same savepoint, never delete an object that the other one needs.
 """
 
 from __future__ import annotations
@@ -24,51 +25,52 @@ __all__ = ["ModelContents", "ModelStore", "StoreFailed", "everything_inline", "o
 _NAME_LENGTH = 60
 _DIGEST_LENGTH = 32
 _RETRY_MS = 600_000
-"""How soon a deletion that the store refused is tried again."""
+"""How long until a deletion that the store refused is tried again, in milliseconds."""
 
 
 class StoreFailed(Exception):
-    """The store did not do what it was asked for. One line that names the store, without its credentials."""
+    """The store did not do what it was asked to do. The text is one line, without the store's credentials."""
 
 
 class ModelStore(Protocol):
-    """Objects by path, parts of which are separated by ``/``. Safe to use from several threads."""
+    """Objects by path; ``/`` separates the parts of a path. Safe to use from several threads."""
 
     def put(self, path: str, content: bytes) -> None:
-        """Stores an object whole or not at all. One that is there with this size is left as it is.
+        """Stores an object whole or not at all. An object that is there with the same size is not changed.
 
         Raises:
-            StoreFailed: it is not in the store now.
+            StoreFailed: the object is not in the store now.
         """
         ...
 
     def get(self, path: str) -> bytes:
-        """An object.
+        """The content of an object.
 
         Raises:
-            FileNotFoundError: there is none at the path.
+            FileNotFoundError: there is no object at the path.
             StoreFailed: the store cannot be read.
         """
         ...
 
     def delete(self, path: str) -> None:
-        """Deletes an object; one that is not there is none to delete.
+        """Deletes an object, if there is one at the path.
 
         Raises:
-            StoreFailed: it cannot be deleted.
+            StoreFailed: the object cannot be deleted.
         """
         ...
 
     def __str__(self) -> str:
-        """Where it is, without credentials."""
+        """The URL of the store, without credentials."""
         ...
 
 
 def object_path(run: str, data_type: str, sha256: str) -> str:
-    """Where an object lies in the store.
+    """The path of an object in the store.
 
-    A data type is any text. What of it can stand in a name of any file system does, for who looks at the
-    store; the digest behind it tells data types apart (also ``Wine`` and ``wine`` where case does not count).
+    A data type may be any text. The path keeps the characters of it that every file system allows, for
+    people who look at the store. A digest follows, which tells data types apart (also ``Wine`` and ``wine``
+    where case does not count).
     """
     readable = re.sub(r"[^A-Za-z0-9_-]", "_", data_type)[:_NAME_LENGTH]
     digest = hashlib.sha256(data_type.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
@@ -76,15 +78,15 @@ def object_path(run: str, data_type: str, sha256: str) -> str:
 
 
 class ModelContents:
-    """Decides which contents go to the store, fetches them from there, and deletes what nobody needs."""
+    """Decides which contents go to the store, fetches them from there, and deletes those no longer needed."""
 
     def __init__(
         self, store: ModelStore, inline_limit: int, run: str, retention_ms: int, *, claims: bool = False
     ) -> None:
         """Contents above ``inline_limit`` bytes go to the store, under the name of this ``run``.
 
-        ``retention_ms`` is for how long an object stays once no version refers to it. ``claims``: objects
-        that other runs put are this run's to delete, too.
+        ``retention_ms`` is how long an object stays once no version refers to it. ``claims``: this run may
+        also delete objects that other runs have put.
         """
         self._store = store
         self._inline_limit = inline_limit
@@ -93,7 +95,7 @@ class ModelContents:
         self._claims = claims
 
     def put_away(self, model: ModelToServe) -> ModelToServe:
-        """The model as state keeps it: a large one without its content, which is in the store then.
+        """The model as state keeps it. The content of a large model is put into the store and left out.
 
         Raises:
             ModelRejected: the store does not take the content.
@@ -114,7 +116,7 @@ class ModelContents:
         """The model with its content, which is fetched if it is in the store.
 
         Raises:
-            ContentUnavailable: the content is gone, is another one, or cannot be read.
+            ContentUnavailable: the content is gone, has another digest, or cannot be read.
         """
         if model.stored is None:
             return model
@@ -138,7 +140,10 @@ class ModelContents:
         return replace(model, content=content)
 
     def succeed(self, history: History, kept: Iterable[KeptVersion], now_ms: int) -> History:
-        """The history after one more command; what no version refers to any more is dropped at ``now_ms``."""
+        """The history after one more command.
+
+        Objects that no version refers to any more count as dropped at ``now_ms`` (epoch milliseconds).
+        """
         kept = tuple(kept)
         needed = {version.stored for version in kept}
         waiting = {gone.path: gone.dropped_ms for gone in history.dropped if self._owns(gone.path)}
@@ -149,9 +154,9 @@ class ModelContents:
         return History(kept, history.sequence + 1, dropped)
 
     def collect(self, history: History, now_ms: int) -> History:
-        """Deletes what was dropped long enough ago; the history without it.
+        """Deletes objects that were dropped long enough ago. Returns the history without them.
 
-        What the store does not delete now is tried again later: nothing that serves depends on it.
+        If the store does not delete an object now, this is tried again later; serving does not depend on it.
         """
         left = []
         for gone in history.dropped:
@@ -165,7 +170,7 @@ class ModelContents:
         return replace(history, dropped=tuple(left))
 
     def next_collection(self, history: History) -> int | None:
-        """When there is something to delete, in epoch milliseconds."""
+        """When the next object is due for deletion, in epoch milliseconds; None if there is none."""
         return min((gone.dropped_ms + self._retention_ms for gone in history.dropped), default=None)
 
     def _owns(self, path: str) -> bool:
@@ -187,5 +192,5 @@ class _NoStore:
 
 
 def everything_inline() -> ModelContents:
-    """Contents that all stay where the model is."""
+    """Keeps every content in the model itself, without a store."""
     return ModelContents(_NoStore(), sys.maxsize, run="", retention_ms=0)

@@ -1,7 +1,7 @@
-"""The loaded models of a process, each loaded once however many operators use it.
+"""The loaded models of a process. Each model is loaded once, even if several operators use it.
 
-Admission loads a model to check it, the serving operators of the same process then find it loaded: a swap
-costs them a dictionary look-up. A model is closed when the last one who uses it lets go of it.
+Admission loads a model to check it, and the serving operators of the same process then find it loaded, so a
+swap costs them only a dictionary look-up. A model is closed when its last user releases it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 __all__ = ["ContentReader", "Lease", "ModelPool"]
 
 ContentReader = Callable[[ModelToServe], ModelToServe]
-"""Gives a model with its content at hand; raises ContentUnavailable when it cannot be had."""
+"""Returns a model with its content; raises ContentUnavailable when the content is not available."""
 
 _Identity = tuple[ModelType, str, tuple[str, ...], OutputRule, RecordSchema]
 
@@ -31,7 +31,7 @@ class _Entry:
 
 
 class Lease:
-    """The right to use a loaded model until ``release`` is called; more calls do nothing."""
+    """The right to use a loaded model until ``release`` is called; further calls of it do nothing."""
 
     __slots__ = ("_release", "model")
 
@@ -55,7 +55,7 @@ class ModelPool:
         self._lock = threading.Lock()
 
     def with_engines(self, around: Callable[[Engine], Engine]) -> ModelPool:
-        """The same pool, with the same loaded models, for one who loads through ``around`` of each engine."""
+        """A pool with the same loaded models, which loads through ``around(engine)`` instead of an engine."""
         pool = copy.copy(self)
         inner = self._engine_for
         pool._engine_for = lambda model_type: around(inner(model_type))  # noqa: SLF001 - of the same class
@@ -70,20 +70,21 @@ class ModelPool:
     def acquire(
         self, model: ModelToServe, schema: RecordSchema, with_content: ContentReader | None = None
     ) -> Lease:
-        """A lease on the loaded model; loads it unless somebody already uses it.
+        """A lease on the loaded model; loads the model unless somebody already uses it.
 
-        ``with_content`` is asked for the content of a model that has to be loaded, and of no other.
+        ``with_content`` is called only if the model has to be loaded.
 
         Raises:
             ModelRejected: the model cannot be loaded.
-            ContentUnavailable: its content is in a store that does not give it out.
+            ContentUnavailable: the content of the model is not available from the store.
+            Unavailable: something else that the model needs is out of reach.
         """
         identity = (model.model_type, model.sha256, model.inputs, model.output, schema)
         with self._lock:
             entry = self._entries.setdefault(identity, _Entry())
             entry.users += 1
         try:
-            # Only those who want the same model wait for it to load.
+            # Only users of the same model wait while it loads.
             with entry.loading:
                 if entry.model is None:
                     whole = model if with_content is None else with_content(model)

@@ -1,6 +1,6 @@
-"""The seams between the core and its surroundings: messages in and out, and what outlives a restart.
+"""The interfaces between the core and its host: messages in and out, and state that survives a restart.
 
-State is bytes: a host keeps them by data type and does not look into them. Every method may assume that the
+State is bytes: a host keeps them by data type and does not interpret them. Every method may assume that the
 calls for one data type come one after the other.
 """
 
@@ -29,7 +29,7 @@ class RecordReader(Protocol):
     """Reads the messages of the data topic."""
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Reads n messages; what is not a record is refused with an error, never raised."""
+        """Reads n messages. For a message that is not a record, the error is returned, never raised."""
         ...
 
 
@@ -38,14 +38,14 @@ class OpenedMessage(Protocol):
 
     @property
     def envelope(self) -> Envelope:
-        """What is known of any model message, a command or one that will be rejected too."""
+        """The envelope, which every model message has, also a command and one that will be rejected."""
         ...
 
     def read(self) -> ModelMessage:
-        """All of it.
+        """The whole message.
 
         Raises:
-            ModelRejected: it says something that is not known.
+            ModelRejected: a field has a value that is not known or not allowed.
         """
         ...
 
@@ -54,7 +54,11 @@ class ModelMessageReader(Protocol):
     """Reads the messages of the models topic."""
 
     def unframed(self, payload: bytes) -> bytes:
-        """The message without what a schema registry's serializer puts before it: what a signature covers."""
+        """The message without the frame of a schema registry's serializer; a signature covers these bytes.
+
+        Raises:
+            UnparsableMessage: the frame is cut short or names another message type.
+        """
         ...
 
     def open(self, payload: bytes) -> OpenedMessage:
@@ -62,13 +66,13 @@ class ModelMessageReader(Protocol):
 
         Raises:
             UnparsableMessage: the bytes are not a model message.
-            ModelRejected: they are one, but a field of it is not what the message type declares.
+            ModelRejected: a field of the model message does not have the type that is declared for it.
         """
         ...
 
 
 class MessageEncoder(Protocol):
-    """Writes the messages of the topics out."""
+    """Writes messages for the topics."""
 
     def results(self, batch: ScoredBatch) -> list[bytes]:
         """One message for each record of the batch."""
@@ -83,7 +87,7 @@ class MessageEncoder(Protocol):
         ...
 
     def rollback(self, failing: FailingModel) -> bytes:
-        """A message for the models topic that takes back a model which fails, if it still serves."""
+        """A message for the models topic that takes back a failing model, if it still serves."""
         ...
 
 
@@ -91,65 +95,93 @@ class KeptModels(Protocol):
     """The versions of each data type that a rollback can go back to."""
 
     def history(self, data_type: str) -> bytes | None:
-        """What was saved last; None: nothing yet."""
+        """The history that was saved last; None if none was saved."""
         ...
 
-    def save_history(self, data_type: str, history: bytes) -> None: ...
+    def save_history(self, data_type: str, history: bytes) -> None:
+        """Replaces the history."""
+        ...
 
-    def model(self, data_type: str, version: str) -> bytes: ...
+    def model(self, data_type: str, version: str) -> bytes:
+        """The model of a version that was saved and not dropped."""
+        ...
 
-    def save_model(self, data_type: str, version: str, model: bytes) -> None: ...
+    def save_model(self, data_type: str, version: str, model: bytes) -> None:
+        """Saves the model of a version, in place of an earlier model of this version."""
+        ...
 
-    def drop_model(self, data_type: str, version: str) -> None: ...
+    def drop_model(self, data_type: str, version: str) -> None:
+        """Removes the model of a version that was saved."""
+        ...
 
 
 class PendingModels(Protocol):
-    """Model messages that are not carried out yet, as they came, numbered in their order."""
+    """Model messages that are not carried out yet, as they arrived, numbered in their order."""
 
-    def numbers(self, data_type: str) -> Iterable[int]: ...
+    def numbers(self, data_type: str) -> Iterable[int]:
+        """The numbers of the data type's messages, in any order."""
+        ...
 
-    def get(self, data_type: str, number: int) -> bytes: ...
+    def get(self, data_type: str, number: int) -> bytes:
+        """The message with this number."""
+        ...
 
-    def put(self, data_type: str, number: int, payload: bytes) -> None: ...
+    def put(self, data_type: str, number: int, payload: bytes) -> None:
+        """Adds a message under a number that is free."""
+        ...
 
-    def remove(self, data_type: str, number: int) -> None: ...
+    def remove(self, data_type: str, number: int) -> None:
+        """Removes the message with this number."""
+        ...
 
 
 class ActiveModels(Protocol):
     """The model that serves each data type."""
 
     def get(self, data_type: str) -> bytes | None:
-        """None: nothing serves it."""
+        """The model that serves the data type; None if no model serves it."""
         ...
 
-    def put(self, data_type: str, model: bytes) -> None: ...
+    def put(self, data_type: str, model: bytes) -> None:
+        """Replaces the model."""
+        ...
 
-    def remove(self, data_type: str) -> None: ...
+    def remove(self, data_type: str) -> None:
+        """Removes the model, if there is one."""
+        ...
 
 
 class WaitingRecords(Protocol):
     """Records whose data type has no model yet, in their order."""
 
     def count(self, data_type: str) -> int:
-        """How many wait."""
+        """How many records of the data type wait."""
         ...
 
     def add(self, data_type: str, records: bytes, count: int) -> None:
-        """Puts encoded records behind the others; ``count`` is how many wait then."""
+        """Adds encoded records behind the others; ``count`` is how many wait afterwards, these included."""
         ...
 
     def take(self, data_type: str) -> list[bytes]:
-        """All that were added, in their order; none of them waits afterwards."""
+        """Removes and returns everything that was added, in its order."""
         ...
 
 
 class SwapReports(Protocol):
-    """Who has carried out an activation so far, by its sequence number."""
+    """The reporters that have carried out an activation so far, by its sequence number."""
 
-    def sequences(self, data_type: str) -> Iterable[int]: ...
+    def sequences(self, data_type: str) -> Iterable[int]:
+        """The sequence numbers that have reporters, in any order."""
+        ...
 
-    def get(self, data_type: str, sequence: int) -> bytes | None: ...
+    def get(self, data_type: str, sequence: int) -> bytes | None:
+        """The reporters of an activation so far; None if there are none."""
+        ...
 
-    def put(self, data_type: str, sequence: int, reporters: bytes) -> None: ...
+    def put(self, data_type: str, sequence: int, reporters: bytes) -> None:
+        """Replaces the reporters of an activation."""
+        ...
 
-    def remove(self, data_type: str, sequence: int) -> None: ...
+    def remove(self, data_type: str, sequence: int) -> None:
+        """Removes the reporters of an activation."""
+        ...

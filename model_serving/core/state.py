@@ -1,10 +1,10 @@
-"""What is kept in Flink state and travels between operators: plain bytes with a schema version.
+"""Encodes state, and messages between operators, as bytes with a schema version.
 
 Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 bytes, big endian), the header
 (UTF-8 JSON), the body. A reader takes every version up to its own and refuses newer ones.
 
 Version 2 adds models whose content is in the model store, and the objects of that store that a data type has
-dropped. What a reader may do without is added without a new version: ``fallback``, ``findings``,
+dropped. Fields that a reader can ignore were added without a new version: ``fallback``, ``findings``,
 ``description``.
 """
 
@@ -45,9 +45,9 @@ _MAGIC = b"MS"
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A version that a data type can serve. Its content is kept beside the history, not in it.
+    """A version that can serve a data type. Its content is not part of the history.
 
-    ``stored`` is the path of its content in the model store; empty: the content is in state.
+    ``stored`` is the path of its content in the model store; empty if the content is in state.
     """
 
     version: str
@@ -58,7 +58,7 @@ class KeptVersion:
 
 @dataclass(frozen=True, slots=True)
 class DroppedObject:
-    """An object of the model store that no kept version refers to since ``dropped_ms`` (epoch ms)."""
+    """An object of the model store that no version has referred to since ``dropped_ms`` (epoch ms)."""
 
     path: str
     dropped_ms: int
@@ -69,7 +69,7 @@ class History:
     """The versions of one data type, oldest first; the last one serves.
 
     ``sequence`` counts the commands that were carried out, so that every activation has a number of its own.
-    ``dropped`` are objects of the model store to delete, once no checkpoint needs them any more.
+    ``dropped`` are objects of the model store that are to be deleted once no checkpoint needs them any more.
     """
 
     kept: tuple[KeptVersion, ...] = ()
@@ -78,20 +78,20 @@ class History:
 
     @property
     def active(self) -> KeptVersion | None:
-        """The version that serves, if any does."""
+        """The version that serves, or None."""
         return self.kept[-1] if self.kept else None
 
     def find(self, version: str) -> KeptVersion | None:
-        """The kept version of this name, if there is one."""
+        """The kept version with this name, or None."""
         return next((kept for kept in self.kept if kept.version == version), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """An order to the serving operators: serve ``model`` from now on, or nothing when it is None.
+    """An order to the serving operators: serve ``model`` from now on, or stop serving if it is None.
 
-    ``load_ms`` is what loading, checking and warming up took, in milliseconds. ``fallback`` says that
-    the model served before and does so again.
+    ``load_ms`` is how long loading, checking and warming up took, in milliseconds. ``fallback`` says that
+    this is a model that served before and is brought back.
     """
 
     data_type: str
@@ -152,7 +152,7 @@ def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
 
 
 def encode_model(model: ModelToServe) -> bytes:
-    """A model with its content, or with the place where that is stored."""
+    """A model with its content, or with the path of its stored content."""
     return _encode(_model_header(model), model.content)
 
 
@@ -173,7 +173,7 @@ def encode_history(history: History) -> bytes:
 
 
 def decode_history(data: bytes | None) -> History:
-    """The inverse of :func:`encode_history`; no bytes are an empty history.
+    """The inverse of :func:`encode_history`; None gives an empty history.
 
     Raises:
         IncompatibleState: a newer version of this software wrote it.
@@ -189,7 +189,7 @@ def decode_history(data: bytes | None) -> History:
 
 
 def encode_activation(activation: Activation) -> bytes:
-    """An order to the serving operators, with the model's content or the place where that is stored."""
+    """An activation, with the model's content or the path of its stored content."""
     model = activation.model
     header = {
         "data_type": activation.data_type,
@@ -244,12 +244,12 @@ def decode_payloads(data: bytes) -> list[bytes]:
 
 
 def encode_reporters(reporters: Collection[str]) -> bytes:
-    """Who has carried out an activation."""
+    """The reporters that have carried out an activation."""
     return _encode({"reporters": sorted(reporters)})
 
 
 def decode_reporters(data: bytes | None) -> frozenset[str]:
-    """The inverse of :func:`encode_reporters`; no bytes are nobody.
+    """The inverse of :func:`encode_reporters`; None gives no reporters.
 
     Raises:
         IncompatibleState: a newer version of this software wrote it.

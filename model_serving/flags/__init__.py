@@ -1,7 +1,7 @@
-"""The flags that all hosts of the serving share: one table, one way to read it, no host in it.
+"""The flags that all hosts share: their table, and how they are read. Nothing here depends on a host.
 
-A host adds a table of its own, parses both at once with ``FlagParser``, and derives its configuration from
-``ServingConfig``.
+A host adds a table of its own, parses both tables at once with ``FlagParser``, and derives its configuration
+from ``ServingConfig``.
 """
 
 from model_serving.flags.config import Delivery, ServingConfig, StartingOffsets

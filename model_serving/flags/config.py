@@ -1,4 +1,4 @@
-"""What the flags that all hosts share decide, as values."""
+"""The configuration that follows from the flags that all hosts share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Delivery", "ServingConfig", "StartingOffsets"]
 
 
 class Delivery(Enum):
-    """What a reader of the output topics gets after a failure."""
+    """The guarantee for readers of the output topics after a failure."""
 
     AT_LEAST_ONCE = "at-least-once"
     EXACTLY_ONCE = "exactly-once"
@@ -33,11 +33,12 @@ class StartingOffsets(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingConfig:
-    """The serving as its flags describe it, whatever hosts it. ``base_dir`` is where it was started.
+    """The configuration of the serving from the flags of every host.
 
-    ``run`` names this submission of the job, ``claims_stored`` says that it owns what it is restored from,
-    ``dead_letter_limit`` and ``result_limit`` are the largest messages that the topics take. These are not
-    flags, the host fills them in.
+    The host fills in the values that are not flags: ``base_dir`` is the folder where it was started. ``run``
+    names this submission of the job. ``claims_stored`` says that the job may delete the stored models of the
+    runs that it is restored from. ``dead_letter_limit`` and ``result_limit`` are the largest messages that
+    the topics take, in bytes.
     """
 
     bootstrap_servers: str
@@ -78,12 +79,12 @@ class ServingConfig:
 
     @property
     def kafka(self) -> KafkaAccess:
-        """Where Kafka is and how to speak to it."""
+        """The access to Kafka."""
         return KafkaAccess(self.bootstrap_servers, self.kafka_config)
 
     @property
     def topic_names(self) -> TopicNames:
-        """The topics by what they are for."""
+        """The topics by their purpose."""
         return TopicNames(
             models=self.models_topic,
             data=self.data_topic,
@@ -94,17 +95,17 @@ class ServingConfig:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Every topic that is used."""
+        """The names of all five topics."""
         return self.topic_names.all()
 
     @property
     def store(self) -> str:
-        """The URL of the model store; empty, and all models stay in state, when none is named."""
+        """The URL of the model store; empty if none is named, and all models then stay in state."""
         return self.model_store
 
     @property
     def serving(self) -> ServingSettings:
-        """The part that the operators are told."""
+        """The part of the configuration that the operators need."""
         return ServingSettings(
             record_type=self.record_type,
             models_topic=self.models_topic,
@@ -132,7 +133,7 @@ class ServingConfig:
         )
 
     def check(self, parser: FlagParser) -> None:
-        """Ends the program when values do not go together; to be called once, after parsing."""
+        """Ends the program if values contradict each other. Call it once, after parsing."""
         if len(set(self.topics)) < len(self.topics):
             parser.refuse(
                 "the five topics must differ: --models-topic, --data-topic, --results-topic, … name one twice"

@@ -1,4 +1,4 @@
-"""From a table of flags, a command line and the environment to values; what is wrong is one line."""
+"""Reads flags from a command line and the environment; an error is one line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Flag", "FlagParser"]
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag: its name without dashes, its default as one would type it, how its text is read.
+    """A flag: its name without dashes, its default as a user would type it, how its text is read.
 
-    ``read`` raises ``Wrong`` for a text that the flag does not take. A switch may stand without a value.
+    ``read`` raises ``Wrong`` for a text that the flag does not take. A switch may be given without a value.
     """
 
     name: str
@@ -29,17 +29,17 @@ class Flag:
 
     @property
     def attribute(self) -> str:
-        """The name of the value."""
+        """The name of the flag's value in the result of parsing."""
         return self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
-        """The environment variable that stands in for the flag."""
+        """The environment variable that is read if the flag is not given."""
         return variable(self.name)
 
 
 class FlagParser:
-    """Reads the flags of a table for a program, which ends with status 2 and one line when one is wrong."""
+    """Reads a program's flags; a wrong flag ends the program with status 2 and one line on stderr."""
 
     def __init__(self, flags: Iterable[Flag], *, program: str, description: str) -> None:
         self._flags = tuple(flags)
@@ -52,7 +52,7 @@ class FlagParser:
                 self._parser.add_argument(f"--{flag.name}", help=about, metavar="VALUE")
 
     def parse(self, argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
-        """The value of each flag, by its attribute: from the command line, else the environment.
+        """The value of each flag, by its attribute: from the command line, the environment or the default.
 
         Raises:
             SystemExit: a flag is wrong (status 2, one line on stderr), or help was asked for (status 0).
@@ -70,12 +70,12 @@ class FlagParser:
         return values
 
     def refuse(self, why: str) -> NoReturn:
-        """Ends the program as for a wrong flag: for values that do not go together."""
+        """Ends the program as for a wrong flag; call it for values that contradict each other."""
         self._parser.error(why)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # One line: the usage of so many flags would hide what is wrong.
+        # Without argparse's usage text, which is so long that it would hide the error.
         print(f"{self.prog}: {' '.join(message.split())}", file=sys.stderr)
         raise SystemExit(2)

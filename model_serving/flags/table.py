@@ -1,4 +1,4 @@
-"""The flags that every host has, with their defaults and what reads them."""
+"""The flags that every host has, with their defaults and the functions that read them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ SHARED = (
         "kafka-config",
         "",
         read_kafka_file,
-        "a file of client properties, for a Kafka with TLS or a login; off: none",
+        "a file of client properties, for a Kafka with TLS or a login; off: no file",
     ),
-    Flag("models-topic", _TOPICS.models, read_topic, "models and model commands in"),
-    Flag("data-topic", _TOPICS.data, read_topic, "records in"),
-    Flag("results-topic", _TOPICS.results, read_topic, "one result per scored record"),
+    Flag("models-topic", _TOPICS.models, read_topic, "input: models and model commands"),
+    Flag("data-topic", _TOPICS.data, read_topic, "input: records"),
+    Flag("results-topic", _TOPICS.results, read_topic, "output: one result per scored record"),
     Flag(
         "dead-letter-topic",
         _TOPICS.dead_letters,
         read_topic,
-        "everything that could not be served, with its bytes",
+        "output: every message that could not be served, with its bytes",
     ),
-    Flag("status-topic", _TOPICS.status, read_topic, "what became of each model message"),
+    Flag("status-topic", _TOPICS.status, read_topic, "output: the outcome of each model message"),
     Flag("models-group", "modelRecordsGroup", read_text, "consumer group that reads the models"),
     Flag("data-group", "wineRecordsGroup", read_text, "consumer group that reads the records"),
     Flag(
@@ -57,13 +57,13 @@ SHARED = (
         "partition-discovery-interval-ms",
         "10000",
         read_number(0),
-        "time between two looks for new partitions of the models and the data topic; 0: never",
+        "milliseconds between two searches for new partitions of the models and the data topic; 0: never",
     ),
     Flag(
         "bounded",
         "",
         read_switch,
-        "read both topics to the end that they have now, then finish",
+        "read both topics up to their present end, then finish",
         is_switch=True,
     ),
     Flag(
@@ -76,7 +76,7 @@ SHARED = (
         "no-model",
         "buffer",
         read_choice(NoModelPolicy),
-        "what becomes of a record whose data type has no model yet: buffer, dead-letter or drop",
+        "what happens to a record whose data type has no model yet: buffer, dead-letter or drop",
     ),
     Flag("buffer-limit", "10000", read_number(0), "records of a data type that may wait for a model"),
     Flag("keep-versions", "3", read_number(1), "versions of a data type that are kept for rollback"),
@@ -90,13 +90,13 @@ SHARED = (
         "model-size-limit",
         str(256 * _MEBIBYTE),
         read_number(1),
-        "greatest size of a model by location, in bytes",
+        "largest size of a model by location, in bytes",
     ),
     Flag(
         "allow-locations",
         "",
         read_places,
-        "the paths and URLs, with commas between, under which models by location may be; off: anywhere",
+        "paths and URLs, separated by commas, under which models by location may be; off: anywhere",
     ),
     Flag(
         "model-key-file",
@@ -114,7 +114,7 @@ SHARED = (
         "failure-threshold",
         "5",
         read_number(0),
-        "so many failures of a model in a row bring the version before back; 0: never",
+        "failures of a model in a row after which the version before it serves again; 0: never",
     ),
     Flag(
         "load-timeout-s",
@@ -128,11 +128,9 @@ SHARED = (
         read_number(0),
         "seconds for a trial of TensorFlow and ONNX models; 0: no trial",
     ),
-    Flag("trial-memory-limit", str(4 << 30), read_number(1), "memory that a model may take in it, in bytes"),
+    Flag("trial-memory-limit", str(4 << 30), read_number(1), "memory for a model in its trial, in bytes"),
     Flag("unpacked-size-limit", str(2 << 30), read_number(1), "bytes that an archive may unpack to"),
-    Flag(
-        "pmml-size-limit", str(64 * _MEBIBYTE), read_number(1), "greatest size of a PMML document, in bytes"
-    ),
+    Flag("pmml-size-limit", str(64 * _MEBIBYTE), read_number(1), "largest size of a PMML document, in bytes"),
     Flag(
         "model-store",
         "",
@@ -144,12 +142,12 @@ SHARED = (
         "inline-limit",
         str(_MEBIBYTE),
         read_number(0),
-        "greatest size of a model in Flink's state, in bytes; larger ones go to the model store",
+        "largest size of a model in Flink's state, in bytes; larger models go to the model store",
     ),
     Flag(
         "model-store-retention-h",
         "168",
         read_hours,
-        "hours that the model store holds what no version refers to any more",
+        "hours that the model store keeps a model that no version refers to any more",
     ),
 )

@@ -1,4 +1,4 @@
-"""How the texts of flags become values."""
+"""Turns the texts of flags into values."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def read_text(text: str) -> str:
 
 
 def read_topic(text: str) -> str:
-    """A name of a Kafka topic."""
+    """The name of a Kafka topic."""
     if not _TOPIC_NAME.fullmatch(read_text(text)) or text in {".", ".."}:
-        raise Wrong(f"'{text}' is no topic name: letters, digits, '.', '_' and '-', at most 249 of them")
+        raise Wrong(f"'{text}' is not a topic name: letters, digits, '.', '_' and '-', at most 249 of them")
     return text
 
 
 def read_choice(kind: type[Enum]) -> Callable[[str], Enum]:
-    """A member of an enumeration, by its value."""
+    """A reader of an enumeration's members by their values."""
 
     def read(text: str) -> Enum:
         try:
@@ -65,7 +65,7 @@ def read_choice(kind: type[Enum]) -> Callable[[str], Enum]:
 
 
 def read_number(least: int) -> Callable[[str], int]:
-    """A whole number that is not below ``least``."""
+    """A reader of whole numbers that are not below ``least``."""
 
     def read(text: str) -> int:
         try:
@@ -90,7 +90,7 @@ def read_switch(text: str) -> bool:
 
 
 def read_places(text: str) -> tuple[str, ...]:
-    """Paths and URLs with commas between; none for an empty text."""
+    """Paths and URLs, separated by commas; no places for an empty text."""
     places = tuple(place.strip() for place in text.split(",") if place.strip())
     for place in places:
         if "::" in place or ".." in place.split("/"):
@@ -111,7 +111,7 @@ def read_key_file(text: str) -> str:
 
 
 def read_kafka_file(text: str) -> dict[str, str]:
-    """The client properties in a file; none for an empty text."""
+    """The client properties in a file; no properties for an empty text."""
     if not text:
         return {}
     try:
@@ -125,12 +125,12 @@ def read_servers(text: str) -> str:
     for server in text.split(","):
         host, _, port = server.strip().rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise Wrong(f"'{text}' is not host:port, or several of them with commas between")
+            raise Wrong(f"'{text}' is not host:port, or several of them separated by commas")
     return text
 
 
 def read_directory(text: str) -> str:
-    """A URL; a path becomes one."""
+    """A URL; a path becomes a ``file://`` URL."""
     text = read_text(text)
     return text if "://" in text else f"file://{Path(text).resolve()}"
 
@@ -170,7 +170,7 @@ def read_record_type(text: str) -> str:
 
 
 def _moved(text: str) -> str:
-    """The name that a record type of this project has now, where the text is its name of old."""
+    """The present name of a record type of this project, if the text is its old name; empty if not."""
     if not text.startswith("protos."):
         return ""
     try:

@@ -1,1 +1,1 @@
-"""Kafka: how it is reached, topic names and sizes, readers and senders."""
+"""Kafka clients: access, topic names and sizes, readers and senders."""

@@ -1,8 +1,8 @@
-"""Where Kafka is and how to speak to it: an address, and a file of client properties as Kafka's tools take.
+"""Access to Kafka: its address, and a file of client properties in the form that Kafka's tools take.
 
-The same file serves Flink's connectors (Java clients) and this project's own clients (librdkafka), which call
-things by other names. What librdkafka has no name for is for the Java clients alone; what would be understood
-by one side only, so that the other could not connect, is refused.
+The same file serves Flink's connectors (Java clients) and this project's own clients (librdkafka), whose
+properties have other names. Properties that librdkafka does not have are given to the Java clients only. A
+property that only one kind of client understands, so that the other kind could not connect, is refused.
 
 Java: https://kafka.apache.org/documentation/#security, librdkafka: its CONFIGURATION.md.
 """
@@ -35,7 +35,7 @@ _OURS = frozenset(
         "value.deserializer",
     }
 )
-"""Properties that the jobs and the client decide by themselves."""
+"""Properties that the jobs and the client set by themselves."""
 
 _SAME = frozenset(
     {
@@ -59,7 +59,7 @@ _REFUSALS = {KafkaError._AUTHENTICATION, KafkaError._SSL}  # noqa: SLF001 - thei
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
-    """An address, and the properties of Java clients that speak to it. The properties may hold secrets."""
+    """Kafka's address, and the properties of Java clients that connect to it, which may hold secrets."""
 
     bootstrap_servers: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -74,15 +74,15 @@ class KafkaAccess:
         """The settings of a librdkafka client.
 
         Raises:
-            ValueError: the properties say something that librdkafka cannot do.
+            ValueError: a property asks for something that librdkafka cannot do.
         """
         return {"bootstrap.servers": self.bootstrap_servers, **_translated(self.properties)}
 
 
 class Refusals:
-    """What a librdkafka client is told in the background when Kafka does not let it in.
+    """Notes the errors that a librdkafka client gets in the background when Kafka does not let it in.
 
-    Its calls only time out then.
+    The client's calls only time out then.
     """
 
     def __init__(self, kafka: KafkaAccess) -> None:
@@ -91,12 +91,12 @@ class Refusals:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the client needs to be told."""
+        """The settings that the client needs so that its errors are noted."""
         return {"error_cb": self._note}
 
     def told_to(self, client: AdminClient) -> str | None:
-        """One line for the user about what the client was told first, None when it was not refused."""
-        # The client hands over what it was told when it is polled.
+        """One line for the user about the client's first refusal; None if it was not refused."""
+        # The client passes on its errors when it is polled.
         client.poll(0)
         if self._first is None:
             return None
@@ -114,17 +114,17 @@ def read_kafka_config(path: str) -> dict[str, str]:
     """The properties in a file of the form that Kafka's tools take with ``--command-config``.
 
     Raises:
-        ValueError: the file cannot be read, sets what is not its business, or cannot be understood by both
+        ValueError: the file cannot be read, sets a property that flags decide, or cannot be used by both
             kinds of clients. The text names properties and never their values.
     """
     try:
         with Path(path).open(encoding="utf-8") as file:
             properties = dict(javaproperties.load(file))
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no properties file in UTF-8"
+        why = error.strerror if isinstance(error, OSError) else "it is not a properties file in UTF-8"
         raise ValueError(f"'{path}' cannot be read ({why})") from None
     if taken := sorted(_OURS & properties.keys()):
-        raise ValueError(f"'{path}' sets {taken[0]}, which is decided by flags: take it out")
+        raise ValueError(f"'{path}' sets {taken[0]}, which is decided by flags: remove it from the file")
     try:
         _translated(properties)
     except ValueError as error:
@@ -148,7 +148,7 @@ def _credentials(login: str) -> dict[str, str]:
     module = found["module"].rpartition(".")[2] if found else ""
     if found is None or module not in _PASSWORD_LOGINS:
         raise ValueError(
-            "sasl.jaas.config is no login by user name and password "
+            "sasl.jaas.config is not a login by user name and password "
             f"({' or '.join(sorted(_PASSWORD_LOGINS))})"
         )
     options = {
@@ -178,7 +178,7 @@ def _own_certificate(properties: Mapping[str, str]) -> dict[str, str]:
     if "ssl.keystore.location" not in properties:
         return {}
     _check_pem("ssl.keystore", properties)
-    # One file with the key and the certificates after it.
+    # One file holds the key, followed by the certificates.
     location = properties["ssl.keystore.location"]
     return {"ssl.certificate.location": location, "ssl.key.location": location}
 

@@ -1,4 +1,4 @@
-"""Connections to Kafka: clients that are silent, and errors that are one line."""
+"""Connections to Kafka: clients that write no log lines, and errors of one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNREACHABLE_AFTER_S = 7.0
 
 
 def client_settings(kafka: KafkaAccess) -> dict[str, Any]:
-    """Settings of every Kafka client: librdkafka's log lines are off, errors come as exceptions."""
+    """The settings of every Kafka client: librdkafka's log lines are off, errors come as exceptions."""
     return {
         **kafka.librdkafka,
         "client.id": "model-serving",
@@ -35,13 +35,13 @@ def wait_for_broker(
     """An admin client for a Kafka that has answered.
 
     Args:
-        kafka: where it is.
-        deadline_s: how long to wait for an answer.
-        give_up: asked between two tries; True ends the wait at once.
+        kafka: the access to Kafka.
+        deadline_s: how long to wait for an answer, in seconds.
+        give_up: called between two tries; True ends the wait at once.
 
     Raises:
-        BrokerUnreachable: no answer within ``deadline_s`` seconds, or ``give_up`` said so.
-        MessagingError: its addresses cannot be used, or it does not let this client in.
+        BrokerUnreachable: no answer within ``deadline_s`` seconds, or ``give_up`` returned True.
+        MessagingError: the addresses cannot be used, or Kafka does not let this client in.
     """
     refusals = Refusals(kafka)
     settings = client_settings(kafka) | {"reconnect.backoff.max.ms": 500} | refusals.settings
@@ -67,7 +67,8 @@ def connect(kafka: KafkaAccess) -> AdminClient:
     """An admin client for a Kafka that should be running already.
 
     Raises:
-        BrokerUnreachable: no answer within seconds.
+        BrokerUnreachable: no answer within 7 seconds.
+        MessagingError: the addresses cannot be used, or Kafka does not let this client in.
     """
     return wait_for_broker(kafka, deadline_s=UNREACHABLE_AFTER_S)
 
@@ -75,10 +76,10 @@ def connect(kafka: KafkaAccess) -> AdminClient:
 def create_topics(
     admin: AdminClient, names: TopicNames, *, partitions: int, deadline_s: float = 30.0
 ) -> None:
-    """Creates the topics that are not there yet, and waits until each has a leader for every partition.
+    """Creates the topics that do not exist yet, and waits until each has a leader for every partition.
 
     Raises:
-        MessagingError: Kafka refuses a topic, or it is not ready within ``deadline_s`` seconds.
+        MessagingError: Kafka refuses a topic, or a topic is not ready within ``deadline_s`` seconds.
     """
     wanted = [
         NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)

@@ -1,4 +1,4 @@
-"""What can go wrong between this project's own clients and Kafka: one root error."""
+"""The errors of this project's own Kafka clients, with one root."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ __all__ = ["BrokerUnreachable", "MessagingError"]
 
 
 class MessagingError(Exception):
-    """Kafka, or the way to it, is wrong. The text is one line that ends with what to do next."""
+    """Kafka or the connection to it fails. The text is one line that ends with what to do next."""
 
 
 class BrokerUnreachable(MessagingError):
-    """No Kafka answers at the bootstrap servers."""
+    """No Kafka broker answers at the bootstrap servers."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         super().__init__(

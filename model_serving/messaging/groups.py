@@ -1,7 +1,7 @@
-"""Who else reads in a consumer group.
+"""Finds out who else reads in a consumer group.
 
 The jobs assign partitions by themselves and only commit offsets under the group's name. Kafka refuses those
-commits as long as the group has members, which any program becomes that subscribes with the same name.
+commits as long as the group has members. Any program that subscribes with the same name is a member.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ __all__ = ["GroupQuestion", "ask_members"]
 
 
 class GroupQuestion:
-    """A question that is under way: who is in these groups."""
+    """A request to Kafka for the members of some groups, which may not be answered yet."""
 
     def __init__(self, answers: Mapping[str, Future[Any]]) -> None:
         self._answers = answers
 
     def is_answered(self) -> bool:
-        """Whether ``members`` gives its answer without waiting."""
+        """Whether ``members`` returns without waiting."""
         return all(answer.done() for answer in self._answers.values())
 
     def members(self, *, timeout_s: float) -> dict[str, list[str]]:
-        """Group → the client ids of its members, for the groups that have some.
+        """Group → the client ids of its members, for the groups that have members.
 
-        A group that cannot be asked about, or not within the time, counts as one without members.
+        A group without an answer within ``timeout_s`` seconds counts as a group without members.
         """
         found = {}
         for group, answer in self._answers.items():
@@ -43,5 +43,5 @@ class GroupQuestion:
 
 
 def ask_members(admin: AdminClient, groups: Collection[str], *, timeout_s: float) -> GroupQuestion:
-    """Asks Kafka, and does not wait for the answer."""
+    """Asks Kafka for the members of the groups, without waiting for the answer."""
     return GroupQuestion(admin.describe_consumer_groups(list(groups), request_timeout=timeout_s))

@@ -1,4 +1,4 @@
-"""How large a message the topics take: asked of Kafka, as whoever set a topic up decides it."""
+"""Asks Kafka for the largest message that each topic takes, which is a setting of the topic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 __all__ = ["KAFKA_DEFAULT_BYTES", "MessageLimits", "message_limits"]
 
 KAFKA_DEFAULT_BYTES = 1_048_588
-"""What a topic takes unless somebody has set ``max.message.bytes``: Kafka's default, 1 MiB and a header."""
+"""Kafka's default of ``max.message.bytes``: 1 MiB and a header."""
 
 _SETTING = "max.message.bytes"
 _RETRY_S = 0.1
@@ -26,12 +26,12 @@ class MessageLimits:
     unknown: Mapping[str, str]
 
     def of(self, topic: str) -> int:
-        """The largest message, in bytes; Kafka's default where it is not known."""
+        """The largest message that a topic takes, in bytes; Kafka's default if it is not known."""
         return self.known.get(topic, KAFKA_DEFAULT_BYTES)
 
 
 def message_limits(admin: AdminClient, topics: Collection[str], *, deadline_s: float) -> MessageLimits:
-    """What Kafka says about these topics. One that was created just now is waited for."""
+    """The limits of these topics. Waits up to ``deadline_s`` seconds for a topic that was just created."""
     known: dict[str, int] = {}
     unknown: dict[str, str] = {}
     for topic in topics:

@@ -1,4 +1,4 @@
-"""Reading topics without being seen: no consumer group is joined and no offset is committed."""
+"""Reads topics without leaving traces: no consumer group is joined and no offset is committed."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SILENCE_S = 15.0
 _NEW_PARTITION_S = 10.0
 _RETRY_S = 0.1
 
-# The client goes on by itself as soon as a broker is there again.
+# After these errors, the client goes on by itself as soon as a broker is there again.
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
 
-# A partition that was made just now may not be known to its leader yet.
+# The leader of a partition that was just created may not know it yet.
 _NOT_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -44,7 +44,7 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it lies in Kafka. ``timestamp`` is epoch milliseconds."""
+    """A message from Kafka. ``timestamp`` is in epoch milliseconds."""
 
     topic: str
     partition: int
@@ -54,13 +54,13 @@ class Received:
 
 
 class TopicReader:
-    """A context manager that reads whole topics; of transactions it sees the committed ones.
+    """A context manager that reads whole topics; it sees only committed transactions.
 
-    After entry the starting point is fixed: what is produced later will be read.
+    The starting point is fixed on entry: every message that is produced later will be read.
 
     Raises:
-        BrokerUnreachable: on entry, when no Kafka answers.
-        MessagingError: a topic does not exist, or Kafka refuses to give it.
+        BrokerUnreachable: on entry, when no Kafka broker answers.
+        MessagingError: a topic does not exist, or Kafka refuses to let it be read.
     """
 
     def __init__(self, kafka: KafkaAccess, topics: Sequence[str], *, start: Start) -> None:
@@ -84,7 +84,7 @@ class TopicReader:
         consumer = Consumer(
             client_settings(self._kafka)
             | {
-                # The client demands a name; with assign() it is never sent as a member of a group.
+                # The client demands a group name; with assign() it never joins the group.
                 "group.id": f"model-serving-read-{uuid.uuid4()}",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -112,7 +112,12 @@ class TopicReader:
             self._consumer = None
 
     def poll(self, timeout_s: float) -> list[Received]:
-        """What has arrived, after ``timeout_s`` seconds at the latest; up to 1,000 messages."""
+        """Up to 1,000 messages that have arrived; returns after ``timeout_s`` seconds at the latest.
+
+        Raises:
+            MessagingError: a topic cannot be read.
+            RuntimeError: called outside of the context.
+        """
         if self._consumer is None:
             raise RuntimeError("a TopicReader reads inside its context only")
         received = []
@@ -132,7 +137,12 @@ class TopicReader:
         return received
 
     def until_end(self) -> Iterator[Received]:
-        """What is in the topics now."""
+        """The messages up to the present end of the topics.
+
+        Raises:
+            BrokerUnreachable: Kafka was silent for 15 seconds.
+            MessagingError: a topic cannot be read.
+        """
         heard = time.monotonic()
         while self._at_end < self._partitions:
             received = self.poll(0.1)
@@ -150,10 +160,10 @@ class TopicReader:
 
 
 def end_offset(consumer: Consumer, place: TopicPartition) -> int:
-    """The offset that the next message of a partition will have. A new partition is waited for.
+    """The offset of the next message of a partition. Waits up to 10 seconds for a new partition.
 
     Raises:
-        KafkaException: Kafka does not say.
+        KafkaException: Kafka does not tell the offset.
     """
     give_up = time.monotonic() + _NEW_PARTITION_S
     while True:

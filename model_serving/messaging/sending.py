@@ -1,4 +1,4 @@
-"""Sending messages to Kafka, so that a message that does not arrive is an error and nothing is sent twice."""
+"""Sends messages to Kafka: a message that does not arrive is an error, and no message is written twice."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MESSAGE_TIMEOUT_MS = 60_000
 
 
 class Sender:
-    """A context manager that sends to one topic; left without an error, everything has been delivered.
+    """A context manager that sends to one topic. If it exits without an error, all messages were delivered.
 
     Raises:
-        BrokerUnreachable: on entry, when no Kafka answers.
-        MessagingError: a message was not delivered; from any call, the first failure.
+        BrokerUnreachable: on entry, when no Kafka broker answers.
+        MessagingError: a message was not delivered. Any call may raise it, for the first failure.
     """
 
     def __init__(self, kafka: KafkaAccess, topic: str, *, linger_ms: float = 1.0) -> None:
@@ -54,7 +54,7 @@ class Sender:
         if kind is None:
             self.flush()
         elif kind is KeyboardInterrupt and self._producer is not None:
-            # What was counted as sent goes out, if Kafka is there to take it.
+            # Messages that were counted as sent are delivered, if Kafka answers.
             self._producer.flush(5.0)
 
     def send(self, message: bytes) -> None:
@@ -71,7 +71,7 @@ class Sender:
                 return
 
     def serve(self) -> None:
-        """Lets delivery failures surface. To be called now and then while sending."""
+        """Raises an error if a message was not delivered. Call it now and then while sending."""
         self._poll(0)
 
     def flush(self) -> None:

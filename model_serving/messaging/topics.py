@@ -1,4 +1,4 @@
-"""The topics of a model-serving job: their names and how they are created."""
+"""The topics of a model-serving job: their names and their settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 __all__ = ["DEAD_LETTER_BYTES", "MAX_MESSAGE_BYTES", "TopicNames", "topic_settings"]
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""The largest message that is sent to a topic: model messages hold whole models."""
+"""The largest message that is sent to a topic. It is large because model messages hold whole models."""
 
 DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
-"""The largest dead letter: a whole message that could not be served, plus what is said about it."""
+"""The largest dead letter: a whole message that could not be served, and the texts about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class TopicNames:
     status: str = "model-status"
 
     def prefixed(self, prefix: str) -> TopicNames:
-        """The same topics with ``prefix`` before each name: a set of its own for one job."""
+        """The topics with ``prefix`` before each name, so that a job has a set of its own."""
         return TopicNames(*(prefix + name for name in self.all()))
 
     def all(self) -> tuple[str, str, str, str, str]:
@@ -34,10 +34,10 @@ class TopicNames:
 
 
 def topic_settings(names: TopicNames) -> dict[str, dict[str, str]]:
-    """Kafka's topic-level settings for each topic name."""
+    """Topic name → Kafka's settings for the topic."""
     for_ever = {"retention.ms": "-1"}
-    # The jobs' sink hands on the record's own timestamp, which a producer may have set to anything; Kafka
-    # refuses timestamps in the future, and the refusal would stop the job.
+    # The jobs' sink passes on the timestamp of a record, which its producer may have set to any value. Kafka
+    # refuses timestamps in the future, and this would stop the job.
     arrival = {"message.timestamp.type": "LogAppendTime"}
     size = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     return {

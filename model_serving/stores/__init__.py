@@ -1,1 +1,1 @@
-"""Where models come from by location, and where large ones are kept."""
+"""Fetches models from locations, and keeps large models in a model store."""

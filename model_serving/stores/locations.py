@@ -1,4 +1,4 @@
-"""Fetches models that are sent by location: a file, or a folder that is packed as a tar."""
+"""Fetches models that are sent by location: a file, or a folder, which is packed as a tar."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _CHUNK = 1 << 20
 _MOST_ENTRIES = 10_000
 _KERNELS_OWN = ("/proc/", "/sys/")
 
-# RFC 3986, 3.1; one letter before a colon is the name of a disk, or of nothing.
+# RFC 3986, 3.1, but with two letters or more: one letter before a colon is not a scheme (it may be a disk).
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 _LOCAL_SCHEMES = ("", "file", "local")
 _MOST_ESCAPED = 5
-"""Rounds of percent-decoding after which a path is given up."""
+"""The number of rounds of percent-decoding after which a path is refused."""
 
 
 class LocationStore:
     """Reads anything that ``fsspec`` opens: a path, ``file:/…``, ``file:///…``, ``s3://…``, ….
 
-    A scheme is taken in any case. In a ``file:`` URL percent-escapes are decoded (``%20`` is a space), a path
-    is taken as it is; one that is not absolute is relative to ``base_dir``. A folder becomes a tar (ustar,
-    members sorted by name; owner, mode and time left out), so that its digest depends on names and contents
-    only.
+    A scheme may be in upper or lower case. In a ``file:`` URL percent-escapes are decoded (``%20`` is a
+    space); a path is not decoded. A path that is not absolute is relative to ``base_dir``. A folder becomes a
+    tar (ustar, members sorted by name; owner, mode and time left out), so that its digest depends only on
+    names and contents.
     """
 
     def __init__(self, base_dir: str, limit: int, allowed: Sequence[str] = ()) -> None:
-        """``limit`` is the greatest size of a model in bytes; models may be under the ``allowed`` places.
+        """``limit`` is the largest size of a model in bytes; models may be under the ``allowed`` places.
 
-        A place is a path or a URL; without any, models may be anywhere. Links of the local file system are
-        followed before it is asked whether a file is under a place.
+        A place is a path or a URL. Without places, models may be anywhere. Links of the local file system are
+        followed before a path is compared with a place.
         """
         self._base_dir = base_dir
         self._limit = limit
@@ -51,7 +51,8 @@ class LocationStore:
         """The content of a model.
 
         Raises:
-            ModelRejected: it cannot be read, or is larger than the limit.
+            ModelRejected: the model is not under an allowed place, cannot be read, or is larger than the
+                limit.
         """
         try:
             filesystem, path = self._open(location)
@@ -65,33 +66,33 @@ class LocationStore:
             raise ModelRejected(
                 f"nothing is at the location '{location}': it must be readable where the job runs"
             ) from None
-        # fsspec's file systems raise whatever their client libraries raise.
+        # fsspec's file systems pass on any exception of their client libraries.
         except Exception as error:
             why = " ".join(str(error).split()) or type(error).__name__
             raise ModelRejected(f"the location '{location}' cannot be read: {why}") from error
 
     def _open(self, location: str) -> tuple[Any, str]:
-        # Imported here: not every process that imports this module fetches a model.
+        # Imported here, because not every process that imports this module fetches a model.
         import fsspec
         from fsspec.core import url_to_fs
 
         if "::" in location and "://" in location:
             if self._allowed:
-                # One file system inside another: which of them would have to be allowed?
+                # With one file system inside another, it is not clear which of them must be allowed.
                 raise self._outside(location)
             filesystem, path = url_to_fs(location)
             return filesystem, str(path)
         scheme, rest = _split(location)
         if scheme in _LOCAL_SCHEMES:
-            # Never handed to fsspec as a URL: it would take part of a path for another scheme.
+            # Never given to fsspec as a URL, because fsspec could take part of a path for another scheme.
             return fsspec.filesystem("file"), self._local_path(rest if scheme else location, scheme)
         filesystem, path = url_to_fs(f"{scheme}:{rest}")
         return filesystem, str(path)
 
     def _local_path(self, rest: str, scheme: str) -> str:
-        """The path that a location of the local file system means; in a URL ``%20`` stands for a space.
+        """The path of a location in the local file system; in a URL, ``%20`` stands for a space.
 
-        A file whose name really has such an escape in it is found, too.
+        A file that has such an escape in its name is found, too.
         """
         if not scheme:
             return str(Path(self._base_dir, rest))
@@ -111,7 +112,7 @@ class LocationStore:
             if _split(place)[0] not in _LOCAL_SCHEMES and _is_local(filesystem):
                 continue
             allowed_in, allowed = self._open(place)
-            # Equal file systems are on the same host, with the same login.
+            # Two equal file systems have the same host and the same login.
             if filesystem == allowed_in and _is_under(path, allowed, local=_is_local(filesystem)):
                 return
         raise self._outside(location)
@@ -119,7 +120,8 @@ class LocationStore:
     def _outside(self, location: str) -> ModelRejected:
         return ModelRejected(
             f"the location '{location}' is under none of the places where models may be "
-            f"({', '.join(self._allowed)}): put it there, or start the job with another --allow-locations"
+            f"({', '.join(self._allowed)}): put the model there, or start the job with another "
+            "--allow-locations"
         )
 
     def _fetch(self, filesystem: Any, path: str, location: str, room: int) -> bytes:
@@ -157,16 +159,16 @@ def _is_local(filesystem: Any) -> bool:
 
 
 def _refuse_odd_file(path: str, location: str) -> None:
-    """A pipe has a reader wait for ever, a device never ends, and what the kernel makes up may do both."""
+    """Refuses pipes, devices and files of the kernel: reading them may wait for ever or never end."""
     real = os.path.realpath(path)
     if not stat.S_ISREG(Path(real).stat().st_mode) or real.startswith(_KERNELS_OWN):
         raise ModelRejected(
-            f"'{path}' at the location '{location}' is no plain file: models are read from those"
+            f"'{path}' at the location '{location}' is not a plain file: put the model into plain files"
         )
 
 
 def _refuse_crowded(folder: str, location: str) -> None:
-    # Counted beforehand: fsspec lists all of a folder before it gives the first file.
+    # Counted before, because fsspec lists a whole folder before it returns the first file.
     left = _MOST_ENTRIES
     pending = [folder]
     while pending:
@@ -183,7 +185,7 @@ def _refuse_crowded(folder: str, location: str) -> None:
 
 
 def _split(location: str) -> tuple[str, str]:
-    """The scheme in lower case, empty for a path, and what comes after its colon."""
+    """The scheme in lower case and the text after its colon; for a path, an empty scheme and the path."""
     found = _SCHEME.match(location)
     if found is None or not (found[1].casefold() in _LOCAL_SCHEMES or found[2].startswith("//")):
         return "", location
@@ -199,7 +201,7 @@ def _is_under(path: str, place: str, *, local: bool) -> bool:
 
 
 def _climbs(path: str) -> bool:
-    """Whether a path has ``..`` in it, in whatever spelling a server might understand."""
+    """Whether a path has ``..`` in it, in any spelling that a server might understand."""
     for _ in range(_MOST_ESCAPED):
         if ".." in re.split(r"[/\\]", path):
             return True

@@ -17,16 +17,16 @@ _USER = re.compile(r"://(?P<user>.*)@")
 _OBJECTS_ARE_ATOMIC = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "memory"}
 )
-"""File systems where an object appears when all of it was written; elsewhere it is renamed into its place."""
+"""File systems where an object appears only once all of it is written; elsewhere it is renamed at the end."""
 
 
 def without_credentials(url: str) -> str:
-    """The URL without user, password and query: what may stand in logs and messages."""
+    """The URL without user, password and query, for logs and messages."""
     return _USER.sub("://", url).partition("?")[0]
 
 
 def missing_client(url: str) -> str:
-    """What this Python lacks to open such URLs, as ``fsspec`` says it; empty: nothing."""
+    """What this Python lacks to open URLs of this scheme, in the words of ``fsspec``; empty if nothing."""
     from fsspec.registry import get_filesystem_class
 
     try:
@@ -37,7 +37,7 @@ def missing_client(url: str) -> str:
 
 
 class FsspecModelStore:
-    """Objects below a URL. Paths are those that the core makes; one that leads out of it is refused."""
+    """Objects below a URL. The core makes their paths; a path that leads out of the store is refused."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -52,10 +52,10 @@ class FsspecModelStore:
         return self._shown
 
     def put(self, path: str, content: bytes) -> None:
-        """Stores an object whole or not at all. One that is there with this size is left as it is.
+        """Stores an object whole or not at all. An object that is there with the same size is not changed.
 
         Raises:
-            StoreFailed: it is not in the store now.
+            StoreFailed: the object is not in the store now.
         """
         try:
             filesystem, place = self._open(path)
@@ -66,19 +66,19 @@ class FsspecModelStore:
             else:
                 filesystem.pipe_file(place, content)
             found = _size(filesystem, place)
-        # fsspec's file systems raise whatever their client libraries raise.
+        # fsspec's file systems pass on any exception of their client libraries.
         except Exception as error:  # noqa: BLE001
             raise self._failed("written", error) from None
         if found != len(content):
             raise StoreFailed(
-                f"the model store {self} holds {found} of {len(content)} bytes after they were put"
+                f"the model store {self} holds {found} of {len(content)} bytes after they were written"
             )
 
     def get(self, path: str) -> bytes:
-        """An object.
+        """The content of an object.
 
         Raises:
-            FileNotFoundError: there is none at the path.
+            FileNotFoundError: there is no object at the path.
             StoreFailed: the store cannot be read.
         """
         try:
@@ -90,10 +90,10 @@ class FsspecModelStore:
             raise self._failed("read", error) from None
 
     def delete(self, path: str) -> None:
-        """Deletes an object; one that is not there is none to delete.
+        """Deletes an object, if there is one at the path.
 
         Raises:
-            StoreFailed: it cannot be deleted.
+            StoreFailed: the object cannot be deleted.
         """
         try:
             filesystem, place = self._open(path)
@@ -104,7 +104,7 @@ class FsspecModelStore:
             raise self._failed("written", error) from None
 
     def _open(self, path: str) -> tuple[Any, str]:
-        # Imported here: not every process that imports this module has a model in a store.
+        # Imported here, because not every process that imports this module has a model in a store.
         from fsspec.core import url_to_fs
 
         if any(part in ("", ".", "..") for part in path.split("/")):
@@ -127,7 +127,7 @@ def _protocols(filesystem: Any) -> set[str]:
 
 
 def _size(filesystem: Any, place: str) -> int | None:
-    """The size of an object in bytes; None when there is none."""
+    """The size of an object in bytes; None when there is no object."""
     try:
         info = filesystem.info(place)
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _write_and_rename(filesystem: Any, place: str, content: bytes) -> None:
             file.write(content)
             file.flush()
             if "file" in _protocols(filesystem):
-                # Otherwise a machine that goes down may leave a file of the right size without its bytes.
+                # Without this, a machine that goes down may leave a file of the right size without its bytes.
                 os.fsync(file.fileno())
         filesystem.mv(part, place)
     except BaseException:
@@ -152,6 +152,6 @@ def _write_and_rename(filesystem: Any, place: str, content: bytes) -> None:
 
 
 def _remove(filesystem: Any, part: str) -> None:
-    # What stopped the writing stops this as well, and is what the user has to know.
+    # The cause that stopped the writing may stop this as well; the user has to know the first error.
     with suppress(Exception):
         filesystem.rm_file(part)

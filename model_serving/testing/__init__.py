@@ -1,6 +1,6 @@
-"""Fakes for tests of whatever is built on the core: an engine, a clock, records, state and a model store.
+"""Fakes for tests of code that is built on the core: an engine, a clock, records, state and a model store.
 
-They are what this project's own tests use, and are typed by the Protocols that they stand for.
+This project's own tests use them. Each fake has the methods of the Protocol that it stands for.
 """
 
 from model_serving.testing.clock import FakeClock

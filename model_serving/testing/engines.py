@@ -18,10 +18,11 @@ __all__ = ["FakeEngine", "FakeModel", "Script"]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What the model of one content does: the field ``x`` + ``offset``, unless told otherwise.
+    """The behaviour of the model of one content. By default its result is the field ``x`` + ``offset``.
 
-    ``poison``: an x that makes the batch fail. ``nothing``: an x without a result. A fault is an exception
-    that an engine does not document. Times pass on the engine's clock. Loading waits at a shut ``gate``.
+    ``poison``: an x that makes its batch fail. ``nothing``: an x without a result. A fault is an exception
+    that an engine does not document. Loading takes ``load_ns`` and scoring ``score_ns`` on the engine's
+    clock. Loading waits until ``gate`` is set, if there is one.
     """
 
     offset: float = 0.0
@@ -43,7 +44,11 @@ class Script:
 
 
 class FakeModel:
-    """A loaded model that follows its script, and complains when it is used or closed after ``close``."""
+    """A loaded model that follows its script.
+
+    See ``core.engine.LoadedModel``. ``scored`` are the columns of all calls of ``score``. Calls of ``score``
+    or ``close`` after ``close`` raise AssertionError.
+    """
 
     def __init__(self, name: str, script: Script, engine: FakeEngine) -> None:
         self.name = name
@@ -54,13 +59,16 @@ class FakeModel:
 
     @property
     def fields(self) -> tuple[str, ...]:
+        """See ``core.engine.LoadedModel``."""
         return self._script.fields
 
     @property
     def findings(self) -> str:
+        """See ``core.engine.LoadedModel``."""
         return self._script.findings
 
     def score(self, columns: Columns) -> Scores:
+        """See ``core.engine.LoadedModel``."""
         assert not self._closed, f"{self.name} was used after close"
         script = self._script
         self.scored.append(columns)
@@ -80,6 +88,7 @@ class FakeModel:
         )
 
     def close(self) -> None:
+        """See ``core.engine.LoadedModel``."""
         assert not self._closed, f"{self.name} was closed twice"
         self._closed = True
         self._engine.note("close", self)
@@ -88,9 +97,10 @@ class FakeModel:
 
 
 class FakeEngine:
-    """Loads models whose content names a script.
+    """An engine whose models follow the scripts of their contents. See ``core.engine.Engine``.
 
-    ``events`` are what was loaded and closed, in order; ``findings`` what was given to each load.
+    ``scripts`` maps a content to its script. ``events`` are the loads and closes, in order; ``findings`` are
+    the findings that each load was given.
     """
 
     def __init__(self, clock: FakeClock, scripts: Mapping[bytes, Script] | None = None) -> None:
@@ -103,10 +113,11 @@ class FakeEngine:
         self._live: list[str] = []
 
     def __call__(self, model_type: ModelType, limits: object = None) -> FakeEngine:
-        """The engine for every type of model: what a pool is given, or ``assembly.build``."""
+        """This engine, for every model type: what a pool or ``assembly.build`` asks for."""
         return self
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> FakeModel:
+        """See ``core.engine.Engine``."""
         script = self.scripts.get(model.content, Script())
         self.clock.pass_ns(script.load_ns)
         if script.gate is not None:
@@ -122,6 +133,7 @@ class FakeEngine:
         return loaded
 
     def note(self, event: str, model: FakeModel) -> None:
+        """Adds an event, ``load`` or ``close``, of a model."""
         with self._lock:
             self.events.append(f"{event} {model.name}")
             if event == "load":

@@ -1,4 +1,4 @@
-"""Messages without protobuf: what is encoded stays a value, found again by its bytes."""
+"""Messages without protobuf: the bytes of a message are its number in a list of messages."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ __all__ = ["FakeMessages"]
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
+    """See ``core.ports.OpenedMessage``."""
+
     message: ModelMessage
 
     @property
     def envelope(self) -> Envelope:
+        """See ``core.ports.OpenedMessage``."""
         return Envelope(self.message.data_type, self.message.name, self.message.version)
 
     def read(self) -> ModelMessage:
+        """See ``core.ports.OpenedMessage``."""
         return self.message
 
 
 class FakeMessages:
     """See ``MessageEncoder``, ``ModelMessageReader`` and ``RecordReader`` of ``core.ports``.
 
-    Records are points, whose ``y`` is the number of the record and whose colour is its data type.
+    Records are points; the ``y`` of a point is the record's number, and its colour is the data type.
     """
 
     def __init__(self) -> None:
@@ -52,27 +56,34 @@ class FakeMessages:
         return self._written[int(payload)]
 
     def results(self, batch: ScoredBatch) -> list[bytes]:
+        """See ``core.ports.MessageEncoder``; the messages are of type ``ServedRow``."""
         return [self.write(row) for row in served_rows([batch])]
 
     def dead_letter(self, letter: DeadLetter) -> bytes:
+        """See ``core.ports.MessageEncoder``."""
         return self.write(letter)
 
     def status(self, status: ModelStatus) -> bytes:
+        """See ``core.ports.MessageEncoder``."""
         return self.write(status)
 
     def rollback(self, failing: FailingModel) -> bytes:
+        """See ``core.ports.MessageEncoder``."""
         return self.write(failing)
 
     def unframed(self, payload: bytes) -> bytes:
+        """See ``core.ports.ModelMessageReader``."""
         return payload
 
     def open(self, payload: bytes) -> _Opened:
+        """See ``core.ports.ModelMessageReader``."""
         message = self.read(payload)
         if not isinstance(message, ModelMessage):
             raise UnparsableMessage("ModelMessage", "it is something else")
         return _Opened(message)
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
+        """See ``core.ports.RecordReader``."""
         by_type: dict[str, list[Point]] = {}
         refused: list[tuple[bytes, UnparsableMessage | InvalidRecord]] = []
         for payload in payloads:
@@ -89,7 +100,7 @@ class FakeMessages:
         return points(*(point(x, number, data_type, data_type=data_type, ts=number) for number, x in records))
 
     def answers(self, emitted: Emitted) -> list[tuple[int, str]]:
-        """What became of records, each by its number."""
+        """The outcome of each record: (its number, the version and result or the failure)."""
         found = []
         for message in emitted.results:
             row = self.read(message)
@@ -104,6 +115,6 @@ class FakeMessages:
         return found
 
     def failing(self, emitted: Emitted) -> list[str]:
-        """The versions that are taken back."""
+        """The versions that rollback messages take back."""
         rollbacks = [self.read(message) for message in emitted.on(Channel.ROLLBACKS)]
         return [each.version for each in rollbacks if isinstance(each, FailingModel)]

@@ -32,16 +32,20 @@ class Point:
 
     @property
     def payload(self) -> bytes:
+        """The encoded record: ``x,y,colour``."""
         return f"{self.x:g},{self.y:g},{self.colour}".encode()
 
 
 def point(x: float, y: float = 0.0, colour: str = "red", *, data_type: str = "wine", ts: int = 0) -> Point:
-    """A point with all that is not told filled in."""
+    """A point with defaults."""
     return Point(x, y, colour, data_type, ts)
 
 
 class FakeFeatures:
-    """The fields of points; reading them takes a while on a clock, if one is given."""
+    """The fields of points. See ``core.batches.Features``.
+
+    If a clock is given, reading the fields takes ``read_ns`` nanoseconds on it.
+    """
 
     def __init__(self, points: Sequence[Point], clock: FakeClock | None = None, read_ns: int = 0) -> None:
         self._points = points
@@ -49,12 +53,14 @@ class FakeFeatures:
         self._read_ns = read_ns
 
     def columns(self, fields: tuple[str, ...]) -> Columns:
+        """See ``core.batches.Features``."""
         if self._clock is not None:
             self._clock.pass_ns(self._read_ns)
         kind = object if any(name in POINT.text for name in fields) else np.float64
         return np.array([[getattr(each, name) for name in fields] for each in self._points], dtype=kind)
 
     def rows(self, index: npt.NDArray[np.intp]) -> FakeFeatures:
+        """See ``core.batches.Features``."""
         return FakeFeatures([self._points[place] for place in index.tolist()], self._clock, self._read_ns)
 
 
@@ -70,7 +76,12 @@ def points(*records: Point) -> RecordBatch:
 
 
 def read_point(payload: bytes, fields: tuple[str, ...]) -> Columns:
-    """One point's bytes as a row."""
+    """The given fields of one encoded point, as one row.
+
+    Raises:
+        InvalidRecord: there are no bytes.
+        UnparsableMessage: the bytes are not an encoded point.
+    """
     if not payload:
         raise InvalidRecord("the Point has none of its fields set")
     try:
@@ -82,7 +93,7 @@ def read_point(payload: bytes, fields: tuple[str, ...]) -> Columns:
 
 @dataclass(frozen=True, slots=True)
 class ServedRow:
-    """One record of a scored batch; an output that is NaN was not given."""
+    """One record of a scored batch; outputs that were NaN are left out."""
 
     data_type: str
     model: ModelToServe
@@ -95,7 +106,11 @@ class ServedRow:
 
 
 def served_rows(batches: Iterable[ScoredBatch]) -> list[ServedRow]:
-    """Scored batches record by record; every column has as many values as there are records."""
+    """The records of scored batches, one row each.
+
+    Raises:
+        AssertionError: a column does not have as many values as its batch has records.
+    """
     rows = []
     for batch in batches:
         scores = batch.scores

@@ -11,7 +11,10 @@ __all__ = ["FakeLocations", "FakeStore"]
 
 
 class FakeStore:
-    """Objects in memory. While ``broken`` says why, nothing works. ``asked`` are the paths that were read."""
+    """Objects in memory. See ``core.model_store.ModelStore``.
+
+    While ``broken`` holds a reason, every call fails with it. ``asked`` are the paths that were read.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -19,10 +22,12 @@ class FakeStore:
         self.asked: list[str] = []
 
     def put(self, path: str, content: bytes) -> None:
+        """See ``core.model_store.ModelStore``."""
         self._check()
         self.objects[path] = content
 
     def get(self, path: str) -> bytes:
+        """See ``core.model_store.ModelStore``."""
         self._check()
         self.asked.append(path)
         if path not in self.objects:
@@ -30,6 +35,7 @@ class FakeStore:
         return self.objects[path]
 
     def delete(self, path: str) -> None:
+        """See ``core.model_store.ModelStore``."""
         self._check()
         self.objects.pop(path, None)
 
@@ -42,13 +48,18 @@ class FakeStore:
 
 
 class FakeLocations:
-    """Contents by location; ``asked`` are the locations that were read."""
+    """A reader of locations, over contents in memory; ``asked`` are the locations that were read."""
 
     def __init__(self, contents: Mapping[str, bytes] | None = None) -> None:
         self.contents = dict(contents or {})
         self.asked: list[str] = []
 
     def __call__(self, location: str) -> bytes:
+        """The content at the location.
+
+        Raises:
+            ModelRejected: there is no content at the location.
+        """
         self.asked.append(location)
         if location not in self.contents:
             raise ModelRejected(f"nothing is at {location}")

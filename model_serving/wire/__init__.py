@@ -1,6 +1,6 @@
-"""Bytes from and to the topics: the one translator between protobuf messages and the core's values.
+"""Translates between the bytes of the topics, which are protobuf messages, and the core's values.
 
-Total over the messages: what is unset, unknown or empty is decided here, not stumbled on later.
+This package handles every field that is unset, unknown or empty, so that no later code meets one unprepared.
 """
 
 from model_serving.wire.messages import (

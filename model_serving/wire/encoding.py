@@ -1,4 +1,4 @@
-"""How protobuf's fields lie in a message's bytes (https://protobuf.dev/programming-guides/encoding/)."""
+"""Protobuf's encoding of fields in a message (https://protobuf.dev/programming-guides/encoding/)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIXED_TYPES: Mapping[int, tuple[int, str]] = {
     FieldDescriptor.TYPE_FIXED32: (FIXED32, "<u4"),
     FieldDescriptor.TYPE_SFIXED32: (FIXED32, "<i4"),
 }
-"""Of each field type of a fixed length its wire type and its numpy dtype."""
+"""Field type of a fixed length → its wire type and its numpy dtype."""
 
 VARINT_TYPES = frozenset(
     {
@@ -42,16 +42,16 @@ VARINT_TYPES = frozenset(
         FieldDescriptor.TYPE_UINT64,
     }
 )
-"""The types of numbers that are written as varints; enums are too."""
+"""The field types of numbers that are written as varints. Enums are written as varints, too."""
 
 _MORE = 0x80
-"""The bit of a varint's byte that says that another one follows."""
+"""The bit of a varint's byte that says that another byte follows."""
 
 
 def values_of(payload: bytes, start: int = 0) -> Iterator[tuple[int, int, int, int]]:
-    """The number and wire type of each field, and where its value starts and ends; a group is the last one.
+    """For each field: its number, its wire type, and where its value starts and ends; stops at a group.
 
-    The message begins at ``start``, and protobuf's own parser has read it without an error.
+    The message begins at ``start``, and protobuf's own parser must have read it without an error.
     """
     at = start
     while at < len(payload):
@@ -73,10 +73,10 @@ def values_of(payload: bytes, start: int = 0) -> Iterator[tuple[int, int, int, i
 
 
 def read_varint(payload: bytes, at: int) -> tuple[int, int]:
-    """A varint and where it ends.
+    """The value of the varint at ``at``, and where it ends.
 
     Raises:
-        IndexError: the bytes end before it does.
+        IndexError: the bytes end before the varint does.
     """
     value = shift = 0
     while True:

@@ -1,9 +1,9 @@
-"""Messages as protobuf alone writes them, or in the frame that a schema registry's serializers put before.
+"""Parses protobuf messages, with or without the frame that a schema registry's serializers put before them.
 
 The frame (https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/) is a byte
-00, the schema's id in four bytes, the greatest first, and for protobuf the place of the message's type in its
-file: how many indexes there are and the indexes, zigzag varints, with 00 for the one index 0. A protobuf
-message never begins with the byte 00, which would be a field of number 0.
+00, the schema's id in four bytes (big endian), and for protobuf the place of the message type in its file:
+the number of indexes and the indexes, as zigzag varints; 00 alone stands for the single index 0. A protobuf
+message never begins with the byte 00, which would be a field with the number 0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARK = b"\0"
 _ID_END = 5
 _ADVICE = "is the schema one of Avro or JSON? Send protobuf"
 _DEEPEST = 32
-"""Indexes of a message type: more than anybody nests."""
+"""The largest number of indexes of a message type: more than anybody nests."""
 
 _LONGEST_VARINT = 10
 
@@ -41,7 +41,7 @@ class MessageParser:
         """The message.
 
         Raises:
-            UnparsableMessage: the bytes are no message of the type, or framed as another one.
+            UnparsableMessage: the bytes are not a message of the type, or are framed as another type.
         """
         start = self.start(payload)
         try:
@@ -53,10 +53,10 @@ class MessageParser:
             raise UnparsableMessage(self._name, why) from None
 
     def start(self, payload: bytes) -> int:
-        """Where the message begins: 0, or behind its frame.
+        """Where the message begins: 0, or the end of its frame.
 
         Raises:
-            UnparsableMessage: the frame is cut short, is not one of protobuf, or is of another message type.
+            UnparsableMessage: the frame is cut short, is not for protobuf, or is of another message type.
         """
         if not payload.startswith(_MARK):
             return 0
@@ -71,19 +71,19 @@ class MessageParser:
         indexes, start = _read_indexes(payload)
         if indexes is None:
             raise UnparsableMessage(
-                self._name, f"{_schema(payload)}, and not as protobuf's messages are: {_ADVICE}"
+                self._name, f"{_schema(payload)}, but not in the way of protobuf messages: {_ADVICE}"
             )
         if indexes != self._indexes:
             raise UnparsableMessage(
                 self._name,
                 f"{_schema(payload)} as message {list(indexes)} of its file; this job reads message "
                 f"{list(self._indexes)}, {self._name}: send that one, or start the job with the record type "
-                "of what is sent",
+                "that is sent",
             )
         return start
 
     def unframed(self, payload: bytes) -> bytes:
-        """The message's own bytes.
+        """The message without its frame.
 
         Raises:
             UnparsableMessage: see ``start``.
@@ -97,7 +97,7 @@ def _schema(payload: bytes) -> str:
 
 
 def _read_indexes(payload: bytes) -> tuple[tuple[int, ...] | None, int]:
-    """The indexes in a frame and where it ends; None for bytes that are no indexes."""
+    """The indexes in a frame, and where the frame ends; None for bytes that are not indexes."""
     head = payload[: _ID_END + (1 + _DEEPEST) * _LONGEST_VARINT]
     try:
         count, at = _read_zigzag(head, _ID_END)

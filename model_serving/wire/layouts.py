@@ -1,10 +1,10 @@
-"""Reads many protobuf messages at once: those that are laid out alike are one table of bytes.
+"""Reads many protobuf messages at once: messages with the same layout form one table of bytes.
 
-Producers write the same fields in the same order, so most messages of a topic differ in values only: the
-fields, and how long each is on the wire, are the same. A ``Layout`` is learnt from one message that
-protobuf's own parser has read. Where another message of that length has the same bytes at the places of tags
-and lengths, and varints that end where the first one's end, protobuf would read the same fields from it, and
-numpy takes them out of a thousand messages at once. Everything else is left to protobuf's parser.
+Producers write the same fields in the same order, so most messages of a topic differ only in their values:
+the fields, and the length of each on the wire, are the same. A ``Layout`` is learnt from one message that
+protobuf's own parser has read. If another message of that length has the same bytes at the places of tags and
+lengths, and its varints end where those of the first message end, protobuf would read the same fields from
+it. So numpy can read them from a thousand messages at once. All other messages are left to protobuf's parser.
 
 Wire format: https://protobuf.dev/programming-guides/encoding/
 """
@@ -34,15 +34,15 @@ Table = npt.NDArray[np.uint8]
 """m messages × their length in bytes."""
 
 _ASCII = 0x80
-"""The bit that is 0 in each byte of an ASCII text, which is valid UTF-8 whatever it says."""
+"""The bit that is 0 in each byte of an ASCII text. Every ASCII text is valid UTF-8."""
 
 _MORE = 0x80
-"""The bit of a varint's byte that says that another one follows."""
+"""The bit of a varint's byte that says that another byte follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a field's value lies in each message."""
+    """The place of a field's value in each message."""
 
     field: FieldDescriptor
     start: int
@@ -66,32 +66,36 @@ class _Place:
         return [text[at : at + width] for at in range(0, len(text), width)] if width else [""] * len(table)
 
     def one_or_all_texts(self, table: Table) -> str | list[str]:
-        """The text, where it is the same in all messages, else m of them."""
+        """One text if it is the same in all messages, otherwise the texts of all m messages."""
         raw = table[:, self.start : self.end]
         return self.texts(table[:1])[0] if (raw == raw[0]).all() else self.texts(table)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The layout of messages of one length. ``fixed`` and ``mask`` have that length."""
+    """The layout of messages of one length.
+
+    ``fixed`` are the bytes of the message that it was learnt from, and ``mask`` has the bits that must be the
+    same in every message; both have the length of the messages.
+    """
 
     fixed: Table
     mask: Table
     places: Mapping[str, _Place]
 
     def matches(self, table: Table) -> npt.NDArray[np.bool_]:
-        """Which of the messages are laid out so, shape (m,)."""
+        """Which of the messages have this layout, shape (m,)."""
         differs = (table ^ self.fixed) & self.mask
-        # Most often nothing differs, which is faster to find out for all at once.
+        # Most often no message differs, and a single test for all of them is faster.
         return ~differs.any(axis=1) if differs.any() else np.ones(len(table), dtype=np.bool_)
 
     def numbers(self, table: Table, name: str) -> npt.NDArray[Any] | None:
-        """A number field of messages that match; None: they do not have it, so it is 0."""
+        """The values of a number field in messages that match; None if they lack the field, so it is 0."""
         place = self.places.get(name)
         return None if place is None else place.numbers(table)
 
     def texts(self, table: Table, name: str) -> list[str] | None:
-        """A text field of messages that match; None: they do not have it, so it is empty."""
+        """The values of a text field in messages that match; None if they lack the field, so it is empty."""
         place = self.places.get(name)
         return None if place is None else place.texts(table)
 
@@ -101,21 +105,21 @@ def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor], start: i
 
     Args:
         payload: the message.
-        fields: the singular number and string fields that are wanted, by number. Everything else must be the
-            same in each message of the layout, byte by byte.
-        start: where the message begins; what is before it is a frame, and the same in each message.
+        fields: the singular number and string fields that are wanted, by number. All other bytes must be the
+            same in each message of the layout.
+        start: where the message begins. The bytes before it are a frame, which is the same in each message.
 
     Returns:
-        None for a message that has groups, a wanted field with another wire type than declared, a wanted text
-        beyond ASCII or two members of a oneof, and for one that lacks a field whose default is not 0 or
-        empty.
+        The layout; None for a message that has a group, a wanted field with another wire type than declared,
+        a wanted text beyond ASCII or two members of a oneof, or that lacks a wanted field whose default is
+        not 0 or empty.
     """
     mask = np.full(len(payload), 0xFF, dtype=np.uint8)
     places: dict[str, _Place] = {}
     oneofs = _oneofs(fields)
     members: dict[str, int] = {}
     for number, kind, at, end in values_of(payload, start):
-        # A member of a oneof clears the one that came before it.
+        # A member of a oneof clears the member that came before it.
         if kind == GROUP or (number in oneofs and members.setdefault(oneofs[number], number) != number):
             return None
         field = fields.get(number)
@@ -128,9 +132,9 @@ def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor], start: i
             return None
         mask[at:end] = free
         if kind == VARINT:
-            # The tenth byte holds the last of 64 bits; parsers differ on what more there means.
+            # The tenth byte holds the last of 64 bits; parsers differ on the meaning of its other bits.
             mask[at + 9 : end] = 0xFE
-        # Of a field that comes twice the last one counts.
+        # If a field comes twice, the last value counts.
         places[field.name] = _Place(field, at, end)
     if any(field.default_value for field in fields.values() if field.name not in places):
         return None
@@ -143,7 +147,7 @@ def table_of(payloads: Sequence[bytes]) -> Table:
 
 
 def _oneofs(fields: Mapping[int, FieldDescriptor]) -> dict[int, str]:
-    """The oneofs that the fields are in, by the numbers of all their members, wanted or not."""
+    """Number → name of its oneof, for all members, wanted or not, of the oneofs that the fields are in."""
     return {
         member.number: field.containing_oneof.name
         for field in fields.values()
@@ -153,7 +157,7 @@ def _oneofs(fields: Mapping[int, FieldDescriptor]) -> dict[int, str]:
 
 
 def _free_bits(field: FieldDescriptor, kind: int) -> int | None:
-    """The bits that must not change in the bytes of a field's value; None: the value is of another kind."""
+    """The bits that must not change in the bytes of a field's value; None for another wire type."""
     if field.type in FIXED_TYPES:
         return 0 if kind == FIXED_TYPES[field.type][0] else None
     if field.type in VARINT_TYPES:

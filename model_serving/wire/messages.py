@@ -1,4 +1,4 @@
-"""Model messages from their topic; dead letters and statuses for theirs."""
+"""Reads model messages; writes dead letters, statuses and rollbacks, and cuts results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NOT_READ = {
 """Fields for later versions. If they were ignored, the model would not answer as its sender meant."""
 
 _KAFKA_BYTES = 256
-"""What a batch of one record has around its message, at most."""
+"""The largest size of what Kafka puts around the message in a batch of one record."""
 
 
 _PARSER = MessageParser(ModelDescriptor)
@@ -51,17 +51,17 @@ def parse_descriptor(payload: bytes) -> ModelDescriptor:
     """A model message as protobuf, with or without a schema registry's frame.
 
     Raises:
-        UnparsableMessage: the bytes are no ModelDescriptor, or framed as another message type.
+        UnparsableMessage: the bytes are not a ModelDescriptor, or are framed as another message type.
     """
     descriptor: ModelDescriptor = _PARSER.parse(payload)
     return descriptor
 
 
 def unframed(payload: bytes) -> bytes:
-    """A model message's own bytes, which its signature is over, without a schema registry's frame.
+    """A model message without a schema registry's frame; its signature covers these bytes.
 
     Raises:
-        UnparsableMessage: it is framed as another message type, or the frame is cut short.
+        UnparsableMessage: the message is framed as another message type, or the frame is cut short.
     """
     return _PARSER.unframed(payload)
 
@@ -70,9 +70,8 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     """A model message as a value of the core.
 
     Raises:
-        ModelRejected: no data type, a data type, name or version that is too long, a field with another wire
-            type than declared, or a number that names no
-            model type, command or output rule.
+        ModelRejected: the data type is missing; the data type, name or version is too long; a field has
+            another wire type than declared; or a model type, command or output rule is not known.
     """
     refuse_other_wire_types(descriptor)
     if not descriptor.dataType:
@@ -100,7 +99,7 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
 
 
 def encode_rollback(failing: FailingModel) -> bytes:
-    """The model message that takes back a model which fails, if it still serves when the message comes."""
+    """The model message that takes back a failing model, if it still serves when the message arrives."""
     return ModelDescriptor(
         name=failing.name,
         description=shortened(str(failing), DETAIL_BYTES),
@@ -111,7 +110,7 @@ def encode_rollback(failing: FailingModel) -> bytes:
 
 
 def encode_dead_letter(letter: DeadLetter, limit: int | None = None) -> bytes:
-    """A dead letter as it is written to a topic that takes messages of ``limit`` bytes; None: of any size."""
+    """A dead letter, cut for a topic that takes messages of up to ``limit`` bytes; None: of any size."""
     letter = fitted(letter, limit)
     return DeadLetterMessage(
         reason=int(letter.reason),  # type: ignore[arg-type]
@@ -126,7 +125,7 @@ def encode_dead_letter(letter: DeadLetter, limit: int | None = None) -> bytes:
 
 
 def encode_status(status: ModelStatus) -> bytes:
-    """A status as it is written to the status topic; its texts are cut to a few kilobytes."""
+    """A status for the status topic; its texts are cut to a few kilobytes."""
     return ModelStatusMessage(
         dataType=shortened(status.data_type, NAME_BYTES),
         name=shortened(status.name, NAME_BYTES),
@@ -148,7 +147,7 @@ def encode_status(status: ModelStatus) -> bytes:
 def refuse_other_wire_types(descriptor: ModelDescriptor) -> None:
     """Raises ModelRejected when a known field was sent with another wire type than declared.
 
-    Protobuf takes such a field for an unknown one, and reads the known one as unset.
+    Protobuf takes such a field for an unknown field, and reads the known field as unset.
     """
     wrong = other_wire_types(descriptor)
     for index, example in enumerate(descriptor.examples):
@@ -158,9 +157,9 @@ def refuse_other_wire_types(descriptor: ModelDescriptor) -> None:
 
 
 def fitted_result(message: bytes, limit: int | None) -> bytes:
-    """An encoded result as a topic takes it that takes messages of ``limit`` bytes; None: of any size.
+    """An encoded result for a topic that takes messages of up to ``limit`` bytes; None: of any size.
 
-    One that is larger loses its ``outputs``, and its label is cut: a model with very many classes would
+    A larger result loses its ``outputs`` and its label is cut, because a model with very many classes would
     otherwise stop the job.
     """
     if limit is None or len(message) <= limit - _KAFKA_BYTES:
@@ -172,7 +171,7 @@ def fitted_result(message: bytes, limit: int | None) -> bytes:
 
 
 def _short_enough(text: str, field: str) -> str:
-    """A text that is in every result, status and dead letter of the model."""
+    """Checks the size of a text that is in every result, status and dead letter of the model."""
     if (size := len(text.encode())) > NAME_BYTES:
         raise ModelRejected(f"{field} has {size:,} bytes: use at most {NAME_BYTES:,}")
     return text

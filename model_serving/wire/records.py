@@ -1,4 +1,4 @@
-"""Records from the data topic, many at a time."""
+"""Reads the records of the data topic, many at a time."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _NUMBERS = _INTEGERS | {
 }
 
 _FEW = 8
-"""As many messages of one length protobuf's parser reads as fast as numpy, whose calls have a price each."""
+"""Up to this many messages of one length, protobuf's parser is as fast as numpy with its cost per call."""
 
 _LENGTHS = 256
 _LAYOUTS = 8
-"""Layouts are remembered for so many lengths, and so many for each: the latest ones that matched."""
+"""For how many lengths layouts are remembered, and how many for each length: the latest that matched."""
 
 _LONGEST = 64 * 1024
-"""Bytes of a message that a layout is learnt from: it keeps twice as many."""
+"""The largest size in bytes of a message that a layout is learnt from; the layout takes twice as much."""
 
 _LESSONS = 4
-"""So many layouts are learnt in one go. Messages that are all different are read one by one."""
+"""How many layouts are learnt from the messages of one call and one length. Others are read one by one."""
 
 _Refusal = UnparsableMessage | InvalidRecord
 
@@ -60,11 +60,11 @@ class RecordCodec:
     """Reads records of one protobuf message type, named ``module:Message``.
 
     The message has a string field ``dataType`` and may have an integer field ``ts``, the sender's clock in
-    epoch milliseconds. Its other singular number and string fields are what models can take. A message may
-    be in a schema registry's frame, and its payload keeps it.
+    epoch milliseconds. Models can take its other singular number and string fields. A message may be in a
+    schema registry's frame, and the payload of its record keeps the frame.
 
     Raises:
-        ValueError: there is no such message, or it cannot be a record type; the text says why.
+        ValueError: the message type does not exist, or cannot be a record type; the text says why.
     """
 
     def __init__(self, record_type: str) -> None:
@@ -87,7 +87,7 @@ class RecordCodec:
                 f"the message {record_type} has no number and no string field that a model could take"
             )
         self._numbers_of = _row_getter(self.schema.numeric)
-        # Numbers of which a message says whether they are set. All others are 0 when they are not.
+        # The number fields for which a message says whether they are set. Other fields are 0 if not set.
         self._optional = {
             name: place
             for place, name in enumerate(self.schema.numeric)
@@ -99,7 +99,7 @@ class RecordCodec:
         self._layouts: OrderedDict[int, list[Layout]] = OrderedDict()
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Reads n messages. Records of a data type keep their order, data types come by their first one."""
+        """Reads n messages. Batches are in the order of their first records, and records keep their order."""
         rows = Rows(len(payloads), self.schema)
         by_length: dict[int, list[int]] = defaultdict(list)
         for place, payload in enumerate(payloads):
@@ -113,18 +113,18 @@ class RecordCodec:
         return Decoded(rows.batches(payloads), [(payloads[place], error) for place, error in refused])
 
     def pack(self, batches: Sequence[RecordBatch]) -> PackedBatches:
-        """Batches that this codec has read as plain values, to be moved to another operator."""
+        """Turns batches that this codec has read into plain values, for moving them to another operator."""
         return pack(batches)
 
     def unpack(self, packed: PackedBatches) -> list[RecordBatch]:
-        """Batches that a codec of the same record type has packed; their arrays cannot be written to."""
+        """Batches that a codec of the same record type has packed; their arrays are read-only."""
         return unpack(packed, self.schema)
 
     def example(self, payload: bytes, fields: tuple[str, ...]) -> Columns:
-        """One record's bytes as one row.
+        """The given fields of one encoded record, as one row.
 
         Raises:
-            UnparsableMessage: the bytes are no message of the record type.
+            UnparsableMessage: the bytes are not a message of the record type.
             InvalidRecord: a field has another wire type than declared, the data type is empty, or no field
                 that a model could take is set.
         """
@@ -154,7 +154,7 @@ class RecordCodec:
     def _decode_alike(
         self, payloads: Sequence[bytes], length: int, places: Sequence[int], rows: Rows
     ) -> list[int]:
-        """Reads messages of one length by their layouts; gives back the places of those that have none."""
+        """Reads messages of one length by their layouts. Returns the places of messages without a layout."""
         layouts = self._layouts.pop(length, [])
         self._layouts[length] = layouts
         if len(self._layouts) > _LENGTHS:
@@ -168,7 +168,8 @@ class RecordCodec:
                 layout = known.pop(0)
             elif lessons < _LESSONS and len(pending) > _FEW:
                 lessons += 1
-                # Not the first: strange messages that come first each time would keep the others unknown.
+                # Not from the first message: if a strange one always came first, no useful layout would be
+                # learnt.
                 at = len(pending) // 2
                 learnt = self._learn(payloads[pending[at]])
                 if learnt is None:
@@ -182,7 +183,7 @@ class RecordCodec:
             if not matching.any():
                 continue
             if not layouts or layouts[0] is not layout:
-                # The latest to match is the first to be tried.
+                # The layout that matched last is tried first.
                 layouts[:] = [layout, *(other for other in layouts if other is not layout)][:_LAYOUTS]
             if matching.all():
                 left += self._take(layout, table, pending, rows)
@@ -192,11 +193,11 @@ class RecordCodec:
         return [*left, *pending.tolist()]
 
     def _take(self, layout: Layout, table: Table, places: Places, rows: Rows) -> list[int]:
-        """Reads messages that match; gives back the places of those that are no valid records."""
+        """Reads messages that match. Returns the places of messages that are not valid records."""
         timestamps = layout.numbers(table, _TIMESTAMP) if self._has_timestamp else None
         numbers = np.zeros((len(table), len(self.schema.numeric)))
         unset = []
-        # numpy warns of a float32 that is a signalling NaN.
+        # Without this, numpy warns of a float32 that is a signalling NaN.
         with np.errstate(invalid="ignore"):
             for column, name in enumerate(self.schema.numeric):
                 values = layout.numbers(table, name)
@@ -221,7 +222,7 @@ class RecordCodec:
         if wrong is not None:
             raise InvalidRecord(wrong)
         texts = self._texts_of(message)
-        # Of messages that are not proto3 a text that is not UTF-8 is handed over as bytes.
+        # In messages that are not proto3, a text that is not UTF-8 arrives as bytes.
         if bytes in map(type, (message.dataType, *texts)):
             raise UnparsableMessage(self.schema.name, "a text in it is not UTF-8")
         if not message.dataType:
@@ -239,7 +240,7 @@ def _message_class(record_type: str) -> Any:
         )
     try:
         module = import_module(module_name)
-    # A module of the user's may fail in any way, generated code that is newer than protobuf among them.
+    # A module of the user may raise anything, for example if its generated code is newer than protobuf.
     except Exception as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
@@ -260,12 +261,12 @@ def _is_integer(field: FieldDescriptor) -> bool:
 
 
 def _is_text(field: FieldDescriptor) -> bool:
-    # Not cpp_type, which is the same for bytes.
+    # ``cpp_type`` would be the same for bytes.
     return bool(field.type == FieldDescriptor.TYPE_STRING) and field.label != FieldDescriptor.LABEL_REPEATED
 
 
 def _row_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) < 2:
-        # attrgetter gives no tuple for one name and refuses none.
+        # attrgetter returns a value instead of a tuple for one name, and refuses an empty list of names.
         return lambda message: tuple(getattr(message, name) for name in names)
     return attrgetter(*names)

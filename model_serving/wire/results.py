@@ -1,8 +1,8 @@
-"""Results for the results topic, many at a time.
+"""Writes messages for the results topic, many at a time.
 
-The results of a batch differ in a few values only, so they are written as a table of bytes: one row, copied
+The results of a batch differ only in a few values, so they are written as a table of bytes: one row, copied
 for each record, with the values set column by column. The bytes are those of protobuf's own writer (fields in
-the order of their numbers), except that a number which is 0 is written too, which readers take as the same.
+the order of their numbers), except that a 0 is written too. For readers this makes no difference.
 
 Wire format: https://protobuf.dev/programming-guides/encoding/
 """
@@ -29,11 +29,11 @@ _FIELDS = {field.name: field.number for field in ServingResult.DESCRIPTOR.fields
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 
 _FEW = 16
-"""As many results are joined from their parts as fast as numpy makes them, whose calls have a price each."""
+"""Up to this many results, joining their parts is as fast as numpy, which has a cost per call."""
 
 _TEMPLATES = 16_384
-"""Models whose templates are remembered, a few hundred bytes each: one that is made anew costs as much as the
-results of ten records."""
+"""How many templates are remembered, of a few hundred bytes each: to make one costs as much as the results of
+ten records."""
 
 
 def encode_results(batch: ScoredBatch) -> list[bytes]:
@@ -42,7 +42,7 @@ def encode_results(batch: ScoredBatch) -> list[bytes]:
         return _encode_singly(batch)
     first, last = int(batch.submission_ts.min()), int(batch.submission_ts.max())
     length = _varint_length(first)
-    # A negative number is longer than all others.
+    # A negative number is longer than any other.
     alike = length == _varint_length(last) and (first < 0) == (last < 0)
     if alike and not any(np.isnan(values).any() for values in batch.scores.outputs.values()):
         return _encode_alike(batch, batch.submission_ts, batch.scores, length)
@@ -55,7 +55,7 @@ def encode_results(batch: ScoredBatch) -> list[bytes]:
 
 
 def _encode_singly(batch: ScoredBatch) -> list[bytes]:
-    """Rows of any kind, joined from their parts one by one."""
+    """Results of any lengths, each joined from its parts."""
     scores, served_ts = batch.scores, batch.served_ts
     head, version, output_heads = _parts(batch.data_type, batch.model, tuple(scores.outputs))
     same = version + _number("scoring_ns", batch.scoring_ns) + _number("served_ts", served_ts) + _LATENCY
@@ -75,8 +75,10 @@ def _encode_singly(batch: ScoredBatch) -> list[bytes]:
 
 @lru_cache(_TEMPLATES)
 def _parts(data_type: str, model: ModelToServe, outputs: tuple[str, ...]) -> tuple[bytes, bytes, list[bytes]]:
-    """What all results of a model have in them: before the record's timestamp, before the batch's times,
-    before each output."""
+    """The bytes that all results of a model share.
+
+    They come before the record's timestamp, before the batch's times, and before each output.
+    """
     return (
         _text("name", model.name) + _text("dataType", data_type) + _tag("submissionTs", _VARINT),
         _text("version", model.version) + _number("modeltype", int(model.model_type)),
@@ -85,7 +87,10 @@ def _parts(data_type: str, model: ModelToServe, outputs: tuple[str, ...]) -> tup
 
 
 def _alike(batch: ScoredBatch) -> Iterator[tuple[npt.NDArray[np.intp], int, Scores]]:
-    """Rows with timestamps of one length and the same outputs; NaN stands for one that is not there."""
+    """Groups of rows with timestamps of one length and the same outputs; NaN stands for a missing output.
+
+    Each group is (places of the rows, length of their timestamps, their scores).
+    """
     scores = batch.scores
     names = list(scores.outputs)
     lengths = np.array([_varint_length(number) for number in batch.submission_ts.tolist()])
@@ -104,10 +109,10 @@ def _alike(batch: ScoredBatch) -> Iterator[tuple[npt.NDArray[np.intp], int, Scor
 def _encode_alike(
     batch: ScoredBatch, submission_ts: npt.NDArray[np.int64], scores: Scores, ts_length: int
 ) -> list[bytes]:
-    """Rows in which everything but the label has the same length."""
+    """Results in which every field except the label has the same length."""
     same = _number("scoring_ns", batch.scoring_ns) + _number("served_ts", batch.served_ts)
     template = _template(batch.data_type, batch.model, ts_length, len(same), tuple(scores.outputs))
-    # As doubles, which are exact for any clock's time: integers would wrap at a wild one's.
+    # Doubles are exact for any plausible time, and for an absurd one they do not wrap as integers would.
     latencies = batch.served_ts - submission_ts.astype(np.float64)
     messages = template.messages(
         _varints(submission_ts, ts_length),
@@ -124,13 +129,13 @@ def _encode_alike(
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """One message, and where the bytes stand that differ from one message to the next."""
+    """One message, and the places of the bytes that differ from message to message."""
 
     row: npt.NDArray[np.uint8]
     starts: Sequence[int]
 
     def messages(self, *columns: npt.NDArray[np.uint8]) -> list[bytes]:
-        """The n messages; a column is n × its bytes (the first one always), or the bytes of all n."""
+        """The n messages. A column is n × its bytes, or bytes that all n share (never the first column)."""
         n, length = len(columns[0]), len(self.row)
         table = np.empty((n, length), dtype=np.uint8)
         table[:] = self.row
@@ -163,7 +168,7 @@ def _template(
 
 
 def _output_head(name: str) -> bytes:
-    """What stands before the value of an entry of the map: it is a message of key=1 and value=2."""
+    """The bytes before the value of an entry of the map ``outputs``: a message with key=1 and value=2."""
     key = name.encode()
     head = b"\x0a" + _varint(len(key)) + key + b"\x11"
     return _tag("outputs", _BYTES) + _varint(len(head) + len(_DOUBLE)) + head

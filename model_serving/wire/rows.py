@@ -1,4 +1,4 @@
-"""Where the values of many records are put as they are read, and what comes of them: batches by data type."""
+"""Collects the values of many records while they are read, and makes batches by data type of them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["PackedBatches", "Places", "Rows", "pack", "unpack"]
 PackedBatches = tuple[
     Sequence[str], Sequence[int], Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]]
 ]
-"""Batches in plain values, to be moved between operators: data types, lengths, and of all records, one batch
-after the other, the payloads, timestamps, numbers and texts."""
+"""Batches in plain values, for moving them between operators: the data types and lengths of the batches, then
+the payloads, timestamps, numbers and texts of all records, one batch after the other."""
 
 _SELECTIONS = 1024
-"""Selections of fields that are remembered: as many as there are models with other ones."""
+"""How many selections of fields are remembered. Models that take the same fields share one."""
 
 _NONE = -1
-"""Stands for the data type of a message that is no record."""
+"""Stands for the data type of a message that is not a record."""
 
 Places = npt.NDArray[np.intp]
-"""Where records stand in the vector that they came in, shape (m,)."""
+"""The places of records in their vector, shape (m,)."""
 
 
 def pack(batches: Sequence[RecordBatch]) -> PackedBatches:
-    """n ≥ 1 batches of ``Rows`` as plain values: a tenth of the time that objects take to write and read."""
+    """N ≥ 1 batches of ``Rows`` as plain values, which pickle in a tenth of the time that objects take."""
     tables = [cast(_Features, batch.features) for batch in batches]
     return (
         [batch.data_type for batch in batches],
@@ -44,7 +44,7 @@ def pack(batches: Sequence[RecordBatch]) -> PackedBatches:
 
 
 def unpack(packed: PackedBatches, schema: RecordSchema) -> list[RecordBatch]:
-    """The batches that were packed; their arrays cannot be written to."""
+    """The batches that were packed; their arrays are read-only."""
     data_types, lengths, payloads, timestamps, numbers, texts = packed
     features = _Features(
         schema,
@@ -61,7 +61,7 @@ def _cut(
     timestamps: npt.NDArray[np.int64],
     features: _Features,
 ) -> list[RecordBatch]:
-    """Records that lie one batch after the other as batches, which are views of them."""
+    """Cuts records that lie one batch after the other into batches, which are views of them."""
     batches, start = [], 0
     for data_type, length in zip(data_types, lengths, strict=True):
         part = slice(start, start + length)
@@ -76,7 +76,7 @@ def _places(names: tuple[str, ...], fields: tuple[str, ...]) -> Places:
 
 
 class _Features:
-    """The values of n records: numbers n × all number fields, texts n values for each text field."""
+    """The values of n records: ``numbers`` is n × all number fields, ``texts`` n values per text field."""
 
     __slots__ = ("_schema", "numbers", "texts")
 
@@ -105,13 +105,13 @@ class _Features:
         return _Features(self._schema, self.numbers[index], texts)
 
     def part(self, part: slice) -> _Features:
-        """The features of neighbours, not copied."""
+        """The features of consecutive records, without a copy."""
         texts = {name: values[part] for name, values in self.texts.items()} if self.texts else self.texts
         return _Features(self._schema, self.numbers[part], texts)
 
 
 class Rows:
-    """Room for the values of n messages, not all of which need to be records."""
+    """Holds the values of n messages; some of the messages may not be records."""
 
     def __init__(self, n: int, schema: RecordSchema) -> None:
         self._schema = schema
@@ -119,13 +119,13 @@ class Rows:
         self._texts = {name: np.full(n, "", dtype=object) for name in schema.text}
         self._timestamps = np.zeros(n, dtype=np.int64)
         self._data_types: dict[str, int] = {}
-        # Of each message the number of its data type; what is no record has none.
+        # The number of each message's data type; _NONE if it is not a record.
         self._of_type = np.full(n, _NONE, dtype=np.intp)
 
     def put(
         self, place: int, data_type: str, timestamp: int, numbers: Sequence[float], texts: Sequence[str]
     ) -> None:
-        """One valid record; numbers and texts in the schema's order.
+        """Puts one valid record; numbers and texts are in the schema's order.
 
         An unsigned timestamp beyond int64 wraps.
         """
@@ -144,12 +144,12 @@ class Rows:
         texts: Sequence[Sequence[str]],
         unset: Sequence[int],
     ) -> list[int]:
-        """m messages: one data type for all or m of them, numbers m × k, texts k × m.
+        """Puts m messages: one data type for all or m of them, numbers m × k, texts (text fields) × m.
 
-        ``unset`` are the numbers, by their place among the k, that are in none of the messages.
+        ``unset`` are the columns of ``numbers`` whose field is in none of the messages.
 
         Returns:
-            The places of those that are no valid records, for none of their fields is set.
+            The places of messages that are not valid records, because none of their fields is set.
         """
         self._numbers[places] = numbers
         for name, values in zip(self._schema.text, texts, strict=True):
@@ -160,7 +160,7 @@ class Rows:
         if unset:
             self._numbers[np.ix_(places, np.array(unset))] = np.nan
         if any(values[0] for values in texts):
-            # In messages of one layout a text is set in all or in none.
+            # In messages of one layout, a text is set in all messages or in none.
             valid[:] = True
         if isinstance(data_types, str):
             self._of_type[places] = self._number(data_types)
@@ -181,7 +181,7 @@ class Rows:
             (data_type,) = self._data_types
             return [RecordBatch(data_type, payloads, self._timestamps, whole)]
         numbers, firsts, counts = np.unique(self._of_type, return_index=True, return_counts=True)
-        # By their first record; what is no record comes first of all, and is left out.
+        # Sorted by their first record. Messages that are not records come first and are left out.
         turns = np.argsort(np.where(numbers == _NONE, -1, firsts))
         turn_of = np.empty(len(self._data_types) + 1, dtype=np.intp)
         turn_of[numbers[turns]] = np.arange(len(turns))

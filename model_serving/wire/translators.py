@@ -1,4 +1,4 @@
-"""The core's seams to the topics' messages, in protobuf."""
+"""Implements the core's interfaces for messages in protobuf."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Finds fields that are sent with another wire type than they are declared with.
 
-Protobuf's parser keeps such a field among the unknown ones and says nothing, so it would be read as 0: a
-float where a double belongs, an integer, a text. Looking for them costs a valid message half a microsecond,
-for it has no unknown fields at all.
+Examples are a float, an integer or a text in place of a double. Protobuf's parser keeps such a field among
+the unknown fields without an error, so the declared field would be read as 0. The search costs half a
+microsecond for a valid message, which has no unknown fields at all.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SENT = {
 
 
 def other_wire_types(message: Any, within: str = "") -> str | None:
-    """What is wrong with the wire types of a parsed message's own fields, in one line; None: nothing.
+    """What is wrong with the wire types of a parsed message's declared fields, in one line; None if nothing.
 
-    Packed and unpacked numbers of a repeated field are both right, and fields that the message type does not
-    declare are ignored. ``within`` stands before the field's name, such as ``examples[0].``.
+    Packed and unpacked numbers of a repeated field are both right. Fields that the message type does not
+    declare are ignored. ``within`` is put before the field's name, such as ``examples[0].``.
     """
     unknown = UnknownFieldSet(message)
     if not len(unknown):
@@ -39,7 +39,7 @@ def other_wire_types(message: Any, within: str = "") -> str | None:
     wrong: dict[str, str] = {}
     for sent in unknown:
         field = declared.get(sent.field_number)
-        # An unknown member of a closed enum is among the unknown fields with the right wire type.
+        # An unknown member of a closed enum is among the unknown fields, but has the right wire type.
         if field is None or sent.wire_type == _wire_type(field) or field.name in wrong:
             continue
         wrong[field.name] = (

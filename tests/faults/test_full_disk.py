@@ -105,8 +105,8 @@ def test_records_are_scored_on_and_the_user_is_told(broker: EmbeddedBroker, tmp_
     with on_a_small_disk("keyed", "at-least-once", broker, tmp_path) as struck:
         struck.fill()
         struck.await_line(
-            rf"keyed\.py: checkpoint \d+ failed: {_FULL}; free or mend {struck.folder} \(records are scored "
-            r"on, after a crash those since checkpoint \d+ would be scored again\)"
+            rf"keyed\.py: checkpoint \d+ failed: {_FULL}; free or mend {struck.folder} \(scoring goes on; "
+            r"after a crash, the records since checkpoint \d+ would be scored again\)"
         )
         struck.drill.in_full_swing()
         struck.traffic.offer(large_model())

@@ -1,1 +1,1 @@
-"""Which models are let in: signatures, the order of messages, commands, loading."""
+"""Admission of models: signatures, the order of messages, commands, loading."""

@@ -1,10 +1,10 @@
-"""Which models are let in: the life of the models of a data type, whatever hosts it.
+"""Decides which models are admitted, and carries out model messages.
 
 A model message is carried out in two steps. Its preparation
-(:mod:`model_serving.core.admission.preparation`) does what is slow, in any thread, and touches no state:
+(:mod:`model_serving.core.admission.preparation`) does the slow work, in any thread, and touches no state:
 fetch, load, warm up, compare with the examples. Completing it takes no time, changes the state and gives an
-:class:`Activation` for the operators that serve. Whatever fails raises :class:`ModelRejected` and changes
-nothing: the model that served goes on serving.
+:class:`Activation` for the operators that serve. If a step fails, it raises :class:`ModelRejected` and
+changes nothing: the model that served goes on serving.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Admission", "Decision"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A message that may be carried out: what comes before, and what is done then."""
+    """A message that may be carried out: its command, and the preparation that must run before."""
 
     command: ModelCommand
     data_type: str
@@ -41,11 +41,11 @@ class Decision:
 
 
 class Admission:
-    """Decides what becomes of model messages.
+    """Decides on model messages and carries them out.
 
-    Call order: for each message ``decide``, the preparation's ``run``, ``complete``; the messages of one data
-    type one after the other, those of others in between. Then ``close``. Only ``run`` may be called in other
-    threads.
+    Call order: for each message ``decide``, the preparation's ``run``, ``complete``. Messages of one data
+    type come one after the other; messages of other data types may come in between. At the end ``close``.
+    Only ``run`` may be called in other threads.
 
     The models of the kept versions stay loaded here, so that a rollback needs no loading.
     """
@@ -60,7 +60,7 @@ class Admission:
         clock: Clock,
         contents: ModelContents | None = None,
     ) -> None:
-        """``contents`` are where large models are kept; without them all models are in state."""
+        """``contents`` keeps large models in a model store; without it, all models are in state."""
         self._contents = contents or everything_inline()
         self._preparer = Preparer(pool, schema, read_location, read_example, clock, self._contents)
         self._keep_versions = keep_versions
@@ -68,7 +68,7 @@ class Admission:
         self._warm: dict[tuple[str, str], Lease] = {}
 
     def decide(self, message: ModelMessage, kept: KeptVersions) -> Decision:
-        """What is to be done for a message of the data type whose versions ``kept`` holds.
+        """How to carry out a message; ``kept`` holds the versions of the message's data type.
 
         Raises:
             ModelRejected: the message cannot be carried out.
@@ -78,18 +78,19 @@ class Admission:
         return Decision(command, message.data_type, preparation)
 
     def complete(self, decision: Decision, prepared: Prepared, kept: KeptVersions) -> Activation:
-        """Carries out what is prepared; ``kept`` has to be as it was when it was decided."""
+        """Carries out a prepared decision; ``kept`` must be the same as when it was decided."""
         if prepared.model is not None and prepared.lease is not None:
             self._keep_warm(decision.data_type, prepared.model.version, prepared.lease)
         return decision.command.complete(prepared, self._versions(decision.data_type, kept))
 
     def collect(self, kept: KeptVersions) -> int | None:
-        """Deletes what the model store need not hold any more.
+        """Deletes objects of the data type that the model store need not hold any more.
 
-        Not while a message for the data type is being prepared: what it relies on would be deleted.
+        Do not call this while a message for the data type is being prepared, because it could delete an
+        object that the preparation needs.
 
         Returns:
-            When there will be more to delete, in epoch milliseconds.
+            When there will be more to delete, in epoch milliseconds; None if there will not be.
         """
         history = kept.history()
         after = self._contents.collect(history, self._clock.epoch_ms())
@@ -98,7 +99,7 @@ class Admission:
         return self._contents.next_collection(after)
 
     def close(self) -> None:
-        """Lets go of every loaded model."""
+        """Releases every loaded model."""
         for lease in self._warm.values():
             lease.release()
         self._warm.clear()

@@ -1,7 +1,7 @@
-"""What a model message asks for, as objects: Deploy, Rollback and Remove.
+"""The commands of model messages as objects: Deploy, Rollback and Remove.
 
-Call order: ``prepare``, which checks and changes nothing; the preparation's ``run``, which may be slow and
-may run in any thread; ``complete``, which takes no time and changes the state.
+Call order: ``prepare``, which checks the command and changes nothing; the preparation's ``run``, which may be
+slow and may run in any thread; ``complete``, which takes no time and changes the state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Deploy", "ModelCommand", "Remove", "Rollback", "Versions", "command_
 
 
 class Versions(Protocol):
-    """What a command changes: the versions of one data type, in state and loaded."""
+    """The versions of one data type, in state and loaded, which a command changes."""
 
     @property
     def kept(self) -> KeptVersions:
@@ -32,11 +32,11 @@ class Versions(Protocol):
         ...
 
     def succeed(self, history: History, kept: Iterable[KeptVersion]) -> History:
-        """Saves and gives the history after one more command."""
+        """Saves and returns the history after one more command."""
         ...
 
     def forget(self, version: KeptVersion) -> None:
-        """Drops a version from state, and lets go of it where it is loaded."""
+        """Drops a version from state, and releases its model if it is loaded here."""
         ...
 
 
@@ -44,21 +44,21 @@ class ModelCommand(Protocol):
     """One of the commands below."""
 
     def prepare(self, versions: Versions, preparer: Preparer) -> Preparation:
-        """What comes before the command is carried out.
+        """The work that has to be done before the command is carried out.
 
         Raises:
-            ModelRejected: it cannot be carried out.
+            ModelRejected: the command cannot be carried out.
         """
         ...
 
     def complete(self, prepared: Prepared, versions: Versions) -> Activation:
-        """Carries out what is prepared; the state has to be as it was for ``prepare``."""
+        """Carries out the prepared command; the state must be the same as for ``prepare``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """Serve the message's model; the ``keep`` latest versions stay for a rollback, this one among them."""
+    """Serve the message's model; the ``keep`` latest versions, including this one, stay for a rollback."""
 
     message: ModelMessage
     keep: int
@@ -128,8 +128,8 @@ class Rollback:
         data_type, active = self.message.data_type, history.active
         if self.message.version and (active is None or active.version != self.message.version):
             raise ModelRejected(
-                f"no rollback from version '{self.message.version}': data type '{data_type}' is not served "
-                "by it"
+                f"no rollback from version '{self.message.version}': this version does not serve data type "
+                f"'{data_type}'"
             )
         if len(history.kept) < 2:
             raise ModelRejected(
@@ -141,7 +141,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Serve the data type no longer, and forget all its versions."""
+    """Stop serving the data type, and forget all its versions."""
 
     message: ModelMessage
 

@@ -1,4 +1,4 @@
-"""When a model counts as active: once every instance that serves has taken it over."""
+"""Counts reports of a swap; a model counts as active once every serving instance has reported it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ __all__ = ["SwapCount"]
 
 
 class SwapCount:
-    """Reports of single instances → one status, when the last one has reported.
+    """Reports of single instances → one status, when the last instance has reported.
 
-    Whoever reads ACTIVE can rely on it: no record that is sent afterwards is scored by the version before.
-    Each instance counts once: in at-least-once mode a report that is in a checkpoint already comes again
-    after a recovery. A report of an instance that a restore has taken away does not count.
+    Readers can rely on the status ACTIVE: no record that is sent after it is scored by the version before.
+    Each instance counts once, because in at-least-once mode a report that is already in a checkpoint comes
+    again after a recovery. A report of an instance that does not exist any more after a restore does not
+    count.
     """
 
     def __init__(self, reports: SwapReports, reporters: Collection[str]) -> None:
@@ -25,7 +26,7 @@ class SwapCount:
         self._reporters = frozenset(reporters)
 
     def report(self, report: SwapReport) -> bytes | None:
-        """The status to write, when this was the last report that was missing; None while others are."""
+        """The status to write, if this was the last missing report; None while others are missing."""
         data_type, sequence = report.data_type, report.sequence
         if sequence == AT_ONCE:
             return report.status
@@ -33,7 +34,7 @@ class SwapCount:
         if not reporters >= self._reporters:
             self._reports.put(data_type, sequence, encode_reporters(reporters))
             return None
-        # Also what is left of earlier ones: reports that came once more after a recovery.
+        # Earlier sequences may be left from reports that came again after a recovery.
         for done in [number for number in self._reports.sequences(data_type) if number <= sequence]:
             self._reports.remove(data_type, done)
         return report.status

@@ -1,4 +1,4 @@
-"""The first look at a message of the models topic: is it one, is it signed, whose is it."""
+"""The first check of a message of the models topic: its format, its signature and its data type."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ __all__ = ["ModelGate"]
 
 
 class ModelGate:
-    """Lets model messages through to their data type, or says why not."""
+    """Routes model messages to their data type, or rejects them."""
 
     def __init__(self, reader: ModelMessageReader, rejections: Rejections, keys: Sequence[bytes]) -> None:
-        """A message must be signed with one of the ``keys``; where there are none, it need not be signed."""
+        """A message must be signed with one of the ``keys``; without keys, it need not be signed."""
         self._reader = reader
         self._rejections = rejections
         self._keys = keys
 
     def route(self, payload: bytes) -> str | Emitted:
-        """The data type that the message is for; or what is given out because it is refused."""
+        """The data type that the message is for; or, for a rejected message, its dead letter and status."""
         try:
             envelope = self._reader.open(payload).envelope
             if self._keys:
                 check_signature(self._reader.unframed(payload), self._keys)
-                # What lies at a location is under the signature by its digest only.
+                # The signature covers a content at a location only through its digest.
                 if envelope.by_location and not envelope.sha256:
                     raise ModelRejected(
-                        "a signed message with a location needs the SHA-256 of what lies there: set sha256, "
+                        "a signed message with a location needs the SHA-256 of the model there: set sha256, "
                         "or send data"
                     )
             if not envelope.data_type:

@@ -1,4 +1,4 @@
-"""The versions of one data type, as values over the bytes that a host keeps."""
+"""The versions of one data type as values, which a host keeps as bytes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["KeptVersions"]
 
 
 class KeptVersions:
-    """What is remembered of one data type: its history, and the contents of the versions in it."""
+    """The history of one data type, and the models of the versions in it."""
 
     def __init__(self, port: KeptModels, data_type: str) -> None:
         self._port = port
         self._data_type = data_type
 
     def history(self) -> History:
-        """The history; an empty one when nothing was saved.
+        """The history; empty if none was saved.
 
         Raises:
             IncompatibleState: a newer version of this software wrote it.
@@ -25,11 +25,11 @@ class KeptVersions:
         return decode_history(self._port.history(self._data_type))
 
     def save_history(self, history: History) -> None:
-        """Keeps the history in place of the one before."""
+        """Replaces the history."""
         self._port.save_history(self._data_type, encode_history(history))
 
     def model(self, version: str) -> ModelToServe:
-        """A version that is in the history.
+        """The model of a version that is in the history.
 
         Raises:
             IncompatibleState: a newer version of this software wrote it.
@@ -37,9 +37,9 @@ class KeptVersions:
         return decode_model(self._port.model(self._data_type, version))
 
     def save_model(self, model: ModelToServe) -> None:
-        """Keeps a model under its version."""
+        """Saves a model under its version."""
         self._port.save_model(self._data_type, model.version, encode_model(model))
 
     def drop_model(self, version: str) -> None:
-        """Forgets a version's model."""
+        """Removes the model of a version."""
         self._port.drop_model(self._data_type, version)

@@ -1,8 +1,8 @@
-"""Work that may take long or never end, beside the thread that waits for it.
+"""Runs work that may take long or never end, in threads beside the thread that waits for it.
 
-A few threads at most work at a time. They come when there is work and end with it, so nothing runs when there
-is nothing to load. Work that exceeds its time is given up: its thread cannot be stopped, but it loses its
-place, another one goes on with what is queued, and whatever it still gives is released.
+At most a few threads work at a time. They start when there is work and end with it, so no thread runs when
+there is nothing to load. Work that exceeds its time limit is given up: its thread cannot be stopped, but it
+does not count any more, another thread goes on with the queue, and a result that still comes is released.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ __all__ = ["BackgroundLoads", "Load", "Releasable"]
 
 
 class Releasable(Protocol):
-    """What work gives: nobody who gave it up can use it, so it has to be let go of."""
+    """The result of work, which has to be released if the work was given up, because nobody uses it then."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Gives up what the result holds."""
+        ...
 
 
 _T = TypeVar("_T", bound=Releasable)
 
 _LOOK_S = 0.05
-"""How often one who waits for the end looks at the time limit."""
+"""How often the time limit is checked while a caller waits for the end of the work, in seconds."""
 
 _SOONEST_MS, _LATEST_MS = 5, 100
 
 
 class Load(Generic[_T]):
-    """A piece of work: a ticket for :class:`BackgroundLoads`, which alone looks into it."""
+    """A piece of work. Only :class:`BackgroundLoads` reads and changes its attributes."""
 
     __slots__ = ("asked_ns", "ended", "error", "given", "given_up", "started_ns", "thread", "work")
 
@@ -49,13 +51,14 @@ class Load(Generic[_T]):
 
 
 class BackgroundLoads(Generic[_T]):
-    """Call order: ``start``, ``result`` until it gives something or raises; at the end ``close``.
+    """Runs pieces of work in a few threads.
 
-    All of it is for one thread, the work excepted.
+    Call order: ``start``, then ``result`` until it returns a result or raises; at the end ``close``. All
+    methods are called from one thread; only the work runs in others.
     """
 
     def __init__(self, at_once: int, timeout_s: float, clock: Clock) -> None:
-        """``timeout_s`` counts from when a thread takes the work up, not from when it is queued."""
+        """``timeout_s`` counts from when a thread starts the work, not from when it is queued."""
         self._at_once = at_once
         self._timeout_s = timeout_s
         self._clock = clock
@@ -65,7 +68,7 @@ class BackgroundLoads(Generic[_T]):
         self._threads: set[threading.Thread] = set()
 
     def start(self, work: Callable[[], _T]) -> Load[_T]:
-        """Has the work done as soon as a thread is free."""
+        """Queues the work; it runs as soon as a thread is free."""
         load = Load(work, self._clock.monotonic_ns())
         with self._lock:
             self._unclaimed.add(load)
@@ -74,11 +77,13 @@ class BackgroundLoads(Generic[_T]):
         return load
 
     def result(self, load: Load[_T], wait_s: float = 0.0) -> _T | None:
-        """What the work gave, once; None when it has not ended within ``wait_s``, which may be infinite.
+        """The result of the work; None if it has not ended within ``wait_s`` seconds, which may be inf.
+
+        The caller owns the result and does not ask for it again.
 
         Raises:
-            ModelRejected: it took longer than the time limit.
-            Exception: whatever the work raised.
+            ModelRejected: the work took longer than the time limit.
+            Exception: any exception that the work raised.
         """
         end_ns = self._clock.monotonic_ns() + wait_s * 1e9
         while not load.ended.is_set():
@@ -100,25 +105,27 @@ class BackgroundLoads(Generic[_T]):
                 raise error
             return load.given
         finally:
-            # An error holds this frame, and in the work's frames what was loaded. Were it held from here too,
-            # all of it would stay until Python's cyclic collector comes by, perhaps many models later.
+            # The error refers to this frame, and through the work's frames to what was loaded. If this frame
+            # also referred to the error, all of it would stay in memory until Python's cyclic garbage
+            # collector runs, perhaps many models later.
             del error
 
     def is_alone(self, load: Load[_T]) -> bool:
-        """Whether nothing else is under way."""
+        """Whether no other work is queued, runs or has a result that was not fetched."""
         return self._unclaimed == {load}
 
     def look_in_ms(self, load: Load[_T]) -> int:
-        """When to ask for the result again, in milliseconds.
+        """In how many milliseconds to ask for the result again.
 
-        Often enough that it comes at most a tenth later than it could, and 5 ms; and so that all who ask
-        together ask at most a thousand times a second.
+        A tenth of the time since the work was queued, so that the result comes at most a tenth later than it
+        could; but at least 5 and at most 100. With more loads, the pause has at least as many milliseconds as
+        there are loads, so that all callers together ask at most a thousand times a second.
         """
         asked_ms = (self._clock.monotonic_ns() - load.asked_ns) // 1_000_000
         return max(len(self._unclaimed), _SOONEST_MS, min(asked_ms // 10, _LATEST_MS))
 
     def close(self, patience_s: float) -> None:
-        """Gives up everything. Work that runs is waited for, ``patience_s`` at most, then it ends alone."""
+        """Gives up all work. Waits at most ``patience_s`` seconds for running work, then leaves it alone."""
         with self._lock:
             self._queue.clear()
             unclaimed, self._unclaimed = self._unclaimed, set()
@@ -136,7 +143,7 @@ class BackgroundLoads(Generic[_T]):
         return load.started_ns is not None and now_ns - load.started_ns > self._timeout_s * 1e9
 
     def _give_up(self, load: Load[_T]) -> bool:
-        """Whether the load was given up; not when it has just ended."""
+        """Gives the load up. Returns False if it has just ended."""
         with self._lock:
             if load.ended.is_set():
                 return False
@@ -148,7 +155,7 @@ class BackgroundLoads(Generic[_T]):
         return True
 
     def _staff(self) -> None:
-        """A thread more, if there is work for it; the caller holds the lock."""
+        """Starts threads while there is work for them; the caller holds the lock."""
         while len(self._threads) < self._at_once and self._queue:
             load = self._queue.popleft()
             load.thread = threading.Thread(target=self._work, args=(load,), name="load-model", daemon=True)
@@ -161,7 +168,7 @@ class BackgroundLoads(Generic[_T]):
         error: BaseException | None = None
         try:
             given = load.work()
-        # Also what is no Exception: whoever waits has to know of it, and this thread has nobody to tell.
+        # BaseException too: the caller that waits has to know, and this thread cannot tell anybody else.
         except BaseException as raised:  # noqa: BLE001
             error = raised
         with self._lock:
@@ -170,7 +177,7 @@ class BackgroundLoads(Generic[_T]):
                 load.ended.set()
             self._threads.discard(threading.current_thread())
             self._staff()
-        # It holds this frame: see `result`.
+        # The error refers to this frame: see `result`.
         error = None
         if load.given_up and given is not None:
             given.release()

@@ -1,8 +1,8 @@
-"""The slow part of a model message: content fetched, digest checked, model loaded, warmed up, examples tried,
-a large one put into the model store.
+"""The slow part of carrying out a model message.
 
-It touches no state and may run in any thread; :mod:`model_serving.core.admission.commands` decides on it and
-completes it.
+It fetches the content, checks its digest, loads the model, warms it up, tries the examples, and puts a large
+model into the model store. It touches no state and may run in any thread;
+:mod:`model_serving.core.admission.commands` decides on it and completes it.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from model_serving.core.state import History
 __all__ = ["VERSION_DIGITS", "ExampleReader", "LocationReader", "Preparation", "Prepared", "Preparer"]
 
 VERSION_DIGITS = 12
-"""So many digits of a content's SHA-256 stand in for a version, and name it in texts."""
+"""How many hex digits of a content's SHA-256 are its version if none is given, and name it in texts."""
 
 LocationReader = Callable[[str], bytes]
-"""Fetches a model's content; raises ModelRejected when it cannot be had."""
+"""Fetches a model's content from a location; raises ModelRejected if it is not available."""
 
 ExampleReader = Callable[[bytes, tuple[str, ...]], Columns]
-"""Turns a record's bytes into one row of the fields asked for; raises UnparsableMessage or InvalidRecord."""
+"""Turns a record's bytes into one row of the given fields; raises UnparsableMessage or InvalidRecord."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A command that can be carried out at once. It owns its lease: complete it, or release it.
+    """A command that can be carried out at once. It owns its lease: complete the command, or release it.
 
-    ``history`` is what it was prepared against. ``model`` is what will serve, None after a REMOVE; without a
-    ``lease`` nothing had to be loaded.
+    ``history`` is the history that it was prepared for. ``model`` is the model that will serve, None after a
+    REMOVE. Without a ``lease``, nothing had to be loaded.
     """
 
     history: History
@@ -53,17 +53,17 @@ class Prepared:
     load_ms: float = 0.0
 
     def release(self) -> None:
-        """Lets go of the loaded model; once it is completed this must not be called."""
+        """Releases the loaded model. Do not call this once the command is completed."""
         if self.lease is not None:
             self.lease.release()
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What is to be done before a command can be carried out; ``loads``: it may be slow.
+    """The work that has to be done before a command can be carried out; ``loads``: it may be slow.
 
-    ``run`` does it, in any thread, and raises ModelRejected when the command cannot be carried out: nothing
-    stays loaded for it then.
+    ``run`` does the work, in any thread. It raises ModelRejected if the command cannot be carried out, and
+    then nothing stays loaded for it.
     """
 
     history: History
@@ -72,7 +72,7 @@ class Preparation:
 
 
 class Preparer:
-    """Resolves, loads and checks models. Safe to use from several threads."""
+    """Fetches, loads and checks models. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -91,11 +91,12 @@ class Preparer:
         self._contents = contents
 
     def deploy(self, message: ModelMessage, history: History) -> Prepared:
-        """A new model: everything.
+        """Prepares a new model: fetches, loads, warms up, tries the examples, and stores a large model.
 
         Raises:
-            ModelRejected: the content cannot be had, does not load, does not pass its examples, or the model
-                store does not take it.
+            ModelRejected: the content is not available, does not load, does not pass its examples, or the
+                model store does not take it.
+            Unavailable: something that the model needs is out of reach.
         """
         model = self._resolve(message)
         known = history.find(model.version)
@@ -117,10 +118,11 @@ class Preparer:
         return Prepared(history, _with_findings(model, lease), lease, load_ms)
 
     def load(self, history: History, model: ModelToServe) -> Prepared:
-        """A model that was let in before: it is loaded, and not checked again.
+        """Prepares a model that was admitted before: it is loaded, but not checked again.
 
         Raises:
-            ModelRejected: it does not load any more, or is not in the model store.
+            ModelRejected: the model does not load any more, or is not in the model store.
+            Unavailable: something that the model needs is out of reach.
         """
         start = self._clock.monotonic_ns()
         try:
@@ -145,7 +147,7 @@ class Preparer:
         if message.sha256 and message.sha256.lower() != digest:
             raise ModelRejected(
                 f"the content's SHA-256 is {digest}, the message says {message.sha256}: "
-                "send the model again with the digest of what is sent"
+                "send the model again with the digest of its content"
             )
         return ModelToServe(
             data_type=message.data_type,
@@ -168,7 +170,7 @@ class Preparer:
                 raise ModelRejected(
                     f"example {number} of {len(examples)} cannot be scored: {error}"
                 ) from error
-            # Written so that a NaN fails too.
+            # In this form a NaN fails too.
             if not abs(result - example.expected) <= example.tolerance:
                 raise ModelRejected(
                     f"example {number} of {len(examples)} gives {result:.9g}, "
@@ -181,9 +183,9 @@ def _with_findings(model: ModelToServe, lease: Lease) -> ModelToServe:
 
 
 def _warm_up(model: LoadedModel, schema: RecordSchema) -> None:
-    """Scores a row of zeros: what a first call allocates or compiles is there before a record waits for it.
+    """Scores a row of zeros, so that no record has to wait for what the first call allocates or compiles.
 
-    A missing result is no fault here: zeros may be outside of what the model knows.
+    A missing result is not an error here, because zeros may be outside of the values that the model knows.
     """
     texts = [field in schema.text for field in model.fields]
     row = ["" if text else 0.0 for text in texts]

@@ -1,4 +1,4 @@
-"""Model messages in turn: those of one data type one after the other, slow work beside whoever calls."""
+"""Carries out the model messages of each data type one after the other, with slow work in other threads."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from model_serving.core.state import encode_activation
 __all__ = ["ModelQueue"]
 
 _QUICK_S = 0.01
-"""A caller may wait for this long: what loads in no time needs no second look."""
+"""How long a caller waits at once, in seconds, so that a model that loads quickly needs no timer."""
 
 _CLOSE_PATIENCE_S = 2.0
-"""A thread that is within a model library when the process ends can make it end with an error."""
+"""How long ``close`` waits for loading threads: a thread that is in a model library when the process ends can
+make the process end with an error."""
 
 _MOST_PENDING_BYTES = 128 << 20
-"""When more of the models topic waits, the caller waits too, and reads no further."""
+"""The size of pending messages above which the caller waits for loads, and so reads no further."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A message that is being carried out: what was decided and is under way, or why it is refused."""
+    """A message that is being carried out: the decision and its preparation, or why it is rejected."""
 
     payload: bytes
     envelope: Envelope
@@ -42,9 +43,9 @@ class _Attempt:
 
 @dataclass(slots=True)
 class _Line:
-    """What is known in memory of a data type's messages in state: their numbers and sizes, first one first.
+    """The pending messages of a data type: (number, size in bytes) of each, the first message first.
 
-    ``attempt`` is the first one's, if it has begun.
+    The messages themselves are in state. ``attempt`` is that of the first message, if it has begun.
     """
 
     waiting: deque[tuple[int, int]] = field(default_factory=deque)
@@ -52,13 +53,13 @@ class _Line:
 
 
 class ModelQueue:
-    """Carries model messages out in the order in which they come, one data type beside the other.
+    """Carries out model messages in their order, those of different data types at the same time.
 
-    Call order: ``offer`` for each message. While ``look_again_ms`` names a time, call ``advance`` for the
-    data type after that time. When nothing ``waits``, ``collect``. At the end ``close``. All calls come from
+    Call order: ``offer`` for each message. While ``look_again_ms`` returns a time, call ``advance`` for the
+    data type after that time. When ``waits`` is False, ``collect``. At the end ``close``. All calls come from
     one thread.
 
-    Messages that wait are in ``pending`` and begin anew after a restart: ``advance`` takes them up.
+    Messages that wait are in ``pending``. After a restart ``advance`` begins with them again.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class ModelQueue:
         self._bytes = 0
 
     def offer(self, data_type: str, payload: bytes) -> Emitted:
-        """Takes a message of the data type; it is carried out at once where that takes no time."""
+        """Takes a message of the data type, and carries it out at once if that takes no time."""
         emitted, line = Emitted(), self._line(data_type)
         if not line.waiting:
             attempt = self._begin(data_type, payload)
@@ -99,7 +100,7 @@ class ModelQueue:
         return emitted
 
     def advance(self, data_type: str) -> Emitted:
-        """Carries out what is prepared, in order, and begins with the next."""
+        """Carries out the prepared messages of the data type, in order, and begins with the next one."""
         emitted = Emitted()
         self._advance(data_type, self._line(data_type), emitted, wait_s=inf if self._patient else 0.0)
         return emitted
@@ -116,7 +117,7 @@ class ModelQueue:
         return self._loads.look_in_ms(line.attempt.under_way)
 
     def collect(self, data_type: str) -> int | None:
-        """Deletes what the model store need not hold any more, unless a message waits that may need it.
+        """Deletes objects that the model store need not hold any more; does nothing while a message waits.
 
         Returns:
             When to call again, in epoch milliseconds; None: there is nothing to delete later.
@@ -126,7 +127,7 @@ class ModelQueue:
         return self._admission.collect(KeptVersions(self._kept, data_type))
 
     def close(self) -> None:
-        """Gives up what is under way and lets go of every model; what waits stays in ``pending``."""
+        """Gives up preparations and releases every model; messages that wait stay in ``pending``."""
         self._loads.close(_CLOSE_PATIENCE_S)
         self._admission.close()
 
@@ -153,19 +154,19 @@ class ModelQueue:
             preparation = decision.preparation
             under_way = self._loads.start(preparation.run) if preparation.loads else preparation.run()
         except ModelRejected as error:
-            # With its frames it would hold the message until Python's cyclic collector comes by.
+            # With its traceback, the error would keep the message until the cyclic garbage collector runs.
             under_way = error.with_traceback(None)
         return _Attempt(payload, envelope, decision, under_way)
 
     def _patience_s(self, attempt: _Attempt) -> float:
-        """How long to wait at once: what loads in no time needs no timer, but many would add up."""
+        """How long to wait at once, in seconds. Only a load that runs alone is waited for."""
         if self._patient:
             return inf
         is_alone = isinstance(attempt.under_way, Load) and self._loads.is_alone(attempt.under_way)
         return _QUICK_S if is_alone else 0.0
 
     def _settle(self, attempt: _Attempt, wait_s: float, emitted: Emitted) -> bool:
-        """Carries the attempt out, or refuses it; False while its preparation runs."""
+        """Carries out the attempt, or rejects it; False while its preparation runs."""
         under_way, decision = attempt.under_way, attempt.decision
         if isinstance(under_way, ModelRejected) or decision is None:
             self._refuse(under_way, attempt, emitted)
@@ -187,11 +188,11 @@ class ModelQueue:
 
     def _refuse(self, error: object, attempt: _Attempt, emitted: Emitted) -> None:
         if not isinstance(error, ModelRejected):
-            raise TypeError("an attempt without a decision is a refused one")
+            raise TypeError("an attempt without a decision must hold the error that rejects it")
         emitted.side += self._rejections.of(error, attempt.payload, attempt.envelope).side
 
     def _line(self, data_type: str) -> _Line:
-        """The messages of the data type; after a restart they are found in state."""
+        """The pending messages of the data type, read from state after a restart."""
         line = self._lines.get(data_type)
         if line is None:
             line = _Line()

@@ -1,4 +1,4 @@
-"""What is given out for a model message that is not taken: a dead letter and a status."""
+"""Makes the dead letter and the status of a rejected model message."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NOBODY = Envelope()
 
 
 class Rejections:
-    """Says no, in the same words to the dead-letter topic and to the status topic."""
+    """Makes dead letters and statuses of rejected model messages, both with the same text."""
 
     def __init__(self, encoder: MessageEncoder, topic: str, subtask: int, clock: Clock) -> None:
-        """``topic`` is the one that model messages come from, ``subtask`` the parallel instance."""
+        """``topic`` is the topic that model messages come from, ``subtask`` the parallel instance."""
         self._encoder = encoder
         self._topic = topic
         self._subtask = subtask
@@ -29,7 +29,8 @@ class Rejections:
     ) -> Emitted:
         """The dead letter, with the bytes as they came, and the status.
 
-        Without an ``envelope`` neither says whose message it was: who sent it is not known yet.
+        Without an ``envelope``, neither names the data type and the model: it is not known yet whether the
+        message can be read or trusted.
         """
         now = self._clock.epoch_ms()
         letter = dead_letter(

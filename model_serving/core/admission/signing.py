@@ -1,8 +1,8 @@
-"""Signed model messages: whoever has a key may deploy, everybody else is refused.
+"""Signs model messages and checks signatures; only who has a key can deploy.
 
 A signature is HMAC-SHA256 (RFC 2104) over the serialized message, appended to it as its last field: number
 13, 32 bytes. Protobuf messages may be concatenated, so a producer in any language appends these 34 bytes to
-what it would have sent. Nothing in the message, known field or not, can be changed, and nothing can be added.
+the message that it would have sent. After that no field, known or unknown, can be changed or added.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ _TRAILER = len(_HEAD) + hashlib.sha256().digest_size
 
 
 def read_keys(path: str) -> tuple[bytes, ...]:
-    """The keys of a file, one a line in hex digits; empty lines and those that start with # are left out.
+    """The keys of a file, one per line in hex digits; empty lines and lines that start with # are skipped.
 
-    The first one signs, each of them is good for checking: so keys are changed without a pause.
+    The first key signs, and a signature by any of the keys is valid, so keys can be changed without a pause.
 
     Raises:
-        ValueError: the file cannot be read, or has no key or a line that is none; the text never shows a key.
+        ValueError: the file cannot be read, has no key, or has a line that is not a key; the text never shows
+            a key.
     """
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ValueError(f"'{path}' cannot be read ({why})") from None
     keys = []
     for number, line in enumerate(lines, start=1):
@@ -46,7 +47,7 @@ def read_keys(path: str) -> tuple[bytes, ...]:
             key = b""
         if len(key) < _LEAST_KEY_BYTES:
             raise ValueError(
-                f"line {number} of '{path}' is no key of {2 * _LEAST_KEY_BYTES} or more hex digits: "
+                f"line {number} of '{path}' is not a key of {2 * _LEAST_KEY_BYTES} or more hex digits: "
                 "make one with `openssl rand -hex 32`"
             )
         keys.append(key)
@@ -67,8 +68,8 @@ def check_signature(message: bytes, keys: Sequence[bytes]) -> None:
         raise ModelRejected("the model message is not signed: publish it with --model-key-file")
     if not any(hmac.compare_digest(digest, _digest(body, key)) for key in keys):
         raise ModelRejected(
-            "the signature of the model message is not by a key of this job: it was changed on its way, or "
-            "published with another key"
+            "the signature of the model message is not by a key of this job: the message was changed on its "
+            "way, or published with another key"
         )
 
 

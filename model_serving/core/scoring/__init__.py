@@ -1,1 +1,1 @@
-"""What becomes of records: they are scored, they wait, or they are refused."""
+"""Serving of records: they are scored, they wait for a model, or they are refused."""

@@ -1,4 +1,4 @@
-"""Where records meet the models that serve: swaps, restored models, scoring, waiting, the end of input."""
+"""Serves records with the active models: swaps, restored models, scoring, waiting, the end of the input."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from model_serving.core.state import (
 __all__ = ["Place", "ServingDesk"]
 
 _WAITING_BATCH = 512
-"""Records that waited are scored this many at a time: a full buffer at once would hold up a checkpoint."""
+"""How many waiting records are scored at a time. Scoring a full buffer at once would hold up a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which desk it is. ``reporter`` is its name in reports of swaps, ``subtask`` its number in statuses.
+    """The identity of a desk: ``reporter`` is its name in swap reports, ``subtask`` its number in statuses.
 
-    ``key`` signs the model messages that it writes; None: they are not signed.
+    ``key`` signs the model messages that the desk writes; None: they are not signed.
     """
 
     reporter: str
@@ -45,9 +45,9 @@ class Place:
 class ServingDesk:
     """Takes activations and records in any order.
 
-    Call order: ``carry_out`` and ``take`` as orders and records come, ``end`` for a data type whose input has
-    ended, ``close`` at last. The loaded model is a cache over the bytes in ``active``: after a restart it is
-    loaded when its first record comes. Records that have a loaded model touch no state.
+    Call order: ``carry_out`` for each activation and ``take`` for records, ``end`` for a data type whose
+    input has ended, ``close`` at the end. The loaded models are a cache over the bytes in ``active``: after a
+    restart, a model is loaded when its first record comes. Records that have a loaded model touch no state.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ServingDesk:
         place: Place,
         clock: Clock,
     ) -> None:
-        """Without ``waiting``, records that find no model are given back as ``unmatched``."""
+        """Without ``waiting``, records without a model are returned as ``unmatched``."""
         self._server = server
         self._reader = reader
         self._encoder = encoder
@@ -72,22 +72,23 @@ class ServingDesk:
         self._policy = policy
         self._place = place
         self._clock = clock
-        # Data types whose model in state does not load here any more, which has been said.
+        # Data types whose model in state does not load here any more; a status has reported it.
         self._broken: set[str] = set()
-        # How many records of a data type wait, as far as it has been looked at since the start; and what was
-        # said of it last.
+        # Data type → how many of its records wait, if it was looked up since the start; and the number in
+        # the last status about it.
         self._waits: dict[str, int] = {}
         self._said: dict[str, int] = {}
 
     def carry_out(self, order: bytes) -> Iterator[Emitted]:
         """Swaps a model, or stops serving a data type; then scores the records that waited, in their order.
 
-        A model that loaded where it was admitted may still fail to load here. Then the one before goes on
-        serving, and the new one is taken back by a message to the models topic, for all.
+        ``order`` is an encoded activation. A model that loaded where it was admitted may still fail to load
+        here. Then the model before it goes on serving, and a message to the models topic takes the new one
+        back for all instances.
 
         Raises:
             IncompatibleState: a newer version of this software wrote the order.
-            ContentUnavailable: the model's content cannot be had from the model store.
+            ContentUnavailable: the model's content is not available from the model store.
         """
         activation = decode_activation(order)
         data_type, model = activation.data_type, activation.model
@@ -110,11 +111,11 @@ class ServingDesk:
             yield from self._serve_waiting(data_type)
 
     def take(self, decoded: Decoded) -> Emitted:
-        """Scores records; those without a model wait, are refused or dropped, as the policy says.
+        """Scores records. Records without a model wait, are refused or are dropped, as the policy says.
 
         Raises:
             IncompatibleState: a newer version of this software wrote a model in state.
-            ContentUnavailable: the content of a restored model cannot be had from the model store.
+            ContentUnavailable: the content of a restored model is not available from the model store.
         """
         emitted = Emitted()
         self._refusals.unread(decoded.refused, emitted)
@@ -129,7 +130,7 @@ class ServingDesk:
         return emitted
 
     def end(self, data_type: str) -> Iterator[Emitted]:
-        """The input has ended: what still waits has no model, and will have none."""
+        """Gives up the waiting records of a data type, because the input has ended and no model can come."""
         error = self._policy.at_end(data_type)
         for payloads in self._take_waiting(data_type):
             emitted = self._released(data_type)
@@ -137,7 +138,7 @@ class ServingDesk:
             yield emitted
 
     def remind(self, data_type: str) -> Emitted | None:
-        """Says how many records of the data type wait, unless that was said already; None: none wait."""
+        """Reports how many records wait, unless the number was reported already; None if no record waits."""
         count = 0 if self._waiting is None else self._waiting.count(data_type)
         if not count:
             return None
@@ -163,7 +164,7 @@ class ServingDesk:
         return emitted
 
     def close(self) -> None:
-        """Lets go of every model."""
+        """Releases every model."""
         self._server.close()
 
     def _restored(self, data_type: str, emitted: Emitted) -> bool:
@@ -182,9 +183,9 @@ class ServingDesk:
         return False
 
     def _why_not_loaded(self, model: ModelToServe, *, fallback: bool) -> str:
-        """Why the model does not serve here; empty: it does.
+        """Loads the model. Returns why it does not load here; empty if it does.
 
-        A content that the store does not give out is a fault, not an answer: another try may get it.
+        ContentUnavailable is raised, because it says nothing about the model and a restart may help.
         """
         try:
             self._server.activate(model, fallback=fallback)
@@ -196,7 +197,7 @@ class ServingDesk:
 
     def _not_taken(self, activation: Activation, model: ModelToServe, error: str, emitted: Emitted) -> None:
         if activation.fallback:
-            # Taking this back as well would give up one version after the other.
+            # If fallbacks were taken back too, one version after the other would be given up.
             self._server.deactivate(activation.data_type)
             self._active.remove(activation.data_type)
         why = f"it cannot be loaded where it serves: {error}"
@@ -208,7 +209,7 @@ class ServingDesk:
         for payloads in self._take_waiting(data_type):
             emitted = self._released(data_type)
             decoded = self._reader.decode(payloads)
-            # Nothing is refused or of another data type, unless the host came back with another record type.
+            # Records are refused or have another data type only after a restart with another record type.
             self._refusals.unread(decoded.refused, emitted)
             for batch in decoded.batches:
                 if self._server.serves(batch.data_type):
@@ -264,7 +265,7 @@ class ServingDesk:
 
     def _take_back(self, failing: FailingModel, emitted: Emitted) -> None:
         rollback = self._encoder.rollback(failing)
-        # The desk's own commands come back by the models topic, where signed ones may be asked for.
+        # The desk's own commands come back through the models topic, where messages may have to be signed.
         signed = rollback if self._place.key is None else sign(rollback, self._place.key)
         emitted.side.append((Channel.ROLLBACKS, signed))
 

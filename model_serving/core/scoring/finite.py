@@ -1,4 +1,4 @@
-"""Whether numbers are finite: asked for every batch, so cheaper than what a model does for one record."""
+"""Tests whether numbers are finite, for every batch, at less cost than a model needs for one record."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy.typing as npt
 __all__ = ["all_finite"]
 
 _FEW = 4096
-"""Numbers up to which one product is the faster way, and of one thread."""
+"""The largest count of numbers for which one product is faster and runs in one thread."""
 
 
 def all_finite(numbers: npt.NDArray[np.float64]) -> bool:
-    """Whether there is no NaN and no infinity among them, whatever their shape."""
-    # A square is NaN or infinite where a number is, and where a finite one is huge.
+    """Whether no number in an array of any shape is NaN or infinite."""
+    # The sum of squares is finite only if every number is. A huge finite number can make it infinite.
     if numbers.size <= _FEW and math.isfinite(np.vdot(numbers, numbers)):
         return True
     return bool(np.isfinite(numbers).all())

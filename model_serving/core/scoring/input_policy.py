@@ -1,4 +1,4 @@
-"""What becomes of records in which a model misses a value."""
+"""Finds records that lack a value which their model takes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class MissingPolicy(Enum):
     """The values of ``--missing``: what happens to a record that lacks a value which its model takes."""
 
     REJECT = "reject"
-    PASS = "pass"  # noqa: S105 - to let through, no password
+    PASS = "pass"  # noqa: S105 - not a password
 
 
 def is_complete(columns: Columns) -> bool:
-    """Whether no row lacks a value: the quick question, asked for every batch."""
+    """Whether no row lacks a value. This test is fast, because it is made for every batch."""
     if columns.dtype != object:
         return all_finite(columns)
     return not lacks_value(columns).any()
@@ -31,7 +31,7 @@ def is_complete(columns: Columns) -> bool:
 def lacks_value(columns: Columns) -> npt.NDArray[np.bool_]:
     """For each of n rows, whether a number in it is NaN or infinite: shape (n,).
 
-    A text that is not set is empty, as protobuf has it, and counts as a value.
+    A text that is not set is empty, as in protobuf, and counts as a value.
     """
     if columns.dtype != object:
         return np.asarray(~np.isfinite(columns).all(axis=1))
@@ -39,7 +39,7 @@ def lacks_value(columns: Columns) -> npt.NDArray[np.bool_]:
 
 
 def missing_value(fields: tuple[str, ...], row: npt.NDArray[np.generic]) -> InvalidRecord:
-    """Why a row that lacks a value is refused: it names the first such field."""
+    """The error for a row that lacks a value; its text names the first such field."""
     field, value = next(
         (field, value) for field, value in zip(fields, row, strict=True) if _is_no_number(value)
     )

@@ -1,4 +1,4 @@
-"""Dead letters of messages that are not records, and of records that are given up."""
+"""Makes dead letters of messages that are not records, and of records that are given up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Refusals:
     """Writes the dead letters of the data topic."""
 
     def __init__(self, encoder: MessageEncoder, topic: str, clock: Clock) -> None:
-        """``topic`` is the one that records come from."""
+        """``topic`` is the topic that records come from."""
         self._encoder = encoder
         self._topic = topic
         self._clock = clock
@@ -26,16 +26,16 @@ class Refusals:
     def unread(
         self, refused: Iterable[tuple[bytes, UnparsableMessage | InvalidRecord]], emitted: Emitted
     ) -> None:
-        """Messages that are not records, each with what is wrong with it."""
+        """Writes the dead letters of messages that are not records, given with their errors."""
         for payload, error in refused:
             self.letter(dead_letter(error, payload, self._topic, self._clock.epoch_ms()), emitted)
 
     def record(self, payload: bytes, data_type: str, error: ModelServingError, emitted: Emitted) -> None:
-        """A record that nothing scores."""
+        """Writes the dead letter of a record that is given up."""
         now = self._clock.epoch_ms()
         self.letter(dead_letter(error, payload, self._topic, now, data_type=data_type), emitted)
 
     def letter(self, letter: DeadLetter, emitted: Emitted) -> None:
-        """A letter that is written already; it is counted."""
+        """Encodes and counts a dead letter."""
         emitted.side.append((Channel.DEAD_LETTERS, self._encoder.dead_letter(letter)))
         emitted.counts.dead_lettered += 1

@@ -1,7 +1,7 @@
-"""Serves records with the models that are active: the heart of both variants, without Flink.
+"""Scores records with the active models, for both variants and without Flink.
 
-Scoring is batch first: n records of one data type are scored at once, one record is a batch of one. A record
-that cannot be scored costs that record only.
+Records are scored in batches: n records of one data type at once; a single record is a batch of one. A record
+that cannot be scored does not affect the others of its batch.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["Outcome", "Server"]
 
 @dataclass(slots=True)
 class _Serving:
-    """Who serves a data type; ``model`` is without what only loading needs, which state holds.
+    """The model that serves a data type; ``model`` lacks the fields that only loading needs.
 
-    ``failures`` counts the records in a row that it failed on; None: it is not counted (any more).
+    ``failures`` counts the records in a row that the model failed on; None: failures are not counted.
     """
 
     lease: Lease
@@ -38,9 +38,9 @@ class _Serving:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order.
+    """The outcome of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order.
 
-    ``failing`` are models that have failed too often in a row, each told once.
+    ``failing`` are models that have failed too often in a row; each model is reported once.
     """
 
     scored: list[ScoredBatch] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Outcome:
 
 
 class Server:
-    """The active model of each data type, loaded. Call order: ``activate``, ``serve``, …, ``close``."""
+    """The loaded active model of each data type. Call order: ``activate``, ``serve``, …, ``close``."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Server:
         failure_threshold: int = 0,
         with_content: ContentReader | None = None,
     ) -> None:
-        """``failure_threshold``: so many failures in a row make a model a failing one; 0: none does.
+        """``failure_threshold``: how many failures in a row make a model a failing one; 0: no number does.
 
         ``with_content`` fetches the content of models that are in a store.
         """
@@ -76,19 +76,20 @@ class Server:
         self._serving: dict[str, _Serving] = {}
 
     def activate(self, model: ModelToServe, *, fallback: bool = False) -> None:
-        """Serves the model's data type with it from now on. The model before is let go of afterwards.
+        """Serves the model's data type with this model from now on, and then releases the model before it.
 
-        A ``fallback`` is never called failing: were it the records' fault, one version after the other would
-        be given up for it.
+        A ``fallback`` never counts as failing: if the records were at fault, one version after the other
+        would be given up.
 
         Raises:
-            ModelRejected: the model cannot be loaded here, though it was where it was admitted.
-            ContentUnavailable: its content cannot be had from the model store.
+            ModelRejected: the model cannot be loaded here, although it was loaded where it was admitted.
+            ContentUnavailable: the content of the model is not available from the model store.
+            Unavailable: something else that the model needs is out of reach.
         """
         lease = self._pool.acquire(model, self._schema, self._with_content)
         failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
-        # It is part of keys that are hashed for each batch: only what results say.
+        # This value is part of keys that are hashed for each batch, so it has only the fields of results.
         shown = replace(model, content=b"", findings="", description="")
         self._serving[model.data_type] = _Serving(lease, shown, failures)
         if old is not None:
@@ -105,7 +106,7 @@ class Server:
         return data_type in self._serving
 
     def served_like(self, data_type: str) -> str:
-        """A data type that is served and differs in case or outer white space only; empty: there is none."""
+        """A served data type that differs only in case or outer white space; empty if there is none."""
         spelled = data_type.strip().casefold()
         return next((served for served in self._serving if served.strip().casefold() == spelled), "")
 
@@ -113,7 +114,7 @@ class Server:
         """Scores records of a data type that is served.
 
         Raises:
-            KeyError: nothing serves the data type.
+            KeyError: no model serves the data type.
         """
         outcome = Outcome()
         serving = self._serving[batch.data_type]
@@ -131,7 +132,7 @@ class Server:
         return outcome
 
     def close(self) -> None:
-        """Lets go of every model."""
+        """Releases every model."""
         for serving in self._serving.values():
             serving.lease.release()
         self._serving.clear()
@@ -144,12 +145,12 @@ class Server:
                 outcome.dead_letters.append(self._letter(batch.payloads[0], serving.model, error))
                 self._count(serving, columns, [True], error, outcome)
                 return
-            # Some record of the batch is at fault: scored alone, the others get their results.
+            # Some record of the batch is at fault. Scored one by one, the others get their results.
             for place in range(len(batch)):
                 self._serve(serving, batch.rows(np.array([place])), columns[place : place + 1], outcome)
             return
         except Unavailable as error:
-            # The records' dead letters say so; it says nothing about the model, so nothing is counted.
+            # This is not the model's fault, so it only goes into dead letters and no failure is counted.
             failed = ScoringFailed(str(error))
             outcome.dead_letters.extend(
                 self._letter(payload, serving.model, failed) for payload in batch.payloads
@@ -220,7 +221,7 @@ class Server:
 
 
 def _check_shapes(scores: Scores, n: int) -> None:
-    """Raises ScoringFailed unless everything that the model said is about n records."""
+    """Raises ScoringFailed unless results, labels and outputs each have n values."""
     if scores.result.shape != (n,):
         raise ScoringFailed(f"{scores.result.shape} results for {n} records")
     if scores.labels is not None and len(scores.labels) != n:

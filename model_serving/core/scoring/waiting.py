@@ -1,4 +1,4 @@
-"""What becomes of records whose data type has no model yet."""
+"""Decides what happens to records whose data type has no model yet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NoModelPolicy(Enum):
 class Admitted:
     """How a batch without a model is split: the first ``waiting`` records wait, the others do not.
 
-    ``error`` says why those are refused; None means that they are dropped, and counted.
+    ``error`` says why the others are refused; None means that they are dropped and counted.
     """
 
     waiting: int
@@ -32,11 +32,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPolicy:
-    """Decides who waits for a model.
+    """Decides which records wait for a model.
 
-    Between streams, ``policy`` decides, and at most ``limit`` records a data type wait. A bounded run has
-    read every model there is when it ends, so each record waits for that end, however many there are; only
-    then ``policy`` decides between dropping and dead letters.
+    In an unbounded run, ``policy`` decides, and at most ``limit`` records of a data type wait. A bounded run
+    has read every model when its input ends, so every record without a model waits until then, however many
+    there are. Only then ``policy`` decides between dropping and dead letters.
     """
 
     policy: NoModelPolicy
@@ -44,7 +44,7 @@ class WaitingPolicy:
     bounded: bool
 
     def admit(self, data_type: str, records: Sequence[bytes], already_waiting: int) -> Admitted:
-        """Splits records that arrived while ``already_waiting`` others of their data type wait."""
+        """Splits records that arrived while ``already_waiting`` other records of their data type wait."""
         if self.bounded:
             return Admitted(len(records), None)
         if self.policy is NoModelPolicy.DROP:

@@ -1,4 +1,4 @@
-"""Model messages carried out in one go, over the versions of one data type."""
+"""Carries out model messages in a single call, for one data type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["OneDataType", "offer"]
 
 
 class OneDataType(KeptVersions):
-    """Kept versions in memory, and what of them is in bytes."""
+    """Kept versions in memory, with access to the saved bytes."""
 
     def __init__(self) -> None:
         self._memory = InMemoryKeptModels()
@@ -20,7 +20,7 @@ class OneDataType(KeptVersions):
 
     @property
     def versions(self) -> list[str]:
-        """The kept versions, oldest first; their contents are kept too, and no others."""
+        """The kept versions, oldest first. Fails unless exactly their models are kept."""
         return self._memory.versions("")
 
     @property
@@ -29,7 +29,7 @@ class OneDataType(KeptVersions):
         return self._memory.history(""), dict(self._memory.models)
 
     def restore(self, saved: tuple[bytes | None, dict[tuple[str, str], bytes]]) -> None:
-        """Takes over what was saved elsewhere."""
+        """Sets the history and the models."""
         history, models = saved
         if history is not None:
             self._memory.save_history("", history)
@@ -37,6 +37,6 @@ class OneDataType(KeptVersions):
 
 
 def offer(admission: Admission, message: ModelMessage, kept: KeptVersions) -> Activation:
-    """Carries out a message in one go."""
+    """Decides on a message, prepares it and completes it."""
     decision = admission.decide(message, kept)
     return admission.complete(decision, decision.preparation.run(), kept)

@@ -1,4 +1,4 @@
-"""The core's objects around one fake clock and one fake engine; whatever a test leaves loaded is closed."""
+"""The core's objects with one fake clock and one fake engine; models that a test leaves loaded are closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of the models of a data type: what is let in, what is kept, what is let go of."""
+"""Admission: which models are admitted, which versions are kept, which models are released."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROLLBACK = ModelMessage("wine", command=Command.ROLLBACK)
 
 
 def deploy(version: str, content: bytes | None = None, **fields: Any) -> ModelMessage:
-    """A message with a model whose content is the version's name, unless told otherwise."""
+    """A message with a model; its content is the version's name, if no other content is given."""
     data = version.encode() if content is None else content
     return ModelMessage("wine", "model", ModelType.PMML, data, version=version, **fields)
 
@@ -174,7 +174,9 @@ def test_a_rollback_from_a_version_is_carried_out_while_that_version_serves(
     assert kept.versions == ["v1"]
     with pytest.raises(ModelRejected) as rejected:
         offer(admission, back, kept)
-    assert str(rejected.value) == "no rollback from version 'v2': data type 'wine' is not served by it"
+    assert (
+        str(rejected.value) == "no rollback from version 'v2': this version does not serve data type 'wine'"
+    )
     assert kept.versions == ["v1"]
 
 
@@ -285,7 +287,7 @@ BAD_MESSAGES = {
         deploy("v2", sha256="ab" * 32),
         (
             f"the content's SHA-256 is {sha256(b'v2')}, the message says {'ab' * 32}: "
-            "send the model again with the digest of what is sent"
+            "send the model again with the digest of its content"
         ),
     ),
     "no content": (

@@ -1,4 +1,4 @@
-"""The desk where records meet models, and models that were let in but do not load where they serve."""
+"""The serving desk, and models that were admitted but do not load where they serve."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BROKEN = Script(load_error="no memory")
 
 
 class Surroundings:
-    """What outlives a restart of a desk."""
+    """The objects around a desk that survive its restart."""
 
     def __init__(self) -> None:
         self.engine = FakeEngine(FakeClock(), {b"v2": Script(offset=100)})
@@ -52,7 +52,7 @@ class Surroundings:
         )
 
     def statuses(self, emitted: Emitted) -> list[tuple[int, ModelState, str, str]]:
-        """Sequence, state, version and detail of what is said of models."""
+        """Sequence, state, version and detail of each status about a model."""
         said = []
         for swap in emitted.swaps:
             status = self.messages.read(swap.status)
@@ -68,7 +68,7 @@ def around() -> Surroundings:
 
 @pytest.fixture
 def desk(around: Surroundings) -> Iterator[Callable[[], ServingDesk]]:
-    """``desk()``: over the same state each time, as after a restart."""
+    """``desk()`` makes a desk; each has the same state, as after a restart."""
     made: list[ServingDesk] = []
 
     def make() -> ServingDesk:
@@ -136,7 +136,7 @@ def test_a_restored_model_that_does_not_load_any_more_is_said_once_and_its_recor
     )
     again = take(around, restarted, (2, 2.0))
     assert (again.results, again.side, again.swaps) == ([], [], [])
-    # It stays in state: what is wrong may be mended by another restart.
+    # It stays in state, because it may load after another restart.
     assert decode_model(around.active.models["wine"]).version == "v1"
     swap, waited = restarted.carry_out(order(2, "v2", "v1"))
     assert around.statuses(swap) == [(2, ModelState.ACTIVE, "v2", "")]

@@ -1,4 +1,4 @@
-"""What loading a model has found out goes with it, for whoever loads it again."""
+"""The findings of a load are kept with the model and given to the engine when the model is loaded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quick question gives the answer of the plain one."""
+"""The fast test for finite numbers gives the same answer as the plain one."""
 
 from __future__ import annotations
 

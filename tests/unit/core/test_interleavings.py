@@ -1,4 +1,4 @@
-"""Whatever order models, commands, records and restarts come in, serving does what a naive reference does."""
+"""Serving does the same as a naive reference, for any order of models, commands, records and restarts."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ from tests.interleavings import (
 )
 
 LIMIT = 3
-"""Records of a data type that may wait for a model."""
+"""How many records of a data type may wait for a model."""
 
 
 @dataclass
 class Serving:
-    """A queue and a desk over state that outlives a restart, with messages that are values."""
+    """A queue and a desk, with state that survives a restart and messages that are values."""
 
     engine: FakeEngine = field(default_factory=lambda: FakeEngine(FakeClock(), SCRIPTS))
     kept: InMemoryKeptModels = field(default_factory=InMemoryKeptModels)
@@ -90,7 +90,7 @@ class Serving:
         assert self.engine.live == []
 
     def offer(self, message: ModelMessage) -> tuple[str, list[Answer], list[str]]:
-        """What is said of a message, and what became of the records that waited for it."""
+        """The outcome of a message, the outcomes of the records that waited, and the versions taken back."""
         emitted = self.queue.offer(message.data_type, self.messages.write(message))
         if not emitted.activations:
             assert [channel for channel, _ in emitted.side] == [Channel.DEAD_LETTERS, Channel.STATUSES]

@@ -17,7 +17,7 @@ from tests.jobs import eventually
 
 @dataclass(eq=False)
 class Gift:
-    """What work gives; ``door`` is closed until a test opens it."""
+    """Work and its result in one; the work waits until a test sets ``door``."""
 
     door: threading.Event = field(default_factory=threading.Event)
     begun: threading.Event = field(default_factory=threading.Event)
@@ -38,7 +38,7 @@ class Gift:
 
 @pytest.fixture
 def loads(clock: FakeClock) -> Iterator[BackgroundLoads[Gift]]:
-    """Two at a time, for 10 s each."""
+    """At most two loads at a time, for at most 10 s each."""
     made: BackgroundLoads[Gift] = BackgroundLoads(2, 10, clock)
     yield made
     made.close(0)
@@ -47,7 +47,7 @@ def loads(clock: FakeClock) -> Iterator[BackgroundLoads[Gift]]:
 
 @pytest.fixture
 def gift() -> Iterator[Callable[[], Gift]]:
-    """Gifts whose doors are open at the latest when the test is over."""
+    """Makes gifts, and opens their doors when the test is over."""
     made: list[Gift] = []
 
     def give() -> Gift:
@@ -124,12 +124,12 @@ def test_work_that_takes_too_long_is_given_up_and_loses_its_place(
         "loading took longer than 10 s: see what holds it up (its location, its size), "
         "or start the job with a longer --load-timeout-s"
     )
-    # Time counts from when it is taken up, not from when it is queued.
+    # Time counts from when the work starts, not from when it is queued.
     assert queued.begun.wait(30)
     assert loads.result(third) is None
     stuck.door.set()
     assert stuck.released.wait(30)
-    # What has ended when somebody looks is not late.
+    # Work that has ended before the time limit is checked is not late.
     late.door.set()
     eventually(second.ended.is_set, lambda: "not ended", within_s=30)
     assert loads.result(second) is late

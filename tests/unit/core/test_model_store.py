@@ -1,4 +1,4 @@
-"""Large models outside of state: what is put where, what is fetched, what is deleted and when."""
+"""Large models in a store: which objects are put, fetched and deleted, where and when."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def deploy(version: str, content: bytes | None = None) -> ModelMessage:
 
 
 def stored(version: str) -> ModelToServe:
-    """What state and activations hold of a large model."""
+    """A large model as state and activations hold it."""
     content = large(version)
     return ModelToServe(
         "wine",
@@ -101,7 +101,7 @@ def test_a_model_above_the_limit_is_stored_and_one_at_the_limit_stays_in_state(
     assert store.objects == {path("v1"): large("v1")}
     assert kept.model("v1") == stored("v1")
     assert kept.history().find("v1") == KeptVersion("v1", sha256(large("v1")), "model", path("v1"))
-    # It was loaded from what was sent, not from what was stored.
+    # It was loaded from the message, not from the store.
     assert (store.asked, engine.live) == ([], sorted(["x" * LIMIT, large("v1").decode()]))
 
 
@@ -257,7 +257,7 @@ def test_what_comes_again_before_the_retention_is_over_stays(
     offer(admission, deploy("v1"), kept)
     offer(admission, REMOVE, kept)
     clock.pass_ns(HOUR_MS * 500_000)
-    # Under another name, too: the object is the content's.
+    # Another name gives the same object, which depends on the content only.
     offer(admission, deploy("the same", large("v1")), kept)
     clock.pass_ns(HOUR_MS * 1_000_000)
     assert admission.collect(kept) is None
@@ -304,7 +304,7 @@ def test_a_restored_job_deletes_what_others_put_only_if_the_snapshot_is_its_own(
         offer(admission, deploy(version), kept)
     admission.close()
     restored = admitting(pool, clock, ModelContents(store, LIMIT, "run-2", HOUR_MS, claims=claims))
-    # The object that was dropped before the snapshot, one that is dropped now, one that comes again.
+    # An object that was dropped before the savepoint, one that is dropped now, and one that comes again.
     offer(restored, deploy("v4"), kept)
     offer(restored, deploy("v3"), kept)
     clock.pass_ns(2 * HOUR_MS * 1_000_000)

@@ -1,4 +1,4 @@
-"""A model is loaded once for all who use it, and closed when the last one lets go of it."""
+"""A model is loaded once for all its users, and closed when the last user releases it."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_whoever_waited_for_a_failing_load_tries_itself() -> None:
 
 
 def test_many_threads_leave_nothing_behind() -> None:
-    """Leases come and go on few models: the fake complains about use after close and a second close."""
+    """Many leases on few models. The fake model fails if it is used after close or closed twice."""
     engine = FakeEngine(FakeClock())
     pool = ModelPool(engine)
     models = [replace(MODEL, sha256=f"sha-{number}", content=b"%d" % number) for number in range(3)]

@@ -291,7 +291,7 @@ def test_a_value_that_the_model_does_not_take_may_be_missing(pool: ModelPool, en
 
 @pytest.fixture
 def counting(pool: ModelPool, engine: FakeEngine) -> Iterator[Server]:
-    """A server to which three failures in a row are too many; 2 has no result, 9 is an error."""
+    """A server with a failure threshold of 3; the model has no result for 2 and an error for 9."""
     engine.scripts[b"one"] = engine.scripts[b"two"] = Script(nothing=2.0, poison=9.0)
     made = Server(pool, POINT, "mdata", FakeClock(), failure_threshold=3)
     yield made

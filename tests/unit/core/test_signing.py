@@ -1,4 +1,4 @@
-"""Signed model messages: what is let through, and what of the key file is refused."""
+"""Signed model messages: which messages are admitted, and which key files are refused."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_another_key_is_refused() -> None:
     with pytest.raises(ModelRejected) as rejected:
         check_signature(sign(MESSAGE, OTHER), [KEY])
     assert str(rejected.value) == (
-        "the signature of the model message is not by a key of this job: it was changed on its way, or "
-        "published with another key"
+        "the signature of the model message is not by a key of this job: the message was changed on its way, "
+        "or published with another key"
     )
 
 
@@ -73,13 +73,13 @@ def test_a_key_file_has_a_key_a_line(tmp_path: Path) -> None:
         (b"# nothing\n", "'{file}' has no key in it: make one with `openssl rand -hex 32`"),
         (
             b"\nsecret word\n",
-            "line 2 of '{file}' is no key of 32 or more hex digits: make one with `openssl rand -hex 32`",
+            "line 2 of '{file}' is not a key of 32 or more hex digits: make one with `openssl rand -hex 32`",
         ),
         (
             b"00112233",
-            "line 1 of '{file}' is no key of 32 or more hex digits: make one with `openssl rand -hex 32`",
+            "line 1 of '{file}' is not a key of 32 or more hex digits: make one with `openssl rand -hex 32`",
         ),
-        (b"\xff\xfe", "'{file}' cannot be read (it is no text)"),
+        (b"\xff\xfe", "'{file}' cannot be read (it is not UTF-8 text)"),
         (None, "'{file}' cannot be read (No such file or directory)"),
     ],
 )

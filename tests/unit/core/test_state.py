@@ -1,7 +1,7 @@
 """State is bytes that a later version of this software still reads.
 
 ``tests/fixtures/state_v<N>_*.bin`` were written by the software whose schema version is N, and are never
-written again: a new schema version adds files of its own, and so does what any reader may do without.
+written again. A new schema version adds files of its own, and so does a new field that readers can ignore.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def test_what_version_1_wrote_is_still_read(
 def test_what_is_written_is_what_the_schema_version_says(
     kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
 ) -> None:
-    """Another format needs another version, and fixtures of its own."""
+    """If the format changes, it needs a new schema version and new fixtures."""
     assert encode(value) == (FIXTURES / f"state_v{SCHEMA_VERSION}_{kind}.bin").read_bytes()
 
 

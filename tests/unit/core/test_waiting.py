@@ -1,4 +1,4 @@
-"""Who waits for a model, and what becomes of the others."""
+"""Which records wait for a model, and what happens to the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job whose checkpoints fail restarts before the broker ends its transactions, and not without need."""
+"""A job whose checkpoints fail restarts before the broker aborts its transactions, but not too early."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def test_at_least_once_never_restarts_for_a_checkpoint() -> None:
 def test_exactly_once_restarts_before_its_transactions_time_out(interval_ms: int) -> None:
     failures = tolerated_with("exactly-once", interval_ms) + 1
     each_ms = max(interval_ms, EXACTLY_ONCE_CHECKPOINT_MS)
-    # From the checkpoint that completed, an interval to the next attempt, and then as long as each can take.
+    # One interval from the completed checkpoint to the next attempt, then the longest time of each attempt.
     assert interval_ms + failures * each_ms < TRANSACTION_TIMEOUT_MS
     assert interval_ms > EXACTLY_ONCE_CHECKPOINT_MS or failures == 6

@@ -1,4 +1,4 @@
-"""What a user is told of checkpoints that fail: once, with the cause, and when it is over."""
+"""What a user is told about failing checkpoints: once, with the cause, and again when they complete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FINALIZE = "Failure to finalize checkpoint."
 
 @dataclass
 class Checkpoint:
-    """The part of Flink's statistics of a checkpoint that is asked."""
+    """The part of Flink's checkpoint statistics that is used."""
 
     number: int
     message: str = ""

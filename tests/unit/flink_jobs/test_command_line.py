@@ -19,7 +19,7 @@ from model_serving.runtime.flink_home import FlinkHome
 
 @dataclass
 class Calls:
-    """What the command line did: which flags it had checked, what it ran."""
+    """A record of the flags that the command line checked, and of the command that it ran."""
 
     parsed: list[tuple[Sequence[str], str]] = field(default_factory=list)
     ran: list[tuple[list[str], dict[str, str], bool]] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """The command line with its neighbours replaced: no Flink, no broker, no process."""
+    """The command line with stand-ins for Flink, the broker and processes."""
     seen = Calls()
     defaults = flink_jobs.config.parse_config([], {}, "defaults")
 

@@ -70,7 +70,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 FILLED_IN = {"base_dir", "run", "claims_stored", "dead_letter_limit", "result_limit"}
-"""What no flag says."""
+"""Values that do not come from flags."""
 
 OTHERS: dict[str, tuple[str, Any]] = {
     "--bootstrap-servers": ("a:1,[::1]:65535", "a:1,[::1]:65535"),
@@ -117,12 +117,12 @@ OTHERS: dict[str, tuple[str, Any]] = {
 WRONG = {
     "--bootstrap-servers": (
         ["", "localhost", ":9092", "localhost:", "localhost:0", "localhost:65536", "localhost:x", "a:1,,b:2"],
-        "is not host:port, or several of them with commas between",
+        "is not host:port, or several of them separated by commas",
     ),
     "--kafka-config": (["no/such/file"], "cannot be read"),
     "--models-topic": (["", "  "], "must not be empty"),
     "--data-topic": ([""], "must not be empty"),
-    "--results-topic": (["my results", "a/b", "..", "x" * 250, "two\twords"], "is no topic name"),
+    "--results-topic": (["my results", "a/b", "..", "x" * 250, "two\twords"], "is not a topic name"),
     "--dead-letter-topic": ([""], "must not be empty"),
     "--status-topic": ([""], "must not be empty"),
     "--models-group": ([""], "must not be empty"),
@@ -162,7 +162,7 @@ WRONG = {
     "--inline-limit": (["", "-1", "1MB"], "is not a whole number of 0 or more"),
     "--model-store-retention-h": (["", "-1", "nan", "inf", "1d"], "is not a number of hours, 0 or more"),
     "--state-backend": (["memory", "RocksDB"], "is not one of: hashmap, rocksdb"),
-    "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is no key of")),
+    "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is not a key of")),
     "--allow-locations": (
         ["zip://m::s3://bucket/a.zip", "/models/../etc"],
         "is neither a path nor a URL without '::' and '..'",
@@ -184,7 +184,7 @@ def parse(*argv: str, **environ: str) -> JobConfig:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: str, **environ: str) -> str:
-    """The one line that a wrong call says; its exit status is 2."""
+    """The line that a wrong call prints; its exit status must be 2."""
     with pytest.raises(SystemExit) as stopped:
         parse(*argv, **environ)
     said = capsys.readouterr()
@@ -226,7 +226,7 @@ def test_a_flag_comes_from_the_command_line_else_from_the_environment(
     assert asdict(parse(flag, text)) == expected
     assert asdict(parse(f"{flag}={text}")) == expected
     assert asdict(parse(**{variable(flag): text})) == expected
-    # The flag beats the environment, though that is wrong.
+    # The flag wins over the environment, even if the value there is wrong.
     assert asdict(parse(flag, text, **{variable(flag): ""})) == expected
 
 
@@ -262,7 +262,7 @@ def test_a_checkpoint_path_becomes_a_uri(tmp_path: Path, monkeypatch: pytest.Mon
 def test_large_models_are_kept_beside_the_checkpoints_unless_a_store_is_named(tmp_path: Path) -> None:
     assert parse(f"--checkpoint-dir={tmp_path}/").serving.model_store == f"file://{tmp_path}/models"
     assert parse(f"--model-store={tmp_path}").serving.model_store == f"file://{tmp_path}"
-    # Flink has clients of its own, Python has none here: a job that ran before still does.
+    # Flink has a client of its own for this place and Python has none: the job must still run.
     assert parse("--checkpoint-dir=s3://bucket/c").serving.model_store == ""
 
 

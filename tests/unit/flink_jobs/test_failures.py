@@ -1,4 +1,4 @@
-"""What a user is told of a failure: its first cause, on one line."""
+"""What a user is told about a failure: its first cause, on one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flink_jobs.failures import cause_of
 
 @dataclass(frozen=True, slots=True)
 class JavaError:
-    """The part of a Java exception that is asked."""
+    """The part of a Java exception that is used."""
 
     message: str | None
     cause: JavaError | None = None

@@ -1,4 +1,4 @@
-"""What the flink command hands over to the job's script, and the command to go on that is made of it."""
+"""The handover from the flink command to the job's script, and the command that goes on from a savepoint."""
 
 from __future__ import annotations
 

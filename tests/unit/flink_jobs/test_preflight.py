@@ -1,4 +1,4 @@
-"""What is found before a job starts, where Kafka refuses a part of the answers."""
+"""The check before a job starts, if Kafka refuses some of the answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answer(value: Any) -> Future[Any]:
 
 @dataclass
 class FakeKafka:
-    """An admin client of a Kafka with these topics, and the largest message of each or why it is not told."""
+    """An admin client of a Kafka with topics → the largest message, or the error instead of an answer."""
 
     limits: dict[str, int | KafkaError]
     members: dict[str, list[str]] = field(default_factory=dict)

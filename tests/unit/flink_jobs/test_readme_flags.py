@@ -11,7 +11,7 @@ from flink_jobs.config import FLAGS
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 MACHINES_OWN = {"execution-mode": "thread"}
-"""Defaults that depend on the machine → what the README says of them."""
+"""Flags whose default depends on the machine → the README's text for it."""
 
 
 def documented() -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a savepoint's operators say about whether a job can go on from it."""
+"""Whether a job can go on from a savepoint, judged by the savepoint's operators."""
 
 from __future__ import annotations
 

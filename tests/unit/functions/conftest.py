@@ -1,4 +1,4 @@
-"""The operators around a fake engine, a fake clock and fake Flink contexts."""
+"""Operators with a fake engine, a fake clock and fake Flink contexts."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
     )
     monkeypatch.setattr(process, "POOL", ModelPool(made))
     monkeypatch.setattr(process, "ENGINES", made)
-    # The contents here are names of scripts, and look like no model.
+    # The contents here are names of scripts, which do not look like any model.
     monkeypatch.setattr(
         KindCheckedEngine, "load", lambda self, model, schema: self._engine.load(model, schema)
     )
-    # Whatever loads alone is waited for, however busy the machine.
+    # A load that runs alone is waited for, even on a busy machine.
     monkeypatch.setattr(queue, "_QUICK_S", 60)
     yield made
     assert made.live == [], "an operator's close must let go of every model"

@@ -1,4 +1,4 @@
-"""What operators are given and what they emit, as values that a test can compare whole."""
+"""The input and the output of operators, as values that a test can compare as a whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["NOW", "activation", "batch", "counts", "letter", "model", "read", "r
 _CODEC = RecordCodec("tests.protos.sensorreading_pb2:SensorReading")
 
 NOW = 1_000_000
-"""When the fake clock starts, and it stands still."""
+"""The time at which the fake clock starts and stands still."""
 
 
 def reading(temperature: float, data_type: str = "hall", **fields: Any) -> bytes:
@@ -42,7 +42,7 @@ def batch(*records: bytes) -> PackedBatches:
 
 
 def _records(keyed: Row) -> list[bytes]:
-    """The records of a row that is given out to be keyed, which holds what is in them."""
+    """The records in a row that an operator emits for keying."""
     key, packed = keyed
     sent = _CODEC.unpack(packed)
     again = _CODEC.decode([payload for batch in sent for payload in batch.payloads]).batches
@@ -112,9 +112,9 @@ def swapped(
 
 
 def read(emitted: Iterator[Any], main: Any = ServingResult) -> list[Any]:
-    """What an operator emitted, decoded: messages of the main output, (tag, value) of the side outputs.
+    """The decoded output of an operator: messages of the main output, (tag, value) of the side outputs.
 
-    Of batches of records their bytes.
+    Batches of records are given as their bytes.
     """
     messages: dict[str, Any] = {DEAD_LETTERS.tag_id: DeadLetter, STATUSES.tag_id: ModelStatus}
     decoded: list[Any] = []

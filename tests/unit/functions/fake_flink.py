@@ -17,10 +17,10 @@ SavedState = tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]
 
 
 class FakeFlink:
-    """Every context that an operator is given, over state that outlives the operator.
+    """All contexts that an operator is given, over state that survives the operator.
 
-    Set ``key`` before an element of a keyed stream is processed. ``timers`` are (time, key) of event time,
-    ``later`` those of processing time, which is ``now``.
+    Set ``key`` before an element of a keyed stream is processed. ``timers`` are the timers of event time as
+    (time, key), ``later`` those of processing time. ``now`` is the processing time.
     """
 
     def __init__(self, subtask: int = 0, parallelism: int = 1) -> None:
@@ -39,10 +39,10 @@ class FakeFlink:
         return copy.deepcopy((self._state, self._broadcast))
 
     def restore(self, saved: Sequence[SavedState]) -> None:
-        """Takes over what this instance gets of the state that all instances of an operator have saved.
+        """Takes this instance's part of the state that all instances of an operator have saved.
 
         Source: https://nightlies.apache.org/flink/flink-docs-stable/, "Broadcast State": each instance takes
-        what one of them had, in turn; of keyed state it takes its own keys.
+        the broadcast state of one saved instance, in turn. Of the keyed state it takes its own keys.
         """
         placement = Placement(self)
         for keyed, _ in copy.deepcopy(list(saved)):
@@ -146,7 +146,7 @@ class FakeState:
         self._entries().append(value)
 
     def get(self, *name: Any) -> Any:
-        """All of a list; of a map the value of ``name``."""
+        """All values of a list state, or the value of ``name`` in a map state."""
         return self._entries().get(*name) if name else iter(self._entries())
 
     def put(self, name: Any, value: Any) -> None:

@@ -1,7 +1,7 @@
 """The operators of a variant, connected as ``flink_jobs.topology`` connects them, without Flink.
 
-What one instance sends to another keeps its order; between channels there is none, and a test chooses which
-one delivers next.
+Elements from one instance to another keep their order. There is no order between channels: a test chooses
+which channel delivers next.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.unit.functions.fake_flink import FakeFlink
 __all__ = ["PARTITIONS", "Delivery", "FakeJob", "Instance", "tag_of"]
 
 PARTITIONS = 2
-"""Of the data topic: each is read in its order."""
+"""The number of partitions of the data topic, each of which is read in its order."""
 
 
 class Instance(NamedTuple):
@@ -40,7 +40,7 @@ class Instance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An element that was delivered, and what the instance gave out for it."""
+    """An element that was delivered, and the receiver's output for it."""
 
     sender: Instance
     receiver: Instance
@@ -49,10 +49,11 @@ class Delivery:
 
 
 class FakeJob:
-    """A job over the topics ``models`` and ``records``, which outlive a crash, as what it ``wrote`` does not.
+    """A job that reads the topics ``models`` and ``records``; ``wrote`` is its output.
 
-    All that it wrote after a checkpoint is taken back in a crash: that is what a reader of exactly-once
-    output sees. Messages to the models topic stay, so a job may read its own message of before the crash.
+    The topics survive a crash. The output since the checkpoint is taken back in a crash, as a reader of
+    exactly-once output sees it. Messages that the job wrote to the models topic stay, so after a crash it may
+    read a message that it wrote before.
     """
 
     def __init__(self, settings: ServingSettings, variant: str, parallelism: int) -> None:
@@ -67,13 +68,13 @@ class FakeJob:
         self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Takes the state as it is. Raises AssertionError when something is still under way."""
+        """Saves the state. Raises AssertionError when an element is still in a channel."""
         assert not any(self._channels.values())
         state = {instance: flink.saved() for instance, (flink, _) in self._instances.items()}
         self._checkpoint = (state, dict(self._read), len(self.wrote))
 
     def crash(self, parallelism: int) -> None:
-        """Loses everything since the checkpoint and goes on from there with so many instances."""
+        """Loses everything since the checkpoint and goes on from it with ``parallelism`` instances."""
         self.close()
         state, read, wrote = self._checkpoint
         self._read = dict(read)
@@ -82,7 +83,7 @@ class FakeJob:
         self._start(parallelism, state)
 
     def deliver(self, choice: int) -> Delivery | None:
-        """Delivers the first element of one channel; None when nothing is under way."""
+        """Delivers the first element of one channel; None when all channels are empty."""
         channels = [each for each, elements in sorted(self._channels.items()) if elements]
         if not channels:
             return None
@@ -94,7 +95,7 @@ class FakeJob:
         return Delivery(sender, receiver, element, emitted)
 
     def read_models(self) -> bool:
-        """Takes the next message of the models topic up; False: there is none."""
+        """Reads the next message of the models topic; False if there is none."""
         source = Instance("models", 0)
         at = self._read.get(source, 0)
         if at == len(self.models):
@@ -104,13 +105,13 @@ class FakeJob:
         return True
 
     def read_records(self, partition: int) -> bool:
-        """Takes the next vector of records of a partition up; False: there is none."""
+        """Reads the next vector of records of a partition; False if there is none."""
         source = Instance("records", partition)
         at = self._read.get(source, 0)
         if at == len(self.records[partition]):
             return False
         self._read[source] = at + 1
-        # To a router of its own in the keyed job; in the broadcast job all instances get some in turn.
+        # In the keyed job each partition has its own router; in the broadcast job all instances take turns.
         keyed = self._variant == "keyed"
         receiver = Instance("route", partition) if keyed else Instance("serve", at % self._parallelism)
         self._send(source, receiver, (self.records[partition][at],))

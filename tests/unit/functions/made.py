@@ -1,4 +1,4 @@
-"""Protobuf messages that are made on the spot, and codecs of them."""
+"""Makes protobuf message types without generated code, and codecs for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def made_message(
 ) -> Any:
     """The class of a message ``Made``; ``fields`` are (number, type) or (number, type, label) by name.
 
-    ``oneof`` names the fields that exclude each other, ``defaults`` are what unset fields of proto2 are.
+    ``oneof`` names the fields that exclude each other, ``defaults`` are the values of unset proto2 fields.
     """
     file = descriptor_pb2.FileDescriptorProto(name="made.proto", syntax=syntax)
     message = file.message_type.add(name="Made")

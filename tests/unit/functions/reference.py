@@ -1,4 +1,4 @@
-"""Messages of every kind of field, how they are written, and what protobuf's own parser reads from them."""
+"""Messages with fields of every type, random bytes for them, and the values that protobuf's parser reads."""
 
 from __future__ import annotations
 
@@ -100,11 +100,11 @@ KINDS = {
     Field.TYPE_STRING: BYTES,
     Field.TYPE_BYTES: BYTES,
 }
-"""How values of a type are written; the others are varints."""
+"""Field type → wire type; other types are varints."""
 
 Read = tuple[list[tuple[str, list[tuple[Any, ...]]]], list[tuple[bytes, str]]]
-"""(payload, timestamp, numbers as hexadecimal, texts) by data type, and what is refused with its error; of a
-field that is sent with another wire type than declared, only its name."""
+"""(payload, timestamp, numbers as hexadecimal, texts) by data type, and (payload, error) of refused messages.
+The error of a field that is sent with another wire type than declared is cut after the field's name."""
 
 
 def expected(message: Any, payloads: Sequence[bytes]) -> Read:
@@ -169,7 +169,7 @@ def _right_kinds(field: Any) -> set[int]:
 
 
 def _tags(payload: bytes) -> Iterator[tuple[int, int]]:
-    """Field numbers and wire types, of what is in groups too."""
+    """Field number and wire type of each field, including fields in groups."""
     stream = BytesIO(payload)
 
     def number() -> int:
@@ -191,13 +191,13 @@ def _tags(payload: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _is_missing(record: Any, name: str) -> bool:
-    """Whether the record says that the field is not set, and its type does not say what it is then."""
+    """Whether the record says that the field is not set, and the field has no default of its own."""
     field = record.DESCRIPTOR.fields_by_name[name]
     return field.has_presence and not field.has_default_value and not record.HasField(name)
 
 
 def told(codec: RecordCodec, decoded: Decoded) -> Read:
-    """What a codec reads; hexadecimal tells 0 from -0 and takes NaN for equal to NaN."""
+    """The values that a codec reads. In hexadecimal, 0 and -0 differ, and NaN equals NaN."""
     numeric, textual = codec.schema.numeric, codec.schema.text
     records = []
     for batch in decoded.batches:
@@ -238,13 +238,13 @@ LETTERS = ("a", "b", "z", "\0", "\x7f", "é", "ω", "€", "😀")
 
 
 def value_of(random: Random, kind: int, width: int, wild: bool) -> bytes:
-    """A value of that kind, its length included; all values of a kind and width are equally long.
+    """An encoded value of a wire type, with its length; values of the same kind and width are equally long.
 
-    ``wild``: bytes beyond ASCII in texts, and more than a bit in a varint's tenth byte.
+    ``wild``: texts have bytes beyond ASCII, and a varint's tenth byte may have more than one bit.
     """
     zero = random.random() < 0.15
     if kind == VARINT:
-        # Any varint of that many bytes, overlong ones among them.
+        # Any varint of ``width`` bytes, which may be longer than necessary.
         middle = [
             0x80 | (0 if zero else random.choice((0, 0x7F, random.getrandbits(7)))) for _ in range(width - 1)
         ]
@@ -267,7 +267,7 @@ def value_of(random: Random, kind: int, width: int, wild: bool) -> bytes:
         while len(text) < width:
             text += random.choice(LETTERS).encode()
         return varint(width) + text[:width]
-    # A group: nothing between its start and, in ``wire``, its end.
+    # A group is empty; ``wire`` adds its end.
     return b""
 
 

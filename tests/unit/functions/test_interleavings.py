@@ -1,7 +1,7 @@
-"""Whatever order models, commands, records, crashes and restores come in, both variants do what they should.
+"""Both variants behave as a reference does, for any order of models, commands, records, crashes and restores.
 
-The operators are those of the jobs, the channels between them deliver in an order that is drawn, and each
-delivery is held against a reference that knows neither state nor channels.
+The operators are those of the jobs. The channels between them deliver in a random order, and each delivery is
+compared with a reference that has neither Flink's state nor channels.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _CODEC = RecordCodec("tests.protos.sensorreading_pb2:SensorReading")
 
 @dataclass(frozen=True)
 class Send:
-    """Records to one partition, as one vector; None is no record at all."""
+    """Records to one partition, as one vector; None stands for a message that is not a record."""
 
     partition: int
     records: list[tuple[str, float] | None]
@@ -57,7 +57,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Crash:
-    """All processes end, and come back with so many instances."""
+    """All processes end, and come back with ``parallelism`` instances."""
 
     parallelism: int
 
@@ -69,9 +69,9 @@ FAILING_RECORDS = st.tuples(DATA_TYPES, st.just(POISON)).map(lambda record: [rec
 SENDS = st.builds(Send, st.integers(0, PARTITIONS - 1), RECORDS | FAILING_RECORDS)
 PARALLELISM = st.integers(1, 3)
 EVENTS = st.tuples(
-    # Without models that serve, the rest is about nothing.
+    # Good models are frequent, because without an active model most events have no effect.
     GOOD_MODELS | MESSAGES | SENDS | SENDS | st.builds(Crash, PARALLELISM) | st.just(CHECKPOINT),
-    # Which channels deliver afterwards, sources among them; now and then all there is.
+    # The sources and channels that deliver afterwards; sometimes enough to deliver everything.
     st.lists(st.integers(0, 30), max_size=8) | st.just([0, 1, 2] * 70),
 )
 HISTORIES = st.lists(EVENTS) | st.lists(EVENTS, min_size=15, max_size=40)
@@ -79,7 +79,7 @@ HISTORIES = st.lists(EVENTS) | st.lists(EVENTS, min_size=15, max_size=40)
 
 @dataclass
 class Expected:
-    """What the operators should know: admission, those that serve by key, and broadcast instances."""
+    """What the operators should know: admission, the keyed serving operator, and broadcast instances."""
 
     admission: ReferenceAdmission = field(default_factory=ReferenceAdmission)
     by_key: ReferenceServing = field(default_factory=lambda: ReferenceServing(LIMIT))
@@ -87,7 +87,7 @@ class Expected:
     swaps: list[str] = field(default_factory=list)
 
     def restarted(self, parallelism: int) -> Expected:
-        """The same after a restore: broadcast instances, which agree by then, may be more or fewer."""
+        """The same after a restore. Broadcast instances agree at a checkpoint, so their number may change."""
         again = copy.deepcopy(self)
         again.spread = [copy.deepcopy(again.spread[0]) for _ in range(parallelism)]
         for serving in (again.by_key, *again.spread):
@@ -96,7 +96,7 @@ class Expected:
 
 
 class Run:
-    """A job and what is expected of it, step by step."""
+    """A job and its expected behaviour, step by step."""
 
     def __init__(self, job_settings: ServingSettings, engine: FakeEngine, variant: str, start: int) -> None:
         self.job = FakeJob(job_settings, variant, start)
@@ -107,7 +107,7 @@ class Run:
         self.saved = copy.deepcopy(self.expected)
 
     def happen(self, what: Event) -> None:
-        """Lets something happen outside of the job, or to it."""
+        """Carries out an event."""
         if isinstance(what, ModelMessage):
             self.job.models.append(_descriptor(what))
         elif isinstance(what, Send):
@@ -121,7 +121,7 @@ class Run:
             self.saved = copy.deepcopy(self.expected)
 
     def step(self, choice: int) -> bool:
-        """Takes a message up or delivers something; False: there is nothing to do."""
+        """Reads a message or delivers an element; False if there is nothing to do."""
         sources = [
             self.job.read_models,
             *(lambda at=at: self.job.read_records(at) for at in range(PARTITIONS)),
@@ -134,12 +134,12 @@ class Run:
         return delivery is not None
 
     def drain(self, *, sources: bool) -> None:
-        """Delivers until nothing is under way, and, with ``sources``, nothing is unread."""
+        """Delivers until all channels are empty; with ``sources``, until the topics are read, too."""
         while (sources and any(self.step(choice) for choice in range(PARTITIONS + 1))) or self.step(99):
             pass
 
     def check_models(self) -> None:
-        """Loaded is what is kept or serves somewhere, each once."""
+        """Checks that each loaded model is kept or serves somewhere, and is loaded once."""
         alive = {content for versions in self.expected.admission.kept.values() for _, content in versions}
         for serving in (self.expected.by_key, *self.expected.spread):
             alive |= {content for _, content in serving.active.values()}
@@ -148,7 +148,7 @@ class Run:
         assert set(live) <= {content.decode() for content in alive}
 
     def check_whole(self) -> None:
-        """After a last drain: each record has one outcome or waits, each swap was confirmed once."""
+        """Checks, after a last drain, that each record has one outcome or waits, and each swap one status."""
         outcomes = Counter(number for by, what in self.job.wrote for number in _answered(by, what))
         waiting = [number for rest in self.expected.by_key.waiting.values() for number, _ in rest]
         sent = [number for records in self.job.records for vector in records for number in _numbers(vector)]
@@ -224,7 +224,7 @@ class Run:
 
 
 def _answered(operator: str, wrote: Any) -> list[int]:
-    """The numbers of the records that something is an answer to."""
+    """The numbers of the records that an emitted element is the outcome of."""
     if tag_of(wrote) is DEAD_LETTERS:
         letter = DeadLetter.FromString(wrote[1])
         return [] if letter.topic == "models" else [_told(letter)[0]]
@@ -251,7 +251,7 @@ def _told(letter: DeadLetter) -> Answer:
 
 
 def _payloads(element: Any) -> list[bytes]:
-    """The records of a vector, or of a row that is keyed."""
+    """The records of a vector, or of a row for keying."""
     if isinstance(element, Row):
         return [payload for batch in _CODEC.unpack(element[1]) for payload in batch.payloads]
     return list(element[0])

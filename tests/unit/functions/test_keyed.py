@@ -1,4 +1,4 @@
-"""The keyed variant, element by element: who is scored, who waits, what outlives a restart."""
+"""The keyed variant, element by element: which records are scored or wait, and what survives a restart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.unit.functions.fake_flink import FakeFlink
 def keyed(
     settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
 ) -> Iterator[Callable[..., KeyedModelServing]]:
-    """``keyed(**changes)``: an operator with these settings; more of them share the state, as restarts do."""
+    """``keyed(**changes)`` makes an operator with these settings; all share the state, as after restarts."""
     opened: list[KeyedModelServing] = []
 
     def make(**changes: Any) -> KeyedModelServing:

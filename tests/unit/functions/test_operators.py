@@ -101,13 +101,13 @@ def test_a_job_with_keys_takes_signed_model_messages_only(
         (
             sign(plain, bytes(32)),
             (
-                "the signature of the model message is not by a key of this job: it was changed on its way, "
-                "or published with another key"
+                "the signature of the model message is not by a key of this job: the message was changed on "
+                "its way, or published with another key"
             ),
         ),
         (
             without_digest,
-            "a signed message with a location needs the SHA-256 of what lies there: set sha256, or send data",
+            "a signed message with a location needs the SHA-256 of the model there: set sha256, or send data",
         ),
     ):
         assert read(route.process_element(payload, flink)) == [

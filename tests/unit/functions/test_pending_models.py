@@ -25,7 +25,7 @@ from tests.unit.functions.fake_flink import FakeFlink
 
 @pytest.fixture
 def gate(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Opens the way for the model ``slow``."""
+    """The gate that the model ``slow`` waits for while it loads."""
     monkeypatch.setattr("model_serving.core.admission.queue._QUICK_S", 0.01)
     made = threading.Event()
     engine.scripts[b"slow"] = Script(fields=("temperature",), x="temperature", gate=made)
@@ -50,7 +50,7 @@ def command(name: str, data_type: str = "hall", version: str = "") -> ModelDescr
 
 
 def told(emitted: Iterator[Any]) -> list[str]:
-    """What became of model messages, in short."""
+    """The outcomes of model messages, in short texts."""
     said = []
     for element in emitted:
         if isinstance(element, bytes):
@@ -69,13 +69,13 @@ def offer(admit: ModelAdmission, flink: FakeFlink, message: ModelDescriptor) -> 
 
 
 def next_timers(flink: FakeFlink) -> list[tuple[int, str]]:
-    """Those of the half second that begins with the first: no guards, as long as something else looks."""
+    """The timers within half a second from the first one; guard timers are later, if there are others."""
     times = sorted(flink.later)
     return [(time, key) for time, key in times if time < times[0][0] + 500]
 
 
 def fire(admit: ModelAdmission, flink: FakeFlink) -> list[str]:
-    """What comes of the next timers, in the order of their times."""
+    """Fires the next timers, in the order of their times, and returns the outcomes."""
     due = next_timers(flink)
     flink.later = [timer for timer in flink.later if timer not in due]
     said = []
@@ -86,7 +86,7 @@ def fire(admit: ModelAdmission, flink: FakeFlink) -> list[str]:
 
 
 def until(admit: ModelAdmission, flink: FakeFlink, count: int) -> list[str]:
-    """What is said until ``count`` messages have their answer."""
+    """Fires timers until there are ``count`` outcomes, and returns them."""
     said: list[str] = []
 
     def enough() -> bool:
@@ -133,7 +133,7 @@ def test_messages_of_a_data_type_wait_for_the_one_that_loads_and_others_do_not(
 
 
 def until_or_now(admit: ModelAdmission, flink: FakeFlink) -> list[str]:
-    """What the data type ``lab`` still has to say: its load is not alone, so nobody waits for it."""
+    """Fires timers until no message of ``lab`` is pending: a load that is not alone is not waited for."""
     said: list[str] = []
 
     def done() -> bool:
@@ -151,7 +151,7 @@ def test_after_a_restart_what_was_pending_starts_anew_and_is_carried_out_once(
         assert [offer(first, flink, message) for message in (deploy("slow"), deploy("v2"))] == [[], []]
         waiting = pending(flink, "hall")
         gate.set()
-    # It has loaded at last, but nobody took it.
+    # The model has loaded, but nobody took the result.
     eventually(lambda: engine.live == [], lambda: str(engine.live), within_s=30)
     assert pending(flink, "hall") == waiting
     with closing(opened(settings, flink)) as restarted:
@@ -170,9 +170,9 @@ def test_after_a_restart_what_was_pending_starts_anew_and_is_carried_out_once(
 def test_a_checkpoint_without_the_timers_that_timers_registered_forgets_no_message(
     settings: ServingSettings, flink: FakeFlink, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flink may draw one between a timer that fired and the next. Each restart here finds such a one."""
+    """Flink may take a checkpoint between a timer that fired and the next. Here each restart uses one."""
     turns = 20
-    # The threads that load the model are not waited for: it is not there before the end.
+    # ``close`` does not wait for the threads that load the model, because it loads only at the end.
     monkeypatch.setattr("model_serving.core.admission.queue._CLOSE_PATIENCE_S", 0.0)
     with closing(opened(settings, flink)) as first:
         assert offer(first, flink, deploy("slow")) == []
@@ -246,7 +246,7 @@ def test_a_fault_in_a_thread_is_a_fault_of_the_operator(
 def test_what_was_refused_does_not_wait_for_the_collector(
     settings: ServingSettings, flink: FakeFlink, engine: FakeEngine, message: ModelDescriptor
 ) -> None:
-    """The frames of an error hold the message and the model that it is about."""
+    """The frames of an error refer to the message and the model that it is about."""
     engine.scripts[b"fails"] = Script(fields=("temperature",), x="temperature", poison=0.0)
 
     def errors() -> list[object]:
@@ -293,7 +293,7 @@ def test_too_much_that_waits_is_waited_for(
             "hall: v1 after slow",
             "hall: v2 after v1",
         ]
-        # The timer of before is still there. It must not look after what comes now, which has its own.
+        # The earlier timer is still there. It must not look after the new message, which has its own timer.
         engine.scripts[b"slower"] = Script(gate=later_gate)
         flink.now = 3
         assert offer(admit, flink, deploy("slower")) == []

@@ -1,4 +1,4 @@
-"""Which instance has which data type; the rows that go to each. Flink's own hashes: tests/minicluster."""
+"""Which instance has which data type, and the rows for each; tests/minicluster compares with Flink itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operators with models that lie in the model store."""
+"""The operators with models in the model store."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def contents(tmp_path: Path) -> list[bytes]:
 
 
 def offered(admit: ModelAdmission, flink: FakeFlink, version: str) -> Any:
-    """(data type, activation's bytes) of a model that is let in; timers that look after its load fire."""
+    """(data type, encoded activation) of a model that is admitted; fires the timers of its load."""
     flink.key = "hall"
     message = ModelDescriptor(
         name="model", dataType="hall", modeltype="ONNX", version=version, data=version.encode()
@@ -58,7 +58,7 @@ def offered(admit: ModelAdmission, flink: FakeFlink, version: str) -> Any:
 
 
 def fire(admit: ModelAdmission, flink: FakeFlink) -> list[Any]:
-    """What the first timer of processing time gives."""
+    """Fires the first timer of processing time, and returns the output."""
     first = min(flink.later)
     flink.later.remove(first)
     return list(admit.on_timer(first[0], flink))
@@ -121,7 +121,7 @@ def test_a_restored_operator_fetches_its_model_or_fails_with_one_line(
     (tmp_path / "elsewhere").rename(path)
     with closing(operator()) as restored:
         assert served(restored) == [result(3, "v1")]
-    # What admission found out need not be found out again, wherever the model serves.
+    # Admission's findings are used wherever the model serves.
     assert engine.findings == ["", "it is good", "it is good"]
     state = (
         flink.get_state(ACTIVE_MODEL).value()

@@ -108,17 +108,20 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     [
         (
             "group.id=mine\nbootstrap.servers=k:1\n",
-            " sets bootstrap.servers, which is decided by flags: take it out",
+            " sets bootstrap.servers, which is decided by flags: remove it from the file",
         ),
         (
             "sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true;\n",
-            ": sasl.jaas.config is no login by user name and password (PlainLoginModule or ScramLoginModule)",
+            (
+                ": sasl.jaas.config is not a login by user name and password "
+                "(PlainLoginModule or ScramLoginModule)"
+            ),
         ),
         (
             "sasl.jaas.config=x.PlainLoginModule required username=secret;\n",
             ": sasl.jaas.config has no username or no password",
         ),
-        ("sasl.jaas.config=secret\n", ": sasl.jaas.config is no login by user name and password ("),
+        ("sasl.jaas.config=secret\n", ": sasl.jaas.config is not a login by user name and password ("),
         (
             "ssl.truststore.location=/etc/ca.jks\nssl.truststore.password=secret\n",
             ": ssl.truststore.location is read in PEM form only: convert the store",
@@ -127,7 +130,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
             "ssl.keystore.location=/me.p12\nssl.keystore.type=PKCS12\n",
             ": ssl.keystore.location is read in PEM",
         ),
-        ("a=\\u12", " cannot be read (it is no properties file in UTF-8)"),
+        ("a=\\u12", " cannot be read (it is not a properties file in UTF-8)"),
     ],
 )
 def test_what_cannot_work_is_one_line_without_a_value(tmp_path: Path, text: str, said: str) -> None:

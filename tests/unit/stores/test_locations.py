@@ -168,7 +168,7 @@ def test_models_are_read_from_allowed_places_only(tmp_path: Path, memory: str) -
             store.read(location)
         assert str(rejected.value) == (
             f"the location '{location}' is under none of the places where models may be "
-            f"(models, {memory}/good/): put it there, or start the job with another --allow-locations"
+            f"(models, {memory}/good/): put the model there, or start the job with another --allow-locations"
         )
 
 
@@ -292,7 +292,7 @@ def test_pipes_devices_and_what_the_kernel_makes_up_are_no_models(
     os.mkfifo(tmp_path / "folder" / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
     for location in ("pipe", "folder", "link", "/dev/zero", "file:///dev/random", "/proc/self/maps"):
-        with pytest.raises(ModelRejected, match=r"is no plain file: models are read from those$"):
+        with pytest.raises(ModelRejected, match=r"is not a plain file: put the model into plain files$"):
             store.read(location)
 
 

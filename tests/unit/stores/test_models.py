@@ -95,7 +95,7 @@ def test_a_store_that_cannot_be_used_says_so_and_works_when_mended(tmp_path: Pat
 def test_a_store_that_loses_bytes_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = fsspec.filesystem("memory")
     monkeypatch.setattr(type(memory), "pipe_file", lambda self, path, value: None)
-    with pytest.raises(StoreFailed, match="holds None of 5 bytes after they were put"):
+    with pytest.raises(StoreFailed, match="holds None of 5 bytes after they were written"):
         FsspecModelStore(f"memory://{uuid4().hex}").put(PATH, b"model")
 
 

@@ -77,7 +77,7 @@ ADVICE = "is the schema one of Avro or JSON? Send protobuf"
 CUT = (
     "it begins with the byte 00, as in a schema registry's frame, and ends after {} bytes, within the frame: "
 )
-OTHERWISE = f"framed with schema 17, and not as protobuf's messages are: {ADVICE}"
+OTHERWISE = f"framed with schema 17, but not in the way of protobuf messages: {ADVICE}"
 BROKEN = {
     b"\0": CUT.format(1) + ADVICE,
     b"\0\0\0\0": CUT.format(4) + ADVICE,
@@ -124,7 +124,7 @@ def test_another_message_of_the_schema_is_refused(indexes: bytes, told: str) -> 
     assert {str(error) for _, error in decoded.refused} == {
         (
             f"not a WineRecord message: framed with schema 17 as message {told} of its file; this job reads "
-            "message [0], WineRecord: send that one, or start the job with the record type of what is sent"
+            "message [0], WineRecord: send that one, or start the job with the record type that is sent"
         )
     }
     with pytest.raises(UnparsableMessage, match=r"this job reads message \[0\], ModelDescriptor"):

@@ -1,4 +1,4 @@
-"""Many records at once are read as protobuf's own parser reads each of them."""
+"""Many records read at once have the same values as when protobuf's own parser reads each of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def check(message: Any, payloads: Sequence[bytes]) -> None:
-    """Together, together again with what was learnt, the other way round, and each alone."""
+    """Compares with protobuf: all messages twice (layouts are learnt), in reverse order, and one by one."""
     codec = codec_of(message)
     wanted = expected(message, payloads)
     assert told(codec, codec.decode(payloads)) == wanted
@@ -44,7 +44,7 @@ def check(message: Any, payloads: Sequence[bytes]) -> None:
 
 
 def templates(message: Any) -> st.SearchStrategy[Template]:
-    """Fields as they should be, now and then one that is not known or of another kind than its number's."""
+    """Declared fields, and some unknown ones or ones with another wire type than declared."""
     right = [(field.number, KINDS.get(field.type, VARINT)) for field in message.DESCRIPTOR.fields]
     data_type = message.DESCRIPTOR.fields_by_name["dataType"].number
     widths = st.integers(1, 10)
@@ -84,7 +84,7 @@ def spoilt(random: Random, payload: bytes) -> bytes:
 
 
 def plain(payload: bytes) -> bytes:
-    """Not what begins with the byte 00, for that is a frame (see ``test_frames``)."""
+    """The message without a leading byte 00, which would be a frame (see ``test_frames``)."""
     return b"\1" + payload[1:] if payload.startswith(b"\0") else payload
 
 
@@ -92,7 +92,7 @@ def plain(payload: bytes) -> bytes:
 def vectors(draw: Callable[..., Any], message: Any) -> list[bytes]:
     """Messages of a few layouts in any order, some of them spoilt.
 
-    Values come from one seed: drawn one by one, they would be too many for a few layouts to be met often.
+    Values come from one seed: if Hypothesis drew each one, messages of the same layout would be rare.
     """
     layouts = draw(st.lists(templates(message), min_size=1, max_size=4))
     random = Random(draw(st.integers(0, 2**32)))
@@ -118,7 +118,7 @@ def test_messages_together_are_read_as_each_alone(name: str) -> None:
 
 
 FRAMES = (b"", b"\0\0\0\0\x11\0", b"\0\0\1\0\x12\2\0")
-"""None, schema 17, and schema 65554 with the index 0 spelled out."""
+"""No frame, the frame of schema 17, and the frame of schema 65554 with the index 0 written in full."""
 
 
 @pytest.mark.parametrize("name", MESSAGES)

@@ -1,4 +1,4 @@
-"""Which records are read by a layout that is known, and how many go through protobuf's parser."""
+"""Which records are read by a known layout, and how many go through protobuf's parser."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Counted:
         self.codec._parser._class = self._parser
 
     def parsed(self, payloads: list[bytes]) -> int:
-        """How many of these were parsed; they are read rightly."""
+        """How many of the messages were parsed; also checks that all are read correctly."""
         before = self._parser.parsed
         decoded = self.codec.decode(payloads)
         parsed = self._parser.parsed - before
@@ -112,7 +112,7 @@ def test_a_signalling_nan_is_read_without_a_word() -> None:
 
 
 def test_what_is_beyond_64_bits_in_a_varint_is_part_of_the_layout() -> None:
-    """Its tenth byte holds one bit; what the others there mean is the parser's to say."""
+    """The tenth byte holds one bit of the value; only protobuf's parser decides about the others."""
     one, three = ([b"\x62\x01a\x20" + b"\x80" * 9 + tenth] * 10 for tenth in (b"\x01", b"\x03"))
     counted = Counted(SCALARS)
     assert [counted.parsed(one + three), counted.parsed(three + one)] == [2, 0]
@@ -137,12 +137,12 @@ LENGTH = len(wines(1)[0])
 
 
 def garbage(random: Random) -> bytes:
-    """No message at all."""
+    """Bytes that are not a message."""
     return b"\xff" + random.randbytes(LENGTH - 1)
 
 
 def odd(random: Random) -> bytes:
-    """A valid record as long as the good ones; a field that is not known makes no two of them alike."""
+    """A valid record, as long as the good ones; an unknown field makes all of them different."""
     record = b"\x49" + struct.pack("<d", 3.5) + b"\x62\x04odd!"
     room = LENGTH - len(record) - 3
     return record + b"\xaa\x06" + varint(room) + random.randbytes(room)
@@ -188,7 +188,7 @@ def test_what_is_remembered_is_bounded() -> None:
     layouts = counted.codec._layouts
     assert len(layouts) == 256
     assert {len(known) for known in layouts.values()} <= set(range(9))
-    # The latest ones are those that are remembered.
+    # The latest layouts are remembered.
     assert counted.parsed(wines(9, data_type="w" * 399)) == 0
     assert counted.parsed(wines(9, data_type="w")) == 1
 

@@ -1,4 +1,4 @@
-"""Model messages: bytes in, values out; what is unset, unknown or empty is decided."""
+"""Reading of model messages, also with fields that are unset, unknown or empty."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD_PRODUCER = (
     b"\x20\x02"  # field 4, wire type 0: modeltype PMML
     b"\x2a\x06<PMML>"  # 5: data
 )
-"""What a producer writes that knows the first six fields only."""
+"""The message of a producer that knows only the first six fields."""
 
 BY_LOCATION = (
     b"\x0a\x05saved"
@@ -118,7 +118,7 @@ MODEL_TYPES = "use one of TENSORFLOW=0, TENSORFLOWSAVED=1, PMML=2, ONNX=3, TFSER
             b"\x1a\x04wine\x20" + b"\xff" * 9 + b"\x01",
             f"modeltype -1 is not known: {MODEL_TYPES}",
         ),
-        # A record on the models topic: its dataType is field 12, which is no text field here.
+        # A record on the models topic: its dataType is field 12, which is not a text field here.
         (
             WineRecord(pH=3.5, alcohol=9.4).SerializeToString(),
             (

@@ -1,4 +1,4 @@
-"""What is written to the output topics, byte by byte from the field numbers."""
+"""The messages of the output topics, byte by byte from the field numbers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_result() -> None:
 
 @pytest.mark.parametrize("times", [1, 4])
 def test_results_are_written_as_protobuf_writes_them(times: int) -> None:
-    """Few and many. Without numbers that are 0; with one output, as maps have no order."""
+    """Few and many results. No number is 0, and there is only one output, because maps have no order."""
     timestamps = [1, 127, 128, 16_383, 16_384, 2**35, 1_700_000_000_123, 2**63 - 1, -1, -(2**63)] * times
     labels = ["é", "", "good", "bad" * 50, "x" * 127, "x" * 128, "good", "good", "", "ω"] * times
     values = [0.5, math.nan, math.inf, -0.0, 1e-300, math.nan, 2.0, 3.0, 4.0, 5.0] * times

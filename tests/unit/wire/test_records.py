@@ -60,7 +60,7 @@ GOLDEN = (
 
 
 def read(codec: RecordCodec, payload: bytes) -> RecordBatch:
-    """A record as a batch of one; raises what it is refused with."""
+    """A record as a batch of one; raises the error if it is refused."""
     decoded = codec.decode([payload])
     for refused, error in decoded.refused:
         assert (refused, decoded.batches) == (payload, [])
@@ -257,7 +257,7 @@ Declare = Callable[..., str]
 
 @pytest.fixture
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
-    """``declare(name=(number, type), ...)``: the record type of a message that is made on the spot."""
+    """``declare(name=(number, type), ...)`` makes a message type, and returns its record type."""
 
     def make(**fields: tuple[int, ...]) -> str:
         monkeypatch.setitem(sys.modules, "made_pb2", made_module(made_message(fields)))

@@ -1,4 +1,4 @@
-"""A known field that is sent with another wire type than declared is told, never read as 0."""
+"""A known field that is sent with another wire type than declared is an error and is never read as 0."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_field_of_every_record_type_alone_and_among_many(name: str, field:
     real = FIXED64 if descriptor[message.DESCRIPTOR.fields_by_number[number].name].type == 1 else FIXED32
     good = sent(number, real) + sent(descriptor["dataType"].number, BYTES)
     bad = good + sent(descriptor[field].number, kind)
-    # As long as the bad one, with a field that nobody knows.
+    # As long as the bad message, with an unknown field.
     room = len(bad) - len(good)
     filler = b"\xf8\x07" + bytes([0x80] * (room - 3)) + b"\0" if room > 2 else b""
     codec = codec_of(message)
@@ -83,7 +83,7 @@ def test_every_field_of_every_record_type_alone_and_among_many(name: str, field:
 
 
 def test_many_records_with_a_float_are_refused_and_their_neighbours_are_scored() -> None:
-    """Enough of them, all of one length, that a layout would be learnt."""
+    """As many messages of one length as are needed for a layout to be learnt."""
     codec = RecordCodec(WINE)
     floats = [wine(place) + sent(11, FIXED32) for place in range(100)]
     doubles = [wine(place) + sent(11, FIXED64) for place in range(100)]
