@@ -1,4 +1,4 @@
-"""The engines, one file a model format. Importing this package loads no model library."""
+"""The engines, one package for each model format. Importing this package loads no model library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["engine_for"]
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """An engine's module and class, the libraries that it needs, and the extra that brings them."""
+    """An engine's module and class, the libraries that it needs, and the extra that installs them."""
 
     module: str
     engine: str
@@ -40,10 +40,10 @@ _ENGINES = {
 
 
 def engine_for(model_type: ModelType) -> Engine:
-    """The engine that loads models of this kind. Engines have no state: every call may give a new one.
+    """Returns the engine that loads models of this type. Engines have no state: a call may give a new one.
 
     Raises:
-        ModelRejected: there is none for it, or its library is not installed here.
+        ModelRejected: no engine loads this type, or the engine's library is not installed here.
     """
     if model_type not in _ENGINES:
         raise ModelRejected(
@@ -56,7 +56,7 @@ def engine_for(model_type: ModelType) -> Engine:
 
 
 def _require(model_type: ModelType, wanted: _Format) -> None:
-    """Looks the libraries up without loading them. Raises ModelRejected when one is missing."""
+    """Looks for the libraries without loading them. Raises ModelRejected when one is missing."""
     missing = [library for library in wanted.libraries if not _is_installed(library)]
     if missing:
         raise ModelRejected(

@@ -1,6 +1,6 @@
-"""How large a model may become when it is read. Who loads it sets them, the engines ask for them.
+"""Limits on how large a model may become when it is read. The caller sets them and the engines read them.
 
-They are no argument of ``Engine.load``: an engine that has nothing to limit need not know of them.
+They are not an argument of ``Engine.load``, because most engines have nothing to limit.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ __all__ = ["Limits", "current_limits", "within"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes: of all that a SavedModel's archive unpacks to, and of a PMML document."""
+    """The greatest sizes, in bytes, of an unpacked SavedModel archive and of a PMML document."""
 
     unpacked_bytes: int = 2 * 1024**3
     pmml_bytes: int = 64 * 1024**2
 
 
 def current_limits() -> Limits:
-    """The limits that hold here."""
+    """Returns the limits that apply in this thread."""
     return _LIMITS.get()
 
 
 @contextmanager
 def within(limits: Limits) -> Iterator[None]:
-    """Inside of the block, and in this thread, these limits hold."""
+    """Applies these limits inside the block, in this thread."""
     token = _LIMITS.set(limits)
     try:
         yield
