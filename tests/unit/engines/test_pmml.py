@@ -116,7 +116,7 @@ def test_whole_numbers_and_booleans_are_fed_as_such(load: Load) -> None:
     np.testing.assert_array_equal(whole.score(np.array([["red", 2.0]], dtype=object)).result, [15.0])
     with pytest.raises(ScoringFailed) as caught:
         whole.score(np.array([["red", 2.5]], dtype=object))
-    assert str(caught.value) == "the model takes whole numbers, the record has 2.5"
+    assert str(caught.value) == "the model takes whole numbers, but the record has 2.5"
     boolean = load(ModelType.PMML, REGRESSION.format(number="boolean").encode())
     assert boolean.fields == ("colour", "first_number")
 
@@ -160,7 +160,7 @@ def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: L
             tree(listed=False),
             (),
             OutputRule.ARGMAX,
-            "output ARGMAX needs the target's values in the DataDictionary, there are none",
+            "output ARGMAX needs the target's values in the DataDictionary, but it has none",
         ),
         (
             REGRESSION.format(number="double").encode(),

@@ -173,7 +173,12 @@ def not_compiled(*_: object) -> CompiledModel:
 @pytest.mark.parametrize(
     ("what", "instead", "level", "text"),
     [
-        ("compile_pmml", wrong_model, logging.WARNING, "because the compiled model gives the class '5' instead of '4'"),
+        (
+            "compile_pmml",
+            wrong_model,
+            logging.WARNING,
+            "because the compiled model gives the class '5' instead of '4'",
+        ),
         (
             "compile_pmml",
             broken,
@@ -186,7 +191,7 @@ def not_compiled(*_: object) -> CompiledModel:
             logging.WARNING,
             "because the compiled model gives the error GatewayLostError: the Java process ended",
         ),
-        ("compile_pmml", not_compiled, logging.INFO, "for it has something new"),
+        ("compile_pmml", not_compiled, logging.INFO, "because it has something new"),
     ],
     ids=["wrong", "broken", "lost", "not compiled"],
 )

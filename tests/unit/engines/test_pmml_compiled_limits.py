@@ -162,9 +162,9 @@ LEFT_TO_JAVA = {
         ),
         "the replacement 9.0, which is not valid",
     ),
-    "invalid categories as they are": (
+    "invalid categories that are kept": (
         treated("colour", 'invalidValueTreatment="asIs"'),
-        "invalid categories as they are",
+        "invalid categories that are kept",
     ),
     "fraction for a whole number": (
         treated("n", 'missingValueReplacement="0.5"'),
