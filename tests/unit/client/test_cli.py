@@ -36,10 +36,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     ("arguments", "said"),
     [
         (["publish-data", "--rate", "0"], "--rate: give more than 0 records a second"),
-        (["publish-data", "--rate", "fast"], "--rate: 'fast' is no number from 0 up"),
-        (["publish-data", "--count", "0"], "--count: '0' is no number of things"),
-        (["publish-models", "--interval-s", "-1"], "--interval-s: '-1' is no number from 0 up"),
-        (["broker", "--port", "70000"], "--port: '70000' is no port"),
+        (["publish-data", "--rate", "fast"], "--rate: 'fast' is not a number from 0 up"),
+        (["publish-data", "--count", "0"], "--count: '0' is not a count"),
+        (["publish-models", "--interval-s", "-1"], "--interval-s: '-1' is not a number from 0 up"),
+        (["broker", "--port", "70000"], "--port: '70000' is not a port"),
         (["read"], "TOPIC"),
         (["read", "x", "--as", "wine"], "--as: invalid choice: 'wine'"),
         (["read", "x"], "say it with --as (models, data, results, dead-letters, status)"),
@@ -123,7 +123,9 @@ def test_a_file_that_is_no_model_is_one_line_and_status_1(
 ) -> None:
     status, out, err = run(capsys, "publish-models", "--once", str(tmp_path / "absent.pmml"))
     assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "absent.pmml is no model that can be served (No such file or directory): give a PMML file" in err
+    assert (
+        "absent.pmml is not a model that can be served (No such file or directory): give a PMML file" in err
+    )
 
 
 def test_a_model_over_the_message_limit_is_one_line_that_names_the_way_out(

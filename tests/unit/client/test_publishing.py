@@ -186,7 +186,7 @@ def test_records_go_out_with_their_own_data_type_and_time_or_those_of_sending(
         capsys, "publish-data", file, "--rate", "1000", "--data-type", "cider", "--loop", "--count", "4"
     )
     assert (status, error.count("\n")) == (0, 3)
-    assert "left out, for WineRecord has no such field: 'quality'" in error
+    assert "left out, because WineRecord has no such field: 'quality'" in error
     records = [WineRecord.FromString(payload) for payload in sent]
     assert [record.dataType for record in records] == ["beer", "cider"] * 2
     assert [record.ts == 1795449875084 for record in records] == [True, False] * 2
@@ -207,7 +207,7 @@ def test_columns_may_begin_with_one_that_is_left_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--columns", "pH"], "--columns says what the columns of a file of your own are"),
+        (["--columns", "pH"], "--columns describes the columns of your own file"),
         (["FILE", "--columns", "pH,acid"], "--columns: WineRecord has no field 'acid'"),
         (["FILE", "--columns", "pH,,acid"], "--columns: 'pH,,acid' has an empty name"),
     ],

@@ -136,4 +136,7 @@ def test_what_is_no_whole_number_of_the_type_fails(schema: RecordSchema, value: 
     planned = plan_inputs([tensor("x", None, 2, dtype=WHOLE)], (), schema)
     with pytest.raises(ScoringFailed) as caught:
         planned.feeds(np.array([[1.0, value]]))
-    assert str(caught.value) == "the model's input x int32 [n, 2] takes whole numbers, but a record has another number"
+    assert (
+        str(caught.value)
+        == "the model's input x int32 [n, 2] takes whole numbers, but a record has another number"
+    )

@@ -148,7 +148,8 @@ REACHES_OUT = "reaches files, hosts or code outside the model, or is not known: 
         (
             two_placeholders,
             (
-                "a frozen graph must have one placeholder, but this one has 2: a (Placeholder), b (Placeholder): "
+                "a frozen graph must have one placeholder, but this one has 2: "
+                "a (Placeholder), b (Placeholder): "
                 "freeze it with one input, or send a SavedModel"
             ),
         ),
