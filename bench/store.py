@@ -31,7 +31,7 @@ class Case:
     environment: dict[str, Any]
 
     def values(self, system: str, figure: str) -> list[float]:
-        """Returns a figure of each round, none when not measured. A dot goes into an object: ``worst.p99``."""
+        """Returns a figure of each round, none when not measured. ``worst.p99`` is a part of ``worst``."""
         found = []
         for round_ in self.rounds.get(system, []):
             value: Any = round_

@@ -1,4 +1,4 @@
-"""What tests of any interleaving have in common: model messages, and a reference for what becomes of them."""
+"""Shared by the tests of interleavings: model messages, and a reference implementation of their outcome."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ GOOD_MODELS, MESSAGES = (
 )
 
 Answer = tuple[int, str]
-"""A record's number, and what became of it."""
+"""A record's number, and its outcome."""
 
 
 class ReferenceAdmission:
-    """``kept``: (version, content) of each data type, the last one serves."""
+    """The reference for admission. ``kept`` has (version, content) of each data type; the last one serves."""
 
     def __init__(self) -> None:
         self.kept: dict[str, list[tuple[str, bytes]]] = {}
 
     def offer(self, message: ModelMessage) -> str:
-        """What is said of a model message."""
+        """Returns the outcome of a model message."""
         kept = self.kept.setdefault(message.data_type, [])
         if message.command is Command.REMOVE:
             return (
@@ -88,9 +88,9 @@ class ReferenceAdmission:
 
 
 class ReferenceServing:
-    """One that serves: its active (version, content), and up to ``limit`` records that wait for a model.
+    """The reference for serving: active (version, content), and up to ``limit`` records waiting for a model.
 
-    ``streaks`` are failures in a row of what serves a data type; None: they do not count (any more).
+    ``streaks`` are the failures in a row of the model that serves a data type; None if they are not counted.
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -102,7 +102,7 @@ class ReferenceServing:
     def activate(
         self, data_type: str, model: tuple[str, bytes] | None, *, fallback: bool
     ) -> tuple[list[Answer], list[str]]:
-        """What becomes of the records that waited, and the versions that are to be taken back."""
+        """Returns the outcome of the records that waited, and the versions that must be taken back."""
         if model is None:
             del self.active[data_type]
             return [], []
@@ -111,11 +111,11 @@ class ReferenceServing:
         return self.serve(data_type, self.waiting.pop(data_type, []))
 
     def restart(self) -> None:
-        """Failures before a restart are forgotten."""
+        """Forgets the failures before a restart."""
         self._streaks = dict.fromkeys(self.active, 0)
 
     def serve(self, data_type: str, records: Sequence[tuple[int, float]]) -> tuple[list[Answer], list[str]]:
-        """What becomes of the records, and the versions that are to be taken back."""
+        """Returns the outcome of the records, and the versions that must be taken back."""
         if data_type not in self.active:
             waiting = self.waiting.setdefault(data_type, [])
             room = self._limit - len(waiting)

@@ -61,7 +61,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         add_options(command)
         _add_setting(
-            command, "--bootstrap-servers", "localhost:9092", "the Kafka to connect to", metavar="HOST:PORT"
+            command, "--bootstrap-servers", "localhost:9092", "the Kafka to use", metavar="HOST:PORT"
         )
         _add_setting(
             command, "--kafka-config", "", "client properties for a Kafka with TLS or a login", metavar="FILE"
