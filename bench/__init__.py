@@ -1,1 +1,1 @@
-"""The benchmark: this project and, where it is found, a JVM job of the same design, side by side."""
+"""The benchmark: measures this project and, if it is found, a JVM job of the same design."""

@@ -1,4 +1,4 @@
-"""``python -m bench SECTION [flags]``: one part of the benchmark; ``python -m bench`` lists them."""
+"""``python -m bench SECTION [flags]``: runs a section of the benchmark; ``python -m bench`` lists them."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ __all__ = ["main"]
 _SECTIONS = {
     "all": "every section, then the report",
     "backlog": "records a second after an outage",
-    "latency": "how long a record is under way",
+    "latency": "the time from a record's send to its result",
     "memory": "whether memory stays flat",
-    "swap": "what a swap of a 20 MB model costs",
-    "checkpoints": "what checkpoints cost that hold ten models of 20 MB",
+    "swap": "the cost of a swap to a 20 MB model",
+    "checkpoints": "the cost of checkpoints while ten models of 20 MB serve",
     "scaling": "parallelism, large models, many data types",
     "engines": "microseconds a record in each engine",
-    "profile": "where the processor time goes",
+    "profile": "processor time by thread",
     "report": "write the stored figures into docs/benchmarks.md",
 }
 
 
 def main(words: list[str]) -> int:
-    """Runs the section that the command line names; its exit status."""
+    """Runs the section that the command line names, and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     sections = parser.add_subparsers(dest="section", required=True, metavar="SECTION")
-    # Only the section that is asked for is imported: some need libraries that take seconds to load.
+    # Only the wanted section is imported, because some need libraries that take seconds to load.
     asked = next((word for word in words if not word.startswith("-")), "")
     for name, what in _SECTIONS.items():
         part = sections.add_parser(name, help=what, description=what)
@@ -56,7 +56,7 @@ def main(words: list[str]) -> int:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    # Once is enough: what follows is the stopping, which nothing may cut short.
+    # One signal is enough. The stopping begins now, and no further signal may interrupt it.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

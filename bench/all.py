@@ -1,4 +1,4 @@
-"""``python -m bench all``: every section, then the report. Flags go to the sections that know them."""
+"""``python -m bench all``: runs every section, then the report. Each section gets the flags that it knows."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from model_serving.runtime.errors import SetupError
 __all__ = ["SECTIONS", "add_arguments", "run"]
 
 SECTIONS = ("backlog", "scaling", "latency", "swap", "checkpoints", "memory", "engines", "report")
-"""In the order in which one takes its rates from another."""
+"""The order matters: some sections take their rates from the figures of earlier ones."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own: what it does not know is for the sections."""
+    """Adds no flags: all flags are for the sections."""
     parser.epilog = "more flags go to the sections that know them, for example --set sample --resume"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs every section with those of ``arguments.others`` that it knows, also after one has failed.
+    """Runs every section with the flags in ``arguments.others`` that it knows, also after a section failed.
 
-    1 when one has.
+    Returns:
+        The exit status: 1 when a section failed.
+
+    Raises:
+        BenchError: no section knows a flag.
     """
     parsed = {}
     unknown: set[str] | None = None

@@ -1,8 +1,8 @@
-"""``python -m bench backlog``: how fast a backlog is worked off after an outage.
+"""``python -m bench backlog``: measures how fast a backlog is scored after an outage.
 
-This project's job starts from a savepoint that was made while its topic was empty and its model served; the
-records came while it was down. The peer starts with the model preloaded, as a bounded run. Both in a fresh
-JVM each round, in turn, on the same records.
+This project's job starts from a savepoint that was made while its topic was empty and its model served. The
+records came while it was down. The peer starts with the model preloaded, as a bounded run. In each round both
+run in turn, each in a new JVM, on the same records.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ _PEER_END_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a job is prepared for: its key, the models as messages (one a data type), more flags, the peer's
-    model (None: not comparable)."""
+    """A case to prepare a job for.
+
+    ``models`` are messages, one for each data type. ``flags`` are more flags of this project's job.
+    ``peer_model`` is None when the peer cannot be compared.
+    """
 
     key: dict[str, str | int]
     variant: str
@@ -48,7 +51,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A workload, its topics and the savepoint from which each round starts."""
+    """A workload, its topics, and the savepoint that each round starts from."""
 
     workload: Workload
     topics: TopicNames
@@ -56,13 +59,13 @@ class Prepared:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``backlog``."""
+    """Adds the flags of ``backlog``."""
     add_common_arguments(parser, models=_MODELS, rounds=3)
     parser.add_argument("--records", default="400000,2000000", help="lengths of backlog (400000,2000000)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     lengths = sorted(int(word) for word in arguments.records.split(","))
     with open_session("backlog", arguments) as session:
         workloads = [
@@ -88,7 +91,7 @@ def measure(
     types: int = 1,
     partitions: int = 1,
 ) -> list[Case]:
-    """Prepares every workload on one empty data topic, then fills that to each length and runs the rounds."""
+    """Prepares all workloads on one empty data topic, then fills it to each length and runs the rounds."""
     todo = {
         length: [work for work in workloads if not session.is_stored(work.key | {"records": length})]
         for length in lengths
@@ -119,7 +122,7 @@ def measure(
 
 
 def prepare(session: Session, workload: Workload, shared: TopicNames) -> Prepared:
-    """Starts the job on the still empty data topic, has its models served, and stops it with a savepoint."""
+    """Starts the job on the empty data topic, waits until its models serve, and stops it with a savepoint."""
     session.say(f"{_title(workload.key)}: preparing a savepoint")
 
     def start_and_stop() -> dict[str, Any]:
@@ -136,7 +139,7 @@ def prepare(session: Session, workload: Workload, shared: TopicNames) -> Prepare
 
 
 def _flags(session: Session, workload: Workload) -> tuple[str, ...]:
-    """A savepoint refers to large models by their names in the store, which by default is each job's own."""
+    """Returns the job's flags. All runs share one model store, because a savepoint refers to models in it."""
     return (*workload.flags, "--model-store", str(session.folder / "models"))
 
 
@@ -186,7 +189,7 @@ def _peers(
 ) -> dict[str, Any]:
     results = f"results-{session.number()}"
     session.kafka.create_results(results)
-    # The preloaded model is the only one: the models topic holds this project's messages.
+    # The peer gets an empty models topic and only the preloaded model: the other topic has our messages.
     empty = f"models-{session.number()}"
     session.kafka.create_results(empty)
     topics = TopicNames(empty, ready.topics.data, results)
@@ -199,7 +202,7 @@ def _peers(
     with session.run(command) as job:
 
         def check() -> None:
-            # A bounded run that has ended may have written everything a moment ago.
+            # A bounded run may end before all its results are counted.
             if job.process.exit_status not in {None, 0}:
                 job.check()
 
@@ -224,7 +227,7 @@ def _figures(session: Session, results: str, length: int, begin: int, load: floa
 
 
 def _load() -> float:
-    """The machine's load average over the last minute, and a moment of rest for it."""
+    """Waits a moment, then returns the machine's load average over the last minute."""
     time.sleep(2)
     return round(os.getloadavg()[0], 2)
 
@@ -234,7 +237,7 @@ def _title(key: dict[str, str | int]) -> str:
 
 
 def show(session: Session, cases: Sequence[Case], title: str) -> None:
-    """A table of min / median / max, and the ratio of the medians."""
+    """Prints a table of min / median / max, and the ratio of the medians."""
     table = Table("case", "ours", "middle 80 %", "peer", "middle 80 %", "ratio", "ratio middle", title=title)
     for column in table.columns[1:]:
         column.justify = "right"

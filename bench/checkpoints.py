@@ -1,8 +1,8 @@
-"""``python -m bench checkpoints``: what records feel of checkpoints while ten models of 20 MB serve.
+"""``python -m bench checkpoints``: measures latency with checkpoints while ten models of 20 MB serve.
 
 The models are in the model store (the default), or in state because ``--inline-limit`` is above their size.
-Each case is measured without checkpoints and with one every 5 s, in turn. What a checkpoint writes is seen on
-disk: the files below the checkpoint folder that appear while latency is measured.
+Each case is measured in turn without checkpoints and with one every 5 s. The size of a checkpoint is the size
+of the files that appear below the checkpoint folder while latency is measured.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PLACES = {
     "hashmap": (*_IN_STATE, "--state-backend", "hashmap"),
     "rocksdb": (*_IN_STATE, "--state-backend", "rocksdb"),
 }
-"""Where the models are, and the job flags for that."""
+"""The places of the models, and the job flags for them."""
 
 _OFF, _ON = "0", "5000"
 _LOOK_EVERY_S = 0.5
@@ -40,17 +40,17 @@ _MB = 1e6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``checkpoints``."""
+    """Adds the flags of ``checkpoints``."""
     add_common_arguments(parser, models="table-large", rounds=3, variants="keyed")
     parser.add_argument("--places", default=",".join(_PLACES), help=f"comma separated ({','.join(_PLACES)})")
     parser.add_argument("--rate", type=float, default=1000.0, help="records a second (1000)")
     parser.add_argument("--types", type=int, default=10, help="data types, each with a model of its own (10)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="measured (60)")
-    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before (20)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds that are measured (60)")
+    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     with open_session("checkpoints", arguments) as session:
         keys = [
             session.key(variant=variant, model=model, types=arguments.types, models_in=place)
@@ -97,7 +97,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
 
 
 def _watch(served: Served, seconds: float) -> dict[str, Any]:
-    """Lets the time pass; how many checkpoints completed and what was written for them and to the store."""
+    """Waits, and returns the number of completed checkpoints and the sizes of checkpoints and store (MB)."""
     root = Path(served.command[list(served.command).index("--checkpoint-dir") + 1])
     before, seen = set(_files(root)), dict[Path, int]()
     end = time.monotonic() + seconds
@@ -122,7 +122,7 @@ def _files(root: Path) -> dict[Path, int]:
         try:
             if path.is_file():
                 found[path] = path.stat().st_size
-        except FileNotFoundError:  # of a checkpoint that another one has replaced
+        except FileNotFoundError:  # a newer checkpoint has replaced this one
             continue
     return found
 

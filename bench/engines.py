@@ -1,4 +1,4 @@
-"""``python -m bench engines``: microseconds a record in each engine without Flink, in batches."""
+"""``python -m bench engines``: measures microseconds a record in each engine without Flink, in batches."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ _TEXT = FieldDescriptor.CPPTYPE_STRING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``engines``."""
+    """Adds the flags of ``engines``."""
     parser.add_argument("--models", default="", help="comma separated keys (all)")
     parser.add_argument(
         "--set",
         dest="model_set",
         choices=[each.value for each in ModelSet],
-        help="whose models (seed where MODEL_SERVING_SEED_DATA is set, else sample)",
+        help="the set of models (seed if MODEL_SERVING_SEED_DATA is set, else sample)",
     )
     parser.add_argument("--batches", default="1,8,64,512", help="records a call (1,8,64,512)")
-    parser.add_argument("--repeats", type=int, default=15, help="of each figure (15)")
-    parser.add_argument("--repeat-ms", type=float, default=50.0, help="length of a repeat at least (50)")
+    parser.add_argument("--repeats", type=int, default=15, help="repeats of each figure (15)")
+    parser.add_argument("--repeat-ms", type=float, default=50.0, help="least length of a repeat (50)")
     add_results_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     chosen = model_set(arguments.model_set)
     models = models_in(chosen, build_inputs())
     keys = [key for key in arguments.models.split(",") if key] or list(models)
@@ -126,9 +126,9 @@ def _columns(maker: RecordMaker, loaded: LoadedModel, size: int) -> npt.NDArray[
 
 
 def time_calls(call: Callable[[], object], repeats: int, repeat_s: float) -> list[float]:
-    """Seconds a call, ``repeats`` times: each the mean over as many calls as fill ``repeat_s``.
+    """Returns seconds a call, ``repeats`` times. Each is the mean over enough calls to fill ``repeat_s``.
 
-    The calls that find out how many these are warm up what is measured.
+    The calls that find this number of calls also warm up the measured code.
     """
     calls, spent = 1, 0.0
     while True:

@@ -1,4 +1,4 @@
-"""What the person who runs the benchmark can be told: its text is the line that is printed."""
+"""The error of the benchmark. Its text is the line that is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of every figure. Pure: timestamps in; throughput, percentiles, gaps, drift, spread out."""
+"""Computes every figure. Pure: timestamps in; throughput, percentiles, gaps, drift and spread out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Millis = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Equal runs of one measurement."""
+    """The figures of equal runs of one measurement."""
 
     minimum: float
     median: float
@@ -25,7 +25,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds, over ``count`` results."""
+    """Latencies of ``count`` results, milliseconds."""
 
     count: int
     p50: float
@@ -37,10 +37,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far a quantity moves over a time.
+    """The change of a quantity over a time.
 
-    ``low`` and ``high``: the least and greatest value, ``trend``: the rise of the least-squares line from the
-    first sample to the last; all in percent of the mean.
+    ``low`` and ``high`` are the least and greatest value, as differences from the mean. ``trend`` is the rise
+    of the least-squares line from the first sample to the last. All three are in percent of the mean.
     """
 
     mean: float
@@ -50,12 +50,12 @@ class Drift:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Least, median and greatest of n ≥ 1 values."""
+    """Returns the least, median and greatest of n ≥ 1 values."""
     return Spread(float(min(values)), float(np.median(values)), float(max(values)))
 
 
 def rate(times: Millis) -> float:
-    """Results a second from the first to the last: (n - 1) / (last - first). NaN when no time passes."""
+    """Returns results a second: (n - 1) / (last - first). NaN when no time passes."""
     ordered = np.sort(times)
     if len(ordered) < 2 or ordered[-1] == ordered[0]:
         return float("nan")
@@ -63,26 +63,26 @@ def rate(times: Millis) -> float:
 
 
 def middle_rate(times: Millis, share: float = 0.8) -> float:
-    """`rate` over the middle ``share`` of the results: without the start-up and the end."""
+    """Returns the `rate` over the middle ``share`` of the results, without the start and the end."""
     cut = round(len(times) * (1 - share) / 2)
     return rate(np.sort(times)[cut : len(times) - cut])
 
 
 def latency(values: npt.NDArray[np.int64]) -> Latency:
-    """Percentiles (by linear interpolation) of n ≥ 1 latencies in milliseconds."""
+    """Returns percentiles (by linear interpolation) of n ≥ 1 latencies in milliseconds."""
     p50, p90, p99 = (float(value) for value in np.percentile(values, [50, 90, 99]))
     return Latency(len(values), p50, p90, p99, float(values.max()), float(values.mean()))
 
 
 def longest_gap(times: Millis, begin: float, end: float) -> float:
-    """The longest time, ms, within ``begin`` to ``end`` during which no result came, the edges included."""
+    """Returns the longest time, ms, without a result between ``begin`` and ``end``, edges included."""
     ordered = np.sort(times)
     inside = ordered[(ordered > begin) & (ordered < end)]
     return float(np.diff(np.concatenate(([begin], inside, [end]))).max())
 
 
 def drift(seconds: Sequence[float], values: Sequence[float]) -> Drift:
-    """The drift of n ≥ 2 samples taken at ``seconds``, ascending."""
+    """Returns the drift of n ≥ 2 samples taken at ``seconds``, ascending."""
     at, samples = np.asarray(seconds, dtype=np.float64), np.asarray(values, dtype=np.float64)
     mean = float(samples.mean())
     slope = float(np.polyfit(at - at[0], samples, 1)[0])

@@ -1,4 +1,4 @@
-"""The models that are measured: where they are, what they are called, and the messages that offer them."""
+"""The models that are measured: their places, their names, and the messages that offer them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MADE_BY = ("tensor_inputs.py", "large_forest.py")
 
 
 class ModelSet(Enum):
-    """Whose models are measured: the repository's samples, or those of MODEL_SERVING_SEED_DATA."""
+    """The set of models: the repository's samples, or those in the folder MODEL_SERVING_SEED_DATA."""
 
     SAMPLE = "sample"
     SEED = "seed"
@@ -45,17 +45,18 @@ class BenchModel:
 
     @property
     def kind(self) -> ModelType:
+        """The type of the model."""
         return detect(self.path)
 
     @property
     def preload(self) -> str | None:
-        """How the JVM peer is told to load it, None when it cannot."""
+        """The argument that makes the JVM peer load it, None when the peer cannot."""
         return None if self.kind is ModelType.ONNX else f"{self.path}:{self.kind.name}"
 
     def message(self, data_type: str = DATA_TYPE, *, edition: int = 0) -> ModelDescriptor:
-        """The message that offers it, the content inside.
+        """Returns the message that offers it, with the content inside.
 
-        With an ``edition`` above 0 the bytes, and so the version, are others; the arithmetic is the same.
+        An ``edition`` above 0 changes the bytes, and so the version, but not the arithmetic.
         """
         offered = ModelToPublish(self.path, self.title, "")
         message = build_message(offered, data_type=data_type, content=Content.DATA)
@@ -66,24 +67,24 @@ class BenchModel:
 
 
 def model_set(name: str | None) -> ModelSet:
-    """The set called so; without a name the seed models where they are, else the samples."""
+    """Returns the set with this name; without a name the seed models if they are there, else the samples."""
     if name:
         return ModelSet(name)
     return ModelSet.SEED if os.environ.get("MODEL_SERVING_SEED_DATA") else ModelSet.SAMPLE
 
 
 def models_in(chosen: ModelSet, made: Path) -> dict[str, BenchModel]:
-    """Every model by its key. ``made`` is the folder of `build_inputs`.
+    """Returns every model by its key. ``made`` is the folder of `build_inputs`.
 
     Raises:
-        BenchError: the seed models are asked for and not there.
+        BenchError: the seed models are wanted but not found.
     """
     samples = sample_folder() / "models"
     if chosen is ModelSet.SEED:
         seed = Path(os.environ.get("MODEL_SERVING_SEED_DATA", ""))
         if not (seed / "golden.json").is_file():
             raise BenchError(
-                "no seed models: let MODEL_SERVING_SEED_DATA name their folder, or use --set sample"
+                "no seed models: set MODEL_SERVING_SEED_DATA to their folder, or use --set sample"
             )
         graph, saved = seed / "optimized_WineQuality.pb", seed / "saved" / "1"
         glm = seed / "winequalityGeneralizedLinearRegressionGaussian.pmml"
@@ -112,10 +113,10 @@ def models_in(chosen: ModelSet, made: Path) -> dict[str, BenchModel]:
 
 
 def build_inputs() -> Path:
-    """Makes the models that no repository should hold, unless they are there; their folder.
+    """Makes the models that are too large for a repository, unless they exist, and returns their folder.
 
     Raises:
-        BenchError: they cannot be made.
+        BenchError: the models cannot be made.
     """
     folder = project_root() / "build" / "bench-inputs"
     sources = b"".join((Path(__file__).parent / name).read_bytes() for name in _MADE_BY)
@@ -142,7 +143,7 @@ def build_inputs() -> Path:
 
 
 def small_regression(data_type: str, number: int) -> ModelDescriptor:
-    """A PMML regression of a few hundred bytes; each ``number`` has coefficients of its own."""
+    """Returns a PMML regression of a few hundred bytes. Each ``number`` has other coefficients."""
     fields: Sequence[str] = ("alcohol", "pH", "sulphates")
     coefficients = [0.1 + number * 1e-6 * (place + 1) for place in range(len(fields))]
     dictionary = "".join(

@@ -1,4 +1,4 @@
-"""The systems that are measured, each as a child process that never outlives this one."""
+"""Runs the systems that are measured, each as a child process that ends with this process."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Peer:
 
 
 def find_peer() -> Peer | None:
-    """The peer that BENCH_JVM_PEER names, None when it names none.
+    """Returns the peer that BENCH_JVM_PEER names, None when it is not set.
 
     Raises:
-        BenchError: it names something else.
+        BenchError: BENCH_JVM_PEER does not name a built peer.
     """
     named = os.environ.get("BENCH_JVM_PEER")
     if not named:
@@ -54,26 +54,31 @@ def find_peer() -> Peer | None:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A started system and the file that takes what it prints."""
+    """A started system and the file with its output."""
 
     process: Guarded
     log: Path
 
     def printed(self) -> str:
+        """Returns the output so far."""
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """Raises BenchError when it has ended."""
+        """Checks that the system runs.
+
+        Raises:
+            BenchError: the system has ended.
+        """
         if self.process.exit_status is not None:
             raise BenchError(f"it has ended (status {self.process.exit_status}): {self.last_words()}")
 
     def last_words(self) -> str:
-        """The last line that it printed."""
+        """Returns the last line that it printed."""
         lines = [line for line in self.printed().splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it printed nothing"
 
     def condition(self) -> str:
-        """Its last line and which of its processes live: where a start got stuck."""
+        """Returns its last line and its running processes, which show where a start got stuck."""
         labels = []
         for process in self.processes():
             try:
@@ -83,7 +88,11 @@ class RunningJob:
         return f"{self.last_words()} (running: {', '.join(labels) or 'nothing'})"
 
     def await_start(self) -> None:
-        """Returns when Flink runs the job of this project."""
+        """Waits until Flink runs the job of this project.
+
+        Raises:
+            BenchError: the job has ended, or does not run in time.
+        """
         end = time.monotonic() + _START_S
         while _RUNS.search(self.printed()) is None:
             self.check()
@@ -92,7 +101,11 @@ class RunningJob:
             time.sleep(0.1)
 
     def await_exit(self, within_s: float) -> int:
-        """The exit status of a system that ends by itself."""
+        """Waits until the system ends by itself, and returns its exit status.
+
+        Raises:
+            BenchError: the system still runs after ``within_s`` seconds.
+        """
         end = time.monotonic() + within_s
         while (status := self.process.exit_status) is None:
             if time.monotonic() > end:
@@ -101,7 +114,11 @@ class RunningJob:
         return status
 
     def stop_with_savepoint(self) -> str:
-        """Stops a job of this project; where its savepoint is."""
+        """Stops a job of this project and returns the path of its savepoint.
+
+        Raises:
+            BenchError: the job ended without a savepoint.
+        """
         self.process.stop()
         found = _SAVEPOINT.search(self.printed())
         if found is None:
@@ -109,7 +126,7 @@ class RunningJob:
         return found["path"]
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of the system, without the guard around it."""
+        """Returns every process of the system, without its guard."""
         try:
             return psutil.Process(self.process.pid).children(recursive=True)
         except psutil.Error:
@@ -118,7 +135,7 @@ class RunningJob:
 
 @contextmanager
 def running(command: Sequence[str], log: Path) -> Iterator[RunningJob]:
-    """Runs a command for as long as the context is open; afterwards no process of it is left."""
+    """Runs a command while the context is open. Afterwards none of its processes is left."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = Guarded(command, grace_s=_STOP_GRACE_S, output=output)
@@ -137,9 +154,9 @@ def our_command(
     flags: Sequence[str] = (),
     savepoint: str | None = None,
 ) -> list[str]:
-    """``flink run`` of a job with the default flags and ``flags``, after ``savepoint`` if there is one.
+    """Returns ``flink run`` of a job with the default flags and ``flags``, from ``savepoint`` if given.
 
-    Offsets are never taken from the consumer group: the rounds would disturb each other.
+    The job never takes offsets from the consumer group, because rounds would then disturb each other.
     """
     return [
         str(Path(sys.prefix) / "bin" / "flink"),
@@ -167,7 +184,7 @@ def peer_command(
     model: BenchModel | None,
     *options: str,
 ) -> list[str]:
-    """The peer's JVM; ``model`` is loaded before the first record, None: models come from the topic."""
+    """Returns the command of the peer. It preloads ``model``, or reads models from the topic if None."""
     preload = ("--preload", model.preload) if model is not None and model.preload else ()
     return [
         str(find_java().java),
@@ -196,11 +213,11 @@ def await_growth(
     check: Callable[[], None] | None = None,
     silence_s: float = 120.0,
 ) -> None:
-    """Returns when ``count`` has reached ``wanted``, asked twice a second.
+    """Waits until ``count`` has reached ``wanted``; it is called twice a second.
 
     Raises:
-        BenchError: it does not grow for ``silence_s`` seconds; or whatever ``check`` (the job's, when left
-            out) raises.
+        BenchError: ``count`` does not grow for ``silence_s`` seconds, or ``check`` raises an error; without
+            ``check`` the job's own is used.
     """
     have, grown = -1, time.monotonic()
     while (now := count()) < wanted:
@@ -209,6 +226,6 @@ def await_growth(
             have, grown = now, time.monotonic()
         elif time.monotonic() - grown > silence_s:
             raise BenchError(
-                f"nothing new for {silence_s:g} s, {now} of {wanted} are there: {job.condition()}"
+                f"nothing new for {silence_s:g} s, {now} of {wanted} have come: {job.condition()}"
             )
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""A PMML forest of many megabytes that asks as little of an evaluator as a small one: few trees, but deep."""
+"""Writes a PMML forest of many megabytes that is as fast to score as a small one: few trees, but deep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["write_forest"]
 
-# Field → the range of its split values, about that of the sample records.
+# For each field the range of its split values, which is about the range in the sample records.
 _FIELDS = {
     "fixed acidity": (5.0, 14.0),
     "volatile acidity": (0.15, 1.2),
@@ -24,9 +24,10 @@ _LABELS = ("3", "4", "5", "6", "7", "8")
 
 
 def write_forest(path: Path, *, trees: int, depth: int, seed: int) -> None:
-    """A classification forest by majority vote, of complete trees: about 110 bytes × trees × 2^(depth + 1).
+    """Writes a classification forest by majority vote, about 110 bytes × trees × 2^(depth + 1).
 
-    A record passes ``depth`` splits a tree, as many as in a small forest with unbalanced trees.
+    Its trees are complete, so a record passes ``depth`` splits in each tree, as many as in a small forest
+    with unbalanced trees.
     """
     numbers = random.Random(seed)
     with path.open("w", encoding="utf-8") as out:

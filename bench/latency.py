@@ -1,7 +1,7 @@
-"""``python -m bench latency``: how long a record is under way, at 1,000 a second and at half of the top rate.
+"""``python -m bench latency``: measures latency at 1,000 records a second and at half of the top rate.
 
-Kafka's log-append time of the result minus the producer's clock, which stands in the record: the clock of one
-machine, in whole milliseconds.
+The latency is Kafka's log-append time of the result minus the time of the record, which the producer sets.
+Both are from the clock of one machine, in whole milliseconds.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``latency``."""
+    """Adds the flags of ``latency``."""
     add_common_arguments(parser, models="graph,glm,forest", rounds=3)
     parser.add_argument(
         "--rates",
         default=f"1000,{HALF}",
-        help="comma separated, a second; half: of this project's top throughput in the stored backlog",
+        help="records a second, comma separated; half: of this project's top rate in the stored backlog",
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="measured (60)")
-    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before (20)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds that are measured (60)")
+    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     with open_session("latency", arguments) as session:
         keys = [
             session.key(variant=variant, model=model, set=session.chosen.value, rate=rate)
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _case(session: Session, key: dict[str, str | int], arguments: argparse.Namespace) -> Case:
     rate = rate_of(session.store, str(key["rate"]), key, of=("variant", "model", "set"))
     model = session.models[str(key["model"])]
-    # Half of this project's rate is more than the peer can do with some models: it has no row there.
+    # Half of this project's rate is more than the peer manages with some models, so the peer has no row.
     compared = session.peer is not None and model.preload is not None and key["rate"] != HALF
     rounds: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []} if compared else {"ours": []}
     commands: dict[str, Sequence[str]] = {}

@@ -1,7 +1,7 @@
-"""``python -m bench.load``: a producer at a steady rate, as a process of its own.
+"""``python -m bench.load``: a producer at a steady rate, in a process of its own.
 
-Each record gets the clock's time at its send. A number on its standard input is a new rate. It runs until
-that is closed, then prints what it did as one line of JSON. `Load` is the side of the one that measures.
+Each record gets the time at which it is sent. A number on the standard input is a new rate. The process runs
+until its standard input is closed, then prints its figures as one line of JSON. `Load` starts and ends it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LISTEN_EVERY = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a producer did: records, seconds, and how late (ms) the latest record was against the schedule."""
+    """The figures of a producer: records, seconds, and the greatest delay of a record (ms)."""
 
     records: int
     seconds: float
@@ -46,11 +46,11 @@ class Sent:
 
 
 class Load:
-    """Sends for as long as the context is open, the records of so many data ``types`` in turn."""
+    """Sends records while the context is open, in turn for a number of data ``types``."""
 
     def __init__(self, bootstrap_servers: str, topic: str, rate: float, *, types: int = 1) -> None:
-        # At high rates a millisecond's records go together: a request for each would load the broker more
-        # than the job under test does.
+        # At high rates the records of a millisecond are sent together, because a request for each record
+        # would load the broker more than the measured job does.
         linger_ms = 0 if rate <= 2_000 else 1
         self.command = [
             *(sys.executable, "-m", "bench.load", "--bootstrap-servers", bootstrap_servers),
@@ -68,7 +68,7 @@ class Load:
 
     @property
     def sent(self) -> Sent:
-        """What it did. Raises RuntimeError before the end of the context."""
+        """The figures of the producer. Raises RuntimeError before the end of the context."""
         if self._sent is None:
             raise RuntimeError("the producer still runs")
         return self._sent
@@ -135,7 +135,7 @@ def main(words: list[str]) -> None:
             for _ in range(due):
                 _produce(producer, arguments.topic, next(records) + stamp)
                 sent += 1
-                # One that cannot keep up has more to send each time: it listens all the same.
+                # If the producer cannot keep up, it has ever more to send, but it must still listen.
                 if sent % _LISTEN_EVERY == 0 and (said := _heard()) is not None:
                     break
             late_ms = max(late_ms, (due - 1) / rate * 1000)
@@ -149,7 +149,7 @@ def main(words: list[str]) -> None:
 
 
 def _heard() -> bytes | None:
-    """What has come on standard input: nothing (None), a rate, or its end (empty)."""
+    """Returns the input so far: None for nothing, a rate, or empty for the end of the input."""
     if not select.select([sys.stdin], [], [], 0)[0]:
         return None
     return os.read(sys.stdin.fileno(), 4096)

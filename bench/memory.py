@@ -1,8 +1,8 @@
-"""``python -m bench memory``: the memory of all processes of the job, each second, at half of its top rate.
+"""``python -m bench memory``: measures the memory of the job's processes each second at half of its top rate.
 
-RSS counts pages that processes share once for each of them, USS only those that a process has to itself. The
-broker and the producer are left out. The process in which models are tried out, which ends when no model has
-come for minutes, is told apart from what serves.
+RSS counts shared pages once for each process, USS counts only the pages that belong to one process alone. The
+broker and the producer are left out. The process that runs trials is counted separately from the processes
+that serve, because it ends when no model has come for minutes.
 """
 
 from __future__ import annotations
@@ -28,20 +28,22 @@ __all__ = ["add_arguments", "run"]
 
 _MIB = 2**20
 _STORED = 10
-"""One sample of so many is stored."""
+"""One of this number of samples is stored."""
 _TRIALS = "python -m model_serving.engines.trial.process"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``memory``."""
+    """Adds the flags of ``memory``."""
     add_common_arguments(parser, models="saved,forest", rounds=1)
     parser.add_argument("--rate", default=HALF, help="records a second, or half of the stored top throughput")
-    parser.add_argument("--seconds", type=float, default=600.0, help="measured (600)")
-    parser.add_argument("--drift-seconds", type=float, default=480.0, help="the last of them (480)")
+    parser.add_argument("--seconds", type=float, default=600.0, help="seconds that are measured (600)")
+    parser.add_argument(
+        "--drift-seconds", type=float, default=480.0, help="last seconds, used for the drift (480)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     with open_session("memory", arguments) as session:
         keys = [
             session.key(variant=variant, model=model, set=session.chosen.value, rate=arguments.rate)
@@ -78,7 +80,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
         commands = {"ours": served.command, "producer": served.load.command}
         found = rounds[-1]["serving"]
         session.say(
-            f"{' '.join(map(str, key.values()))} ({rate:,.0f}/s): what serves has {found['mean']:,.0f} MiB, "
+            f"{' '.join(map(str, key.values()))} ({rate:,.0f}/s): serving takes {found['mean']:,.0f} MiB, "
             f"{found['low']:+.1f} to {found['high']:+.1f} %, trend {found['trend']:+.1f} %"
         )
     return session.save(key, commands, {"ours": rounds})

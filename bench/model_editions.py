@@ -1,4 +1,4 @@
-"""Editions of a model: other bytes, and so another model to everybody, but the same arithmetic."""
+"""Makes editions of a model: they have other bytes, and so other versions, but the same arithmetic."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ __all__ = ["edition"]
 
 
 def edition(modeltype: str, content: bytes, number: int) -> bytes:
-    """The content of a model of this kind (a name of ``ModelDescriptor.ModelType``) with a mark in it.
+    """Returns the content of a model with a mark in it.
 
-    A SavedModel's content is a zip.
+    Args:
+        modeltype: the model's type, a name of ``ModelDescriptor.ModelType``.
+        content: the model; a SavedModel is a zip.
+        number: the number of the edition.
     """
     return _MARKED[modeltype](content, number)
 
@@ -21,17 +24,17 @@ def _pmml(content: bytes, number: int) -> bytes:
     return content + f"<!-- edition {number} -->\n".encode()
 
 
-# Protobuf messages that follow each other are merged, so a field can be added behind the last one.
+# Protobuf merges messages that follow each other, so a field can be appended to a message.
 
 
 def _graph(content: bytes, number: int) -> bytes:
-    # GraphDef.versions (4) { bad_consumers (3) }: a TensorFlow that does not exist may not read it.
+    # GraphDef.versions (4) { bad_consumers (3) }: a version of TensorFlow that does not exist.
     consumer = bytes([3 << 3]) + _varint(1_000_000 + number)
     return content + bytes([4 << 3 | 2, len(consumer)]) + consumer
 
 
 def _onnx(content: bytes, number: int) -> bytes:
-    # ModelProto.model_version (5), the last one counts.
+    # ModelProto.model_version (5): the last value is valid.
     return content + bytes([5 << 3]) + _varint(number)
 
 

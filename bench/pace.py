@@ -1,4 +1,4 @@
-"""At which rate a section sends: a number, or half of what the job managed in the stored backlog."""
+"""The rate at which a section sends: a number, or half of the job's rate in the stored backlog."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def rate_of(
     of: tuple[str, ...],
     sections: tuple[str, ...] = ("backlog",),
 ) -> float:
-    """Records a second. ``half``: of the best median throughput that is stored in ``sections``.
+    """Returns records a second. ``half`` means half of the best median rate that is stored in ``sections``.
 
-    Those cases count that agree with ``key`` in the parts ``of``, and were measured with its job flags.
+    Only the cases are used that agree with ``key`` in the parts ``of`` and in the job flags.
 
     Raises:
-        BenchError: it is neither a number nor ``half``, or nothing is stored.
+        BenchError: ``rate`` is neither a number nor ``half``, or no rate is stored.
     """
     if rate != HALF:
         try:

@@ -1,4 +1,4 @@
-"""Bar charts as SVG, drawn by hand: no library is needed for them. Pure."""
+"""Bar charts as SVG, written without a library. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXT = 'font-family="sans-serif" font-size="12" fill="#1f2328"'
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar up to ``median``, with a line from ``low`` to ``high``; bars of one ``name`` have one colour."""
+    """A bar up to ``median``, with a line from ``low`` to ``high``. Each ``name`` has its own colour."""
 
     name: str
     low: float
@@ -26,7 +26,7 @@ class Bar:
 
 
 def bars(title: str, groups: Mapping[str, Sequence[Bar]]) -> str:
-    """Horizontal bars in named groups, as an SVG document."""
+    """Returns horizontal bars in named groups, as an SVG document."""
     names = list(dict.fromkeys(bar.name for group in groups.values() for bar in group))
     colours = {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
     step, end = _axis(max((bar.high for group in groups.values() for bar in group), default=1.0))
@@ -55,7 +55,7 @@ def bars(title: str, groups: Mapping[str, Sequence[Bar]]) -> str:
 
 
 def _axis(greatest: float) -> tuple[float, float]:
-    """The step of the grid (1, 2 or 5 times a power of ten) and the axis's end: a whole number of steps."""
+    """Returns the step of the grid (1, 2 or 5 times a power of ten) and the end, a whole number of steps."""
     rough = max(greatest, 1e-9) / 6
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)

@@ -1,6 +1,6 @@
-"""Processor time of processes and their threads, as the kernel counts it (Linux).
+"""Measures the processor time of processes and their threads, as the kernel counts it (Linux).
 
-Threads that end between two samples keep the time that they had at the last sample before.
+A thread that ends between two samples keeps the time that it had at the earlier sample.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ class Thread:
 
     @property
     def total_s(self) -> float:
+        """User and system time, seconds."""
         return self.user_s + self.system_s
 
 
 def parse_stat(line: str) -> tuple[str, float, float]:
-    """Name, user seconds and system seconds from a line of ``/proc/PID/task/TID/stat``.
+    """Returns name, user seconds and system seconds from a line of ``/proc/PID/task/TID/stat``.
 
-    The name stands in brackets and may itself hold brackets and spaces (proc(5)).
+    The name is in brackets and may itself have brackets and spaces (proc(5)).
     """
     name, _, rest = line.partition("(")[2].rpartition(")")
     values = rest.split()
@@ -49,7 +50,7 @@ def parse_stat(line: str) -> tuple[str, float, float]:
 
 
 def process_label(command: list[str], name: str) -> str:
-    """What a process is called in a table: a JVM's main class, a Python program's script or module."""
+    """Returns a process's name for a table: a JVM's main class, a Python program's script or module."""
     program = Path(command[0]).name if command else name
     if program == "java":
         return f"java {_main_class(command)}"
@@ -74,7 +75,7 @@ def _main_class(command: list[str]) -> str:
 
 
 def tree(roots: Iterable[int]) -> dict[int, psutil.Process]:
-    """The processes with these ids and all below them, those that live."""
+    """Returns the running processes with these ids, and all running processes below them."""
     found: dict[int, psutil.Process] = {}
     for root in roots:
         try:
@@ -97,9 +98,9 @@ class Meter:
         self.labels: dict[int, str] = {}
 
     def sample(self) -> bool:
-        """Reads the counters; False when none of the processes lives any more.
+        """Reads the counters. Returns False when all the processes have ended.
 
-        A process that was not there at the first sample counts from its beginning, and so does a new thread.
+        A process or thread that did not exist at the first sample is counted from its beginning.
         """
         first = not self._known
         members = tree(self._roots)
@@ -115,7 +116,7 @@ class Meter:
         return bool(members)
 
     def name_java_threads(self) -> None:
-        """Gives the threads of JVMs their full names, where the JVM comes with ``jcmd``."""
+        """Gives the threads of JVMs their full names, if the JVM has ``jcmd``."""
         for pid, label in self.labels.items():
             if label.startswith("java"):
                 for thread, name in full_java_names(pid).items():
@@ -123,7 +124,7 @@ class Meter:
                         entry.name = name
 
     def _label(self, pid: int, process: psutil.Process) -> None:
-        # Asked each time: a shell that was sampled may have become Java since.
+        # The label is read each time, because a shell may have become Java since the last sample.
         try:
             self.labels[pid] = process_label(process.cmdline(), process.name())
         except psutil.Error:
@@ -143,7 +144,7 @@ def _threads(pid: int) -> Iterator[tuple[int, str, float, float]]:
 
 
 def full_java_names(pid: int) -> dict[int, str]:
-    """Thread id → name as the JVM knows it: the kernel keeps 15 characters of it. Empty without ``jcmd``."""
+    """Returns the JVM's name of each thread id. The kernel keeps 15 characters. Empty without ``jcmd``."""
     try:
         beside = Path(f"/proc/{pid}/exe").resolve(strict=True).with_name("jcmd")
         program = str(beside) if beside.exists() else shutil.which("jcmd")

@@ -1,7 +1,7 @@
-"""``python -m bench profile``: which threads the processor time goes to, in an interval or a command's life.
+"""``python -m bench profile``: measures processor time by thread, in an interval or while a command runs.
 
-JVM threads have names, so the table tells the source, the operators (Python runs in them in thread mode), the
-sink's network thread, the compilers (C1, C2) and the garbage collector apart.
+JVM threads have names, so the table has separate rows for the source, the operators (Python runs in them in
+thread mode), the sink's network thread, the compilers (C1, C2) and the garbage collector.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KINDS = (
 
 
 def group_of(label: str, thread: str) -> str:
-    """What a thread is there for: the broker, a compiler, a collector, ... or itself, without its numbers."""
+    """Returns a thread's purpose: the broker, a compiler, a collector, ... or its name without numbers."""
     for kind, names in _KINDS:
         if names.search(thread):
             return kind
@@ -43,7 +43,7 @@ def group_of(label: str, thread: str) -> str:
 
 
 def grouped(threads: Iterable[Thread], labels: Mapping[int, str]) -> dict[tuple[str, str], Thread]:
-    """The sums over equal (process, purpose), greatest first. The process of a sum is its first thread's."""
+    """Returns sums over equal (process, purpose), greatest first. A sum has its first thread's process."""
     sums: dict[tuple[str, str], list[Thread]] = defaultdict(list)
     for thread in threads:
         label = labels.get(thread.process, "?")
@@ -62,23 +62,25 @@ def grouped(threads: Iterable[Thread], labels: Mapping[int, str]) -> dict[tuple[
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``profile``."""
-    parser.add_argument("pids", nargs="*", type=int, metavar="PID", help="with all processes below them")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long, without --while (10)")
-    parser.add_argument("--after", type=float, default=0.0, metavar="S", help="wait before (0)")
+    """Adds the flags of ``profile``."""
+    parser.add_argument(
+        "pids", nargs="*", type=int, metavar="PID", help="process ids, measured with all processes below them"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="seconds to measure without --while (10)")
+    parser.add_argument("--after", type=float, default=0.0, metavar="S", help="seconds to wait before (0)")
     parser.add_argument("--rows", type=int, default=30, help="rows of the table (30)")
-    parser.add_argument("--threads", action="store_true", help="each thread by itself, by its own name")
+    parser.add_argument("--threads", action="store_true", help="a row for each thread, with its own name")
     parser.add_argument(
         "--while",
         dest="command",
         nargs=argparse.REMAINDER,
         metavar="CMD",
-        help="until this command ends; it is measured too (the last flag)",
+        help="measure until this command ends, and the command too (must be the last flag)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures and prints; the command's exit status."""
+    """Measures and prints. Returns the exit status of the command after ``--while``, else 0."""
     if not arguments.pids and not arguments.command:
         print("profile: name process ids, or a command after --while")
         return 2
@@ -106,7 +108,7 @@ def _measure(meter: Meter, child: subprocess.Popen[bytes] | None, after_s: float
         time.sleep(min(_STEP_S, left_s) if child is None else _STEP_S)
         if not meter.sample():
             break
-        # A JVM's names are gone with it, and asking costs it a pause: at the end, or each 20 s of a command.
+        # A JVM's names are lost when it ends, but reading them pauses it: so every 20 s, and at the end.
         if child is not None and time.monotonic() - begin > 20 * (named + 1):
             meter.name_java_threads()
             named += 1

@@ -1,4 +1,4 @@
-"""The records that go in: sample records of one size on the wire."""
+"""The records of the benchmark: sample records of one size on the wire."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ __all__ = ["DATA_TYPE", "RECORD_BYTES", "RecordMaker", "data_types", "epoch_ms"]
 
 DATA_TYPE = "wine"
 RECORD_BYTES = 103
-"""Of a record with the data type ``wine`` and a time of these years."""
+"""The size of a record with the data type ``wine`` and a time of these years."""
 
 
 def epoch_ms() -> int:
-    """Now, epoch milliseconds: the clock that Kafka's log-append time is taken from on the same machine."""
+    """Returns the time now, epoch milliseconds, from the same clock as Kafka's log-append time here."""
     return time.time_ns() // 1_000_000
 
 
 def data_types(count: int) -> list[str]:
-    """The names of so many data types; one is ``wine``."""
+    """Returns the names of ``count`` data types; a single one is ``wine``."""
     return [DATA_TYPE] if count == 1 else [f"{DATA_TYPE}-{number}" for number in range(count)]
 
 
 class RecordMaker:
-    """Serialized records, the data types in turn, the sample records in turn.
+    """Makes serialized records, with the data types in turn and the sample records in turn.
 
-    Only those sample records are taken that have ``RECORD_BYTES`` bytes (a field that is 0 takes none).
+    It uses only sample records with ``RECORD_BYTES`` bytes (a field that is 0 takes no bytes).
     """
 
     def __init__(self, types: int = 1) -> None:
@@ -38,7 +38,7 @@ class RecordMaker:
         whole = read_records(sample_records(), self.record_type, DATA_TYPE)
         fitting = [number for number, record in enumerate(whole) if len(record) == spare]
         names = data_types(types)
-        # The field of the data type follows the measurements: it is taken off and set anew.
+        # The field of the data type follows the measurements, so it can be cut off and replaced.
         tail = len(self.record_type.message(dataType=DATA_TYPE).SerializeToString())
         ends = [self.record_type.message(dataType=name).SerializeToString() for name in names]
         heads = [whole[number][:-tail] for number in fitting]
@@ -48,5 +48,5 @@ class RecordMaker:
             self.bodies = [head + end for end, head in zip(ends, itertools.cycle(heads), strict=False)]
 
     def stream(self, first: int = 0) -> Iterator[bytes]:
-        """Records without a time, for ever, from number ``first`` on."""
+        """Yields records without a time, for ever, from number ``first`` on."""
         return itertools.islice(itertools.cycle(self.bodies), first % len(self.bodies), None)

@@ -1,4 +1,4 @@
-"""``python -m bench report``: writes the stored figures into docs/benchmarks.md, and a plot beside it."""
+"""``python -m bench report``: writes the stored figures into docs/benchmarks.md, and a plot next to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLOT = "benchmarks.svg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``report``."""
+    """Adds the flags of ``report``."""
     add_results_argument(parser)
     parser.add_argument(
         "--page",
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes page and plot."""
+    """Writes the page and the plot. Returns the exit status."""
     store = Store(arguments.results)
     cases = {name: store.cases(name) for name in TABLES}
     text = arguments.page.read_text(encoding="utf-8")
@@ -48,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def fill_in(text: str, name: str, lines: Sequence[str]) -> str:
-    """``text`` with ``lines`` between the markers ``<!-- name -->`` and ``<!-- /name -->``.
+    """Returns ``text`` with ``lines`` between the markers ``<!-- name -->`` and ``<!-- /name -->``.
 
     Raises:
-        BenchError: the markers are not there.
+        BenchError: the markers are missing.
     """
     pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
     content = "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The stored figures as Markdown tables, a function a section. Pure: cases in, lines out."""
+"""Makes Markdown tables of the stored figures, with a function for each section. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["TABLES", "machine", "throughput_bars"]
 
 
 def machine(sections: Mapping[str, Sequence[Case]]) -> list[str]:
-    """Where the figures come from: each machine, and what was measured there, when and at which commit."""
+    """Returns lines with each machine, and what was measured on it, when and at which commit."""
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
     for section, cases in sections.items():
         for case in cases:
@@ -40,7 +40,7 @@ def _surroundings(environment: Mapping[str, Any]) -> str:
 
 
 def _subject(case: Case) -> str:
-    """What tells a case from the others of its section, in a word or two."""
+    """Returns a word or two that distinguish a case from the others of its section."""
     key = case.key
     if "kind" in key:
         return f"{key['kind']} {key.get('parallelism', key.get('types', key['model']))}"
@@ -157,16 +157,16 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "scaling": _scaling,
     "engines": _engines,
 }
-"""Section → its table."""
+"""The function for the table of each section."""
 
 
 def throughput_bars(cases: Sequence[Case]) -> dict[str, list[Bar]]:
-    """For the plot: a group for each model and variant of the longest backlog, a bar a system (thousands)."""
+    """Returns a group for each model and variant of the longest backlog, a bar a system (thousands)."""
     if not cases:
         return {}
     longest = max(int(case.key["records"]) for case in cases)
     chosen = [case for case in cases if case.key["records"] == longest and "flags" not in case.key]
-    # Of two sets of models the plot shows the last one: `seed` where there are both.
+    # If there are two sets of models, the plot shows only `seed`, which is the last by name.
     last = max(str(case.key["set"]) for case in chosen)
     groups = {}
     for case in chosen:
@@ -181,7 +181,7 @@ def throughput_bars(cases: Sequence[Case]) -> dict[str, list[Bar]]:
 
 
 def _variant(case: Case) -> str:
-    """The job, with the flags that were not its defaults."""
+    """Returns the variant of the job, with its flags that are not the defaults."""
     flags = case.key.get("flags")
     return f"{case.key['variant']}, `{flags}`" if flags else str(case.key["variant"])
 
@@ -214,13 +214,13 @@ def _ratio(case: Case, figure: str) -> str:
 
 
 def _beside_quiet(case: Case, system: str, name: str) -> str:
-    """A figure of the swaps, and in brackets that of the time without a swap."""
+    """Returns a figure of the swaps, and in brackets the figure of the time without a swap."""
     worst, quiet = (_three(case.values(system, f"{part}.{name}")) for part in ("worst", "quiet"))
     return f"{worst} ({quiet})"
 
 
 def _three(values: Sequence[float], *, digits: int = 0) -> str:
-    """Least / median / greatest."""
+    """Returns least / median / greatest."""
     if not values:
         return "–"
     of = spread(values)

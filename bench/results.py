@@ -1,4 +1,4 @@
-"""Results topics as arrays, read when the measurement is over."""
+"""Reads results topics into arrays after the measurement."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ __all__ = ["Results", "append_times", "read_ours", "read_peer"]
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What lies in a results topic, in its order: for each result when Kafka appended it, when its record was
-    sent (both epoch milliseconds), and which of ``versions`` made it (-1: not told)."""
+    """The results in a topic, in their order, as arrays of shape (n,).
+
+    ``appended`` is the time when Kafka appended a result, ``submitted`` the time when its record was sent
+    (both epoch milliseconds). ``version`` is an index into ``versions``, -1 if a result gives no version.
+    """
 
     appended: npt.NDArray[np.int64]
     submitted: npt.NDArray[np.int64]
@@ -31,7 +34,7 @@ class Results:
 
 
 def append_times(kafka: Kafka, topic: str) -> npt.NDArray[np.int64]:
-    """When each message of a topic was appended, epoch milliseconds, in the order of the offsets."""
+    """Returns the append time of each message of a topic, epoch milliseconds, in the order of offsets."""
     times = np.empty(kafka.count(topic), dtype=np.int64)
     at = 0
     for batch in _batches(kafka, topic, len(times)):
@@ -42,7 +45,7 @@ def append_times(kafka: Kafka, topic: str) -> npt.NDArray[np.int64]:
 
 
 def read_ours(kafka: Kafka, topic: str, *, first: int = 0) -> Results:
-    """A results topic of this project, from offset ``first`` to its end."""
+    """Reads a results topic of this project, from offset ``first`` to its end."""
     count = kafka.count(topic) - first
     appended, submitted, version = (np.empty(count, dtype=np.int64) for _ in range(3))
     versions: dict[str, int] = {}
@@ -57,7 +60,7 @@ def read_ours(kafka: Kafka, topic: str, *, first: int = 0) -> Results:
 
 
 def read_peer(kafka: Kafka, topic: str) -> Results:
-    """A results topic of the JVM peer, whose results are the text ``ts,result,nanoseconds``."""
+    """Reads a results topic of the JVM peer, whose results are the text ``ts,result,nanoseconds``."""
     count = kafka.count(topic)
     appended, submitted = (np.empty(count, dtype=np.int64) for _ in range(2))
     at = 0

@@ -1,7 +1,7 @@
-"""``python -m bench scaling``: what must not slow the job down: parallelism, large models, many data types.
+"""``python -m bench scaling``: measures the rate with parallelism, large models and many data types.
 
-Backlogs as in ``backlog``, of this project alone. Look at the middle 80 %: after a restore each model is
-loaded when its first record comes, so the loading of 10,000 models lies within the first tenth.
+It measures backlogs as in ``backlog``, but only of this project. Look at the middle 80 %: after a restore
+each model is loaded when its first record comes, so the loading of 10,000 models is within the first tenth.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from bench.store import Case
 __all__ = ["add_arguments", "run"]
 
 _TYPES_OF_PARALLEL = 16
-"""Enough for the keys of the keyed job to fall on both instances."""
+"""The number of data types: enough for both instances of the keyed job to have keys."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``scaling``."""
+    """Adds the flags of ``scaling``."""
     add_common_arguments(parser, models="glm,saved,table-small,table-large,forest,forest-large", rounds=3)
     parser.add_argument("--kinds", default=",".join(_KINDS), help=f"comma separated ({','.join(_KINDS)})")
-    parser.add_argument("--records", type=int, default=400_000, help="in the backlog (400000)")
-    parser.add_argument("--types", default="1,100,10000", help="how many data types (1,100,10000)")
+    parser.add_argument("--records", type=int, default=400_000, help="records in the backlog (400000)")
+    parser.add_argument("--types", default="1,100,10000", help="numbers of data types (1,100,10000)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     cases = []
     with open_session("scaling", arguments) as session:
         for kind in arguments.kinds.split(","):
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _parallelism(session: Session, arguments: argparse.Namespace) -> list[Case]:
-    """One instance and two, on a topic of two partitions, with small models."""
+    """Measures one instance and two, on a topic of two partitions, with small models."""
     names = data_types(_TYPES_OF_PARALLEL)
     workloads = [
         Workload(
@@ -64,7 +64,7 @@ def _parallelism(session: Session, arguments: argparse.Namespace) -> list[Case]:
 
 
 def _bytes(session: Session, arguments: argparse.Namespace) -> list[Case]:
-    """Models of 10 kB and of 20 MB with equal arithmetic (the forests: of equal depth, about)."""
+    """Measures models of 10 kB and of 20 MB with equal arithmetic (forests: with about equal depth)."""
     workloads = [
         Workload(
             key=session.key(kind="bytes", variant=variant, model=model.key, set=session.chosen.value),
@@ -79,7 +79,7 @@ def _bytes(session: Session, arguments: argparse.Namespace) -> list[Case]:
 
 
 def _types(session: Session, arguments: argparse.Namespace) -> list[Case]:
-    """A small PMML regression for each of 1, 100 and 10,000 data types, all published at once."""
+    """Measures small PMML regressions, one for each of 1, 100 and 10,000 data types."""
     cases = []
     for count in (int(word) for word in arguments.types.split(",")):
         workload = Workload(

@@ -1,4 +1,4 @@
-"""A system that serves while records come at a steady rate: what latency, memory and swap measure."""
+"""Runs a system that serves while records come at a steady rate, for latency, memory and swap."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PEER_OPTIONS = ("--bounded", "false", "--buffer-timeout", "0")
 
 @dataclass(slots=True)
 class Served:
-    """A running system under load. After the context ``results`` are there."""
+    """A running system under load. After the context, ``results`` can be read."""
 
     system: str
     command: Sequence[str]
@@ -37,7 +37,7 @@ class Served:
     found: Results | None = None
 
     def wait(self, seconds: float) -> None:
-        """Lets time pass.
+        """Waits for a number of seconds.
 
         Raises:
             BenchError: the system or the producer has ended.
@@ -49,7 +49,11 @@ class Served:
             time.sleep(min(0.5, left_s))
 
     def within(self, begin: float, end: float) -> npt.NDArray[np.int64]:
-        """The latencies, ms, of the records that were sent from ``begin`` to ``end`` (epoch ms)."""
+        """Returns the latencies, ms, of the records that were sent from ``begin`` to ``end`` (epoch ms).
+
+        Raises:
+            BenchError: there are no results of such records.
+        """
         sent = self.results.submitted
         chosen = (sent >= begin) & (sent < end)
         if not chosen.any():
@@ -79,15 +83,23 @@ def serving(
     types: int = 1,
     flags: Sequence[str] = (),
 ) -> Iterator[Served]:
-    """Starts a system, has it serve ``model``, and puts it under load for the length of the context.
+    """Starts a system that serves ``model``, and sends it records while the context is open.
 
-    The context begins ``warm_up_s`` after the first result. ``preload``: the peer has the model from the
-    start; else it takes it from the models topic as this project does. ``read``: read the results afterwards.
-    ``types``: as many data types in turn, each with an edition of the model of its own; ``flags``: more flags
-    of this project's job.
+    Args:
+        session: the session.
+        system: ``ours`` or ``peer``.
+        variant: the variant of the job.
+        model: the model.
+        rate: records a second.
+        warm_up_s: the context begins this number of seconds after the first result.
+        preload: whether the peer has the model from the start, or reads it from the models topic.
+        read: whether to read the results afterwards.
+        peer_options: more options of the peer.
+        types: the number of data types, in turn, each with its own edition of the model.
+        flags: more flags of this project's job.
 
     Raises:
-        BenchError: it does not start, does not take the model, or loses records.
+        BenchError: the system does not start, rejects the model, or loses records.
     """
     topics = session.topics(f"{system}-")
     session.kafka.create(topics)
@@ -120,7 +132,7 @@ def serving(
 
 
 def _drain(session: Session, served: Served) -> None:
-    """Waits for the results of everything that was sent (the peer begins in the middle: for silence)."""
+    """Waits for the results of all records. The peer begins in the middle, so it waits until no more come."""
     sent = served.load.sent
     end = time.monotonic() + _DRAIN_S
     have, same = -1, 0

@@ -1,4 +1,4 @@
-"""What every section needs: a broker of its own, a scratch folder, models, the peer, the stored results."""
+"""A session, which every section needs: a broker, a scratch folder, models, the peer, the stored results."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ VARIANTS = ("keyed", "broadcast")
 def add_common_arguments(
     parser: argparse.ArgumentParser, *, models: str, rounds: int, variants: str = ",".join(VARIANTS)
 ) -> None:
-    """The flags of every section that runs jobs."""
+    """Adds the flags of every section that runs jobs."""
     parser.add_argument("--variants", default=variants, help=f"comma separated ({variants})")
     parser.add_argument("--models", default=models, help=f"comma separated keys ({models})")
     parser.add_argument(
         "--set",
         dest="model_set",
         choices=[each.value for each in ModelSet],
-        help="whose models (seed where MODEL_SERVING_SEED_DATA is set, else sample)",
+        help="the set of models (seed if MODEL_SERVING_SEED_DATA is set, else sample)",
     )
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"of each system ({rounds})")
-    parser.add_argument("--no-peer", action="store_true", help="without the JVM peer, even if it is there")
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds of each system ({rounds})")
+    parser.add_argument("--no-peer", action="store_true", help="measure without the JVM peer")
     parser.add_argument(
         "--job-flags", default="", help="more flags for this project's job, for example '--parallelism 2'"
     )
@@ -54,7 +54,7 @@ def add_common_arguments(
 
 
 def add_results_argument(parser: argparse.ArgumentParser) -> None:
-    """Where figures are stored."""
+    """Adds the flag for the folder of the stored figures."""
     parser.add_argument(
         "--results",
         type=Path,
@@ -65,7 +65,7 @@ def add_results_argument(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(slots=True)
 class Session:
-    """A running broker and what is measured on it."""
+    """A running broker, and the settings of the measurements on it."""
 
     section: str
     kafka: Kafka
@@ -84,15 +84,15 @@ class Session:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def say(self, text: str) -> None:
-        """One line of progress."""
+        """Prints a line of progress."""
         self.console.print(text, highlight=False, markup=False)
 
     def topics(self, prefix: str) -> TopicNames:
-        """The names of a new set of topics."""
+        """Returns the names of a new set of topics."""
         return TopicNames().prefixed(f"{prefix}{next(self._numbers)}-")
 
     def number(self) -> int:
-        """A number that no other name of this session has."""
+        """Returns a number that no other name of this session has."""
         return next(self._numbers)
 
     def ours(
@@ -103,7 +103,7 @@ class Session:
         flags: Sequence[str] = (),
         savepoint: str | None = None,
     ) -> list[str]:
-        """The command of this project's job, with checkpoints in a folder of its own."""
+        """Returns the command of this project's job, with checkpoints in a new folder."""
         checkpoints = self.folder / f"checkpoints-{self.number()}"
         all_flags = (*self.job_flags, *flags)
         return our_command(
@@ -111,22 +111,26 @@ class Session:
         )
 
     def peers(self, variant: str, topics: TopicNames, model: BenchModel | None, *options: str) -> list[str]:
-        """The command of the JVM peer."""
+        """Returns the command of the JVM peer.
+
+        Raises:
+            BenchError: there is no peer.
+        """
         if self.peer is None:
-            raise BenchError("there is no peer: let BENCH_JVM_PEER name its folder")
+            raise BenchError("there is no peer: set BENCH_JVM_PEER to its folder")
         return peer_command(self.peer, variant, self.kafka.bootstrap_servers, topics, model, *options)
 
     @contextmanager
     def run(self, command: Sequence[str]) -> Iterator[RunningJob]:
-        """Runs a command; its log stays when the measurement fails."""
+        """Runs a command. Its log is kept when the measurement fails."""
         with running(command, self.folder / f"job-{self.number()}.log") as job:
             yield job
 
     def serve(self, job: RunningJob, topics: TopicNames, models: Sequence[bytes], types: int) -> None:
-        """Publishes models, and returns when ``types`` data types have an ACTIVE one.
+        """Publishes models, and waits until ``types`` data types have an ACTIVE model.
 
         Raises:
-            BenchError: a model is rejected, or nothing happens for minutes.
+            BenchError: a model is rejected, or no status comes for minutes.
         """
         before = self.kafka.count(topics.status)
         self.kafka.publish(topics.models, models)
@@ -134,20 +138,20 @@ class Session:
         for _, payload in self.kafka.messages(topics.status)[before:]:
             status = ModelStatus.FromString(payload)
             if status.state != ModelStatus.ACTIVE:
-                raise BenchError(f"the job does not take the model '{status.name}': {status.detail}")
+                raise BenchError(f"the job rejects the model '{status.name}': {status.detail}")
 
     def key(self, **parts: str | int) -> dict[str, str | int]:
-        """The key of a case. With --job-flags it is another case than with the default flags."""
+        """Returns the key of a case. With --job-flags the case differs from the one with default flags."""
         return parts | ({"flags": " ".join(self.job_flags)} if self.job_flags else {})
 
     def is_stored(self, key: dict[str, str | int]) -> bool:
-        """Whether a case may be left out: it is stored, and --resume was given."""
+        """Whether a case may be left out because it is stored and --resume was given."""
         return self.resume and any(case.key == key for case in self.store.cases(self.section))
 
     def cases(
         self, keys: Iterable[dict[str, str | int]], measure: Callable[[dict[str, str | int]], Case]
     ) -> list[Case]:
-        """Measures the cases that are not left out. One that fails is noted, and the others go on."""
+        """Measures the cases that are not left out. A failed case is noted, and the others are measured."""
         measured = []
         for key in keys:
             if self.is_stored(key):
@@ -166,25 +170,25 @@ class Session:
         return case
 
     def twice(self, what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What ``measure`` finds; when it fails it is tried once more, and the figures say so.
+        """Returns the figures of ``measure``. If it fails, it is called once more, and the figures say so.
 
         Raises:
-            BenchError: it failed again.
+            BenchError: ``measure`` failed twice.
         """
         try:
             return measure()
         except BenchError as error:
-            self.say(f"FAILED {what}: {error}; once more")
+            self.say(f"FAILED {what}: {error}; trying once more")
             return measure() | {"failed_before": str(error)}
 
     def failed(self, what: str, error: BenchError) -> None:
-        """Notes a measurement that could not be made; the others go on."""
+        """Notes a measurement that could not be made."""
         line = f"{what}: {error}"
         self.failures.append(line)
         self.say(f"FAILED {line}")
 
     def portable(self, command: Sequence[str]) -> str:
-        """A command line without the places of this machine."""
+        """Returns a command line without the paths of this machine."""
         places = {
             str(self.folder): "$TMP",
             str(self.peer.folder if self.peer else "\0"): "$BENCH_JVM_PEER",
@@ -200,7 +204,7 @@ class Session:
 
 @contextmanager
 def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Session]:
-    """A session with a broker of its own, which ends with the context.
+    """Opens a session with a broker of its own, which ends with the context.
 
     Raises:
         BenchError: a flag names something that does not exist, or (at the end) measurements have failed.

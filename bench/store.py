@@ -1,4 +1,4 @@
-"""The stored figures: one JSON file a section, into which a run of some cases is merged."""
+"""The stored figures: one JSON file for each section. A run of some cases is merged into it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bench.errors import BenchError
 __all__ = ["Case", "Store"]
 
 Key = Mapping[str, str | int]
-"""What is measured: the variant, the model, how many records, ..."""
+"""The parts that identify a case: the variant, the model, the number of records, ..."""
 
 Rounds = Mapping[str, list[dict[str, Any]]]
-"""By system (``ours``, ``peer``), the figures of each round."""
+"""The figures of each round, by system (``ours``, ``peer``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A measurement with all its rounds; ``commands`` by system, ``environment`` as of `surroundings`."""
+    """A measurement with all its rounds. ``commands`` are by system, ``environment`` is of `surroundings`."""
 
     key: dict[str, str | int]
     date: str
@@ -31,7 +31,7 @@ class Case:
     environment: dict[str, Any]
 
     def values(self, system: str, figure: str) -> list[float]:
-        """One figure of each round, dots go down into objects: ``latency.p99``. Empty when not measured."""
+        """Returns a figure of each round, none when not measured. ``worst.p99`` is a part of ``worst``."""
         found = []
         for round_ in self.rounds.get(system, []):
             value: Any = round_
@@ -49,10 +49,10 @@ class Store:
         self._folder = folder
 
     def cases(self, section: str) -> list[Case]:
-        """Every stored case of a section, none when it was never measured.
+        """Returns every stored case of a section, none when it was never measured.
 
         Raises:
-            BenchError: the file is not one of this class.
+            BenchError: the file does not hold results.
         """
         path = self._path(section)
         if not path.exists():
@@ -73,7 +73,7 @@ class Store:
             raise BenchError(f"{path} holds no results ({error!r}): remove it and measure again") from error
 
     def save(self, section: str, case: Case) -> None:
-        """Adds a case, or replaces the one with its key."""
+        """Adds a case, or replaces the case with the same key."""
         cases = self.cases(section)
         places = [number for number, other in enumerate(cases) if other.key == case.key]
         if places:

@@ -1,4 +1,4 @@
-"""What a figure depends on beside the program: the machine, the versions, the date."""
+"""Describes what a figure depends on besides the program: the machine, the versions, the date."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _JARS = {"kafka_2.13": "Kafka", "flink-sql-connector-kafka": "flink-sql-connecto
 
 
 def now() -> str:
-    """The time, UTC, as ISO 8601 to the second."""
+    """Returns the time, UTC, as ISO 8601 to the second."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def surroundings() -> dict[str, Any]:
-    """The machine and the versions of everything that takes part."""
+    """Returns the machine and the versions of all software that takes part."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -69,7 +69,7 @@ def _jars() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The commit that is checked out, ``+`` behind it when the tree differs from it; "" outside of git."""
+    """Returns the current commit, with ``+`` after it when the tree differs from it; "" outside git."""
 
     def git(*words: str) -> str:
         return subprocess.run(

@@ -1,7 +1,8 @@
-"""``python -m bench swap``: what records feel while a model of 20 MB takes over.
+"""``python -m bench swap``: measures latency and gaps while a model of 20 MB is swapped in.
 
-A model of the same kind and cost serves; then editions of the large one are published, one after the other.
-A swap's time goes from the send of the model message to a few seconds after the first result of its version.
+A model of the same type and cost serves first. Then editions of the large model are published, one after
+another. A swap lasts from the send of the model message to a few seconds after the first result of its
+version.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ __all__ = ["add_arguments", "run"]
 _ACTIVE_S = 90.0
 _PEER_SWAP_S = 20.0
 _PEER_OPTIONS = ("--checkpoint", "0")
-"""It keeps checkpoints in the JobManager's memory, which refuses states of more than 5 MB and restarts it."""
+"""The peer keeps checkpoints in the JobManager's memory. A state of more than 5 MB would restart the job."""
 _BASES = {"forest-large": "forest-large", "table-large": "table-small"}
-"""Large model → what serves before it."""
+"""For each large model, the model that serves before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """From the model message's send to the end of what is looked at, epoch ms; ``version``: the new one's."""
+    """The time of a swap, from the model message's send, epoch ms, and the ``version`` of the new model."""
 
     begin: int
     end: int
@@ -47,21 +48,21 @@ class _Span:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``swap``."""
+    """Adds the flags of ``swap``."""
     add_common_arguments(parser, models=",".join(_BASES), rounds=3)
     parser.add_argument(
         "--rates",
         default=f"1000,{HALF}",
         help="records a second; half: of the top throughput in the stored scaling by bytes",
     )
-    parser.add_argument("--swaps", type=int, default=3, help="in each round (3)")
+    parser.add_argument("--swaps", type=int, default=3, help="swaps in each round (3)")
     parser.add_argument("--quiet", type=float, default=20.0, help="seconds without a swap, to compare (20)")
-    parser.add_argument("--after", type=float, default=5.0, help="seconds looked at after a swap (5)")
-    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before (20)")
+    parser.add_argument("--after", type=float, default=5.0, help="seconds that are measured after a swap (5)")
+    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, prints and stores."""
+    """Measures, prints and stores the figures. Returns the exit status."""
     asked = [model for model in arguments.models.split(",") if model in _BASES]
     if not asked:
         raise BenchError(f"swap measures {' and '.join(_BASES)} only: name one of them with --models")
@@ -125,7 +126,7 @@ def _swap(session: Session, served: Served, large: BenchModel, edition: int, aft
     begin = epoch_ms()
     session.kafka.publish(served.topics.models, [content])
     if served.system == "peer":
-        # It says nothing on a topic when it has swapped, and its results have no version.
+        # The peer reports no swap on a topic, and its results have no version.
         served.wait(_PEER_SWAP_S)
         return _Span(begin, epoch_ms(), "")
     end = time.monotonic() + _ACTIVE_S
@@ -135,7 +136,7 @@ def _swap(session: Session, served: Served, large: BenchModel, edition: int, aft
             raise BenchError(f"the model is not active after {_ACTIVE_S:g} s: {served.job.last_words()}")
     status = ModelStatus.FromString(session.kafka.messages(served.topics.status)[seen][1])
     if status.state != ModelStatus.ACTIVE:
-        raise BenchError(f"the job does not take the model: {status.detail}")
+        raise BenchError(f"the job rejects the model: {status.detail}")
     served.wait(after_s)
     return _Span(begin, epoch_ms(), status.version)
 

@@ -1,8 +1,8 @@
 """``python -m bench.tensor_inputs FOLDER``: writes the TensorFlow and ONNX models of the benchmark.
 
-A process of its own, because TensorFlow would stay in memory and keep threads. Everything is seeded. Names
-and signatures are those that the JVM peer finds: a frozen graph has the input ``dense_1_input`` and the
-output ``dense_3/Sigmoid``, a SavedModel exactly one signature.
+It runs in a process of its own, because TensorFlow would stay in memory and keep threads. Everything is
+seeded. Names and signatures are those that the JVM peer needs: a frozen graph has the input
+``dense_1_input`` and the output ``dense_3/Sigmoid``, a SavedModel has exactly one signature.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Layers = list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 _FIELDS = 11
 _OUTPUTS = 9
 _SIZES = (_FIELDS, 96, 96, 96, 96, _OUTPUTS)
-"""Five layers, 29,961 parameters."""
+"""The sizes of five layers with 29,961 parameters."""
 
-# About the mean of each field: inputs of the same order keep the outputs apart.
+# About the mean of each field. The inputs are divided by it, so that outputs of different records differ.
 _MAGNITUDES = np.array([8, 0.5, 0.3, 2.5, 0.09, 16, 46, 1, 3.3, 0.65, 10.5], dtype=np.float32)
 _SMALL_ROWS, _LARGE_ROWS, _ROW_FLOATS = 160, 327_680, 16
-"""A table of 10 kB and one of 20 MB; scoring takes one row of either."""
+"""The sizes of a table of 10 kB and of a table of 20 MB; scoring takes one row of a table."""
 
 
 def main(folder: Path) -> None:
@@ -56,7 +56,7 @@ def _layers(numbers: np.random.Generator) -> Layers:
 
 
 def _write_network(layers: Layers, folder: Path) -> None:
-    """A SavedModel with variables, [n, 11] float32 → [n, 9]: relu between the layers, softmax at the end."""
+    """Writes a SavedModel with variables, [n, 11] float32 → [n, 9]: relu between layers, then softmax."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
@@ -72,7 +72,7 @@ def _write_network(layers: Layers, folder: Path) -> None:
 
 
 def _write_onnx(layers: Layers, path: Path) -> None:
-    """The same network."""
+    """Writes the same network as ONNX."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     nodes, constants, value = [], [], "features"
@@ -100,7 +100,7 @@ def _write_onnx(layers: Layers, path: Path) -> None:
 
 
 def _write_table(path: Path, rows: int) -> None:
-    """A frozen graph: the alcohol chooses one of ``rows`` rows of a constant, which is added to a product."""
+    """Writes a frozen graph: the alcohol selects a row of a constant with ``rows`` rows, which is added."""
     import tensorflow as tf
 
     numbers = np.random.default_rng(rows)
@@ -115,7 +115,7 @@ def _write_table(path: Path, rows: int) -> None:
 
 
 def _rename_graph(source: Path, path: Path) -> None:
-    """The sample graph under the names that the peer looks for."""
+    """Writes the sample graph with the names that the peer needs."""
     import tensorflow as tf
 
     names = {"features": "dense_1_input", "scores/Sigmoid": "dense_3/Sigmoid"}
@@ -127,7 +127,7 @@ def _rename_graph(source: Path, path: Path) -> None:
 
 
 def _one_signature(source: Path, folder: Path) -> None:
-    """The sample SavedModel without TensorFlow's own initialisation signature: the peer takes any."""
+    """Writes the sample SavedModel with ``serving_default`` only, because the peer takes any signature."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     shutil.copytree(source, folder)

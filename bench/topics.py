@@ -1,6 +1,6 @@
-"""Kafka for the benchmark: topics made and removed, filled, and watched by their end offsets.
+"""Kafka for the benchmark: creates, removes and fills topics, and watches their end offsets.
 
-While something is measured only end offsets are asked for: a consumer would take a share of two cores.
+During a measurement only end offsets are read, because a consumer would take processor time from the job.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from model_serving.messaging.topics import MAX_MESSAGE_BYTES, TopicNames, topic_
 __all__ = ["WAIT_S", "Kafka"]
 
 WAIT_S = 30.0
-"""How long Kafka may take to answer."""
+"""The greatest time for an answer of Kafka."""
 
 
 class Kafka:
@@ -38,7 +38,7 @@ class Kafka:
         self._admin: AdminClient = connect(self.access)
 
     def create(self, names: TopicNames, *, partitions: int = 1) -> None:
-        """Creates a job's topics; results get log-append times and one partition, data ``partitions``."""
+        """Creates a job's topics. Results get log-append times and one partition, data get ``partitions``."""
         settings = topic_settings(names)
         topics = [
             NewTopic(name, partitions if name == names.data else 1, 1, config=settings[name])
@@ -54,13 +54,13 @@ class Kafka:
         self._await_leaders([name])
 
     def remove(self, *names: str) -> None:
-        """Removes topics; those that are not there are passed over."""
+        """Removes topics. Topics that do not exist are ignored."""
         for future in self._admin.delete_topics(list(names), operation_timeout=WAIT_S).values():
             with contextlib.suppress(KafkaException, TimeoutError):
                 future.result(WAIT_S)
 
     def count(self, topic: str) -> int:
-        """How many messages have been written to a topic: the sum of its end offsets."""
+        """Returns the number of messages that were written to a topic: the sum of its end offsets."""
         end = time.monotonic() + WAIT_S
         with _answers(topic):
             while True:
@@ -70,15 +70,15 @@ class Kafka:
                 try:
                     return sum(future.result(WAIT_S).offset for future in answers)
                 except KafkaException:
-                    # A topic that is moments old may be known here and not yet at its leader. The client
-                    # calls only some of these errors retriable.
+                    # A new topic may not be known to its leader yet. The client marks only some of these
+                    # errors as retriable.
                     if time.monotonic() > end:
                         raise
                     time.sleep(0.2)
 
     @contextmanager
     def producer(self, **settings: Any) -> Iterator[Producer]:
-        """A producer; left without an error, everything has been delivered."""
+        """Gives a producer. If the context ends without an error, all messages have been delivered."""
         producer = Producer(
             client_settings(self.access)
             | {
@@ -93,14 +93,14 @@ class Kafka:
             raise BenchError("Kafka did not take everything within 60 s: look at the machine's load")
 
     def publish(self, topic: str, messages: Sequence[bytes]) -> None:
-        """Writes messages and returns when Kafka has them."""
+        """Writes messages and waits until Kafka has them."""
         with self.producer(**{"linger.ms": 0}) as producer:
             for message in messages:
                 producer.produce(topic, message)
                 producer.poll(0)
 
     def fill(self, topic: str, maker: RecordMaker, upto: int) -> None:
-        """Writes records until there are ``upto`` in the topic, in turn to its partitions."""
+        """Writes records to the partitions in turn, until the topic has ``upto`` records."""
         have = self.count(topic)
         partitions = len(self._admin.list_topics(topic, timeout=WAIT_S).topics[topic].partitions)
         stamp = maker.record_type.stamp(epoch_ms())
@@ -114,10 +114,10 @@ class Kafka:
                     except BufferError:
                         producer.poll(0.05)
         if (there := self.count(topic)) != upto:
-            raise BenchError(f"{there} records are in the topic and not {upto}: fill it anew, in a new run")
+            raise BenchError(f"the topic has {there} records and not {upto}: start a new run")
 
     def messages(self, topic: str) -> list[tuple[int, bytes]]:
-        """Append time (epoch milliseconds) and content of everything that is in a topic now."""
+        """Returns append time (epoch milliseconds) and content of every message in a topic."""
         with TopicReader(self.access, [topic], start=Start.BEGINNING) as reader:
             return [(received.timestamp, received.payload) for received in reader.until_end()]
 
@@ -143,14 +143,14 @@ class Kafka:
 
 @contextmanager
 def _answers(topic: str) -> Iterator[None]:
-    """Says in one line that Kafka refuses something, or does not answer.
+    """Turns errors of Kafka into BenchError with one line.
 
     Raises:
-        BenchError: either.
+        BenchError: Kafka refuses a request, or does not answer.
     """
     try:
         yield
     except KafkaException as error:
         raise BenchError(f"Kafka refuses '{topic}': {error.args[0].str()}") from error
     except TimeoutError as error:
-        raise BenchError(f"Kafka says nothing about '{topic}' for {WAIT_S:g} s: look at its log") from error
+        raise BenchError(f"Kafka gave no answer about '{topic}' for {WAIT_S:g} s: look at its log") from error

@@ -1,6 +1,6 @@
-"""Makes the sample data anew, beside this script: ``records.csv``, ``models/`` and ``MANIFEST.json``.
+"""Makes the sample data in the folder of this script: ``records.csv``, ``models/`` and ``MANIFEST.json``.
 
-Needs the ``train`` extra. Every random choice is seeded: two runs on one machine give the same bytes.
+It needs the ``train`` extra. Every random choice is seeded: two runs on one machine give the same bytes.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ DATA = Path(__file__).resolve().parent
 EXAMPLES = 5
 NOTES = [
     "All files are made by make_samples.py; nothing is copied from real measurements or models.",
-    "Run again on one machine, the script gives the same bytes.",
+    "If the script runs again on the same machine, it gives the same bytes.",
     "On another kind of processor the last digits of fitted numbers may differ (linear algebra).",
-    "SavedModel: the random id in fingerprint.pb is replaced by 0, or no two exports would be equal.",
-    "A class is given as the quality it stands for; for nine outputs it is the index of the greatest one.",
-    "expected: results of the first records, by the evaluator in expected_by; it is no serving engine.",
+    "SavedModel: the random id in fingerprint.pb is replaced by 0, because it would make exports differ.",
+    "A class is given as the quality that it stands for; with nine outputs it is the greatest one's index.",
+    "expected: results of the first records, by the evaluator in expected_by, not by a serving engine.",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A model made: where it is, what to say about it, and its own results for a matrix of features (n, 11).
+    """A sample model: its file, its description, and ``predict``, its results for features of shape (n, 11).
 
-    ``tolerance``: greatest difference between those results and a right engine's (0 for classes).
+    ``tolerance`` is the greatest difference between these results and a right engine's (0 for classes).
     """
 
     file: str
@@ -67,7 +67,7 @@ def make_records(folder: Path) -> wine_records.Records:
 
 
 def make_pmml(models: Path, features: Floats, quality: NDArray[np.int64]) -> list[Sample]:
-    """Five models by scikit-learn, written as PMML."""
+    """Trains five models with scikit-learn and writes them as PMML."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import GammaRegressor, LinearRegression
     from sklearn.neural_network import MLPClassifier
@@ -141,7 +141,7 @@ def make_pmml(models: Path, features: Floats, quality: NDArray[np.int64]) -> lis
 
 
 def make_tensor_models(models: Path, features: Floats, quality: NDArray[np.int64]) -> list[Sample]:
-    """A frozen graph and a SavedModel trained by Keras, and an ONNX file trained by scikit-learn."""
+    """Trains a frozen graph and a SavedModel with Keras, and an ONNX file with scikit-learn."""
     from sklearn.neural_network import MLPRegressor
     from sklearn.preprocessing import StandardScaler
 
@@ -208,8 +208,8 @@ def make_tensor_models(models: Path, features: Floats, quality: NDArray[np.int64
 def settle_thresholds(tree: Any) -> None:
     """Moves each threshold of a fitted tree half a measuring step above the greatest value on its left side.
 
-    scikit-learn compares in float32, PMML in float64; a threshold that a measured value can equal would fall
-    differently there. No record that the tree was trained on changes its leaf.
+    scikit-learn compares in float32, PMML in float64. If a measured value could equal a threshold, the two
+    might choose different sides. No record that the tree was trained on changes its leaf.
     """
     for node in np.flatnonzero(tree.children_left >= 0):
         feature = wine_records.FEATURES[tree.feature[node]]
@@ -220,7 +220,7 @@ def settle_thresholds(tree: Any) -> None:
 def describe(
     sample: Sample, folder: Path, records: wine_records.Records, held_out: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """A sample's entry in the manifest."""
+    """Returns a sample's entry in the manifest."""
     path = folder / sample.file
     results = sample.predict(records.features)
     return {
@@ -241,7 +241,7 @@ def describe(
 
 
 def score(results: Floats, quality: NDArray[np.int64], *, classes: bool) -> dict[str, float]:
-    """Accuracy of classes; R² and mean absolute error of numbers."""
+    """Returns the accuracy of classes, or R² and mean absolute error of numbers."""
     if classes:
         return {"accuracy": round(float((results == quality).mean()), 4)}
     residual = ((quality - results) ** 2).sum() / ((quality - quality.mean()) ** 2).sum()
@@ -250,12 +250,12 @@ def score(results: Floats, quality: NDArray[np.int64], *, classes: bool) -> dict
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hex digits."""
+    """Returns the SHA-256 of a file, in hex digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main() -> None:
-    """Makes everything."""
+    """Makes all the sample data."""
     records = make_records(DATA)
     held_out = np.arange(len(records.quality)) % 4 == 3
     features, quality = records.features[~held_out], records.quality[~held_out]

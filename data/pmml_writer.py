@@ -1,9 +1,10 @@
-"""Trained scikit-learn models as PMML 4.4, the same bytes each time: no timestamp, numbers in full precision.
+"""Writes trained scikit-learn models as PMML 4.4, with the same bytes each time: no timestamp, exact numbers.
 
-Written here because sklearn2pmml of today cannot be installed beside Flink (it needs a newer ``dill``), and
-because these five kinds are small. Structure: PMML 4.4 (Data Mining Group), TreeModel,
-MiningModel, RegressionModel, GeneralRegressionModel, NeuralNetwork. Leaves count every class, zeros included,
-in the order of the data dictionary: evaluators exist that average a forest's distributions by position.
+This module exists because today's sklearn2pmml cannot be installed together with Flink (it needs a newer
+``dill``), and because these five kinds are small. The structure follows PMML 4.4 (Data Mining Group):
+TreeModel, MiningModel, RegressionModel, GeneralRegressionModel, NeuralNetwork. Leaves count every class,
+zeros included, in the order of the data dictionary, because some evaluators average a forest's distributions
+by position.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["Schema", "write_forest", "write_gamma_glm", "write_linear", "write_p
 
 
 class Schema:
-    """The fields of a model: ``features`` in order, the target, its ``classes`` (none: a regression)."""
+    """The fields of a model: ``features`` in order, the target, its ``classes`` (empty for a regression)."""
 
     __slots__ = ("classes", "features", "target")
 
@@ -33,14 +34,14 @@ class Schema:
 
 
 def write_tree(tree: Any, schema: Schema, description: str) -> bytes:
-    """A fitted ``sklearn.tree.DecisionTreeClassifier``."""
+    """Writes a fitted ``sklearn.tree.DecisionTreeClassifier``."""
     document = _document(schema, description)
     document.append(_tree_model(tree.tree_, schema, output=True))
     return _to_bytes(document)
 
 
 def write_forest(forest: Any, schema: Schema, description: str) -> bytes:
-    """A fitted ``sklearn.ensemble.RandomForestClassifier``: the mean of its trees' probabilities."""
+    """Writes a fitted ``sklearn.ensemble.RandomForestClassifier``: the mean of its trees' probabilities."""
     document = _document(schema, description)
     model = SubElement(document, "MiningModel", functionName="classification")
     _describe_fields(model, schema, output=True)
@@ -53,7 +54,7 @@ def write_forest(forest: Any, schema: Schema, description: str) -> bytes:
 
 
 def write_linear(coefficients: Any, intercept: float, schema: Schema, description: str) -> bytes:
-    """target = intercept + coefficients · features."""
+    """Writes target = intercept + coefficients · features."""
     document = _document(schema, description)
     model = SubElement(
         document, "RegressionModel", functionName="regression", algorithmName="ordinary least squares"
@@ -66,7 +67,7 @@ def write_linear(coefficients: Any, intercept: float, schema: Schema, descriptio
 
 
 def write_gamma_glm(coefficients: Any, intercept: float, schema: Schema, description: str) -> bytes:
-    """Gamma distribution, log link: target = exp(intercept + coefficients · features)."""
+    """Writes a gamma distribution, log link: target = exp(intercept + coefficients · features)."""
     document = _document(schema, description)
     model = SubElement(
         document,
@@ -92,7 +93,7 @@ def write_gamma_glm(coefficients: Any, intercept: float, schema: Schema, descrip
 
 
 def write_perceptron(network: Any, scaler: Any, schema: Schema, description: str) -> bytes:
-    """A fitted ``MLPClassifier`` (tanh, then softmax) behind a fitted ``StandardScaler``."""
+    """Writes a fitted ``MLPClassifier`` (tanh, then softmax) after a fitted ``StandardScaler``."""
     document = _document(schema, description)
     model = SubElement(document, "NeuralNetwork", functionName="classification", activationFunction="tanh")
     _describe_fields(model, schema, output=True)

@@ -1,6 +1,6 @@
-"""Small neural networks as a frozen TensorFlow graph, a SavedModel and an ONNX file.
+"""Writes small neural networks as a frozen TensorFlow graph, a SavedModel and an ONNX file.
 
-All three take features as they are measured, [n, 11] float32: the scaling is part of the model.
+All three take the measured features, [n, 11] float32, because the scaling is part of the model.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "limit_tensorflow", "train_keras", "write_graph", "write_onnx", "write_saved_model"]
 
-# As many outputs as the index of the best wine needs: the index of the greatest output is the quality.
+# The index of the greatest output is the quality, so there are outputs up to the index of the best wine.
 OUTPUTS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A multilayer perceptron behind a scaling of its inputs, evaluated by plain float64 arithmetic.
+    """A multilayer perceptron after a scaling of its inputs, evaluated by plain float64 arithmetic.
 
-    ``layers``: (weights (inputs, outputs), biases (outputs,)) a layer; ``hidden``: ``tanh`` or ``relu``.
+    ``layers`` has (weights (inputs, outputs), biases (outputs,)) for each layer; ``hidden`` is ``tanh`` or
+    ``relu``.
     """
 
     mean: Floats
@@ -37,7 +38,7 @@ class Network:
     hidden: str
 
     def forward(self, features: Floats) -> Floats:
-        """(n, inputs) → (n, outputs), before any squashing of the outputs."""
+        """Returns the outputs, (n, outputs), for features (n, inputs), before softmax or sigmoid."""
         values = (features - self.mean) / self.scale
         for depth, (weights, biases) in enumerate(self.layers, start=1):
             values = values @ weights + biases
@@ -47,9 +48,9 @@ class Network:
 
 
 def limit_tensorflow(seed: int) -> None:
-    """One thread, seeded, deterministic: no graphics card, no optional kernels that round otherwise.
+    """Makes TensorFlow deterministic: one thread, a seed, no graphics card, no kernels with other rounding.
 
-    Has an effect only before TensorFlow is first used.
+    It has an effect only before TensorFlow is first used.
     """
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
     import tensorflow as tf
@@ -69,9 +70,9 @@ def train_keras(
     squash: str,
     epochs: int,
 ) -> Network:
-    """A Keras classifier with nine outputs (``squash``: ``softmax`` or ``sigmoid``).
+    """Trains a Keras classifier with nine outputs (``squash`` is ``softmax`` or ``sigmoid``).
 
-    ``features``: (n, 11); ``quality``: (n,) indices of the outputs.
+    ``features`` has shape (n, 11). ``quality`` has shape (n,) and holds indices of the outputs.
     """
     import tensorflow as tf
 
@@ -98,7 +99,7 @@ def train_keras(
 
 
 def write_graph(network: Network, path: Path) -> None:
-    """A frozen GraphDef: placeholder ``features`` → constants → terminal node ``scores/Sigmoid`` [n, 9]."""
+    """Writes a frozen GraphDef from the placeholder ``features`` to the node ``scores/Sigmoid`` [n, 9]."""
     import tensorflow as tf
 
     with tf.Graph().as_default() as graph:
@@ -115,9 +116,9 @@ def write_graph(network: Network, path: Path) -> None:
 
 
 def write_saved_model(network: Network, folder: Path) -> None:
-    """A SavedModel with variables, signature ``serving_default``: ``features`` → ``scores`` [n, 9], softmax.
+    """Writes a SavedModel with variables, signature ``serving_default``: ``features`` → ``scores`` [n, 9].
 
-    Not Keras's own export, which writes the variables in another order each time.
+    Keras's own export is not used, because it writes the variables in a different order each time.
     """
     import tensorflow as tf
     from tensorflow.core.protobuf import fingerprint_pb2
@@ -137,9 +138,9 @@ def write_saved_model(network: Network, folder: Path) -> None:
     signature = tf.TensorSpec((None, len(network.mean)), tf.float32, name="features")
     serving = tf.function(serve, input_signature=[signature], autograph=False)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": serving})
-    # Git keeps no empty folder.
+    # Git does not keep empty folders.
     (folder / "assets").rmdir()
-    # The random id in it would make every export another file.
+    # The random id in the file would make each export different.
     fingerprint = folder / "fingerprint.pb"
     message = fingerprint_pb2.FingerprintDef.FromString(fingerprint.read_bytes())
     message.uuid = "0"
@@ -147,7 +148,7 @@ def write_saved_model(network: Network, folder: Path) -> None:
 
 
 def write_onnx(network: Network, path: Path) -> None:
-    """``features`` [n, 11] float32 → ``quality`` [n, 1] float32, a regression."""
+    """Writes a regression: ``features`` [n, 11] float32 → ``quality`` [n, 1] float32."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -176,7 +177,7 @@ def write_onnx(network: Network, path: Path) -> None:
         [helper.make_tensor_value_info("quality", TensorProto.FLOAT, ["n", 1])],
         constants,
     )
-    # Opset 17 and IR 8 are read by every ONNX Runtime since 1.12.
+    # Every ONNX Runtime since 1.12 reads opset 17 and IR 8.
     model = helper.make_model(
         graph, producer_name="flink-model-serving", opset_imports=[helper.make_opsetid("", 17)], ir_version=8
     )

@@ -1,11 +1,11 @@
-"""Wine-like records drawn from stated distributions. No record is copied from real measurements.
+"""Makes wine-like records from the distributions below. No record is copied from real measurements.
 
-How a record comes about:
+A record is made in these steps:
 
 1. Nine quantities are drawn together: standard normal numbers with the pairwise ``CORRELATIONS`` (a Gaussian
-   copula), each bent into its own marginal distribution (``DRAWN``).
-2. Total sulfur dioxide, density and pH follow from them (``derive_columns``).
-3. Everything is clipped to its range and rounded to the step at which it would be measured (``FEATURES``).
+   copula), each transformed into its own marginal distribution (``DRAWN``).
+2. Total sulfur dioxide, density and pH are computed from them (``derive_columns``).
+3. Each value is clipped to its range and rounded to the decimals of its measurement (``FEATURES``).
 4. ``quality`` is a noisy, non-linear function of the rounded values (``derive_quality``).
 """
 
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A column of the file: its name, decimals it is measured to, and range [low, high] it is clipped to."""
+    """A column of the file: name, decimals of its measurement, range [low, high] for clipping, and unit."""
 
     name: str
     decimals: int
@@ -71,7 +71,7 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Marginal:
-    """``normal``: centre + spread·z. ``lognormal``: offset + centre·exp(spread·z)."""
+    """A distribution: ``normal`` is centre + spread·z, ``lognormal`` is offset + centre·exp(spread·z)."""
 
     kind: str
     centre: float
@@ -113,13 +113,13 @@ CORRELATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """``features``: (n, 11), columns in the order of ``FEATURES``; ``quality``: (n,) integers 3..8."""
+    """Records: ``features`` (n, 11), in the order of ``FEATURES``; ``quality`` (n,), integers 3..8."""
 
     features: Floats
     quality: NDArray[np.int64]
 
     def to_csv(self) -> str:
-        """A header and one line a record, ``;`` separated, each value with the decimals of its column."""
+        """Returns a header and a line for each record, with ``;`` and the decimals of each column."""
         lines = [";".join([feature.name for feature in FEATURES] + [LABEL])]
         for row, label in zip(self.features, self.quality, strict=True):
             values = [f"{value:.{f.decimals}f}" for f, value in zip(FEATURES, row, strict=True)]
@@ -128,7 +128,7 @@ class Records:
 
 
 def build_records(count: int = COUNT, seed: int = SEED) -> Records:
-    """``count`` records, always the same ones for a seed."""
+    """Returns ``count`` records, always the same for a seed."""
     rng = np.random.default_rng(seed)
     names = list(DRAWN)
     correlation = np.eye(len(names))
@@ -139,7 +139,7 @@ def build_records(count: int = COUNT, seed: int = SEED) -> Records:
     drawn = {name: DRAWN[name].from_normal(z[:, i]) for i, name in enumerate(names)}
     columns = derive_columns(drawn, rng)
     measured = {feature.name: feature.measure(columns[feature.name]) for feature in FEATURES}
-    # Rounding each for itself may leave more free than total sulfur dioxide, which no laboratory reports.
+    # After rounding, free sulfur dioxide may exceed the total, which no laboratory would report.
     measured["total sulfur dioxide"] = np.maximum(
         measured["total sulfur dioxide"], measured["free sulfur dioxide"]
     )
@@ -147,7 +147,7 @@ def build_records(count: int = COUNT, seed: int = SEED) -> Records:
 
 
 def describe_distributions() -> dict[str, Any]:
-    """The distributions as plain values, for the manifest."""
+    """Returns the distributions as plain values, for the manifest."""
     return {
         "drawn": {name: asdict(marginal) for name, marginal in DRAWN.items()},
         "correlations": [[*pair, value] for pair, value in CORRELATIONS.items()],
@@ -158,7 +158,7 @@ def describe_distributions() -> dict[str, Any]:
 
 
 def derive_columns(drawn: dict[str, Floats], rng: np.random.Generator) -> dict[str, Floats]:
-    """The drawn columns with total sulfur dioxide, density and pH (the last two with normal noise)."""
+    """Adds total sulfur dioxide, density and pH to the drawn columns (the last two with normal noise)."""
     fixed, sugar, alcohol = drawn["fixed acidity"], drawn["residual sugar"], drawn["alcohol"]
     density = 0.9967 + 0.00050 * (fixed - 8.3) + 0.00040 * (sugar - 2.4) - 0.00085 * (alcohol - 10.4)
     ph = 3.31 - 0.06 * (fixed - 8.3) - 0.10 * (drawn["citric acid"] - 0.27)
@@ -170,10 +170,11 @@ def derive_columns(drawn: dict[str, Floats], rng: np.random.Generator) -> dict[s
 
 
 def derive_quality(measured: dict[str, Floats], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Quality 3..8 from the measured columns.
+    """Computes the quality 3..8 from the measured columns.
 
-    Strong, rich in sulphates and low in vinegar is good, and the first two help each other;
-    much sulfur dioxide, many chlorides and a pH far from 3.3 are bad. Normal noise, rounded, clipped.
+    Much alcohol, many sulphates and little volatile acidity are good, and the first two strengthen each
+    other. Much sulfur dioxide, many chlorides and a pH far from 3.3 are bad. Normal noise is added, and the
+    result is rounded and clipped.
     """
     strength = np.tanh((measured["alcohol"] - 10.4) / 1.2)
     body = np.tanh((measured["sulphates"] - 0.65) / 0.15)

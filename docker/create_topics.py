@@ -1,8 +1,8 @@
 """Creates the topics of both jobs of compose.yaml, with the settings of the `model-serving broker` command.
 
-Both read the same models and records; each has its own results, dead letters and statuses. What is there
-already stays as it is. MODEL_SERVING_BOOTSTRAP_SERVERS says where Kafka is, MODEL_SERVING_KAFKA_CONFIG names
-a file of client properties, if one is needed.
+Both jobs read the same models and records; each has its own results, dead letters and statuses. Topics that
+exist are not changed. MODEL_SERVING_BOOTSTRAP_SERVERS is the address of Kafka. MODEL_SERVING_KAFKA_CONFIG
+names a file of client properties, if one is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ _DEADLINE_S = 60.0
 
 
 def main() -> int:
-    """Creates what is missing. Status 0, or 1 and one line on standard error."""
+    """Creates the missing topics.
+
+    Returns:
+        The exit status: 0, or 1 with one line on standard error.
+    """
     try:
         admin = wait_for_broker(_access(os.environ), deadline_s=_DEADLINE_S)
         for names in (KEYED, BROADCAST):
@@ -39,7 +43,7 @@ def main() -> int:
 
 
 def _access(environ: Mapping[str, str]) -> KafkaAccess:
-    """Where Kafka is. Raises ValueError when the file of client properties cannot be used."""
+    """Returns the access to Kafka. Raises ValueError when the file of client properties cannot be used."""
     file = environ.get("MODEL_SERVING_KAFKA_CONFIG")
     return KafkaAccess(
         environ.get("MODEL_SERVING_BOOTSTRAP_SERVERS", "localhost:9092"),

@@ -1,4 +1,4 @@
-"""Prints what pyproject.toml requires, one a line: the base, and the extras that are named as arguments."""
+"""Prints the requirements in pyproject.toml, one a line: the base, and the extras named as arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ __all__ = ["main"]
 
 
 def main(extras: list[str]) -> None:
-    """Prints each requirement once. Raises KeyError for an extra that there is not."""
+    """Prints each requirement once.
+
+    Raises:
+        KeyError: there is no such extra.
+    """
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [
         *project["dependencies"],

@@ -53,9 +53,11 @@ def new_pool() -> ModelPool:
 
 
 class EngineSource(Protocol):
-    """Gives the engine for a kind of model, within limits: see ``engines.engine_for``."""
+    """Gives the engine for a kind of model."""
 
-    def __call__(self, model_type: ModelType, limits: Limits) -> Engine: ...
+    def __call__(self, model_type: ModelType, limits: Limits) -> Engine:
+        """See ``engines.engine_for``."""
+        ...
 
 
 def build(

@@ -1,8 +1,7 @@
-"""Runs the services of docker/compose.yaml as plain processes of this machine, in the order that it asks for.
+"""Runs the services of docker/compose.yaml as plain processes of this machine, in the order of the file.
 
-What differs from containers: all share this machine, so that ports are free ones, every host name is
-localhost, and the image's folders stand elsewhere. Commands, environments, conditions and health checks are
-the file's own.
+Unlike containers, they share this machine: ports are free ports, every host name is localhost, and the
+image's folders are in other places. Commands, environments, conditions and health checks are the file's own.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ class _Service:
 
 
 class Composed:
-    """The services of compose.yaml but Kafka, started in order when entered, all ended when left.
+    """The services of compose.yaml except Kafka. The context starts them in order and ends them all.
 
     Args:
-        bootstrap_servers: the Kafka that stands for the service ``kafka``.
-        folder: takes logs and checkpoints, and is the folder that every service starts in.
+        bootstrap_servers: the Kafka that replaces the service ``kafka``.
+        folder: the folder for logs and checkpoints, in which every service starts.
     """
 
     def __init__(self, bootstrap_servers: str, folder: Path) -> None:
@@ -105,7 +104,7 @@ class Composed:
             )
 
     def stop(self) -> None:
-        """Asks every service to stop, those that depend on others first; nothing may be left."""
+        """Stops every service, first those that depend on others. No process may be left."""
         for service in reversed(self._started.values()):
             if service.process.poll() is None:
                 service.process.terminate()
@@ -180,7 +179,7 @@ class Composed:
         return [*here, *own]
 
     def _cluster_settings(self) -> list[str]:
-        """The ports of this cluster, and more patience than Flink has on a machine of its own."""
+        """Returns the ports of this cluster, and longer timeouts than Flink has on a machine of its own."""
         settings = {
             "jobmanager.rpc.port": str(self._rpc),
             "rest.port": str(self._rest),
@@ -211,7 +210,7 @@ class Composed:
 
 
 def _in_order(services: Mapping[str, Any]) -> list[str]:
-    """Every service but Kafka, each after those that it depends on, else as the file has them."""
+    """Returns every service except Kafka, in the file's order, but each after those that it depends on."""
     order: list[str] = []
 
     def add(name: str) -> None:
@@ -226,7 +225,7 @@ def _in_order(services: Mapping[str, Any]) -> list[str]:
 
 
 def _image_environment() -> dict[str, str]:
-    """What the Dockerfile's last stage sets by ENV."""
+    """Returns the variables that the Dockerfile's last stage sets with ENV."""
     text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
     (line,) = re.findall(r"^ENV (.*)$", text.replace("\\\n", " "), re.MULTILINE)
     return dict(setting.split("=", 1) for setting in line.split())

@@ -1,4 +1,4 @@
-"""What the tests in several folders share: one Kafka per run, and how a run is parted among processes."""
+"""Shared by the tests of several folders: one Kafka per run, and the distribution of tests to processes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.patience import load_factor
 from tests.stand_ins import check_stand_in, replaced
 
-# Read by Flink's scripts. The tests start dozens of short-lived jobs: Java's second compiler would take a
-# quarter of their processor time and never pay it back.
+# Flink's scripts read this. The tests start dozens of short jobs, in which Java's second compiler would take
+# a quarter of the processor time and save less than that.
 os.environ.setdefault("JVM_ARGS", "-XX:TieredStopAtLevel=1")
 
-# On a busy machine drawing an example may take seconds: that says nothing about the code under test.
+# On a busy machine, drawing an example may take seconds, which is not the fault of the tested code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -34,7 +34,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """pytest's own, which refuses a stand-in for a function of this project that takes something else."""
+    """Returns pytest's own, but it refuses a stand-in with other parameters than this project's function."""
     put = monkeypatch.setattr
 
     def put_checked(target: Any, name: Any, *value: Any, **options: Any) -> None:
@@ -48,9 +48,9 @@ def monkeypatch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Gives a test more time on a busy machine: what its mark or pyproject.toml says, times the load.
+    """Gives a test more time on a busy machine: the time of its mark or of pyproject.toml, times the load.
 
-    At least twice of it: a machine may become busy while a test runs.
+    The factor is at least 2, because a machine may become busy while a test runs.
     """
     mark = item.get_closest_marker("timeout")
     seconds = float(mark.args[0] if mark else item.config.getini("timeout"))

@@ -1,4 +1,4 @@
-"""Models that somebody with bad intentions would send, and what the refusal of each has to say."""
+"""Models that an attacker would send, and the text that must be in the refusal of each."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = [
 ]
 
 Hostile = dict[str, tuple[bytes, str]]
-"""What is wrong → the content of the model, and a piece of the text that refuses it."""
+"""For each kind of attack: the content of the model, and a part of the text that refuses it."""
 
 
 def tensorflow_graph(build: Callable[[Any, Any], Any]) -> bytes:
-    """A frozen graph of two inputs; ``build`` is given TensorFlow and the sum of a row's inputs."""
+    """Returns a frozen graph of two inputs; ``build`` gets TensorFlow and the sum of a row's inputs."""
     import tensorflow as tf
 
     graph = tf.Graph()
@@ -37,7 +37,7 @@ def tensorflow_graph(build: Callable[[Any, Any], Any]) -> bytes:
 
 
 def native_bombs(trial_s: int) -> dict[str, tuple[str, bytes, str]]:
-    """What is wrong → model type, content and refusal, of models that only a trial can find out."""
+    """Returns type, content and refusal of models whose attack only a trial can find."""
     return {
         "a shape that fails a check of TensorFlow": (
             "TENSORFLOW",
@@ -70,7 +70,7 @@ def native_bombs(trial_s: int) -> dict[str, tuple[str, bytes, str]]:
 
 
 def onnx_model(*nodes: Any, initializers: tuple[Any, ...] = (), opsets: tuple[Any, ...] = ()) -> bytes:
-    """An ONNX model with the input x [n, 2] and the output y [n, 1]."""
+    """Returns an ONNX model with the input x [n, 2] and the output y [n, 1]."""
     from onnx import TensorProto, helper
 
     graph = helper.make_graph(
@@ -85,7 +85,7 @@ def onnx_model(*nodes: Any, initializers: tuple[Any, ...] = (), opsets: tuple[An
 
 
 def endless_onnx() -> bytes:
-    """The condition of its loop is always true, and nothing counts."""
+    """Returns a model with an endless loop: its condition is always true, and it has no counter."""
     from onnx import TensorProto, helper
 
     body = helper.make_graph(
@@ -116,7 +116,7 @@ def endless_onnx() -> bytes:
 
 
 def outward_onnx(file: str) -> Hostile:
-    """ONNX models with weights in ``file``, operations of somebody else's, or claims that nothing backs."""
+    """Returns ONNX models with weights in ``file``, with foreign operations, or with false claims."""
     from onnx import TensorProto, helper
 
     weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 1])
@@ -140,7 +140,7 @@ def outward_onnx(file: str) -> Hostile:
 
 
 def xml_bombs(file: str) -> Hostile:
-    """XML with document types, and XML that is only large."""
+    """Returns XML with document types, and XML that is only large."""
     head = '<?xml version="1.0"?>'
     lol = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     doctype = "has a DOCTYPE"
@@ -178,7 +178,7 @@ def xml_bombs(file: str) -> Hostile:
 
 @cache
 def archive_bombs() -> Hostile:
-    """Zips and tars. What they unpack to is more than 64 MB, where that is what is wrong with them."""
+    """Returns zips and tars. Those that are too large unpack to more than 64 MB."""
     zeros = bytes(100 << 20)
     return {
         "a zip bomb": (_zip({"saved_model.pb": zeros}), "unpacks to more than"),
@@ -211,12 +211,12 @@ def archive_bombs() -> Hostile:
         "a backslash": (_tar({"..\\saved_model.pb": b""}), "unsafe entry"),
         "a drive": (_tar({"C:\\saved_model.pb": b""}), "unsafe entry"),
         "an encrypted zip": (_encrypted(), "cannot be unpacked"),
-        "a link": (special_in_tar(tarfile.SYMTYPE), "no plain file"),
-        "a hard link": (special_in_tar(tarfile.LNKTYPE), "no plain file"),
-        "a device": (special_in_tar(tarfile.CHRTYPE), "no plain file"),
-        "a block device": (special_in_tar(tarfile.BLKTYPE), "no plain file"),
-        "a pipe": (special_in_tar(tarfile.FIFOTYPE), "no plain file"),
-        "a link in a zip": (link_in_zip(), "no plain file"),
+        "a link": (special_in_tar(tarfile.SYMTYPE), "not a plain file"),
+        "a hard link": (special_in_tar(tarfile.LNKTYPE), "not a plain file"),
+        "a device": (special_in_tar(tarfile.CHRTYPE), "not a plain file"),
+        "a block device": (special_in_tar(tarfile.BLKTYPE), "not a plain file"),
+        "a pipe": (special_in_tar(tarfile.FIFOTYPE), "not a plain file"),
+        "a link in a zip": (link_in_zip(), "not a plain file"),
     }
 
 
@@ -240,13 +240,13 @@ def _tar(files: dict[str, bytes | None], compression: str = "") -> bytes:
 
 
 def _lying_zip() -> bytes:
-    """It says of 100 MB that they are 10 bytes, in both places that say it."""
+    """Returns a zip with 100 MB whose two size fields both say 10 bytes."""
     content = bytes(100 << 20)
     return _zip({"saved_model.pb": content}).replace(len(content).to_bytes(4, "little"), b"\x0a\0\0\0")
 
 
 def _long_header() -> bytes:
-    """A tar whose first header says that a gigabyte of attributes follows, which it does."""
+    """Returns a tar whose first header is followed by a gigabyte of attributes, as it says."""
     import gzip
 
     member = tarfile.TarInfo("attributes")
@@ -268,7 +268,7 @@ def _twice() -> bytes:
 
 
 def _encrypted() -> bytes:
-    """The flag that says so, in both places."""
+    """Returns the zip with the flag for encryption set in both places."""
     whole = bytearray(_zip({"saved_model.pb": b"content"}))
     whole[6] |= 1
     whole[whole.index(b"PK\x01\x02") + 8] |= 1
@@ -276,7 +276,7 @@ def _encrypted() -> bytes:
 
 
 def special_in_tar(kind: bytes) -> bytes:
-    """A tar whose only entry is of that kind, such as ``tarfile.SYMTYPE``."""
+    """Returns a tar whose only entry is of this kind, such as ``tarfile.SYMTYPE``."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         member = tarfile.TarInfo("saved_model.pb")
@@ -286,7 +286,7 @@ def special_in_tar(kind: bytes) -> bytes:
 
 
 def link_in_zip() -> bytes:
-    """A zip whose only entry is a symbolic link."""
+    """Returns a zip whose only entry is a symbolic link."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         link = zipfile.ZipInfo("saved_model.pb")

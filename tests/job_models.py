@@ -1,4 +1,4 @@
-"""Models and records that the jobs are fed with, as any producer would write them."""
+"""Models and records for the jobs, as any producer would write them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FEATURES = tuple(
 
 
 def seed_data() -> Path:
-    """Where real models and records are, if they are there."""
+    """Returns the folder of real models and records, if it exists."""
     return Path(os.environ.get("MODEL_SERVING_SEED_DATA", _ROOT.parent / "shared" / "seed-data"))
 
 
@@ -47,7 +47,7 @@ needs_seed_data = pytest.mark.skipif(
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample model, with what it has to answer for the first sample records."""
+    """A sample model, with the results that it must give for the first sample records."""
 
     key: str
     path: Path
@@ -56,7 +56,7 @@ class Sample:
     tolerance: float
 
     def message(self, data_type: str, **more: Any) -> ModelDescriptor:
-        """The model for a data type: a folder by its location, a file by its content."""
+        """Returns the message of the model for a data type: a folder by location, a file by content."""
         content: dict[str, Any] = (
             {"location": str(self.path)} if self.path.is_dir() else {"data": self.path.read_bytes()}
         )
@@ -83,25 +83,25 @@ SAMPLES = _samples()
 
 
 def sample_records(data_type: str, count: int, *, first_ts: int = 1) -> list[WineRecord]:
-    """The first ``count`` sample records, then from the start again; ``ts`` counts them from ``first_ts``."""
+    """Returns ``count`` sample records, from the start again at the end; ``ts`` counts from ``first_ts``."""
     with (_ROOT / "data" / "records.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))[1:]
     return [wine(rows[index % len(rows)], data_type, first_ts + index) for index in range(count)]
 
 
 def wine(row: Sequence[str | float], data_type: str, ts: int) -> WineRecord:
-    """A record out of its features, in field order; a label behind them is left out."""
+    """Returns a record with these features, in field order; a label after them is left out."""
     values = dict(zip(_FEATURES, map(float, row), strict=False))
     return WineRecord(**values, dataType=data_type, ts=ts)
 
 
 def constant_pmml(value: float, *, field: str = "alcohol", padding: int = 0) -> bytes:
-    """A regression that answers ``value`` whatever ``field`` is, with ``padding`` bytes of comment."""
+    """Returns a regression that always answers ``value``, with ``padding`` bytes of comment."""
     return regression_pmml(value, {field: 0.0}, comment="x" * padding)
 
 
 def constant_model(data_type: str, value: float, **more: Any) -> ModelDescriptor:
-    """A model that answers ``value``, which is its version too."""
+    """Returns a model that answers ``value``, which is its version too."""
     fields: dict[str, Any] = {
         "name": "constant",
         "dataType": data_type,
@@ -113,7 +113,7 @@ def constant_model(data_type: str, value: float, **more: Any) -> ModelDescriptor
 
 
 def narrow_pmml(value: float) -> bytes:
-    """A regression that answers ``value`` where alcohol is from 0 to 10, and has no result elsewhere."""
+    """Returns a regression that answers ``value`` if alcohol is from 0 to 10, and has no result otherwise."""
     field = b'<DataField name="alcohol" optype="continuous" dataType="double"'
     interval = b'<Interval closure="closedClosed" leftMargin="0" rightMargin="10"/>'
     wide = constant_pmml(value)
@@ -122,9 +122,10 @@ def narrow_pmml(value: float) -> bytes:
 
 
 def unspelled_class_pmml(operator: str) -> bytes:
-    """A classifier that predicts 3, and a class that spells no number where alcohol is ``operator`` 1.
+    """Returns a classifier that predicts 3, or a class that is not a number if alcohol is ``operator`` 1.
 
-    The latter fails a record, as it cannot be told beforehand: the document does not list its classes.
+    That class makes a record fail while the model serves. The document does not list its classes, so the
+    model is not rejected.
     """
     return f"""<PMML version="4.3"><Header/><DataDictionary>
 <DataField name="alcohol" optype="continuous" dataType="double"/>
@@ -145,7 +146,7 @@ def regression_pmml(
     integers: Collection[str] = (),
     comment: str = "",
 ) -> bytes:
-    """intercept + Σ coefficient · number + Σ coefficient of each (text field, value) that the record has."""
+    """Returns a regression: intercept + Σ coefficient · number + Σ coefficients of (text field, value)."""
     categories = categories or {}
     texts = sorted({field for field, _ in categories})
     fields = [

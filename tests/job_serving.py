@@ -17,7 +17,7 @@ __all__ = ["fresh_topics", "serving"]
 
 
 def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
-    """Topics that nobody else uses."""
+    """Returns topics that no other test uses."""
     names = TopicNames().prefixed(f"j{uuid4().hex[:8]}-")
     create_topics(connect(broker.kafka), names, partitions=partitions)
     return names
@@ -31,7 +31,7 @@ def serving(
     *flags: str,
     topics: TopicNames | None = None,
 ) -> Iterator[Traffic]:
-    """A job that runs, and its traffic; ``folder`` takes its log and checkpoints."""
+    """Runs a job and gives its traffic. ``folder`` is for its log and checkpoints."""
     topics = topics or fresh_topics(broker)
     all_flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
     log = folder / "job.log"

@@ -1,4 +1,4 @@
-"""What goes into a job and what comes out of it, by plain Kafka clients: raw protobuf without keys."""
+"""The input and output of a job, with plain Kafka clients: raw protobuf without keys."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _T = TypeVar("_T")
 class Traffic:
     """Writes models and records; collects results, statuses and dead letters in the order of their topics.
 
-    ``variant`` is the job's name. ``check`` is called while something is awaited: it raises when nothing can
-    come any more.
+    ``variant`` is the job's name. ``check`` is called during every wait. It raises an error when the job can
+    write nothing more.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class Traffic:
         self._producer.flush(10)
 
     def check(self) -> None:
-        """Raises when nothing can come any more."""
+        """Raises an error when the job can write nothing more."""
         if self._failure is not None:
             raise self._failure
         self._check()
 
     def offer(self, *models: Message | bytes | None) -> None:
-        """Writes model messages, and returns when Kafka has them."""
+        """Writes model messages, and waits until Kafka has them."""
         self._write(self.topics.models, models)
         self.flush()
 
@@ -110,7 +110,7 @@ class Traffic:
         self._write(self.topics.models, [model])
 
     def send(self, *records: Message | bytes | None) -> None:
-        """Writes records, and returns when Kafka has them."""
+        """Writes records, and waits until Kafka has them."""
         self._write(self.topics.data, records)
         self.flush()
 
@@ -119,15 +119,15 @@ class Traffic:
         self._write(self.topics.data, [record])
 
     def flush(self) -> None:
-        """Returns when Kafka has everything that was written."""
+        """Waits until Kafka has everything that was written."""
         assert self._producer.flush(patience(60)) == 0
 
     def await_results(self, data_type: str, count: int, *, within_s: float = 60) -> list[ServingResult]:
-        """The results of a data type, when there are ``count``; more are a failure."""
+        """Waits for ``count`` results of a data type, and returns them; more are a failure."""
         return self._await(lambda: self.results[data_type], count, f"results for '{data_type}'", within_s)
 
     def await_statuses(self, data_type: str, count: int, *, within_s: float = 60) -> list[ModelStatus]:
-        """The statuses of a data type, when there are ``count``; more are a failure."""
+        """Waits for ``count`` statuses of a data type, and returns them; more are a failure."""
         return self._await(lambda: self.statuses[data_type], count, f"statuses of '{data_type}'", within_s)
 
     def await_reminder(self, data_type: str, waiting: int, *, within_s: float = 60) -> ModelStatus:
@@ -138,17 +138,17 @@ class Traffic:
     def await_letters(
         self, wanted: Callable[[DeadLetter], bool], count: int, *, within_s: float = 60
     ) -> list[DeadLetter]:
-        """The dead letters that are ``wanted``, when there are ``count``; more are a failure."""
+        """Waits for ``count`` dead letters that are ``wanted``, and returns them; more are a failure."""
         return self._await(
             lambda: [letter for letter in self.letters if wanted(letter)], count, "dead letters", within_s
         )
 
     def await_letters_of(self, data_type: str, count: int, *, within_s: float = 60) -> list[DeadLetter]:
-        """The dead letters of a data type, when there are ``count``; more are a failure."""
+        """Waits for ``count`` dead letters of a data type, and returns them; more are a failure."""
         return self.await_letters(lambda letter: letter.dataType == data_type, count, within_s=within_s)
 
     def serve(self, model: Message) -> ModelStatus:
-        """Offers a model that has to become active; its status."""
+        """Offers a model that must become active, and returns its status."""
         data_type = str(getattr(model, "dataType"))  # noqa: B009 - any descriptor, not this project's alone
         before = len(self.statuses[data_type])
         self.offer(model)
@@ -157,7 +157,7 @@ class Traffic:
         return status
 
     def await_all_accounted(self, *, within_s: float = 60) -> None:
-        """Returns when each record has its result or dead letter and each model message its status, one."""
+        """Waits until each record has one result or dead letter, and each model message has one status."""
 
         def accounted() -> tuple[int, int]:
             lost = sum(letter.topic == self.topics.data for letter in self.letters)
@@ -168,7 +168,7 @@ class Traffic:
         assert accounted() == wanted, "accounted for, and sent: records, model messages"
 
     def await_end(self) -> None:
-        """Returns when everything that was there when reading began has been read."""
+        """Waits until everything is read that was in the topics when reading began."""
         self._wait(lambda: not self._unread, 60)
         assert not self._unread
 
@@ -186,7 +186,7 @@ class Traffic:
         return list(have)
 
     def _wait(self, condition: Callable[[], bool], within_s: float) -> None:
-        """Returns when the condition holds, or time is up."""
+        """Waits until the condition holds, or time is up."""
         wait = Patience(within_s)
         with self._news:
             while not condition() and not wait.is_over:

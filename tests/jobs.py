@@ -1,4 +1,4 @@
-"""Runs the jobs as a user does: ``flink run -py …`` as a child process, of which nothing may be left."""
+"""Runs the jobs as a user does: ``flink run -py …`` in a child process. No process may be left at the end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[1]
 FLINK = Path(sys.prefix) / "bin" / "flink"
 FRESH = (str(FLINK), "run", "-py")
-"""What starts a job that goes on from nothing."""
+"""The words that start a job that is not restored."""
 
 VARIANTS = ("keyed", "broadcast")
 
@@ -53,7 +53,7 @@ _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 def eventually(
     condition: Callable[[], bool], what: Callable[[], str], *, within_s: float, step_s: float = 0.1
 ) -> None:
-    """Waits until ``condition`` holds; fails with what ``what`` says when it does not within ``within_s``.
+    """Waits until ``condition`` holds. After ``within_s`` seconds it fails with the text of ``what``.
 
     On a busy machine it waits longer.
     """
@@ -65,7 +65,7 @@ def eventually(
 
 
 def job_flags(bootstrap_servers: str, topics: TopicNames, checkpoints: Path, group: str) -> list[str]:
-    """The flags that keep a job to its own topics, consumer groups and checkpoints."""
+    """Returns the flags that give a job its own topics, consumer groups and checkpoints."""
     return [
         *("--bootstrap-servers", bootstrap_servers),
         *("--models-topic", topics.models),
@@ -80,7 +80,7 @@ def job_flags(bootstrap_servers: str, topics: TopicNames, checkpoints: Path, gro
 
 
 def marked_processes(mark: str) -> list[str]:
-    """Every process that runs with this mark in its environment, in any session: its id, its command."""
+    """Returns id and command of every process with this mark in its environment, in any session."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -92,16 +92,16 @@ def marked_processes(mark: str) -> list[str]:
 
 
 def launcher_from(snapshot: str | Path, *options: str) -> tuple[str, ...]:
-    """What starts a job from a checkpoint or savepoint; ``options`` are more of those of ``flink run``."""
+    """Returns the words that restore a job from a checkpoint or savepoint, with more ``options``."""
     return (str(FLINK), "run", "-s", str(snapshot), *options, "-py")
 
 
 class FlinkRun:
-    """``flink run`` of a job for as long as the context is open.
+    """Runs a job with ``flink run`` while the context is open.
 
-    Left without an error, the job is stopped by SIGTERM, has to end with status 0, and nothing of it may be
-    left. ``name`` is the job's script without its ending, ``log`` takes all that it prints, ``launcher`` is
-    what comes before the script.
+    At the end of the context without an error, the job is stopped by SIGTERM. It must end with status 0, and
+    none of its processes may be left. ``name`` is the job's script without its ending, ``log`` is for its
+    output, ``launcher`` are the words before the script.
     """
 
     def __init__(
@@ -126,11 +126,11 @@ class FlinkRun:
 
     @property
     def mark(self) -> str:
-        """What is in the environment (as ``MARK``) of all processes of this run, and of no other."""
+        """The value of ``MARK`` in the environment of all processes of this run, and of no other process."""
         return self._mark
 
     def printed(self) -> str:
-        """What the job has printed until now."""
+        """The output of the job until now."""
         return self._log.read_text(errors="replace")
 
     def job_id(self) -> str:
@@ -140,7 +140,7 @@ class FlinkRun:
         return found["id"]
 
     def savepoint(self) -> str:
-        """Where a local job that was stopped says that its savepoint is."""
+        """The savepoint that a stopped local job names in its output."""
         found = _GO_ON.search(self.printed())
         assert found is not None, f"stopped without a savepoint:\n{self.printed()[-4000:]}"
         return found[1]
@@ -151,19 +151,19 @@ class FlinkRun:
         assert status is None, f"the job ended with status {status}:\n{self.printed()[-4000:]}"
 
     def await_end(self, *, within_s: float) -> int:
-        """The exit status of a job that ends by itself."""
+        """Waits until the job ends by itself, and returns its exit status."""
         try:
             return self.process.wait(patience(within_s))
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still runs after {within_s:g} s:\n{self.printed()[-4000:]}") from None
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks the job to stop; its exit status."""
+        """Stops the job, and returns its exit status."""
         self.process.send_signal(number)
         return self.await_end(within_s=_STOP_S)
 
     def left_over(self) -> list[str]:
-        """Processes of the job that still run."""
+        """Returns the processes of the job that still run."""
         return marked_processes(self._mark)
 
     def __enter__(self) -> Self:
@@ -202,7 +202,7 @@ class FlinkRun:
             self._kill()
 
     def _kill(self) -> None:
-        """Ends whatever is left, politely first: the flink command then ends its own children."""
+        """Ends the remaining processes, first by SIGTERM, so that the flink command ends its own children."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -218,7 +218,7 @@ class FlinkRun:
 
 
 def ends_with_this_process() -> Callable[[], object]:
-    """What a child does before it becomes the command: asks for SIGTERM at the end of the tests (Linux)."""
+    """Runs in a child before its command: asks for SIGTERM at the end of the tests (Linux)."""
     if not sys.platform.startswith("linux"):
         return lambda: None
     library = ctypes.CDLL(None)
@@ -228,7 +228,7 @@ def ends_with_this_process() -> Callable[[], object]:
 def run_flink(
     arguments: Sequence[str], *, within_s: float, environ: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """A call of the ``flink`` command that ends by itself."""
+    """Runs a call of the ``flink`` command that ends by itself."""
     return subprocess.run(
         [str(FLINK), *arguments],
         cwd=cwd,

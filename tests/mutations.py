@@ -1,4 +1,4 @@
-"""Damages bytes at random: what a bad disk, a bad network or somebody with bad intentions makes of them."""
+"""Damages bytes at random, as a bad disk, a bad network or an attacker might."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INTERESTING = (
 
 
 def mutated(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
-    """``content`` with one to four damages; ``others`` are what pieces are spliced in from."""
+    """Returns ``content`` with one to four damages; pieces of ``others`` may be inserted."""
     damaged = bytearray(content)
     for _ in range(random.randint(1, _MOST_CHANGES)):
         if not damaged:

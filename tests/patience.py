@@ -1,8 +1,7 @@
-"""How long tests wait: as long as they say on a machine that is at rest, longer on one that is busy.
+"""The time limits of tests: the given time on a machine at rest, more time on a busy machine.
 
-Limits of time go through :func:`patience` or :class:`Patience`. How fast something is cannot be measured on a
-busy machine: a test that compares speeds calls :func:`require_calm` before, and is skipped there with the
-reason.
+Time limits use :func:`patience` or :class:`Patience`. Speed cannot be measured on a busy machine, so a test
+that compares speeds calls :func:`require_calm` first, and is skipped there with the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import pytest
 __all__ = ["CALM", "MOST", "Patience", "load_factor", "patience", "require_calm"]
 
 MOST = 8.0
-"""No limit grows to more than so many times of what it is: something that hangs has to be found, too."""
+"""The greatest factor for a time limit: a test that hangs must still fail."""
 
 CALM = 2.0
 """Processes for each core, in the last minute, above which the machine is too busy to measure speed.
@@ -25,17 +24,17 @@ A run of all tests makes about one and a half by itself.
 
 
 def load_factor() -> float:
-    """How many processes wanted each core in the last minute, from 1 to ``MOST``."""
+    """Returns the number of runnable processes per core in the last minute, from 1 to ``MOST``."""
     return min(MOST, max(1.0, _load_per_core()))
 
 
 def patience(seconds: float) -> float:
-    """``seconds``, for the load that the machine has now."""
+    """Returns ``seconds``, increased for the load of the machine now."""
     return seconds * load_factor()
 
 
 class Patience:
-    """A wait of ``seconds`` that began when this was made, and takes longer while the machine gets busier."""
+    """A wait of ``seconds`` that begins when it is created, and takes longer on a busier machine."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -48,7 +47,7 @@ class Patience:
 
 
 def require_calm() -> None:
-    """Skips a test that measures speed when the machine is too busy for that."""
+    """Skips a test that measures speed when the machine is too busy."""
     load = _load_per_core()
     if load > CALM:
         pytest.skip(f"speed is not measured with a load of {load:.1f} a core; {CALM:g} is the most")

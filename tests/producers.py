@@ -1,4 +1,4 @@
-"""Producers that do what this project's own do not: every compression that Kafka knows."""
+"""Producers that use every compression of Kafka, which this project's own producers do not."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ CODECS = ("gzip", "snappy", "lz4", "zstd")
 
 
 def send_compressed(broker: EmbeddedBroker, topics: TopicNames, *, records: int = 20) -> None:
-    """For each codec a model for the data type of that name, and records of it, in batches that it packs."""
+    """Sends a model and records for each codec, compressed with it; the data type has the codec's name."""
     for codec in CODECS:
         producer = Producer(
             {
                 "bootstrap.servers": broker.bootstrap_servers,
                 "log_level": 0,
                 "compression.type": codec,
-                # Long enough that all records leave in one batch: a batch of one may be larger when packed,
-                # and the client sends it as it is then.
+                # All records leave in one batch in this time. A batch of one record may be larger when
+                # compressed, and the client then sends it without compression.
                 "linger.ms": 500,
             }
         )

@@ -1,4 +1,4 @@
-"""A store of models that answers when it is told to: WebHDFS, which ``fsspec`` reads by plain HTTP."""
+"""A store of models that answers only on command: WebHDFS, which ``fsspec`` reads by plain HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_S = 300
 
 
 class SlowStore:
-    """One file under any path. ``asked`` is set when somebody wants it; nobody gets it before ``answer``."""
+    """One file under any path. A request sets ``asked`` and is not answered before ``answer``."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -26,7 +26,7 @@ class SlowStore:
 
 @contextmanager
 def slow_store(content: bytes) -> Iterator[SlowStore]:
-    """A store on a free port of this machine; at the end whoever still waits gets the file."""
+    """Gives a store on a free port of this machine. At the end it answers the requests that still wait."""
     store = SlowStore(content)
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def slow_store(content: bytes) -> Iterator[SlowStore]:
             self.send_header("Content-Length", str(len(body)))
             if location:
                 self.send_header("Location", location)
-            # Whoever asked may have been stopped while waiting.
+            # The client may have been stopped while it waited.
             with suppress(ConnectionError):
                 self.end_headers()
                 self.wfile.write(body)

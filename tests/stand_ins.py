@@ -1,7 +1,7 @@
-"""A function that stands for one of this project in a test takes what that one takes.
+"""Checks that a stand-in for one of this project's functions takes the same parameters.
 
-mypy does not look at what ``monkeypatch.setattr`` puts in place. A stand-in with the parameters of an older
-version keeps a test green while every real call fails.
+mypy does not check the values that ``monkeypatch.setattr`` sets. A stand-in with the parameters of an older
+version would keep a test green while every real call fails.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _LAMBDA = "<lambda>"
 
 
 def replaced(target: object, name: object) -> tuple[object, object]:
-    """What ``setattr(target, name, value)`` or ``setattr("module.name", value)`` replaces, and the value.
+    """Returns the replaced object of ``setattr(target, name, value)``, and the value.
 
-    ``name`` is the value in the second form. Gives (None, None) for what is not there.
+    In the form ``setattr("module.name", value)``, ``name`` is the value. Returns (None, None) if there is no
+    such object.
     """
     if not isinstance(target, str):
         return getattr(target, str(name), None), None
@@ -30,7 +31,7 @@ def replaced(target: object, name: object) -> tuple[object, object]:
 
 
 def check_stand_in(original: object, stand_in: object) -> None:
-    """Fails when ``stand_in`` cannot be called as ``original`` is, a function of this project."""
+    """Fails when ``stand_in`` cannot be called like ``original``, a function of this project."""
     if not (isinstance(original, FunctionType) and isinstance(stand_in, FunctionType)):
         return
     if original.__module__.partition(".")[0] not in _OURS:

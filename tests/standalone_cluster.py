@@ -1,4 +1,4 @@
-"""A standalone Flink cluster of the pip package's own scripts, with ports, logs and settings of its own."""
+"""Runs a standalone Flink cluster with the pip package's scripts and its own ports, logs and settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Cluster", "standalone_cluster"]
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A running session cluster; ``rest`` is what ``FLINK_REST`` names, ``mark`` is on all its processes."""
+    """A running session cluster; ``rest`` is a value for ``FLINK_REST``, ``mark`` is on all its processes."""
 
     rest: str
     mark: str
@@ -37,27 +37,27 @@ class Cluster:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What takes the ``flink`` command to this cluster."""
+        """The environment with which the ``flink`` command uses this cluster."""
         return {"FLINK_REST": self.rest}
 
     def get(self, path: str) -> Any:
-        """What the cluster's REST interface answers."""
+        """Returns an answer of the cluster's REST interface."""
         with urlopen(f"http://{self.rest}{path}", timeout=patience(10)) as answer:
             return json.load(answer)
 
     def task_managers(self) -> int:
-        """How many have registered; none while nothing answers."""
+        """Returns the number of registered TaskManagers, 0 while the cluster does not answer."""
         try:
             return len(self.get("/taskmanagers")["taskmanagers"])
         except (URLError, OSError):
             return 0
 
     def state_of(self, job: str) -> str:
-        """A job's state, as Flink spells it."""
+        """Returns a job's state, as Flink spells it."""
         return str(self.get(f"/jobs/{job}")["state"])
 
     def submit(self, variant: str, flags: Sequence[str], *options: str) -> str:
-        """Starts a job, detached, with more ``options`` of ``flink run``; its id."""
+        """Starts a detached job, with more ``options`` of ``flink run``, and returns its id."""
         started = run_flink(
             ["run", "-d", *options, "-py", f"flink_jobs/{variant}.py", *flags],
             within_s=120,
@@ -73,14 +73,14 @@ class Cluster:
         assert self.state_of(job) in {"CREATED", "RUNNING"}, self.get(f"/jobs/{job}/exceptions")
 
     def cancel(self, job: str) -> None:
-        """Asks for a job's end."""
+        """Cancels a job."""
         cancelled = run_flink(["cancel", job], within_s=120, environ=self.environ)
         assert cancelled.returncode == 0, cancelled.stderr
 
     def script(self, name: str, *arguments: str) -> None:
         """Runs one of Flink's scripts, such as ``taskmanager.sh start``."""
         with (self.folder / f"{name}.txt").open("ab") as output:
-            # Not a pipe: the daemons keep it open.
+            # The output is not a pipe, because the daemons would keep it open.
             subprocess.run(
                 [flink_home().path / "bin" / name, *arguments],
                 env={
@@ -95,17 +95,17 @@ class Cluster:
             )
 
     def logs(self) -> str:
-        """The end of each log."""
+        """Returns the end of each log."""
         files = sorted(self.folder.glob("*.txt")) + sorted((self.folder / "log").iterdir())
         return "\n".join(f"{file.name}:\n{file.read_text()[-2000:]}" for file in files)
 
 
 @contextmanager
 def standalone_cluster(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """One JobManager and one TaskManager, of which nothing may be left after Flink's own script has run."""
+    """Runs one JobManager and one TaskManager. No process may be left after Flink's scripts stop them."""
     port = free_port()
     running = Cluster(f"localhost:{port}", uuid4().hex, folder, settings or {})
-    # Flink's scripts do not make it.
+    # Flink's scripts do not create this folder.
     (folder / "log").mkdir()
     derive_conf(
         flink_home(),
@@ -113,7 +113,7 @@ def standalone_cluster(folder: Path, settings: Mapping[str, str] | None = None) 
         {
             "jobmanager.rpc.port": free_port(),
             "rest.port": port,
-            # A busy machine is no failure.
+            # A busy machine is not a failure.
             "pekko.ask.timeout": "60 s",
             "metrics.fetcher.update-interval": 500,
             "env.log.dir": str(folder / "log"),
@@ -129,7 +129,7 @@ def standalone_cluster(folder: Path, settings: Mapping[str, str] | None = None) 
         )
         yield running
         running.script("stop-cluster.sh")
-        # Stops one TaskManager; what else was started is ended by its own stop.
+        # The command before stops only one TaskManager. This one stops those that a test started.
         running.script("taskmanager.sh", "stop-all")
         eventually(
             lambda: marked_processes(running.mark) == [],

@@ -1,4 +1,4 @@
-"""Shows the checkpoints and savepoints from which a job can go on."""
+"""Shows the checkpoints and savepoints that a job can be restored from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["print_checkpoints", "print_last_checkpoint"]
 
 
 def print_checkpoints(folder: str) -> None:
-    """One line for each that is complete below ``folder``, the newest first: when, which job's, its path.
+    """Prints a line for each complete one below ``folder``, the newest first: its time, its job, its path.
 
     Raises:
-        ClientError: there is none, or the folder cannot be read.
+        ClientError: there is no complete one, or the folder cannot be read.
     """
     for one in _found(folder):
         when = datetime.fromtimestamp(one.written_s).astimezone().isoformat(" ", "seconds")
@@ -24,7 +24,11 @@ def print_checkpoints(folder: str) -> None:
 
 
 def print_last_checkpoint(folder: str) -> None:
-    """The path of the newest, alone: what ``flink run -s`` takes. Raises ClientError like the others."""
+    """Prints only the path of the newest one, which ``flink run -s`` takes.
+
+    Raises:
+        ClientError: there is no complete one, or the folder cannot be read.
+    """
     print(_found(folder)[0].path)
 
 
@@ -36,6 +40,6 @@ def _found(folder: str) -> list[RetainedCheckpoint]:
     if not found:
         raise ClientError(
             f"no checkpoint was ever completed below {folder}: name the job's --checkpoint-dir, "
-            "or start the job anew (--starting-offsets earliest reads the models again)"
+            "or start the job without one (--starting-offsets earliest reads the models again)"
         )
     return found

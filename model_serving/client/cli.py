@@ -1,4 +1,4 @@
-"""The ``model-serving`` command: runs what is asked for, and says what goes wrong on one line."""
+"""The ``model-serving`` command: runs a command, and reports an error on one line."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ _PROGRAM = "model-serving"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; gives the exit status: 0, 1 with one line on standard error, 2 for a wrong call."""
+    """Runs a command.
+
+    Returns:
+        The exit status: 0, 1 for an error, 2 for a wrong call. An error is one line on standard error.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A name may have characters that the terminal's encoding does not have.
+            # A name may have characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
     options = build_parser(_PROGRAM).parse_args(_joined(sys.argv[1:] if argv is None else argv))
-    # SIGINT too: a shell starts background jobs with it ignored, and then `kill -INT` would do nothing.
+    # A shell starts background jobs with SIGINT ignored. Without a handler `kill -INT` would do nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     command: Callable[[argparse.Namespace], None] = options.run
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; nothing is left to say, at exit neither.
+        # The reader of the output, `head` for example, has ended. Nothing must be written at exit either.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -56,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
-    """``--columns -,a,b`` as one argument: argparse would take its value for another flag."""
+    """Makes ``--columns -,a,b`` one argument, because argparse would take the value for another flag."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--columns" and argument.startswith(f"{LEFT_OUT},"):

@@ -1,4 +1,4 @@
-"""The command line of ``model-serving``: what each command takes, and the help that says so."""
+"""The command line of ``model-serving``: the options of each command, and their help texts."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ _REASONS = [reason.name for reason in Reason if reason]
 
 
 class _Wide(argparse.HelpFormatter):
-    """Leaves room for the flags, so that what they mean stands beside them."""
+    """Leaves room for the flags, so that their help texts are beside them."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with a call on one line."""
+    """Reports a wrong call on one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, printable(f"{self.prog}: {message}; see `{self.prog} --help`") + "\n")
 
 
 def build_parser(program: str) -> argparse.ArgumentParser:
-    """The parser of the whole command line. What it parses has the function of the command as ``run``."""
+    """Returns the parser of the whole command line. Its result has the command's function as ``run``."""
     parser = _Parser(
         prog=program,
         description="Models and records in, results out: the client of the serving jobs.",
-        epilog=f"`{program} COMMAND --help` says what a command takes. Exit status: 0; 1 when something "
-        "outside is wrong, said on one line; 2 for a wrong call.",
+        epilog=f"`{program} COMMAND --help` shows the options of a command. Exit status: 0; 1 for an error, "
+        "which is one line; 2 for a wrong call.",
         formatter_class=_Wide,
     )
     families = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -61,7 +61,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         add_options(command)
         _add_setting(
-            command, "--bootstrap-servers", "localhost:9092", "the Kafka to talk to", metavar="HOST:PORT"
+            command, "--bootstrap-servers", "localhost:9092", "the Kafka to use", metavar="HOST:PORT"
         )
         _add_setting(
             command, "--kafka-config", "", "client properties for a Kafka with TLS or a login", metavar="FILE"
@@ -70,14 +70,18 @@ def build_parser(program: str) -> argparse.ArgumentParser:
 
 
 def _broker_options(broker: argparse.ArgumentParser) -> None:
-    broker.add_argument("--port", type=port, metavar="PORT", help="where it listens (default: 9092)")
     broker.add_argument(
-        "--data-dir", type=Path, metavar="D", help="where its data goes (default: a temporary folder)"
+        "--port", type=port, metavar="PORT", help="the port that Kafka listens on (default: 9092)"
     )
     broker.add_argument(
-        "--keep", action="store_true", help="go on with the data of the last run, and leave it there"
+        "--data-dir", type=Path, metavar="D", help="the folder for its data (default: a temporary folder)"
     )
-    broker.add_argument("--partitions", type=count, default=1, metavar="N", help="of each topic (default: 1)")
+    broker.add_argument(
+        "--keep", action="store_true", help="continue with the data of the last run, and keep the data"
+    )
+    broker.add_argument(
+        "--partitions", type=count, default=1, metavar="N", help="partitions of each topic (default: 1)"
+    )
     _add_topics(broker, *Kind)
 
 
@@ -90,16 +94,16 @@ def _publish_models_options(models: argparse.ArgumentParser) -> None:
         help="model files and SavedModel folders, or their URLs (default: the sample models)",
     )
     models.add_argument(
-        "--data-type", type=some_text, default="wine", help="the records they score (default: wine)"
+        "--data-type", type=some_text, default="wine", help="the data type that they score (default: wine)"
     )
     models.add_argument(
         "--interval-s",
         type=not_negative,
         metavar="SECONDS",
-        help="from one model to the next (default: 60; with --once 0)",
+        help="the time between two models (default: 60; with --once 0)",
     )
     models.add_argument("--once", action="store_true", help="publish each model once, instead of for ever")
-    models.add_argument("--by-location", action="store_true", help="send where the model is, not its bytes")
+    models.add_argument("--by-location", action="store_true", help="send the model's location, not its bytes")
     _add_details(models)
     _add_key_file(models)
     _add_topics(models, Kind.MODELS)
@@ -111,20 +115,21 @@ def _publish_data_options(data: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="CSV",
-        help="`;` or `,` separated, header or none (default: the sample records, for ever)",
+        help="a file with `;` or `,` between columns, with or without a header (default: the sample records, "
+        "for ever)",
     )
     data.add_argument(
         "--data-type",
         type=some_text,
         default="wine",
-        help="of records that have none of their own in a column dataType (default: wine)",
+        help="the data type of records that have none in a column dataType (default: wine)",
     )
     data.add_argument(
         "--columns",
         type=names,
         metavar="A,B,C",
-        help="what the columns are, whatever the file says: names of fields, dataType, ts, or - for a column "
-        "to leave out",
+        help="the fields of the columns, used instead of a header: names of fields, dataType, ts, or - for a "
+        "column to leave out",
     )
     data.add_argument("--rate", type=rate, default=1.0, metavar="N", help="records a second (default: 1)")
     data.add_argument("--count", type=count, metavar="N", help="stop after N records")
@@ -141,24 +146,24 @@ def _read_options(read: argparse.ArgumentParser) -> None:
         dest="kind",
         choices=kinds,
         metavar="KIND",
-        help=f"what the messages are: {', '.join(kinds)} (default: told from the topic's name)",
+        help=f"the kind of the messages: {', '.join(kinds)} (default: from the topic's name)",
     )
     read.add_argument("--count", type=count, metavar="N", help="stop after N messages")
     read.add_argument("--from-beginning", action="store_true", help="start with the oldest message")
-    read.add_argument("--json", action="store_true", help="one JSON object a line")
+    read.add_argument("--json", action="store_true", help="print one JSON object a line")
     _add_record_type(read)
     _add_topics(read, *Kind)
 
 
 def _status_options(status: argparse.ArgumentParser) -> None:
-    status.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="only this one")
-    status.add_argument("--json", action="store_true", help="one JSON object a line")
+    status.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="show only this data type")
+    status.add_argument("--json", action="store_true", help="print one JSON object a line")
     _add_topics(status, Kind.STATUS)
 
 
 def _command_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "data_type", type=some_text, metavar="DATA_TYPE", help="the records whose models it is about"
+        "data_type", type=some_text, metavar="DATA_TYPE", help="the data type whose model changes"
     )
     _add_key_file(command)
     _add_topics(command, Kind.MODELS)
@@ -166,10 +171,14 @@ def _command_options(command: argparse.ArgumentParser) -> None:
 
 def _checkpoints_options(checkpoints: argparse.ArgumentParser) -> None:
     _add_setting(
-        checkpoints, "--checkpoint-dir", "checkpoints", "the job's own, a path or a URI", metavar="FOLDER"
+        checkpoints,
+        "--checkpoint-dir",
+        "checkpoints",
+        "the job's --checkpoint-dir, a path or a URI",
+        metavar="FOLDER",
     )
     checkpoints.add_argument(
-        "--last", action="store_true", help="the path of the newest alone, for `flink run -s`"
+        "--last", action="store_true", help="print only the path of the newest one, for `flink run -s`"
     )
 
 
@@ -179,33 +188,35 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
         type=str.upper,
         choices=_REASONS,
         metavar="R",
-        help=f"only those of this reason ({', '.join(_REASONS)})",
+        help=f"send only those with this reason ({', '.join(_REASONS)})",
     )
     replay.add_argument(
-        "--again", action="store_true", help="also those that were sent back before: start with the oldest"
+        "--again", action="store_true", help="start with the oldest, and send those again that were sent back"
     )
-    replay.add_argument("--dry-run", action="store_true", help="send nothing, count only")
+    replay.add_argument("--dry-run", action="store_true", help="only count, send nothing")
     _add_topics(replay, Kind.DEAD_LETTERS)
 
 
 def _add_details(models: argparse.ArgumentParser) -> None:
-    details = models.add_argument_group("what the message says of the model, for models of your own")
+    details = models.add_argument_group("the description of the model, for your own models")
     details.add_argument(
         "--model-type",
         type=one_of(ModelType, _TYPES),
         metavar="TYPE",
-        help=f"{', '.join(_TYPES)} (default: told from the content)",
+        help=f"{', '.join(_TYPES)} (default: recognized from the content)",
     )
     details.add_argument(
-        "--version", type=some_text, help="of one model (default: from the content's SHA-256)"
+        "--version", type=some_text, help="the version of one model (default: from the content's SHA-256)"
     )
-    details.add_argument("--description", type=some_text, help="in words (default: kind and file)")
+    details.add_argument(
+        "--description", type=some_text, help="a description in words (default: type and file)"
+    )
     details.add_argument(
         "--inputs",
         type=names,
         default=(),
         metavar="A,B,C",
-        help="record fields in the order in which the model takes them (default: the job pairs them)",
+        help="the record fields in the order of the model's inputs (default: the job pairs them)",
     )
     details.add_argument(
         "--output",
@@ -218,7 +229,7 @@ def _add_details(models: argparse.ArgumentParser) -> None:
         "--result-output",
         type=some_text,
         metavar="OUTPUT",
-        help="the output that the result is taken from",
+        help="the model's output that gives the result",
     )
     details.add_argument(
         "--signature-name", type=some_text, metavar="NAME", help="the signature of a SavedModel"
@@ -252,16 +263,16 @@ def _add_record_type(parser: argparse.ArgumentParser) -> None:
 
 def _add_key_file(parser: argparse.ArgumentParser) -> None:
     _add_setting(
-        parser, "--model-key-file", "", "sign what is published with the first key in it", metavar="FILE"
+        parser, "--model-key-file", "", "sign the messages with the first key in this file", metavar="FILE"
     )
 
 
 def _add_setting(
     parser: argparse.ArgumentParser, flag: str, default: str, text: str, *, metavar: str
 ) -> None:
-    """A flag that the jobs have too, and that the same environment variable sets."""
+    """Adds a flag that the jobs have too, and that the same environment variable sets."""
     variable = _ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
-    title = "settings, as the jobs have them"
+    title = "settings that the jobs have too"
     group = next((one for one in parser._action_groups if one.title == title), None)  # noqa: SLF001
     (group or parser.add_argument_group(title)).add_argument(
         flag,
@@ -282,7 +293,7 @@ _COMMANDS: dict[
     ),
     "publish-models": (
         commands.run_publish_models,
-        "Publish models in turn; what they are is told from their content.",
+        "Publish models in turn; their types are recognized from their content.",
         _publish_models_options,
     ),
     "publish-data": (
@@ -293,24 +304,24 @@ _COMMANDS: dict[
     "read": (commands.run_read, "Print the messages of a topic as they come.", _read_options),
     "status": (
         commands.run_status,
-        "Show the model that serves each data type, and what it replaced.",
+        "Show the model that serves each data type, and the version that it replaced.",
         _status_options,
     ),
     "rollback": (
         commands.run_command,
-        "Serve the version before the present one again.",
+        "Serve the previous version of a data type's model again.",
         _command_options,
     ),
     "remove": (commands.run_command, "Stop serving a data type.", _command_options),
     "checkpoints": (
         commands.run_checkpoints,
-        "Show the checkpoints and savepoints from which a job can go on, the newest first.",
+        "Show the checkpoints and savepoints that a job can be restored from, the newest first.",
         _checkpoints_options,
     ),
     "replay": (
         commands.run_replay,
-        "Send the messages of dead letters back to their topics, each once; after what was wrong is mended.",
+        "Send the messages of dead letters back to their topics, each once, after the cause is fixed.",
         _replay_options,
     ),
 }
-"""Command → what runs it, what it does, and what adds its options."""
+"""For each command: its function, its help text, and the function that adds its options."""

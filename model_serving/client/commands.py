@@ -1,4 +1,4 @@
-"""What each command of ``model-serving`` does with its parsed options."""
+"""The functions of the ``model-serving`` commands; each takes the parsed options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ _KEPT_FOLDER = Path("kafka-data")
 
 
 def run_broker(options: argparse.Namespace) -> None:
-    """``broker``: Kafka in the foreground."""
+    """Runs ``broker``: Kafka in the foreground.
+
+    Raises:
+        ClientError: Kafka does not start, or it ends by itself.
+    """
     folder = options.data_dir or (_KEPT_FOLDER if options.keep else None)
     broker = EmbeddedBroker(
         port=options.port or _port_of(options.bootstrap_servers),
@@ -48,14 +52,14 @@ def run_broker(options: argparse.Namespace) -> None:
     )
     with broker:
         print(
-            f"Kafka runs at {broker.bootstrap_servers}, its log is {broker.log_file}; Ctrl-C ends it",
+            f"Kafka runs at {broker.bootstrap_servers}, its log is {broker.log_file}; Ctrl-C stops it",
             flush=True,
         )
         broker.wait()
 
 
 def run_publish_models(options: argparse.Namespace) -> None:
-    """``publish-models``."""
+    """Runs ``publish-models``."""
     details = Details(
         model_type=options.model_type,
         version=options.version or "",
@@ -66,7 +70,7 @@ def run_publish_models(options: argparse.Namespace) -> None:
         signature_name=options.signature_name or "",
     )
     if not options.paths and details != Details():
-        raise WrongCall("what is said of a model is for models of your own: name them (PATH)")
+        raise WrongCall("the options that describe a model are for your own models: name them (PATH)")
     pause_s = 0.0 if options.once else _DEFAULT_INTERVAL_S
     publish_models(
         _kafka(options),
@@ -81,9 +85,9 @@ def run_publish_models(options: argparse.Namespace) -> None:
 
 
 def run_publish_data(options: argparse.Namespace) -> None:
-    """``publish-data``."""
+    """Runs ``publish-data``."""
     if options.columns and options.csv is None:
-        raise WrongCall("--columns says what the columns of a file of your own are: name it (CSV)")
+        raise WrongCall("--columns describes the columns of your own file: name the file (CSV)")
     publish_data(
         _kafka(options),
         options.data_topic,
@@ -98,12 +102,12 @@ def run_publish_data(options: argparse.Namespace) -> None:
 
 
 def run_read(options: argparse.Namespace) -> None:
-    """``read``."""
+    """Runs ``read``."""
     kind = Kind(options.kind) if options.kind else kind_of_topic(options.topic, _topics(options))
     if kind is None:
         raise WrongCall(
-            f"what is on the topic '{options.topic}' is not known from its name: "
-            f"say it with --as ({', '.join(kind.value for kind in Kind)})"
+            f"the kind of the messages on '{options.topic}' is not known from its name: "
+            f"give it with --as ({', '.join(kind.value for kind in Kind)})"
         )
     read_topic(
         _kafka(options),
@@ -117,12 +121,12 @@ def run_read(options: argparse.Namespace) -> None:
 
 
 def run_status(options: argparse.Namespace) -> None:
-    """``status``."""
+    """Runs ``status``."""
     print_status(_kafka(options), options.status_topic, data_type=options.data_type, form=_form(options))
 
 
 def run_command(options: argparse.Namespace) -> None:
-    """``rollback`` and ``remove``."""
+    """Runs ``rollback`` and ``remove``."""
     publish_command(
         _kafka(options),
         options.models_topic,
@@ -133,13 +137,13 @@ def run_command(options: argparse.Namespace) -> None:
 
 
 def run_checkpoints(options: argparse.Namespace) -> None:
-    """``checkpoints``."""
+    """Runs ``checkpoints``."""
     show = print_last_checkpoint if options.last else print_checkpoints
     show(options.checkpoint_dir)
 
 
 def run_replay(options: argparse.Namespace) -> None:
-    """``replay``."""
+    """Runs ``replay``."""
     replay(
         _kafka(options),
         options.dead_letter_topic,
@@ -182,6 +186,6 @@ def _topics(options: argparse.Namespace) -> TopicNames:
 
 
 def _port_of(bootstrap_servers: str) -> int:
-    """The port at which the other commands, with the same setting, look for the broker."""
+    """Returns the port of the broker that the other commands use with the same setting."""
     port = bootstrap_servers.partition(",")[0].rpartition(":")[2]
     return int(port) if port.isdecimal() else 9092

@@ -1,4 +1,4 @@
-"""Messages of the topics as plain values, and as lines to read."""
+"""Turns the messages of the topics into plain values, and into lines for people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Kind", "as_json_value", "as_line", "kind_of_topic", "message_types",
 
 
 class Kind(StrEnum):
-    """What the messages of a topic are."""
+    """The kind of the messages of a topic."""
 
     MODELS = "models"
     DATA = "data"
@@ -33,12 +33,12 @@ class Kind(StrEnum):
 
 
 def kind_of_topic(topic: str, names: TopicNames) -> Kind | None:
-    """The kind that ``topic`` has by its configured name, None for any other topic."""
+    """Returns the kind of ``topic`` by its configured name, None for any other topic."""
     return dict(zip(names.all(), Kind, strict=True)).get(topic)
 
 
 def message_types(record: type[Message]) -> dict[Kind, type[Message]]:
-    """The protobuf message of each kind of topic."""
+    """Returns the protobuf message of each kind of topic."""
     return {
         Kind.MODELS: ModelDescriptor,
         Kind.DATA: record,
@@ -49,7 +49,7 @@ def message_types(record: type[Message]) -> dict[Kind, type[Message]]:
 
 
 def parse(message_type: type[Message], payload: bytes) -> Message | None:
-    """The message, None when the bytes are no such message."""
+    """Returns the message, None when the bytes are not a message of this type."""
     message = message_type()
     try:
         message.ParseFromString(payload)
@@ -59,11 +59,10 @@ def parse(message_type: type[Message], payload: bytes) -> Message | None:
 
 
 def as_json_value(message: Message) -> dict[str, Any]:
-    """Every field by its name in the .proto file, those that were not sent with their default.
+    """Returns every field by its name in the .proto file; fields that were not sent have their default.
 
-    Bytes are base64, enums go by name (a number without a name stays one), 64-bit integers are numbers, and
-    a double that JSON does not have is "NaN", "Infinity" or "-Infinity". Of a oneof only the field that is
-    set appears.
+    Bytes are base64, enums are names (a number without a name stays a number), 64-bit integers are numbers,
+    and a double that JSON lacks is "NaN", "Infinity" or "-Infinity". A oneof has only the field that is set.
     """
     values: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
@@ -74,7 +73,7 @@ def as_json_value(message: Message) -> dict[str, Any]:
 
 
 def as_line(kind: Kind, message: Message) -> str:
-    """One line that shows what matters of a message, safe for a terminal."""
+    """Returns one line with the important parts of a message, safe for a terminal."""
     return printable(_LINES[kind](message))
 
 

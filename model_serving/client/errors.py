@@ -1,4 +1,4 @@
-"""What a user of the client can be told: one root error; its text is the line that is printed."""
+"""The errors of the client, with one root. The text of an error is the line that is printed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["ClientError", "WrongCall"]
 
 
 class ClientError(Exception):
-    """Something outside the program is wrong. Its text is one line that ends with what to do next."""
+    """Something outside the program is wrong. The text is one line that ends with the next step."""
 
 
 class WrongCall(ClientError):
-    """The command line asks for something that does not exist: exit status 2."""
+    """The command line is wrong. The exit status is 2."""

@@ -1,6 +1,6 @@
-"""Models to publish: files and folders here, or at a URL, and what kind of model they hold.
+"""Reads models to publish, from files and folders on this machine or from a URL, and finds their types.
 
-The kind is told from the content, without any model library.
+The type is recognized from the content, without a model library.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 Place = Path | str
-"""Where a model is: a file or folder of this machine, or a URL as text."""
+"""The place of a model: a file or folder of this machine, or a URL as text."""
 
 _SAVED_MODEL_FILE = "saved_model.pb"
 _WANTED = (
@@ -38,30 +38,30 @@ _WANTED = (
 )
 
 _JOB = LocationStore("/", sys.maxsize)
-"""Reads a file, a folder or a URL as the jobs do, so that both find the same digest."""
+"""Reads a file, a folder or a URL as the jobs do, so that both get the same digest."""
 
 
 class UnknownModelFile(ClientError):
-    """A file or folder that is no model of a known kind."""
+    """A file or folder is not a model of a known kind."""
 
     def __init__(self, place: Place, why: str, advice: str = _WANTED) -> None:
-        super().__init__(f"{place} is no model that can be served ({why}): {advice}")
+        super().__init__(f"{place} is not a model that can be served ({why}): {advice}")
 
 
 def detect(place: Place) -> ModelType:
-    """The type of the model there.
+    """Returns the type of the model at ``place``.
 
     Raises:
-        ClientError: there is nothing, nothing readable, or no model of a known kind.
+        ClientError: ``place`` cannot be read, or is not a model of a known kind.
     """
     return served_type(tell(content_at(place)), place)
 
 
 def served_type(kind: ContentKind | None, place: Place) -> ModelType:
-    """The type of a model that looks like ``kind``.
+    """Returns the type of a model that looks like ``kind``.
 
     Raises:
-        UnknownModelFile: it is none that can be served.
+        UnknownModelFile: this kind cannot be served.
     """
     if kind is None:
         raise UnknownModelFile(place, "the content is of no known kind")
@@ -71,10 +71,10 @@ def served_type(kind: ContentKind | None, place: Place) -> ModelType:
 
 
 def content_at(place: Place) -> bytes:
-    """What a message carries as data: a file as it is, a SavedModel's folder packed.
+    """Returns the bytes of a model for a message: a file unchanged, a SavedModel's folder as a zip.
 
     Raises:
-        ClientError: it cannot be read, or is empty.
+        ClientError: the model cannot be read, or is empty.
     """
     if isinstance(place, str):
         content = content_for_job(place)
@@ -89,17 +89,17 @@ def content_at(place: Place) -> bytes:
 
 
 def location_of(place: Place) -> str:
-    """What a message says as its location."""
+    """Returns the location of a model for a message."""
     if isinstance(place, str):
         return place
     return str((saved_model_folder(place) if place.is_dir() else place).resolve())
 
 
 def content_for_job(location: str) -> bytes:
-    """What a job reads at a location.
+    """Returns the bytes that a job reads at a location.
 
     Raises:
-        ClientError: it cannot be read here.
+        ClientError: the location cannot be read from here.
     """
     try:
         return _JOB.read(location)
@@ -108,10 +108,10 @@ def content_for_job(location: str) -> bytes:
 
 
 def saved_model_folder(path: Path) -> Path:
-    """The folder that holds ``saved_model.pb``: ``path``, or its subfolder with the highest version number.
+    """Returns the folder with ``saved_model.pb``: ``path`` or its subfolder with the highest version number.
 
     Raises:
-        UnknownModelFile: there is no SavedModel in it.
+        UnknownModelFile: there is no SavedModel in ``path``.
     """
     if (path / _SAVED_MODEL_FILE).is_file():
         return path
@@ -124,7 +124,7 @@ def saved_model_folder(path: Path) -> Path:
 
 
 def pack_saved_model(folder: Path) -> bytes:
-    """A zip of a SavedModel's folder. The same files give the same bytes: a digest tells versions apart."""
+    """Returns a zip of a SavedModel's folder. The same files give the same bytes, and so the same digest."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(file for file in folder.rglob("*") if file.is_file()):

@@ -1,4 +1,4 @@
-"""Model messages made from files: what is read, what is sent."""
+"""Makes model messages from files."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ __all__ = [
     "models_of_samples",
 ]
 
-# What Kafka's own record header takes of the message limit, at the most.
+# The most bytes that Kafka's own record header takes from the message limit.
 _ENVELOPE_BYTES = 1024
 
 _BY_A_SERVER = (ModelType.TFSERVING, ModelType.OPENINFERENCE)
-"""Kinds whose content never travels: a model server has it, and scores."""
+"""The types whose content is never sent, because a model server has the model and scores."""
 
 _WITH_SIGNATURES = (ModelType.TENSORFLOWSAVED, *_BY_A_SERVER)
-_OWN_TYPE = "leave --model-type out, and it is told from the content"
+_OWN_TYPE = "leave --model-type out, and it is recognized from the content"
 
 
 class Content(Enum):
-    """How a model travels: its bytes in the message, or only where it is."""
+    """How a model is sent: its bytes in the message, or only its location."""
 
     DATA = "data"
     LOCATION = "location"
@@ -55,7 +55,7 @@ class Content(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What a user says of a model beyond what its content does; empty: the message leaves it out."""
+    """What a user says about a model beyond its content. The message leaves out what is empty."""
 
     model_type: ModelType | None = None
     version: str = ""
@@ -68,7 +68,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class ModelToPublish:
-    """A model file or folder, or the URL of one, and what its message says about it."""
+    """A model file or folder, or its URL, and the description of it in the message."""
 
     path: Place
     name: str
@@ -78,11 +78,11 @@ class ModelToPublish:
 
 
 def models_at(places: Sequence[Place], details: Details | None = None) -> list[ModelToPublish]:
-    """A user's own models, named after their files.
+    """Returns a user's own models, named after their files.
 
     Raises:
-        ClientError: one of them cannot be read, is no model, or not of the type that ``details`` say.
-        WrongCall: ``details`` do not go with one of them.
+        ClientError: one of them cannot be read, is not a model, or is not of the type in ``details``.
+        WrongCall: ``details`` do not fit one of them.
     """
     details = details or Details()
     if details.version and len(places) > 1:
@@ -98,7 +98,7 @@ def models_at(places: Sequence[Place], details: Details | None = None) -> list[M
 
 
 def models_of_samples(data_type: str) -> list[ModelToPublish]:
-    """The project's sample models, each with the results that it must give for the first sample records."""
+    """Returns the sample models, each with the results that it must give for the first sample records."""
     models = sample_models()
     examples_wanted = max(len(model.expected) for model in models)
     records = read_records(sample_records(), load_record_type(DEFAULT_RECORD_TYPE), data_type)[
@@ -111,10 +111,10 @@ def models_of_samples(data_type: str) -> list[ModelToPublish]:
 
 
 def build_message(model: ModelToPublish, *, data_type: str, content: Content) -> ModelDescriptor:
-    """The message that offers a model. It carries the SHA-256 of its content, also of one at a location.
+    """Returns the message that offers a model. It has the SHA-256 of the content, also for a location.
 
     Raises:
-        ClientError: the file is no model, or too large for a message.
+        ClientError: the file is not a model, or is too large for a message.
     """
     details, place = model.details, model.path
     kind, bytes_there = _look_at(place, details)
@@ -133,7 +133,7 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     if content is Content.LOCATION or kind in _BY_A_SERVER:
         message.location = location_of(place)
         if kind not in _BY_A_SERVER:
-            # The job packs a folder in a way of its own.
+            # The job packs a folder in its own way.
             packs = isinstance(place, Path) and place.is_dir()
             read_there = content_for_job(message.location) if packs else bytes_there
             message.sha256 = hashlib.sha256(read_there).hexdigest()
@@ -142,19 +142,19 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     message.sha256 = hashlib.sha256(message.data).hexdigest()
     if (size := message.ByteSize()) + _ENVELOPE_BYTES > MAX_MESSAGE_BYTES:
         raise ClientError(
-            f"{model.path} makes a message of {size / 2**20:.1f} MiB and a message holds at most "
+            f"{model.path} makes a message of {size / 2**20:.1f} MiB, but a message holds at most "
             f"{MAX_MESSAGE_BYTES // 2**20} MiB: publish it by its location (--by-location)"
         )
     return message
 
 
 def build_command(command: Command, *, data_type: str) -> ModelDescriptor:
-    """The message of a command about the models of a data type."""
+    """Returns the message of a command about the models of a data type."""
     return ModelDescriptor(dataType=data_type, command=command.name)
 
 
 def describe(message: ModelDescriptor) -> str:
-    """What is sent, on one line."""
+    """Describes a message on one line."""
     kind = ModelType(message.modeltype).name
     if message.WhichOneof("MessageContent") == "location":
         return f"{message.name} as {kind} for '{message.dataType}', at {message.location}"
@@ -163,11 +163,13 @@ def describe(message: ModelDescriptor) -> str:
 
 
 def _look_at(place: Place, details: Details) -> tuple[ModelType, bytes]:
-    """The type of the model there and its content, which is empty where a server has it."""
+    """Returns the model's type and its content, which is empty if a model server has the model."""
     said = details.model_type
     if said in _BY_A_SERVER:
         if isinstance(place, Path):
-            raise WrongCall(f"--model-type {said.name} is for the URL of a served model, and {place} is none")
+            raise WrongCall(
+                f"--model-type {said.name} is for the URL of a served model, but {place} is not a URL"
+            )
         return said, b""
     content = content_at(place)
     kind = tell(content)
@@ -187,7 +189,7 @@ def _file_name(place: Place) -> str:
 def _name(place: Place) -> str:
     if isinstance(place, str):
         parts = [part for part in unquote(urlsplit(place).path).split("/") if part]
-        # A version's folder, of a SavedModel as of a served model.
+        # The last parts may name a version, of a SavedModel or of a served model.
         while len(parts) > 1 and (parts[-1].isdecimal() or parts[-1] == "versions"):
             parts.pop()
         return PurePosixPath(parts[-1]).stem.removesuffix(".tar") if parts else place

@@ -1,6 +1,6 @@
-"""The values of command-line options, each with a text that says what is allowed.
+"""Reads the values of command-line options.
 
-All raise ``argparse.ArgumentTypeError`` for a value that is not.
+All functions raise ``argparse.ArgumentTypeError`` for a value that is not allowed; its text says what is.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _Kinds = TypeVar("_Kinds", bound=IntEnum)
 
 
 def port(text: str) -> int:
-    """A port."""
+    """Reads a port."""
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"'{text}' is no port: give a number from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port: give a number from 1 to 65535")
     return int(text)
 
 
 def place(text: str) -> Path | str:
-    """A path, or a URL as it is."""
+    """Reads a path, or a URL, which stays text."""
     return text if "://" in text else Path(some_text(text))
 
 
 def some_text(text: str) -> str:
-    """Text that is not empty."""
+    """Reads text that is not empty."""
     if not text.strip():
         raise argparse.ArgumentTypeError("give a name that is not empty")
     return text
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them; none is there twice but ``-``."""
+    """Reads names with commas between them. Only ``-`` may be there twice."""
     names = tuple(name.strip() for name in text.split(","))
     if not all(names):
         raise argparse.ArgumentTypeError(f"'{text}' has an empty name: give names with commas between them")
@@ -50,7 +50,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def one_of(kinds: type[_Kinds], allowed: Sequence[str]) -> Callable[[str], _Kinds]:
-    """Reads the name of one of these, in any case."""
+    """Returns a function that reads one of the allowed names, in upper or lower case."""
 
     def read(text: str) -> _Kinds:
         if text.upper() not in allowed:
@@ -61,14 +61,14 @@ def one_of(kinds: type[_Kinds], allowed: Sequence[str]) -> Callable[[str], _Kind
 
 
 def count(text: str) -> int:
-    """A whole number from 1 up."""
+    """Reads a whole number from 1 up."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of things: give a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a count: give a whole number from 1 up")
     return int(text)
 
 
 def rate(text: str) -> float:
-    """A number above 0."""
+    """Reads a number above 0."""
     rate = not_negative(text)
     if rate == 0:
         raise argparse.ArgumentTypeError("give more than 0 records a second")
@@ -76,11 +76,11 @@ def rate(text: str) -> float:
 
 
 def not_negative(text: str) -> float:
-    """A number from 0 up."""
+    """Reads a number from 0 up."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0 up")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up")
     return number

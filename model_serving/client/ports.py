@@ -1,4 +1,4 @@
-"""Ports on this machine: which are free, and one that is likely to stay free until a server binds it."""
+"""Finds free ports on this machine that are likely to stay free until a server binds them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import socket
 
 __all__ = ["free_port", "is_free"]
 
-# Below the range from which the kernel takes the ports of outgoing connections (32768 and up on Linux):
-# such a connection could take a port between the moment it is found free and the moment a server binds it.
+# The range is below the ports that the kernel takes for outgoing connections (32768 and up on Linux).
+# Otherwise a connection could take a port after it is found free and before a server binds it.
 _FROM, _TO = 20_000, 32_000
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen on ``port`` of localhost: on IPv4, and on IPv6 where there is any."""
+    """Whether a server can listen on ``port`` of localhost, on IPv4, and on IPv6 if this machine has it."""
     return _can_bind(socket.AF_INET, "127.0.0.1", port) and (
         not _has_ipv6_loopback() or _can_bind(socket.AF_INET6, "::1", port)
     )
 
 
 def free_port(*, preferred: int | None = None) -> int:
-    """A free port: ``preferred`` if it is free, else one taken at random from 20000 to 32000.
+    """Returns ``preferred`` if it is free, else a free port chosen at random from 20000 to 32000.
 
     Raises:
-        OSError: no free port in a thousand tries.
+        OSError: no free port was found in a thousand tries.
     """
     if preferred is not None and is_free(preferred):
         return preferred
@@ -40,7 +40,7 @@ def _has_ipv6_loopback() -> bool:
 
 def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connection has just been closed counts as free.
+        # Servers set this too: a port whose last connection has just been closed then counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -1,7 +1,7 @@
-"""Text from messages, made safe for a terminal: shown as it is, but never obeyed.
+"""Makes text from messages safe for a terminal, which shows the text but does not obey it.
 
-Names and error texts come from whoever writes to the topics. A control character in them could move the
-cursor, hide a line or start another one; one for the direction of writing could show a name backwards.
+Anyone who writes to the topics chooses names and error texts. A control character in them could move the
+cursor, hide a line or start another one. A character for the direction of text could show a name backwards.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from rich.text import Text
 __all__ = ["as_cell", "as_json", "as_moment", "printable"]
 
 _JOINERS = "\u200c\u200d"
-"""Invisible, but spelling in some scripts, and in emoji."""
+"""Invisible characters that belong to the spelling in some scripts, and to emoji."""
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories of control and format characters, halves of surrogates, line and paragraph ends."""
+"""Unicode's categories of control and format characters, surrogates, line and paragraph separators."""
 
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def printable(text: str) -> str:
-    r"""``text`` on one line; what a terminal would obey is escaped, such as ``\x1b`` and ``\n``."""
+    r"""Returns ``text`` on one line, with control characters such as ``\x1b`` and ``\n`` escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(character) if _is_hidden(character) else character for character in text)
 
 
 def as_cell(text: str, style: str = "") -> Text:
-    """``printable`` text for rich, which takes none of it for markup or an emoji."""
+    """Returns ``printable`` text for rich, which does not read it as markup or emoji names."""
     return Text(printable(text), style=style)
 
 
 def as_json(value: Any) -> str:
-    """JSON on one line that parses to ``value``; those characters are escaped as JSON does it."""
+    """Returns JSON on one line that parses to ``value``, with control characters escaped as in JSON."""
     text = json.dumps(value, ensure_ascii=False)
     if text.isascii() and text.isprintable():
         return text
@@ -45,7 +45,7 @@ def as_json(value: Any) -> str:
 
 
 def as_moment(epoch_ms: int) -> str:
-    """An instant in local time to the second; the number itself where no clock shows it."""
+    """Returns an instant in local time to the second, or the number itself if it is out of range."""
     try:
         return datetime.fromtimestamp(epoch_ms / 1000).astimezone().isoformat(" ", "seconds")
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""The publishers: models in turn, records at a steady rate, commands."""
+"""Publishes models in turn, records at a steady rate, and commands."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def publish_models(
     rounds: int | None,
     key: bytes | None = None,
 ) -> None:
-    """Publishes the models in turn, ``interval_s`` seconds apart; for ever when ``rounds`` is None.
+    """Publishes the models in turn, ``interval_s`` seconds apart, for ever when ``rounds`` is None.
 
-    With a ``key`` they are signed.
+    If there is a ``key``, the messages are signed with it.
 
     Raises:
-        ClientError: one of them is no model or too large (then nothing is sent), or Kafka does not take it.
+        ClientError: a file is not a model or is too large (nothing is sent then), or Kafka refuses a message.
     """
     for model in models:
         build_message(model, data_type=data_type, content=content)
@@ -55,7 +55,7 @@ def publish_models(
         for number, model in enumerate(model for _ in turns for model in models):
             if number:
                 time.sleep(interval_s)
-            # Built anew for each turn: a file that was trained again meanwhile is published as it is now.
+            # Each turn reads the file again, because a new training may have replaced it meanwhile.
             message = build_message(model, data_type=data_type, content=content)
             sender.send(_signed(message, key))
             sender.flush()
@@ -76,20 +76,25 @@ def publish_data(
 ) -> None:
     """Publishes the records of a file, and prints how many were sent.
 
-    A record without a time of its own gets that at which it is sent. What the file does not say and is
-    assumed about it is printed first.
+    A record without a time gets the time at which it is sent. First it prints what is assumed about the file
+    because the file does not say it.
 
     Args:
-        data_type: of the records that have none of their own.
-        columns: what each column of the file is, see ``read_record_file``.
-        count: how many at the most; None: all.
+        kafka: the Kafka to connect to.
+        topic: the topic of the records.
+        csv_file: the file.
+        record_type: the protobuf message of a record.
+        data_type: the data type of records that have none in the file.
+        columns: the field of each column, see ``read_record_file``.
+        rate: records a second.
+        count: the greatest number of records to send; None: all.
         repeat: whether to start again at the end of the file.
 
     Raises:
-        ClientError: a line of the file is no record (then nothing is sent), or Kafka does not take a record.
+        ClientError: a line of the file is not a record (nothing is sent then), or Kafka refuses a record.
     """
     content = read_record_file(csv_file, record_type, data_type, columns)
-    # Nobody needs to be told what the project's own file is like.
+    # The project's own sample file needs no explanation.
     for line in () if csv_file == sample_records() else content.assumed:
         print(printable(line), file=sys.stderr, flush=True)
     records = content.records
@@ -110,9 +115,9 @@ def publish_data(
 def send_at_rate(
     sender: Sender, records: Iterable[FileRecord], *, record_type: RecordType, rate: float
 ) -> Iterable[int]:
-    """Sends ``records``, ``rate`` a second, and gives after each send how many went out with it.
+    """Sends ``records``, ``rate`` a second, and yields the number of records after each send.
 
-    Those that have no time of their own are stamped.
+    Records without a time get the time at which they are sent.
     """
     stream = iter(records)
     for due in steady(rate):
@@ -131,7 +136,7 @@ def send_at_rate(
 def publish_command(
     kafka: KafkaAccess, topic: str, command: Command, *, data_type: str, key: bytes | None = None
 ) -> None:
-    """Publishes a command about the models of a data type, signed if there is a ``key``."""
+    """Publishes a command about the models of a data type. It is signed if there is a ``key``."""
     with Sender(kafka, topic) as sender:
         sender.send(_signed(build_command(command, data_type=data_type), key))
     print(

@@ -1,4 +1,4 @@
-"""Printing what is on the topics: one message after another, or what serves now."""
+"""Prints the messages of a topic, or the models that serve now."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Form", "print_status", "read_topic"]
 
 
 class Form(Enum):
-    """How values are printed."""
+    """The form in which values are printed."""
 
     TEXT = "text"
     JSON = "json"
@@ -40,14 +40,14 @@ def read_topic(
     count: int | None,
     form: Form,
 ) -> None:
-    """Prints messages as they come, ``count`` of them or for ever.
+    """Prints messages as they come, ``count`` of them, or for ever if it is None.
 
     JSON is one object a line: the fields of the message, and ``kafka`` with partition, offset and
-    timestamp. A message that is not of the topic's type is an object with ``error`` and ``payload``.
+    timestamp. For a message that is not of the topic's type, ``error`` and ``payload`` replace the fields.
     """
     with TopicReader(kafka, [topic], start=start) as reader:
         since = "its beginning" if start is Start.BEGINNING else "now"
-        print(f"reading '{topic}' from {since} on; Ctrl-C ends", file=sys.stderr, flush=True)
+        print(f"reading '{topic}' from {since} on; Ctrl-C stops", file=sys.stderr, flush=True)
         console = Console(soft_wrap=True) if form is Form.TEXT and sys.stdout.isatty() else None
         left = count
         while left is None or left > 0:
@@ -65,16 +65,16 @@ def read_topic(
 
 
 def print_status(kafka: KafkaAccess, topic: str, *, data_type: str | None, form: Form) -> None:
-    """Prints what serves each data type, or one of them. JSON is one object a line.
+    """Prints the model that serves each data type, or only ``data_type``. JSON is one object a line.
 
     Raises:
-        ClientError: nothing has been reported for ``data_type``.
+        ClientError: no job has reported a model for ``data_type``.
     """
     serving = fold(_reports(kafka, topic))
     if data_type is not None and data_type not in serving:
         raise ClientError(
             f"no job has reported a model for '{data_type}': publish one (`model-serving publish-models`), "
-            "and see that a job runs"
+            "and check that a job runs"
         )
     shown = list(serving.values()) if data_type is None else [serving[data_type]]
     if form is Form.JSON:
@@ -131,7 +131,7 @@ def _cells(serving: Serving) -> dict[str, str]:
 def _table(shown: list[Serving]) -> Table:
     table = Table()
     for title in _cells(shown[0]):
-        # What does not fit is folded: by default rich cuts it off.
+        # Text that does not fit is folded, because by default rich cuts it off.
         table.add_column(title, overflow="fold")
     for one in shown:
         table.add_row(*map(as_cell, _cells(one).values()))

@@ -1,4 +1,4 @@
-"""What a cell of a CSV file means for a field of a record."""
+"""Reads a cell of a CSV file as the value of a record's field."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LONGEST_SHOWN = 40
 
 
 def cell_value(field: FieldDescriptor, cell: str) -> float | int | str | None:
-    """The value of a field; None: it stays unset, which an empty cell means for a field that can be unset.
+    """Returns the value of a field, or None for an empty cell if the field can be unset.
 
     A whole number may be written with a fraction of zero (``5.0``), a bool as ``true``, ``false``, ``1`` or
     ``0``.
 
     Raises:
-        ValueError: the cell has no value that the field can hold.
+        ValueError: the field cannot hold the value of the cell.
     """
     cell = cell.strip()
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
@@ -41,14 +41,14 @@ def cell_value(field: FieldDescriptor, cell: str) -> float | int | str | None:
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return _truth(field, cell)
     if not is_number(cell):
-        raise ValueError(f"'{_shown(cell)}' is no number for '{field.name}'")
+        raise ValueError(f"'{_shown(cell)}' is not a number for '{field.name}'")
     if field.cpp_type in _BITS:
         return _whole(field, cell)
     return _float(field, cell)
 
 
 def may_be_absent(field: FieldDescriptor) -> bool:
-    """Whether a record says of the field that it is not set, so that it need not be."""
+    """Whether the field can be unset, and a record says whether it is."""
     return bool(field.has_presence) and field.label != FieldDescriptor.LABEL_REQUIRED
 
 
@@ -78,13 +78,13 @@ def _whole(field: FieldDescriptor, cell: str) -> int:
         number = Decimal("Infinity")
     bits = _BITS[field.cpp_type]
     least, beyond = (0, 2**bits) if field.cpp_type in _UNSIGNED else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-    # Compared before it is made an int: 1e999999999 would take all memory.
+    # The range is checked before the number becomes an int, because 1e999999999 would take all memory.
     if number.is_nan() or not least <= number < beyond:
         raise ValueError(
             f"'{_shown(cell)}' is out of range for '{field.name}', which holds {least} to {beyond - 1}"
         )
     if number.adjusted() < -_MOST_DIGITS or number != number.to_integral_value():
-        raise ValueError(f"'{_shown(cell)}' is no whole number, which '{field.name}' takes")
+        raise ValueError(f"'{_shown(cell)}' is not a whole number for '{field.name}'")
     return int(number)
 
 

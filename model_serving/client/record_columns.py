@@ -1,7 +1,8 @@
-"""Which column of a CSV file is which field of a record.
+"""Finds the field of a record for each column of a CSV file.
 
-A header says it, or ``--columns``, or else the order does: the fields by their numbers, and perhaps a label
-behind them. A column in front of them is never guessed at: every value would be taken for another field's.
+A header gives the fields, or ``--columns``, or else the order of columns: the fields by their numbers, and
+perhaps a label after them. An additional column before them is never guessed, because a wrong guess would
+give every value to another field.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from model_serving.client.record_types import RecordType
 __all__ = ["LEFT_OUT", "Columns", "Row", "find_columns"]
 
 LEFT_OUT = "-"
-"""What ``--columns`` calls a column that is no field."""
+"""The name in ``--columns`` for a column that is left out."""
 
 _SEPARATORS = str.maketrans(" .-", "___")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the file that is not empty; ``line`` counts from 1."""
+    """A line of the file that is not empty. The first line of the file has the ``line`` 1."""
 
     line: int
     cells: Sequence[str]
@@ -33,9 +34,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """For each column its field, None where it is left out.
+    """The field of each column, None for a column that is left out.
 
-    ``headers`` is how many rows at the top are no records. ``assumed`` says what was not told, one line.
+    ``headers`` is the number of rows at the top that are not records. ``assumed`` says in one line what is
+    assumed because the file and the user do not say it.
     """
 
     fields: tuple[FieldDescriptor | None, ...]
@@ -44,11 +46,11 @@ class Columns:
 
 
 def find_columns(rows: Sequence[Row], record_type: RecordType, named: Sequence[str] | None) -> Columns:
-    """The columns of a file with at least one row; ``named`` is what ``--columns`` says, None: nothing.
+    """Returns the columns of a file with at least one row. ``named`` is the value of ``--columns``, or None.
 
     Raises:
-        WrongCall: ``named`` has a name twice, or one that is no field, or lacks a field.
-        ValueError: the first row does not fit, or what the columns are cannot be told.
+        WrongCall: ``named`` has a name twice, has a name that is not a field, or lacks a field.
+        ValueError: the first row does not fit, or it is not clear which columns are which fields.
     """
     first = rows[0].cells
     if named is not None:
@@ -62,7 +64,7 @@ def find_columns(rows: Sequence[Row], record_type: RecordType, named: Sequence[s
         field.cpp_type != FieldDescriptor.CPPTYPE_STRING for field in record_type.fields
     ):
         raise ValueError(
-            f"no number, and no name of a field of {record_type.name} ({_names(record_type)}): "
+            f"it has no number and no name of a field of {record_type.name} ({_names(record_type)}): "
             "name the columns in a header or with --columns"
         )
     return _in_order(rows, record_type)
@@ -101,20 +103,20 @@ def _in_order(rows: Sequence[Row], record_type: RecordType) -> Columns:
         return Columns(fields, 0, taken)
     if width != len(fields) + 1:
         raise ValueError(
-            f"{width} columns and no header; a record has {len(fields)} ({_names(record_type)}): "
+            f"{width} columns and no header, but a record has {len(fields)} fields ({_names(record_type)}): "
             "name the columns in a header or with --columns"
         )
     if not _is_label_last(rows, record_type):
         raise ValueError(
             f"{width} columns and no header, one more than the fields of a record ({_names(record_type)}), "
-            "and the last one is not plainly a label: name the columns in a header, or with --columns, "
-            f"{LEFT_OUT} for the one to leave out"
+            "and the last one is not clearly a label: name the columns in a header, or with --columns, "
+            f"{LEFT_OUT} for the column to leave out"
         )
     return Columns((*fields, None), 0, f"{taken}; the last one is left out, as a label")
 
 
 def _is_label_last(rows: Sequence[Row], record_type: RecordType) -> bool:
-    """Whether the column too many is the last one: a class in each row, and the first column is no key."""
+    """Whether the additional column is the last one: it has classes, and the first column is not a key."""
     last = [row.cells[-1] for row in rows if row.cells]
     if not any(cell.strip() for cell in last):
         return True
@@ -126,12 +128,12 @@ def _is_label_last(rows: Sequence[Row], record_type: RecordType) -> bool:
 
 
 def _by_name(names: Sequence[str], record_type: RecordType) -> tuple[FieldDescriptor | None, ...]:
-    """For each name its field; of a name that is there twice the first counts."""
+    """Returns the field for each name. If two names give the same field, only the first one gets it."""
     known = [*record_type.fields, record_type.data_type]
     if record_type.time is not None:
         known.append(record_type.time)
     spelled = {_spelling(field.name): field for field in reversed(known)}
-    # The name of a routing column that databases give.
+    # Databases often use this name for the column of the data type.
     spelled.setdefault("data_type", record_type.data_type)
     found: list[FieldDescriptor | None] = []
     for name in names:
@@ -152,7 +154,7 @@ def _left_out(
     others = [f"'{name.strip()}'" for name, field in zip(header, fields, strict=True) if field is None]
     if not others:
         return ""
-    return f"left out, for {record_type.name} has no such field: {', '.join(others)}"
+    return f"left out, because {record_type.name} has no such field: {', '.join(others)}"
 
 
 def _names(record_type: RecordType) -> str:

@@ -1,4 +1,4 @@
-"""Records in a CSV file, as protobuf messages that are ready to send."""
+"""Reads the records of a CSV file as protobuf messages that are ready to send."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class _WrongCellError(ValueError):
-    """A cell that has no value for its field."""
+    """The field cannot hold the value of a cell."""
 
     def __init__(self, column: int, why: str) -> None:
         super().__init__(why)
@@ -36,7 +36,7 @@ class _WrongCellError(ValueError):
 
 
 class FileRecord(NamedTuple):
-    """A serialized record. One without a time of its own is to be stamped when it is sent."""
+    """A serialized record. A record without a time gets the time at which it is sent."""
 
     payload: bytes
     has_time: bool = False
@@ -44,36 +44,37 @@ class FileRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """What a file holds. ``assumed`` is what it does not say itself, or what may surprise, a line each."""
+    """The records of a file. ``assumed`` has a line for each thing that was assumed or may surprise."""
 
     records: tuple[FileRecord, ...]
     assumed: tuple[str, ...]
 
 
 def read_records(path: Path, record_type: RecordType, data_type: str) -> list[bytes]:
-    """The records of a file whose columns need no explanation, serialized: see ``read_record_file``."""
+    """Returns the serialized records of a file whose columns need no explanation (``read_record_file``)."""
     return [record.payload for record in read_record_file(path, record_type, data_type).records]
 
 
 def read_record_file(
     path: Path, record_type: RecordType, data_type: str, columns: Sequence[str] | None = None
 ) -> RecordFile:
-    """Every record of a CSV file.
+    """Returns every record of a CSV file.
 
-    The separator is ``;`` where the first line that is not empty has one, else ``,``. A first line that names
-    fields of the record is a header: columns go by name (spaces, dots, dashes and underscores are equal, case
-    is ignored), those that name no field are left out. ``dataType`` and ``ts`` (epoch milliseconds) are
-    columns like others; an empty cell in them means ``data_type`` and the time of sending. Without a header,
-    columns are in field order, and one more column at the end is left out where it plainly is a label.
+    The separator is ``;`` if the first line that is not empty has one, else ``,``. A first line with names of
+    the record's fields is a header. Its columns are found by name (spaces, dots, dashes and underscores are
+    equal, upper and lower case too), and columns with other names are left out. ``dataType`` and ``ts``
+    (epoch milliseconds) are columns like others; an empty cell in them means ``data_type`` and the time of
+    sending. Without a header, columns are in field order, and one more column at the end is left out if it is
+    clearly a label.
 
     Args:
         path: the file.
-        record_type: what a line becomes.
-        data_type: of the records that have none of their own.
-        columns: what each column is, whatever the file says; ``-``: it is left out.
+        record_type: the protobuf message that a line becomes.
+        data_type: the data type of records that have none in the file.
+        columns: the field of each column, used instead of a header; ``-`` leaves a column out.
 
     Raises:
-        ClientError: the file cannot be read, or a line is no record; the text has the line's number.
+        ClientError: the file cannot be read, or a line is not a record; the text has the line's number.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -81,7 +82,7 @@ def read_record_file(
     except OSError as error:
         raise ClientError(f"{path} cannot be read ({error.strerror}): give a CSV file of records") from error
     except UnicodeDecodeError as error:
-        raise ClientError(f"{path} is no text in UTF-8: give a CSV file of records") from error
+        raise ClientError(f"{path} is not text in UTF-8: give a CSV file of records") from error
 
 
 def _read(
@@ -109,14 +110,14 @@ def _read(
         raise _no_records(path)
     assumed = [columns.assumed] if columns.assumed else []
     if record_type.data_type in columns.fields:
-        assumed.append(f"records have the data type that their column says, '{data_type}' where it is empty")
+        assumed.append(f"records have the data type in their column, or '{data_type}' if it is empty")
     if record_type.time is not None and record_type.time in columns.fields:
-        assumed.append("records have the time that their column says, that of sending where it is empty")
+        assumed.append("records have the time in their column, or the time of sending if it is empty")
     return RecordFile(tuple(records), tuple(f"{path}: {line}" for line in assumed))
 
 
 def _rows(file: TextIO, path: Path) -> Iterator[Row]:
-    # All at once: a pipe cannot be read twice.
+    # The whole file is read at once, because a pipe cannot be read twice.
     text = file.read()
     first = text.lstrip().partition("\n")[0]
     rows = csv.reader(
@@ -146,11 +147,11 @@ def _record(row: Row, columns: Columns, record_type: RecordType, data_type: str)
     try:
         return FileRecord(record_type.message(**values).SerializeToString(), has_time)
     except EncodeError as error:
-        raise ValueError(f"no {record_type.name} can be made of it ({error})") from None
+        raise ValueError(f"it cannot be a {record_type.name} ({error})") from None
 
 
 def _wrong_line(path: Path, line: str, error: Exception) -> ClientError:
-    return ClientError(f"{path}, line {line}: {error}; correct the line or take it out")
+    return ClientError(f"{path}, line {line}: {error}; correct the line or remove it")
 
 
 def _no_records(path: Path) -> ClientError:

@@ -1,4 +1,4 @@
-"""The protobuf message of a record, as the client fills it in."""
+"""The protobuf message of a record, which the client fills in."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class RecordType:
         return str(self.message.DESCRIPTOR.name)
 
     def stamp(self, ts: int) -> bytes:
-        """Appended to a serialized record, gives it its time, epoch milliseconds."""
+        """Returns bytes that give a serialized record the time ``ts``, epoch milliseconds, when appended."""
         if self.time is None:
             return b""
         return self.message(**{self.time.name: ts}).SerializePartialToString()
 
 
 def load_record_type(name: str) -> RecordType:
-    """The record type called ``module:Message``: the same that the jobs take.
+    """Returns the record type with the name ``module:Message``, as the jobs take it.
 
     Raises:
         WrongCall: there is no such message, or it cannot be a record.

@@ -1,4 +1,4 @@
-"""Sending dead letters back to the topics where their messages came from, after what was wrong is mended."""
+"""Sends the messages of dead letters back to the topics that they came from, after the cause is fixed."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _GROUP = "model-serving-replay"
 _KNOWN = frozenset(map(int, Reason))
 _TIMEOUT_S = 10.0
 _NOTED_EVERY = 1_000
-"""Letters between two notes of what was sent back: an interrupted run repeats as many at the most."""
+"""The position is saved after this number of letters; an interrupted run repeats at most as many."""
 
 _Offsets = dict[int, int]
-"""Partition → offset."""
+"""The offset of each partition."""
 
 
 def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: bool, dry_run: bool) -> None:
-    """Sends back what lies in the dead-letter topic now, each letter once, however often this is called.
+    """Sends back the messages of the letters that are in the topic now, each only once over all calls.
 
-    How far it came is kept in Kafka, in a consumer group for each reason. A message that fails again becomes
+    The position is saved in Kafka, in a consumer group for each reason. A message that fails again becomes
     a new dead letter.
 
     Args:
-        kafka: the Kafka to talk to.
+        kafka: the Kafka to connect to.
         topic: the dead-letter topic.
-        reasons: letters of other reasons stay where they are.
-        again: start at the oldest letter, also with those that were sent back already.
-        dry_run: only count.
+        reasons: the reasons of the letters; letters with other reasons are not sent back.
+        again: whether to start at the oldest letter and send those again that were sent back already.
+        dry_run: whether to only count.
 
     Raises:
         ClientError: the topic does not exist, or Kafka does not take a message.
@@ -76,7 +76,7 @@ def replay(kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: 
 
 
 class _Bookmarks:
-    """How far the letters of each reason have been sent back."""
+    """The positions up to which the letters of each reason have been sent back."""
 
     def __init__(self, kafka: KafkaAccess, topic: str, reasons: Iterable[Reason], *, again: bool) -> None:
         self._topic = topic
@@ -104,7 +104,8 @@ class _Bookmarks:
         except KafkaException as error:
             self._close()
             raise ClientError(
-                f"how far dead letters were sent back cannot be asked ({error.args[0].str()}): look at Kafka"
+                "Kafka does not say which dead letters were sent back already "
+                f"({error.args[0].str()}): look at its log"
             ) from error
         return self
 
@@ -116,11 +117,15 @@ class _Bookmarks:
         return letter.offset < self._next[reason].get(letter.partition, 0)
 
     def pass_by(self, reason: Reason, letter: Received) -> None:
-        """The letter has been sent back; to be kept with the next ``keep``."""
+        """Notes that the letter has been sent back. The next ``keep`` saves it."""
         self._next[reason][letter.partition] = letter.offset + 1
 
     def keep(self) -> None:
-        """Keeps how far it came, in Kafka."""
+        """Saves the positions in Kafka.
+
+        Raises:
+            ClientError: Kafka does not save them.
+        """
         for reason, offsets in self._next.items():
             places = [TopicPartition(self._topic, *place) for place in offsets.items() if place[1]]
             if places:
@@ -128,8 +133,8 @@ class _Bookmarks:
                     self._consumers[reason].commit(offsets=places, asynchronous=False)
                 except KafkaException as error:
                     raise ClientError(
-                        "messages were sent back, but Kafka does not keep that they were "
-                        f"({error.args[0].str()}): the next replay would send them once more"
+                        "messages were sent back, but Kafka did not save that they were "
+                        f"({error.args[0].str()}): the next replay would send them again"
                     ) from error
 
     def _ends(self, consumer: Consumer) -> _Offsets:
@@ -147,7 +152,7 @@ class _Bookmarks:
 
 
 def _letters(reader: TopicReader, ends: Mapping[int, int]) -> Iterator[tuple[Received, DeadLetter]]:
-    """The letters before these offsets: those that the job writes meanwhile could go round for ever."""
+    """Yields the letters before these offsets. Letters that the job writes meanwhile could go on for ever."""
     for received in reader.until_end():
         if received.offset >= ends.get(received.partition, 0):
             continue
@@ -157,7 +162,7 @@ def _letters(reader: TopicReader, ends: Mapping[int, int]) -> Iterator[tuple[Rec
 
 
 def _note(senders: Mapping[str, Sender], bookmarks: _Bookmarks) -> None:
-    # In this order: a message that is noted but was not delivered would be lost.
+    # The order matters: a message that is saved as sent but was not delivered would be lost.
     for sender in senders.values():
         sender.flush()
     if senders:
@@ -169,7 +174,7 @@ def _report(sent: Counter[str], left_alone: int, *, dry_run: bool) -> None:
     print(printable(f"{'would send' if dry_run else 'sent'} back {where or 'nothing'}"), flush=True)
     if left_alone:
         print(
-            "left alone, because they do not say where their message came from, or hold a part of it only: "
+            "not sent back, because they do not name their message's topic, or hold only a part of it: "
             f"{left_alone:,}",
             flush=True,
         )

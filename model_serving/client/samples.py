@@ -23,25 +23,25 @@ class SampleModel:
 
 
 def sample_folder() -> Path:
-    """The folder that holds MANIFEST.json.
+    """Returns the folder that holds MANIFEST.json.
 
     Raises:
-        ClientError: there is none.
+        ClientError: there is no such folder.
     """
     package = Path(__file__).resolve().parent
     for folder in (package / "sample_data", package.parents[1] / "data"):
         if (folder / "MANIFEST.json").is_file():
             return folder
-    raise ClientError("the sample data is not there: name your own files, or install the project again")
+    raise ClientError("the sample data is missing: name your own files, or install the project again")
 
 
 def sample_records() -> Path:
-    """The CSV file of sample records."""
+    """Returns the CSV file of sample records."""
     return sample_folder() / "records.csv"
 
 
 def sample_models() -> list[SampleModel]:
-    """Every sample model, in the manifest's order."""
+    """Returns every sample model, in the manifest's order."""
     folder = sample_folder()
     manifest = json.loads((folder / "MANIFEST.json").read_text(encoding="utf-8"))
     return [

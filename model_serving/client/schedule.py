@@ -1,4 +1,4 @@
-"""A steady schedule: so many a second, kept over any length of time."""
+"""A steady schedule: a number of items a second, exact over any length of time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["steady"]
 
-# Shorter naps cost more than they give: at high rates several fall due together.
+# A shorter sleep would waste processor time. At high rates several items are due together.
 _SHORTEST_NAP_S = 0.001
 
 
@@ -18,15 +18,14 @@ def steady(
     now_ns: Callable[[], int] = time.monotonic_ns,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[int]:
-    """How many are due, each time that some are; the first at once. Never ends.
+    """Yields the number of items that are due, each time that some are, and the first at once. Never ends.
 
-    The n-th is due n / ``rate`` seconds after the first, whatever the time between: one that comes late
-    does not delay those after it.
+    Item n is due n / ``rate`` seconds after the first one, so a late item does not delay those after it.
 
     Args:
-        rate: per second, greater than 0.
+        rate: items a second, greater than 0.
         now_ns: a monotonic clock, nanoseconds.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
     """
     start = now_ns()
     done = 0

@@ -1,4 +1,4 @@
-"""Which model serves each data type now: all the reports of the status topic folded into one answer."""
+"""Finds the model that serves each data type now, from all the reports of the status topic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Rejection", "Serving", "fold"]
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A model that was not taken, and why. ``ts`` is epoch milliseconds."""
+    """A rejected model, and the reason in ``detail``. ``ts`` is epoch milliseconds."""
 
     name: str
     version: str
@@ -24,11 +24,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What serves a data type.
+    """The model that serves a data type.
 
-    ``state`` is ACTIVE, REMOVED, or NONE when no model was ever taken; ``since`` is epoch milliseconds;
-    ``load_ms`` is the longest that a subtask took; ``rejected`` is the latest rejection since the model
-    serves.
+    ``state`` is ACTIVE, REMOVED, or NONE if no model was ever accepted. ``since`` is epoch milliseconds.
+    ``load_ms`` is the longest time that a subtask took to load it. ``rejected`` is the latest rejection since
+    the model began to serve.
     """
 
     data_type: str
@@ -44,16 +44,16 @@ class Serving:
     """Records that waited for a model when the job last said so; 0 once a model is active."""
 
     def as_json_value(self) -> dict[str, Any]:
-        """For ``json.dumps``, with the field names of the status message where it has them."""
+        """Returns a value for ``json.dumps``, with the status message's field names where they exist."""
         values = dataclasses.asdict(self)
         return {"dataType": values.pop("data_type"), **values}
 
 
 def fold(reports: Iterable[ModelStatus]) -> dict[str, Serving]:
-    """What serves each data type after all ``reports``, which may come in any order, by data type in order.
+    """Returns the model that serves each data type after all ``reports``, sorted by data type.
 
-    Several subtasks report the same change, each at its own time: the earliest report opens it, the others
-    join.
+    The reports may come in any order. Several subtasks report the same change, each at its own time: the
+    earliest report gives its time, the others add their subtasks.
     """
     serving: dict[str, Serving] = {}
     for report in sorted(reports, key=lambda one: one.ts):

@@ -12,10 +12,10 @@
     │   └── ContentUnavailable  the content of a model in state is not available from the model store
     └── IncompatibleState   state that was written by a newer version of this software
 
-The first five are data: they end as a dead letter that carries the text of the error and the original bytes.
+The first five are about data: each ends as a dead letter with the text of the error and the original bytes.
 ``Unavailable`` rejects a model message and costs records their scores, but is never counted against a model.
-``ContentUnavailable`` where a model serves, ``IncompatibleState``, and every exception that is not in this tree
-are faults of the program or of its surroundings: they fail the job, which then restarts from its last checkpoint.
+``ContentUnavailable`` at a desk, ``IncompatibleState``, and every exception that is not in this tree are
+faults of the program or of its surroundings: they fail the job, which then restarts from its last checkpoint.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keeps Python's cyclic garbage collector out of loads that make millions of objects.
+"""Pauses Python's cyclic garbage collector during loads that make millions of objects.
 
-A full collection looks at every object of the process in one go, with the interpreter to itself. While the
-tree of a large document grows, it is due again and again: no record is served for a tenth of a second each
-time, and nothing is found. Whatever such a load drops is freed by its reference counts all the same.
+A full collection looks at every object of the process at once, and holds the interpreter meanwhile. While
+the tree of a large document grows, full collections are due again and again: each one stops serving for a
+tenth of a second and finds nothing. Objects that the load drops are still freed by their reference counts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _was_enabled = False
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No cyclic collection in this process meanwhile. Pauses of several threads may overlap."""
-    global _pauses, _was_enabled  # noqa: PLW0603 - the collector is one for the process, too
+    """Stops cyclic collection in this process inside the block. Pauses of several threads may overlap."""
+    global _pauses, _was_enabled  # noqa: PLW0603 - a process has one collector, too
     with _lock:
         if _pauses == 0:
             _was_enabled = gc.isenabled()
@@ -42,9 +42,9 @@ def collector_paused() -> Iterator[None]:
 
 
 def dismantle(root: Element) -> None:
-    """Frees a tree element by element; it is empty afterwards.
+    """Frees a tree element by element. The root is empty afterwards.
 
-    Dropped as a whole, a large one is freed in one go, which keeps the interpreter from other threads.
+    A large tree that is dropped as a whole is freed at once, and no other thread runs meanwhile.
     """
     pending = [root]
     while pending:

@@ -1,8 +1,9 @@
-"""Where exceptions of the model libraries become this project's own, each in one line.
+"""Turns exceptions of the model libraries into this project's own, each with a text of one line.
 
-A model may make its library raise anything, RecursionError and MemoryError too. It costs that model message,
-or those records, and the text names the type of the exception and what failed. Two kinds pass as they are:
-this project's own errors about the model, and ``Unavailable``, which says nothing about the model.
+A model may make its library raise anything, also RecursionError and MemoryError. The exception refuses only
+that model message, or those records, and the text names the type of the exception and what failed. Two kinds
+pass unchanged: this project's own errors about the model, and ``Unavailable``, which says nothing about the
+model.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _TENSORFLOW_PREAMBLE = "Graph execution error:"
 
 
 def first_line(error: object) -> str:
-    """The first line of an error's text that says something, at most 300 characters of it."""
+    """Returns the first line of an error's text that is not empty, at most 300 characters of it."""
     text = str(error)
     if text.startswith(_TENSORFLOW_PREAMBLE):
-        # Then come the place in the exporting program, the node, and on the next line what went wrong.
+        # The place in the exporting program follows, then the node, then a line that says what went wrong.
         text = text.partition("\nNode: ")[2].partition("\n")[2] or text
     for line in text.splitlines():
         words = " ".join(line.split())
@@ -37,17 +38,20 @@ def first_line(error: object) -> str:
 
 
 def typed_line(error: BaseException) -> str:
-    """``first_line`` with the type of the exception before it."""
+    """Returns the type of the exception and its ``first_line``."""
     name, line = type(error).__name__, first_line(error)
     return name if line == name else f"{name}: {line}"
 
 
 @contextmanager
 def rejecting(what: str) -> Iterator[None]:
-    """Every exception inside the block becomes ``ModelRejected``, but for ``Unavailable``.
+    """Turns every exception inside the block into ``ModelRejected``, except ``Unavailable``.
 
     Args:
         what: the beginning of the text, such as "TensorFlow cannot read the graph".
+
+    Raises:
+        ModelRejected: the block raised an exception.
     """
     try:
         yield
@@ -58,11 +62,11 @@ def rejecting(what: str) -> Iterator[None]:
 
 
 def scoring_failure(what: str, error: Exception) -> ScoringFailed | Unavailable:
-    """What to raise for an exception of a batch's scoring: the exception itself, if it is one to be raised.
+    """Returns the error to raise when scoring a batch fails, which is ``error`` if it is the project's own.
 
     Args:
         what: the beginning of the text, such as "TensorFlow failed".
-        error: anything that a library, or numpy with what a library gave, has raised.
+        error: any exception of a library, or of numpy when it reads a library's answer.
     """
     if isinstance(error, (ScoringFailed, Unavailable)):
         return error
@@ -71,7 +75,7 @@ def scoring_failure(what: str, error: Exception) -> ScoringFailed | Unavailable:
 
 @contextmanager
 def quietly(what: str) -> Iterator[None]:
-    """An exception inside the block is logged and goes no further: a model is let go of in any case.
+    """Logs an exception inside the block and does not raise it, so that a model is always released.
 
     Args:
         what: the beginning of the text, such as "the session cannot be closed".

@@ -1,10 +1,10 @@
-"""How the numbers that a model gives become the one result (``OutputRule``) and the named outputs.
+"""Turns the numbers that a model gives into the one result (``OutputRule``) and the named outputs.
 
 ===========  ===========================  =========================================
 rule         one output column            more output columns
 ===========  ===========================  =========================================
 ``AUTO``     its value                    the index of the greatest, first on ties
-``VALUE``    its value                    the model is rejected: which one is meant?
+``VALUE``    its value                    the model is rejected
 ``ARGMAX``   the model is rejected        the index of the greatest, first on ties
 ===========  ===========================  =========================================
 
@@ -24,24 +24,24 @@ from model_serving.core.messages import OutputRule
 __all__ = ["MOST_NAMED_COLUMNS", "column_names", "resolve_rule", "result_of", "spelled_number"]
 
 MOST_NAMED_COLUMNS = 1000
-"""A wider output gives its result only: a map of all its columns in every message helps nobody."""
+"""An output with more columns gives only its result, because a map of them all makes messages too large."""
 
 
 def resolve_rule(rule: OutputRule, columns: int) -> OutputRule:
-    """``VALUE`` or ``ARGMAX``: what ``rule`` means for a model with this many output columns.
+    """Returns ``VALUE`` or ``ARGMAX``, which ``rule`` means for a model with this many output columns.
 
     Raises:
         ModelRejected: the rule does not fit the number of columns.
     """
     if columns < 1:
-        raise ModelRejected("the model's output has no column: it needs at least one")
+        raise ModelRejected("the model's output has no column, but it needs at least one")
     if rule is OutputRule.VALUE and columns > 1:
         raise ModelRejected(
-            f"output VALUE needs a model with one output column, this one has {columns}: use AUTO or ARGMAX"
+            f"output VALUE needs one output column, but this model has {columns}: use AUTO or ARGMAX"
         )
     if rule is OutputRule.ARGMAX and columns == 1:
         raise ModelRejected(
-            "output ARGMAX needs several output columns, this model has one: use AUTO or VALUE"
+            "output ARGMAX needs several output columns, but this model has one: use AUTO or VALUE"
         )
     if rule is OutputRule.AUTO:
         return OutputRule.VALUE if columns == 1 else OutputRule.ARGMAX
@@ -49,7 +49,7 @@ def resolve_rule(rule: OutputRule, columns: int) -> OutputRule:
 
 
 def result_of(matrix: npt.NDArray[np.float64], rule: OutputRule) -> npt.NDArray[np.float64]:
-    """The results, shape (n,), of outputs of shape (n, columns), by a rule from ``resolve_rule``."""
+    """Returns the results, shape (n,), of outputs of shape (n, columns), by a rule from ``resolve_rule``."""
     if rule is OutputRule.VALUE:
         return np.ascontiguousarray(matrix[:, 0])
     greatest: npt.NDArray[np.float64] = matrix.argmax(axis=1).astype(np.float64)
@@ -60,15 +60,18 @@ def result_of(matrix: npt.NDArray[np.float64], rule: OutputRule) -> npt.NDArray[
 
 
 def column_names(tensor: str, columns: int) -> tuple[str, ...]:
-    """The names of a tensor's columns in ``Scores.outputs``: ``tensor[0]``, ``tensor[1]``, ..., or its
-    name."""
+    """Returns the names of a tensor's columns in ``Scores.outputs``.
+
+    They are ``tensor[0]``, ``tensor[1]``, ..., the tensor's name for a single column, and none for more than
+    ``MOST_NAMED_COLUMNS``.
+    """
     if columns > MOST_NAMED_COLUMNS:
         return ()
     return (tensor,) if columns == 1 else tuple(f"{tensor}[{index}]" for index in range(columns))
 
 
 def spelled_number(label: str) -> float | None:
-    """The finite number that a class label spells, or None."""
+    """Returns the finite number that a class label spells, or None."""
     try:
         number = float(label)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Set-up and start-up: finds Java, fetches jars, assembles the Flink home, runs the Flink command line."""
+"""Set-up and start: finds Java, fetches jars, assembles the Flink home, runs the Flink command line."""

@@ -1,4 +1,4 @@
-"""A job's ``--checkpoint-dir``: the checkpoints and savepoints in it, and whether it can be written to."""
+"""Lists the checkpoints and savepoints in a job's ``--checkpoint-dir``, and checks that it is writable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 
 __all__ = ["RetainedCheckpoint", "retained_checkpoints", "why_not_writable"]
 
-# Flink writes this file last: a folder without it is of a checkpoint that was never completed.
+# Flink writes this file last. A folder without it belongs to a checkpoint that was never completed.
 _METADATA = "_metadata"
 _TRIED_BYTES = 65536
 _CHECKPOINT = re.compile(r"(?:^|/)(?P<job>[0-9a-f]{32})/chk-(?P<number>\d+)$")
@@ -19,10 +19,10 @@ _CHECKPOINT = re.compile(r"(?:^|/)(?P<job>[0-9a-f]{32})/chk-(?P<number>\d+)$")
 
 @dataclass(frozen=True, slots=True)
 class RetainedCheckpoint:
-    """A completed checkpoint or savepoint; ``path`` is what ``flink run -s`` takes.
+    """A completed checkpoint or savepoint. ``flink run -s`` takes its ``path``.
 
-    ``job`` is the id of the job that made a checkpoint, and ``number`` its number; a savepoint's folder tells
-    neither. ``written_s`` is when it was completed, in seconds since 1970.
+    ``job`` is the id of the job that made a checkpoint, and ``number`` its number; both are None for a
+    savepoint. ``written_s`` is the time when it was completed, in seconds since 1970.
     """
 
     path: str
@@ -32,11 +32,11 @@ class RetainedCheckpoint:
 
 
 def retained_checkpoints(folder: str) -> list[RetainedCheckpoint]:
-    """What is complete below ``folder``, a path or a URL that fsspec opens; the newest first.
+    """Returns the complete ones below ``folder``, a path or a URL that fsspec opens, the newest first.
 
     Raises:
         OSError: the folder cannot be read.
-        ImportError, ValueError: there is no access to such URLs here.
+        ImportError, ValueError: fsspec cannot open this kind of URL here.
     """
     from fsspec.core import url_to_fs
 
@@ -48,7 +48,7 @@ def retained_checkpoints(folder: str) -> list[RetainedCheckpoint]:
             made = _CHECKPOINT.search(place)
             found.append(
                 RetainedCheckpoint(
-                    # Paths stay paths, and URLs URLs: as the user knows them.
+                    # A path for a path, and a URL for a URL, as the user wrote them.
                     path=files.unstrip_protocol(place) if "://" in folder else place,
                     written_s=_written_s(details),
                     job=made["job"] if made else None,
@@ -59,7 +59,7 @@ def retained_checkpoints(folder: str) -> list[RetainedCheckpoint]:
 
 
 def why_not_writable(folder: str) -> str | None:
-    """What the system says to a file written below ``folder``; None when that works, or cannot be tried."""
+    """Returns the error of writing a file below ``folder``, None if it works or fsspec cannot open it."""
     from fsspec.core import url_to_fs
 
     try:

@@ -1,4 +1,4 @@
-"""The environment variables under which Flink, its clusters and the jobs' scripts run.
+"""Makes the environment variables for Flink, its clusters and the jobs' scripts.
 
 `python -m model_serving.runtime.environment` prints them as shell exports, which the Flink home's scripts
 evaluate.
@@ -21,9 +21,9 @@ from model_serving.runtime.variables import variable
 __all__ = ["MARK", "flink_environment", "main", "project_root"]
 
 MARK = variable("environment")
-"""Set in every environment made here: what has it needs not be prepared again."""
+"""Set in every environment made here. An environment that has it does not need to be prepared again."""
 
-# Left over from another Flink they would mix that one's jars with this one's.
+# If another Flink has set these, they would mix its jars with the jars of this one.
 _FOREIGN = ("FLINK_LIB_DIR", "FLINK_OPT_DIR", "FLINK_PLUGINS_DIR", "FLINK_BIN_DIR", "_FLINK_HOME_DETERMINED")
 _MADE = (
     MARK,
@@ -38,7 +38,7 @@ _MADE = (
 
 
 def project_root() -> Path:
-    """The folder of this project's packages: the working tree, or site-packages if it came as a wheel."""
+    """Returns the folder of this project's packages: the working tree, or site-packages for a wheel."""
     return Path(__file__).resolve().parents[2]
 
 
@@ -48,11 +48,14 @@ def flink_environment(
     home: FlinkHome | None = None,
     java: Callable[[Mapping[str, str]], JavaHome] = find_java,
 ) -> dict[str, str]:
-    """`base` with what Flink needs: Java, the Flink home and its configuration, and Python's import path.
+    """Returns `base` with Java, the Flink home, its configuration, and Python's import path added.
 
-    A FLINK_CONF_DIR in `base` is kept if `base` came from here (a cluster with a configuration of its own),
-    and replaced if it belongs to another Flink. Raises JavaNotFoundError, or FlinkHomeError when the home is
-    missing.
+    A FLINK_CONF_DIR in `base` is kept if `base` was made by this function (for a cluster with its own
+    configuration), and replaced if it belongs to another Flink.
+
+    Raises:
+        JavaNotFoundError: there is no Java 17.
+        FlinkHomeError: the Flink home is missing.
     """
     home = flink_home() if home is None else home
     if not home.is_assembled:
@@ -66,35 +69,40 @@ def flink_environment(
     environment["FLINK_HOME"] = str(home.path)
     environment["JAVA_HOME"] = str(java_home.home)
     environment["PATH"] = _join(
-        # The venv first: thread mode embeds the first python3 of the path, and Java's folder may be /usr/bin.
+        # The venv is first: thread mode embeds the first python3 on PATH, and Java may be in /usr/bin.
         [str(Path(sys.prefix) / "bin"), str(java_home.home / "bin")],
         base.get("PATH", os.defpath),
     )
-    # Thread mode embeds the base interpreter in the TaskManager's JVM. It knows nothing of the venv and does
-    # not read the .pth file of an editable install, so both folders are named.
+    # Thread mode embeds the base interpreter in the TaskManager's JVM. It does not know the venv and does not
+    # read the .pth file of an editable install, so both folders are named.
     environment["PYTHONPATH"] = _join(
         [str(project_root()), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")],
         base.get("PYTHONPATH", ""),
     )
-    # Java spells file names as the locale says, and takes "?" for what that lacks: a folder of another name.
-    # It has no option for this. On macOS it always takes UTF-8, and this locale may not be there.
+    # Java encodes file names in the locale's encoding and replaces characters that it lacks with "?", which
+    # names another folder. Java has no option for this. On macOS it always uses UTF-8, and this locale may
+    # not exist.
     if sys.platform != "darwin":
         environment["LC_ALL"] = "C.UTF-8"
-    # Results of a print, and this project's one-line errors, have to come out at once and not at exit.
+    # Printed results, and this project's one-line errors, must appear at once and not at exit.
     environment.setdefault("PYTHONUNBUFFERED", "1")
-    # Each instance of an operator scores in its own thread: numpy's library would start threads for all cores
-    # below each of them.
+    # Each instance of an operator scores in its own thread. For each of them, numpy's library would start
+    # threads for all cores.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     return environment
 
 
 def _join(first: list[str], rest: str) -> str:
-    """A search path without repetitions, `first` in front."""
+    """Returns a search path without repetitions that begins with `first`."""
     return os.pathsep.join(dict.fromkeys([*first, *(part for part in rest.split(os.pathsep) if part)]))
 
 
 def main() -> int:
-    """Prints the variables as shell exports. Status 1 and one line when they cannot be made."""
+    """Prints the variables as shell exports.
+
+    Returns:
+        The exit status: 0, or 1 with one line on standard error when they cannot be made.
+    """
     try:
         environment = flink_environment(os.environ)
     except SetupError as failure:

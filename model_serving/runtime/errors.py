@@ -1,10 +1,10 @@
 """Errors of the set-up.
 
-SetupError                 what a command prints as one line before it exits with status 1
-├── JavaNotFoundError      no Java 17 anywhere
-├── JarError               a jar could not be fetched, or is not the one that was pinned
-│   └── JarMissingError    a jar is not in the cache; the set-up has to run (again)
-└── FlinkHomeError         the Flink home cannot be assembled, or is not there
+SetupError                 a command prints it as one line and exits with status 1
+├── JavaNotFoundError      no Java 17 was found
+├── JarError               a jar could not be fetched, or is not the pinned one
+│   └── JarMissingError    a jar is not in the cache; run the set-up (again)
+└── FlinkHomeError         the Flink home cannot be assembled, or is missing
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ["FlinkHomeError", "JarError", "JarMissingError", "JavaNotFoundError",
 
 
 class SetupError(Exception):
-    """Something the user can mend; its text is one line that says what is wrong and what to do next."""
+    """Something that the user can fix. The text is one line that says what is wrong and what to do next."""
 
 
 class JavaNotFoundError(SetupError):
-    """There is no Java 17."""
+    """No Java 17 was found."""
 
 
 class JarError(SetupError):
@@ -29,4 +29,4 @@ class JarMissingError(JarError):
 
 
 class FlinkHomeError(SetupError):
-    """The Flink home cannot be assembled, or has not been."""
+    """The Flink home cannot be assembled, or is missing."""

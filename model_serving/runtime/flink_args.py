@@ -1,4 +1,4 @@
-"""The command line of `flink`, as this project reads and completes it. Pure: arguments in, arguments out."""
+"""Reads and completes the command line of `flink`. Pure: arguments in, arguments out."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ _SWITCHES = {"-d": "--detached", "-n": "--allowNonRestoredState", "-sae": "--shu
 _WITHOUT_VALUE = frozenset({*_SWITCHES, *_SWITCHES.values(), "-h"})
 _RESTORE = frozenset({"-s", "--fromSavepoint", "-n", "--allowNonRestoredState", "-claimMode", "--claimMode"})
 _RESTORE_SETTINGS = "execution.state-recovery."
-# Words that are both Flink's and the jobs': Flink's before the script, the job's after it. And how many words
-# they take.
+# Options that Flink and the jobs share: before the script they are Flink's, after it the job's. The number
+# is how many words an option has.
 _BEFORE_SCRIPT = {"--help": 1, "--parallelism": 2}
 _HOST_PORT = re.compile(r"(?:https?://)?(?P<address>[\w.-]+:\d{1,5})/?")
 
 
 @dataclass(frozen=True, slots=True)
 class JobScript:
-    """One of this project's jobs and the arguments that are its own.
+    """One of this project's jobs and its own arguments.
 
-    ``again`` are the words that come after ``flink run -s SNAPSHOT`` to go on with the same job: those that
-    it was called with, without what it was restored from.
+    ``again`` are the words that follow ``flink run -s SNAPSHOT`` to restore the same job: the words of this
+    call, without the options for the snapshot that it was restored from.
     """
 
     path: Path
@@ -66,10 +66,10 @@ class JobScript:
 
 @dataclass(frozen=True, slots=True)
 class FlinkCall:
-    """What Flink's own command line is called with.
+    """The arguments for Flink's own command line.
 
-    `job` is set when the call runs one of this project's jobs; `variables` are to be added to the
-    environment, where they are not set already.
+    `job` is set when the call runs one of this project's jobs. The caller adds `variables` to the environment
+    if they are not set already.
     """
 
     arguments: tuple[str, ...]
@@ -84,11 +84,13 @@ def read_call(
     project: Path,
     exists: Callable[[Path], bool] = Path.exists,
 ) -> FlinkCall:
-    """Completes a call of `flink`: a target where none is named, and the place of a job's script.
+    """Completes a call of `flink`: adds a target if none is named, and the folder of a job's script.
 
-    A cluster comes from the arguments, else from FLINK_REST, else a run is local. A script path
-    `flink_jobs/...` that is not there is taken from `project`, so that the call works from any folder. Raises
-    SetupError for a FLINK_REST that is no host:port.
+    The cluster comes from the arguments, else from FLINK_REST, else a run is local. A script path
+    `flink_jobs/...` that does not exist is taken from `project`, so that the call works from any folder.
+
+    Raises:
+        SetupError: FLINK_REST is not host:port.
     """
     if not arguments or arguments[0] not in _ASK_CLUSTER | {"run"}:
         return FlinkCall(tuple(arguments), job=None, variables={})
@@ -110,13 +112,13 @@ def read_call(
     if not exists(script) and not script.is_absolute() and exists(project / script):
         script = project / script
         own[position] = str(script)
-    # "--" ends Flink's own options. Without it Flink would take the job's --parallelism for its own.
+    # "--" ends Flink's own options. Without it Flink would read the job's --parallelism as its own.
     completed = (action, *target, *own, *(["--", *program] if program else []))
     return FlinkCall(completed, JobScript(script, tuple(program), again), _parallelism(own))
 
 
 def _split(rest: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Flink's own options, and the program's arguments, which begin at the first word that is not Flink's."""
+    """Returns Flink's options, and the program's arguments, which begin at the first word not Flink's."""
     own: list[str] = []
     index = 0
     while index < len(rest):
@@ -138,7 +140,7 @@ def _split(rest: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _without_restore(own: Sequence[str]) -> list[str]:
-    """Flink's own options but for those about a savepoint or checkpoint."""
+    """Returns Flink's own options without those about a savepoint or checkpoint."""
     kept: list[str] = []
     index = 0
     while index < len(own):
@@ -186,6 +188,6 @@ def _rest_target(environ: Mapping[str, str]) -> list[str]:
 
 
 def _parallelism(own: Sequence[str]) -> dict[str, str]:
-    """Flink's own -p, handed on as the job's: the job sets its parallelism itself."""
+    """Returns Flink's -p as the variable for the job's own option, because the job sets its parallelism."""
     values = [value for word, value in pairwise(own) if word in {"-p", "--parallelism"}]
     return {_PARALLELISM_VARIABLE: values[-1]} if values else {}

@@ -1,15 +1,14 @@
-"""The Flink home: the pip package's distribution, with this project's configuration and connector, in the
-venv.
+"""The Flink home in the venv: the pip package's distribution with this project's configuration and connector.
 
     <sys.prefix>/flink/
-        bin/      copies (a link would make Flink's scripts take the pip package's folder for the home)
+        bin/      copies (with a link, Flink's scripts would use the pip package's folder as the home)
         lib/      links to the package's jars and its flink-python jar; the Kafka connector and the libraries
-                  for compressed batches are copied, as the cache may be cleared
+                  for compressed batches are copied, because the cache may be cleared
         opt/ plugins/   links to the package's files
-        conf/     this project's files (runtime/conf) over the package's
-        log/ run/ written by Flink; kept when the home is assembled anew
+        conf/     the package's files, replaced by this project's (runtime/conf)
+        log/ run/ written by Flink; kept when the home is assembled again
 
-The home is assembled aside and put in place by renaming; a stamp of all inputs tells whether that is needed.
+The home is assembled in another folder and then renamed. A stamp of all inputs shows whether it is current.
 """
 
 from __future__ import annotations
@@ -35,15 +34,14 @@ _STAMP = ".stamp"
 _CONF = files("model_serving.runtime") / "conf"
 _CONFIG = "config.yaml"
 _KEPT = ("log", "run")
-# Thread mode loads Python's native bridge from this jar in every job of a TaskManager: it has to be Flink's
-# own.
+# Thread mode loads Python's native bridge from this jar in every job of a TaskManager, so it must be in
+# Flink's own lib folder.
 _PYTHON_JAR = "flink-python-*.jar"
-# Flink's build needs the options for this module, jobs do not; a Java without a compiler warns of each, five
-# lines a start.
+# Flink's build needs the options for this module, but jobs do not. A Java without a compiler warns about each
+# of them, five lines at every start.
 _COMPILER_MODULE = "jdk.compiler/"
-# Every script of the distribution sources config.sh: here is where `start-cluster.sh` and its like learn
-# which Java and which Python there are, also when they are called without this project's `flink` command
-# around them.
+# Every script of the distribution sources config.sh. This hook tells `start-cluster.sh` and the other scripts
+# which Java and which Python to use, also when they are not called by this project's `flink` command.
 _ENVIRONMENT_HOOK = """\
 if [ "$MODEL_SERVING_ENVIRONMENT" != "{home}" ]; then
     _model_serving_environment="$("{python}" -m model_serving.runtime.environment)" || exit 1
@@ -60,7 +58,7 @@ class FlinkHome:
 
     @property
     def conf(self) -> Path:
-        """What FLINK_CONF_DIR names."""
+        """The configuration folder, for FLINK_CONF_DIR."""
         return self.path / "conf"
 
     @property
@@ -75,13 +73,15 @@ class FlinkHome:
 
 
 def flink_home() -> FlinkHome:
-    """The Flink home of the running interpreter's environment, assembled or not."""
+    """Returns the Flink home of the running interpreter's environment, assembled or not."""
     return FlinkHome(Path(sys.prefix) / "flink")
 
 
 def installed_distribution() -> Path:
-    """The folder of the pip package that holds the distribution. Raises FlinkHomeError when it isn't
-    installed.
+    """Returns the folder of the pip package that holds the distribution.
+
+    Raises:
+        FlinkHomeError: the package is not installed.
     """
     spec = find_spec("pyflink")
     if spec is None or spec.origin is None:
@@ -90,17 +90,25 @@ def installed_distribution() -> Path:
 
 
 def config_text(distribution: Path, home: Path, python: Path) -> str:
-    """config.yaml for a home at `home`. The Java options are the distribution's own, as far as they serve
-    jobs.
+    """Returns config.yaml for a home at `home`.
+
+    The Java options are the distribution's own, without those that jobs do not need.
+
+    Raises:
+        FlinkHomeError: the distribution's configuration cannot be read, or has no Java options.
     """
     template = (_CONF / _CONFIG).read_text(encoding="utf-8")
     return template.format(java_options=_java_options(distribution), home=home, python=python)
 
 
 def assemble(home: FlinkHome, distribution: Path, connectors: Sequence[Path], python: Path) -> bool:
-    """Makes `home` what the inputs say; True when something had to be done, False when it was so already.
+    """Assembles `home` from the inputs, if it is not current.
 
-    Raises FlinkHomeError; the old home, if any, is then still whole.
+    Returns:
+        Whether the home was assembled; False if it was current already.
+
+    Raises:
+        FlinkHomeError: the home cannot be assembled; the old home, if any, is unchanged.
     """
     config = config_text(distribution, home.path, python)
     stamp = _stamp(distribution, connectors, config)
@@ -116,7 +124,7 @@ def assemble(home: FlinkHome, distribution: Path, connectors: Sequence[Path], py
         _put_in_place(building, home.path)
     except OSError as failure:
         raise FlinkHomeError(
-            f"{home.path} cannot be assembled ({failure}); mend that and run `make install` again"
+            f"{home.path} cannot be assembled ({failure}); fix this and run `make install` again"
         ) from failure
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -124,10 +132,10 @@ def assemble(home: FlinkHome, distribution: Path, connectors: Sequence[Path], py
 
 
 def derive_conf(home: FlinkHome, folder: Path, settings: Mapping[str, str | int]) -> None:
-    """Makes `folder` a configuration folder like the home's, with `settings` (dotted keys) instead of its
-    values.
+    """Makes `folder` a copy of the home's configuration folder, changed by `settings` (dotted keys).
 
-    For a second cluster on this machine: other ports, other memory. FLINK_CONF_DIR then names `folder`.
+    It is for a second cluster on this machine, with other ports or other memory. FLINK_CONF_DIR must then
+    name `folder`.
     """
     shutil.copytree(home.conf, folder, dirs_exist_ok=True)
     nested = yaml.safe_load((home.conf / _CONFIG).read_text(encoding="utf-8"))
@@ -192,7 +200,7 @@ def _put_in_place(building: Path, home: Path) -> None:
 
 
 def _is_current(home: FlinkHome, stamp: str) -> bool:
-    """Whether the home was made of these inputs, and all its files (and links' targets) are still there."""
+    """Whether the home was made from these inputs, and all its files (and links' targets) still exist."""
     try:
         made_of, *names = (home.path / _STAMP).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -211,7 +219,7 @@ def _inputs(distribution: Path, connectors: Sequence[Path], config: str) -> Iter
     yield config
     for ours in sorted(_CONF.iterdir(), key=lambda entry: entry.name):
         yield ours.read_text(encoding="utf-8")
-    # This module decides the layout, so its text is an input like any other.
+    # This module decides the layout, so its text is an input too.
     yield Path(__file__).read_text(encoding="utf-8")
     yield str(distribution)
     for folder in ("bin", "lib", "opt", "conf"):

@@ -1,12 +1,12 @@
 """Runs a command that must not outlive the program that needs it.
 
 ``python guard.py GRACE_S FOLDER COMMAND...`` starts COMMAND and ends it (SIGTERM, after GRACE_S seconds
-SIGKILL to its process group) as soon as its own standard input is closed or it gets SIGTERM. Whoever
-started it holds the other end of that pipe, and the kernel closes it however the holder ends, ``kill -9``
-included. When the end was asked for, FOLDER is removed ("" for none); when COMMAND ends by itself FOLDER
-stays, for its logs. The exit status is COMMAND's.
+SIGKILL to its process group) when the guard's standard input is closed or the guard gets SIGTERM. The
+process that started the guard holds the other end of that pipe, and the kernel closes it when that process
+ends in any way, also by ``kill -9``. The guard removes FOLDER ("" for none) after it has ended COMMAND; when
+COMMAND ends by itself, FOLDER is kept for its logs. The exit status is COMMAND's.
 
-It runs as a script by itself, with the standard library alone: `Guarded` is the side of the holder.
+The guard is a script that needs only the standard library. `Guarded` starts it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Guarded:
     Args:
         command: the program and its arguments.
         grace_s: seconds between SIGTERM and SIGKILL.
-        output: where the command's standard output and error go.
+        output: the file for the command's standard output and error.
         remove: a folder that is removed after `stop`.
-        environ: the command's environment; this process's own when left out.
+        environ: the command's environment; this process's own if None.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class Guarded:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._grace_s = grace_s
-        # A session of its own: Ctrl-C in the terminal goes to the holder, which decides what ends when.
+        # The guard has a session of its own, so that Ctrl-C in the terminal reaches only this process, which
+        # decides when the command ends.
         self._process = subprocess.Popen(
             [sys.executable, "-I", __file__, str(grace_s), str(remove or ""), *command],
             stdin=subprocess.PIPE,
@@ -61,12 +62,12 @@ class Guarded:
 
     @property
     def pid(self) -> int:
-        """Process id of the guard; the command is its only child."""
+        """The process id of the guard; the command is its only child."""
         return self._process.pid
 
     @property
     def exit_status(self) -> int | None:
-        """The command's exit status (negative: the signal that ended it), None while it runs."""
+        """The guard's exit status, which is the command's, None while it runs."""
         return self._process.poll()
 
     def stop(self) -> None:
@@ -88,7 +89,7 @@ class Guarded:
 
 
 def _die_with(parent: int) -> None:
-    """In the child, before it runs the command: ends with the guard even when that is killed (Linux only)."""
+    """Runs in the child before the command, so that it ends even when the guard is killed (Linux only)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

@@ -1,9 +1,9 @@
-"""The part of the set-up that pip cannot do: Java is found, jars are fetched, the Flink home is assembled.
+"""The part of the set-up that pip cannot do: finds Java, fetches jars, assembles the Flink home.
 
-`python -m model_serving.runtime.install` does it.
+Run it with `python -m model_serving.runtime.install`.
 
-Each step looks first whether its result is there and right, so that running it again costs a fraction of a
-second and mends what was damaged or deleted.
+Each step first checks whether its result exists and is right. So running it again takes a fraction of a
+second, and repairs what was damaged or deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ __all__ = ["install", "main"]
 
 
 def install() -> None:
-    """Brings jars and Flink home up to date. Raises SetupError."""
+    """Brings the jars and the Flink home up to date.
+
+    Raises:
+        SetupError: a step failed.
+    """
     cache = cache_folder()
     home = flink_home()
     if not home.is_assembled:
@@ -35,14 +39,18 @@ def install() -> None:
 
 
 def main() -> int:
-    """Status 0, or 1 and one line that says what to do."""
+    """Runs the set-up.
+
+    Returns:
+        The exit status: 0; 1 for an error, with one line that says what to do; 130 when interrupted.
+    """
     try:
         install()
     except SetupError as failure:
         print(f"set-up: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("set-up: interrupted; run `make install` again to go on", file=sys.stderr)
+        print("set-up: interrupted; run `make install` again to continue", file=sys.stderr)
         return 130
     return 0
 

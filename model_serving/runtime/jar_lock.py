@@ -1,7 +1,7 @@
-"""jars.lock: which jars, in which order, with which SHA-256.
+"""The file jars.lock: the jars, their order, and their SHA-256.
 
-The file is package data. A line `[group]` opens a group, a line `group:artifact:version sha256` names a jar:
-that order is the order on the class path. `#` starts a comment.
+The file is package data. A line `[group]` begins a group, and a line `group:artifact:version sha256` names a
+jar. Their order is the order on the class path. `#` begins a comment.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["FLINK", "KAFKA", "LOCK_NAME", "PinnedJar", "format_lock", "parse_loc
 
 LOCK_NAME = "jars.lock"
 FLINK = "flink"
-"""What a Flink job needs beyond the Flink distribution: the Kafka connector, and what reads compression."""
+"""The jars of a job that the Flink distribution lacks: the Kafka connector, and compression libraries."""
 KAFKA = "kafka"
-"""The embedded Kafka: the server with everything it needs at run time."""
+"""The jars of the embedded Kafka: the server and everything that it needs at run time."""
 
 _GROUP = re.compile(r"\[(?P<group>[a-z]+)\]")
 _JAR = re.compile(r"(?P<coordinate>[\w.-]+:[\w.-]+:[\w.-]+) (?P<sha256>[0-9a-f]{64})")
@@ -35,19 +35,27 @@ class PinnedJar:
 
     @property
     def path(self) -> PurePosixPath:
-        """Where the jar lies under a cache folder: as in a Maven repository, so that a person finds it."""
+        """The jar's path under a cache folder, which is the path in a Maven repository."""
         group, artifact, version = self.coordinate.split(":")
         return PurePosixPath(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
 
 
 def pinned_jars(*groups: str) -> tuple[PinnedJar, ...]:
-    """The jars of `groups`, in class path order, each once. Raises KeyError for an unknown group."""
+    """Returns the jars of `groups`, in class path order, each once.
+
+    Raises:
+        KeyError: a group is unknown.
+    """
     locked = parse_lock(files("model_serving.runtime").joinpath(LOCK_NAME).read_text(encoding="utf-8"))
     return tuple(dict.fromkeys(jar for group in groups for jar in locked[group]))
 
 
 def parse_lock(text: str) -> dict[str, tuple[PinnedJar, ...]]:
-    """Groups and their jars, both in the file's order. Raises JarError at a line of another form."""
+    """Returns the groups and their jars, both in the file's order.
+
+    Raises:
+        JarError: a line is neither a group nor a jar.
+    """
     groups: dict[str, list[PinnedJar]] = {}
     current: list[PinnedJar] | None = None
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -64,7 +72,7 @@ def parse_lock(text: str) -> dict[str, tuple[PinnedJar, ...]]:
 
 
 def format_lock(groups: Mapping[str, Iterable[PinnedJar]]) -> str:
-    """The text that `parse_lock` reads back as `groups`."""
+    """Returns the text that `parse_lock` reads back as `groups`."""
     lines = ["# Written by `make lock`. Jars are fetched by coordinate and must have the SHA-256 given here."]
     for group, jars in groups.items():
         lines += ["", f"[{group}]", *(f"{jar.coordinate} {jar.sha256}" for jar in jars)]

@@ -1,6 +1,6 @@
-"""Where jars come from: jgo, a resolver of Maven coordinates written in Python.
+"""Fetches jars with jgo, a resolver of Maven coordinates written in Python.
 
-Everything that knows jgo is here; `model_serving.runtime.jars` sees a JarSource.
+Only this module uses jgo; `model_serving.runtime.jars` uses a JarSource.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ _RUN_TIME_SCOPES = frozenset({None, "compile", "runtime"})
 
 
 class JarSource(Protocol):
-    """Gives the file of a coordinate."""
+    """Fetches the jar of a coordinate."""
 
     def fetch(self, coordinate: str, folder: Path) -> Path:
-        """Downloads the jar of `coordinate` to somewhere below `folder`, which only this call uses.
+        """Downloads the jar of `coordinate` into `folder`, which only this call uses, and returns its path.
 
-        Raises JarError when it cannot be had; what then lies in `folder` is of no use.
+        Raises:
+            JarError: the jar cannot be fetched; the content of `folder` is of no use then.
         """
 
 
@@ -36,8 +37,7 @@ class JgoSource:
         import requests
         from jgo.maven import MavenContext
 
-        # jgo warns of a checksum which differs from the repository's and goes on; the pinned sum decides
-        # here.
+        # jgo only warns when a checksum differs from the repository's. Here the pinned checksum decides.
         logging.getLogger("jgo").setLevel(logging.ERROR)
         context = MavenContext(repo_cache=folder, timeout=_REQUEST_TIMEOUT_S)
         group, artifact, version = coordinate.split(":")
@@ -48,7 +48,11 @@ class JgoSource:
 
 
 def resolve_closure(coordinate: str, folder: Path) -> Iterator[str]:
-    """The coordinate and those of everything it needs at run time, nearest first. Raises JarError."""
+    """Yields the coordinate, and those of everything that it needs at run time, nearest first.
+
+    Raises:
+        JarError: the coordinate cannot be resolved.
+    """
     import requests
     from jgo.maven import MavenContext
 
@@ -71,5 +75,5 @@ def _reason(failure: Exception) -> str:
         return "no answer in time"
     if isinstance(failure, OSError) and failure.strerror:
         return failure.strerror
-    # jgo's own text names addresses over several lines; its kind is what a reader can use.
+    # jgo's own text has addresses on several lines, so only the kind of the error is shown.
     return "not found in the repository" if isinstance(failure, RuntimeError) else type(failure).__name__

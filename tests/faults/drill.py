@@ -1,4 +1,4 @@
-"""One fault after the other under a numbered load, each with the same questions afterwards."""
+"""Causes one fault after another under a numbered load, with the same checks after each fault."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ _WITHIN_S = 180.0
 
 
 class Drill:
-    """Strikes at a job under load, and asks what has to be true when it is back.
+    """Causes faults in a job under load, and checks what must be true after its recovery.
 
-    ``exactly_once`` is what the job was started with; ``checkpoints`` the folder of its checkpoints. Records
-    of a data type without a model are there at each strike: afterwards they have to be scored when their
-    model comes.
+    ``exactly_once`` is the job's delivery, ``checkpoints`` the folder of its checkpoints. At each fault,
+    records of a data type without a model are waiting. They must be scored when their model comes afterwards.
     """
 
     def __init__(
@@ -38,16 +37,18 @@ class Drill:
         self._waiting: list[str] = []
 
     def strike(self, name: str, fault: Callable[[], None]) -> float:
-        """Waits until the job is in full swing, calls ``fault``, waits until the job serves again.
+        """Waits until the job serves steadily, calls ``fault``, and waits until the job serves again.
 
-        The fault may mend what it broke (start a broker again). Returns the time to recover: seconds from the
-        call to the first result after the longest silence.
+        The fault may repair what it broke (start a broker again).
+
+        Returns:
+            The time to recover: seconds from the call to the first result after the longest silence.
         """
         waiting = f"waits for {name}"
         self._waiting.append(waiting)
         self.load.send_waiting(waiting, _WAITING)
         self.in_full_swing()
-        # The second one that completes from here on has begun when the waiting records had been read.
+        # The second checkpoint that completes from now on begins after the waiting records have been read.
         self.await_checkpoints(2)
         struck_s, struck_at = time.monotonic(), Counter(self.load.sent)
         swaps = self.load.versions
@@ -75,7 +76,7 @@ class Drill:
         return back_s - struck_s
 
     def in_full_swing(self) -> None:
-        """Returns when records that are sent from now on have been scored."""
+        """Waits until records that are sent from now on have been scored."""
         sent = Counter(self.load.sent)
         self._await(
             lambda: self.newest(STEADY) > sent[STEADY] and self.newest(SWAPPED) > sent[SWAPPED],
@@ -83,7 +84,7 @@ class Drill:
         )
 
     def await_checkpoints(self, count: int) -> None:
-        """Returns when ``count`` more checkpoints have been completed."""
+        """Waits until ``count`` more checkpoints have been completed."""
         seen = {self.checkpoint()}
 
         def more() -> bool:
@@ -93,14 +94,14 @@ class Drill:
         self._await(more, lambda: f"no {count} new checkpoints, only {seen}")
 
     def checkpoint(self) -> RetainedCheckpoint | None:
-        """The newest completed checkpoint."""
+        """Returns the newest completed checkpoint."""
         return next(iter(retained_checkpoints(str(self._checkpoints))), None)
 
     def verdict(self, poison: Sequence[bytes] = ()) -> Tally:
-        """Ends the load, waits for the last results, and compares.
+        """Ends the load, waits for the last results, and checks them.
 
-        Asserts what is promised in every case: nothing lost, nothing wrong, and no dead letters but those of
-        the ``poison`` that was sent, each with its bytes.
+        In every case no result may be lost or wrong, and the dead letters must be exactly those of the
+        ``poison`` that was sent, each with its bytes.
         """
         self.load.stop()
         self._await(
@@ -126,11 +127,11 @@ class Drill:
         return result
 
     def results(self, data_type: str) -> list[ServingResult]:
-        """The results of a data type until now."""
+        """Returns the results of a data type until now."""
         return list(self.traffic.results[data_type])
 
     def newest(self, data_type: str) -> int:
-        """The highest number that has a result."""
+        """Returns the highest number that has a result."""
         return max((one.submissionTs for one in self.traffic.results[data_type][-2000:]), default=0)
 
     def _newest_version(self) -> int:
@@ -141,7 +142,8 @@ class Drill:
             self.load.sent,
             self.traffic.results,
             versions={STEADY: 1, SWAPPED: self.load.versions, **dict.fromkeys(self._waiting, 1)},
-            # ACTIVE is committed with the checkpoint that holds the swap: exactly-once never falls behind it.
+            # ACTIVE is committed with the checkpoint that holds the swap, so with exactly-once no later
+            # record is scored by an older version.
             floor={SWAPPED: self.load.floor} if self._exactly_once else None,
         )
 

@@ -1,4 +1,4 @@
-"""What the processes of a job hold: memory, threads, open files, temporary files. And whether it grows."""
+"""Measures the memory, threads, open files and temporary files of a job's processes, and their growth."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LOOK_EVERY_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """All processes of a job together; ``processes`` and ``rss_of`` are by what the process is called.
+    """The sums over all processes of a job; ``processes`` and ``rss_of`` are by the name of the process.
 
-    RSS counts pages that processes share once for each of them, USS those that a process has to itself.
+    RSS counts shared pages once for each process, USS counts only the pages that belong to one process alone.
     """
 
     swaps: int
@@ -38,13 +38,13 @@ class Footprint:
     temporary: int
     rss_of: Mapping[str, float]
     state_kib: float = 0.0
-    """What a checkpoint holds; only known at rest."""
+    """The size of a checkpoint, which is known only at rest."""
 
     @classmethod
     def of(cls, mark: str, temporary: Path, swaps: int) -> Footprint:
-        """Of the processes with this mark; ``temporary`` is where they make temporary files.
+        """Measures the processes with this mark; ``temporary`` is the folder of their temporary files.
 
-        Forks, in which models are tried out, are left out: they share their memory with their parents.
+        The forks of trials are left out, because they share their memory with their parents.
         """
         rss = uss = threads = descriptors = 0
         processes: Counter[str] = Counter()
@@ -82,7 +82,7 @@ class Footprint:
 
 
 def at_rest(mark: str, temporary: Path, swaps: int, state_bytes: int) -> Footprint:
-    """The least of several looks within two seconds: what comes and goes by itself is not in it."""
+    """Returns the least of several measurements within two seconds, without short-lived peaks."""
     looks = []
     for _ in range(_LOOKS):
         looks.append(Footprint.of(mark, temporary, swaps))
@@ -103,10 +103,10 @@ def at_rest(mark: str, temporary: Path, swaps: int, state_bytes: int) -> Footpri
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a job held at two moments of rest, and the least-squares trend of its memory between them.
+    """A job's footprint at two moments of rest, and the least-squares trend of its memory between them.
 
-    The trend is MiB from the first sample to the last one. There is none of the USS: it falls whenever a
-    fork, in which a model is tried out, shares its parent's pages.
+    The trend is MiB from the first sample to the last one. There is no trend of the USS, because it falls
+    whenever the fork of a trial shares its parent's pages.
     """
 
     before: Footprint
@@ -114,7 +114,7 @@ class Growth:
     rss_trend_mib: float
 
     def complaints(self, *, trend_percent: float, slack: int) -> list[str]:
-        """What has grown: memory by more than ``trend_percent``, anything that is counted by ``slack``."""
+        """Returns what has grown: memory by more than ``trend_percent``, a count by more than ``slack``."""
         before, after = self.before, self.after
         said = [
             f"{name} rises by {rise:.0f} MiB from {start:.0f} MiB"
@@ -133,7 +133,7 @@ class Growth:
             )
             if now > then + slack
         ]
-        # Which models are kept at the end differs, and so do their sizes.
+        # The models that are kept at the end differ, and so do their sizes.
         if after.state_kib > 2 * before.state_kib + _MOST_STATE_KIB:
             said.append(f"state: {after.state_kib:,.0f} KiB instead of {before.state_kib:,.0f}")
         if more := after.processes - before.processes:
@@ -150,7 +150,7 @@ def growth(before: Footprint, between: Sequence[Footprint], after: Footprint) ->
 
 
 def report(found: Growth) -> str:
-    """A table of what a job held after the first swaps and in the end."""
+    """Returns a table of a job's footprint after the first swaps and in the end."""
     before, after = found.before, found.after
     rows = [
         ("swaps", before.swaps, after.swaps, ""),

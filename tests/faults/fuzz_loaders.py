@@ -1,7 +1,7 @@
 """Feeds damaged models to the engines: ``python -m tests.faults.fuzz_loaders SECONDS FIRST_SEED``.
 
-A process of its own, for the worst that a loader can do is to end the process that it is in. It prints a line
-before each case, so that the last line tells which one that was, and a line with the tally at the end.
+It runs in a process of its own, because a loader may end its process. It prints a line before each case, so
+that the last line names the case that ended it, and a line with the tally at the end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TRIAL_BYTES = 1 << 30
 def main(seconds: float, first_seed: int) -> None:
     schema = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord").schema
     samples = {key: (ModelType[sample.kind], content_of(sample.path)) for key, sample in SAMPLES.items()}
-    # What is as good as it was loads: else the cases below would all be refused for some other reason.
+    # The undamaged models load. Otherwise all cases below might be refused for another reason.
     for kind, content in samples.values():
         assert outcome(kind, content, schema) == "loaded"
     contents = [content for _, content in samples.values()]

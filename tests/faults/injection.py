@@ -12,9 +12,9 @@ _INJECTED = Path(__file__).parent / "injected"
 
 
 class Fault:
-    """Lets each call of ``point``, a ``module:Class.method``, raise in a job while it is switched on.
+    """Makes each call of ``point``, a ``module:Class.method``, raise an error in a job while it is on.
 
-    ``environ`` is what the job has to be started with; ``folder`` takes the file that is the switch.
+    ``environ`` is the environment for the job; ``folder`` is for the file that is the switch.
     """
 
     def __init__(self, point: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Finds the processes of a run by its mark, and kills them the hard way. Never anybody else's."""
+"""Finds the processes of a run by its mark, and kills them with SIGKILL. It kills no other processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["broker_process", "kill_now", "marked", "worker_processes"]
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """Every process that runs with this mark in its environment."""
+    """Returns every process with this mark in its environment."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -25,19 +25,19 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def worker_processes(mark: str) -> list[psutil.Process]:
-    """The Python processes that run a job's operators (``pyflink.fn_execution.beam.beam_boot`` and kin)."""
+    """Returns the Python processes that run a job's operators (``pyflink.fn_execution.beam.beam_boot``)."""
     return [process for process in marked(mark) if _is_worker(process)]
 
 
 def broker_process(broker: EmbeddedBroker) -> psutil.Process:
-    """Kafka itself, the only child of its guard."""
+    """Returns Kafka's process, the only child of its guard."""
     assert broker.pid is not None
     (kafka,) = psutil.Process(broker.pid).children()
     return kafka
 
 
 def kill_now(*processes: psutil.Process) -> None:
-    """SIGKILL, first to all of them, then waits until they are gone."""
+    """Sends SIGKILL to all the processes, then waits until they have ended."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)

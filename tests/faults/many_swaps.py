@@ -1,8 +1,8 @@
-"""Swaps models as fast as a job takes them, under load, and watches what its processes hold.
+"""Swaps models as fast as a job accepts them, under load, and watches the footprint of its processes.
 
 ``python -m tests.faults.many_swaps --swaps 1000 [--engines graph,onnx] [--variant broadcast]``. Each engine's
-models come in turn, over several data types, each one another edition of the same small model. Every tenth is
-one that must be rejected. What the job holds after the first swaps is compared with what it holds in the end.
+models come in turn, over several data types, as editions of the same small model. Every tenth model must be
+rejected. The footprint after the first swaps is compared with the footprint at the end.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags
 __all__ = ["SLACK", "ManySwaps"]
 
 SETTLED = 100
-"""Swaps of each engine after which memory has to be flat."""
+"""The number of swaps of each engine after which memory must not grow."""
 
 _FIXED_HEAP = "-Xms512m -Xmx512m -XX:+AlwaysPreTouch"
-"""By default Java fills its heap up to a quarter of the machine's memory before it looks what it can free,
-and what grows beside it would not show. Here all of the heap is resident from the start."""
+"""By default Java fills its heap up to a quarter of the machine's memory before it frees any of it, which
+would hide other growth. With these options all of the heap is resident from the start."""
 
 _DATA_TYPES = 6
 _RECORDS_PER_S = 300
@@ -47,14 +47,14 @@ _TELL_EVERY = 100
 _WITHIN_S = 60.0
 
 TREND_PERCENT = 3.0
-"""Memory may rise by so much of what it was: what Java's heap does by itself."""
+"""The share by which memory may grow, because Java's heap changes by itself."""
 
 SLACK = 12
-"""So many threads or open files more are no leak: pools of Flink and Kafka that grow on demand."""
+"""The number of threads or open files that may be added, because pools of Flink and Kafka grow on demand."""
 
 
 class ManySwaps:
-    """A job under load, and swaps through it. Left by its context, the job and the load have ended."""
+    """A job under load, and its swaps. At the end of the context the job and the load end."""
 
     def __init__(self, variant: str, engines: Mapping[str, SwapModel], folder: Path) -> None:
         self._variant = variant
@@ -106,7 +106,7 @@ class ManySwaps:
 
     @property
     def swaps(self) -> int:
-        """Swaps that were carried out: models that are or were active."""
+        """The number of completed swaps: models that are or were active."""
         for data_type in self._types:
             for status in self.traffic.statuses[data_type][self._carried_out[data_type] :]:
                 self._carried_out[data_type] += 1
@@ -122,9 +122,9 @@ class ManySwaps:
         for_s: float = float("inf"),
         say: Callable[[str], None] = lambda line: None,
     ) -> Growth:
-        """Swaps ``settled`` times with each engine, and then up to ``swaps`` times or for so many seconds.
+        """Swaps ``settled`` times with each engine, then up to ``swaps`` times or for a number of seconds.
 
-        ``say`` is told now and then how far it is.
+        ``say`` gets the progress now and then.
         """
         self._say = say
         self._swap(settled)
@@ -135,7 +135,7 @@ class ManySwaps:
         return growth(before, self._samples, after)
 
     def verdict(self) -> None:
-        """Ends the load, and asserts that each record has one right result and each model its status."""
+        """Ends the load, and checks that each record has one right result and each model its status."""
         self._stop_records()
         for data_type, sent in self.sent.items():
             results = self.traffic.await_results(data_type, sent)
@@ -148,7 +148,7 @@ class ManySwaps:
         assert {letter.version for letter in self.traffic.letters} == self._to_reject
 
     def _swap(self, swaps: int, until_s: float = float("inf")) -> None:
-        """Keeps a message of each data type under way until each engine has had ``swaps``."""
+        """Always has one unanswered message of each data type, until each engine has had ``swaps``."""
         wanted = swaps * len(self._engines)
         progress = time.monotonic()
         while (done := self.swaps) < wanted and time.monotonic() < until_s:
@@ -167,13 +167,13 @@ class ManySwaps:
             time.sleep(_TICK_S)
 
     def _rest(self) -> Footprint:
-        """What is held once no model message is under way."""
+        """Returns the footprint when every model message has its status."""
         eventually(
             lambda: self.swaps + len(self._rejected) == self._offered.total(),
             lambda: f"statuses of {self._carried_out}, models of {self._offered}",
             within_s=_WITHIN_S,
         )
-        # The second one that completes from here on has begun at rest.
+        # The second checkpoint that completes from now on begins at rest.
         seen: dict[str, int] = {}
 
         def another() -> bool:
@@ -185,7 +185,7 @@ class ManySwaps:
         return at_rest(self._job.mark, self._temporary, self.swaps, list(seen.values())[-1])
 
     def _newest_checkpoint(self) -> dict[str, int]:
-        """Its path and its size in bytes; nothing when it is being replaced."""
+        """Returns its path and its size in bytes, or nothing while it is being replaced."""
         try:
             for one in retained_checkpoints(str(self._checkpoints)):
                 return {one.path: sum(file.stat().st_size for file in Path(one.path).iterdir())}
@@ -227,7 +227,7 @@ class ManySwaps:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs it as the command line says; ends with 1 when something has grown or a promise was broken."""
+    """Runs the swaps as the command line says; the exit status is 1 after growth or a broken promise."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.many_swaps")
     parser.add_argument("--swaps", type=int, default=1000, help="of each engine (1000)")
     parser.add_argument(

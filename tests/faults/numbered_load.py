@@ -1,7 +1,7 @@
-"""A load in which every record has a number and every result can be told right from wrong.
+"""A load in which every record has a number, so that every result can be checked.
 
-Records carry their number in ``ts`` and in ``alcohol``. Version ``v7`` of a model answers 7 · 10⁹ + alcohol,
-so a result says which record it is of, and by which version it must have been scored.
+Records have their number in ``ts`` and in ``alcohol``. Version ``v7`` of a model answers 7 · 10⁹ + alcohol,
+so a result shows its record, and the version that must have scored it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _TICK_S = 0.005
 
 
 def answer(version: int, number: int) -> float:
-    """What version ``version`` answers to record ``number``."""
+    """Returns the answer of version ``version`` to record ``number``."""
     return float(version * _STEP + number)
 
 
 def is_right(result: ServingResult) -> bool:
-    """Whether a result is what its version answers to its record."""
+    """Whether a result is the answer of its version to its record."""
     return result.result == answer(int(result.version.removeprefix("v")), result.submissionTs)
 
 
 def numbered_model(data_type: str, version: int) -> ModelDescriptor:
-    """Version ``version`` of a data type's model."""
+    """Returns version ``version`` of a data type's model."""
     content = regression_pmml(answer(version, 0), {"alcohol": 1.0})
     return ModelDescriptor(
         name=data_type, dataType=data_type, modeltype="PMML", version=f"v{version}", data=content
@@ -50,16 +50,16 @@ def numbered_model(data_type: str, version: int) -> ModelDescriptor:
 
 
 def numbered_record(data_type: str, number: int) -> WineRecord:
-    """Record ``number`` of a data type."""
+    """Returns record ``number`` of a data type."""
     return WineRecord(dataType=data_type, ts=number, alcohol=number)
 
 
 class NumberedLoad:
-    """Sends records of both data types, and versions of one of them, for as long as the context is open.
+    """Sends records of both data types, and versions of one of them, while the context is open.
 
-    Entered, it publishes the first models and returns when both serve. ``sent`` counts the records of each
-    data type; they are numbered from 1. ``versions`` is the last version of SWAPPED that was published.
-    A broker that is away holds nothing up: what is sent meanwhile waits in the producer.
+    The context first publishes the first models and waits until both serve. ``sent`` counts the records of
+    each data type; they are numbered from 1. ``versions`` is the last published version of SWAPPED. Without a
+    broker the load goes on: records that are sent meanwhile wait in the producer.
     """
 
     def __init__(self, traffic: Traffic, *, records_per_s: float = 200, swap_every_s: float = 0.5) -> None:
@@ -87,11 +87,11 @@ class NumberedLoad:
         self.stop()
 
     def stop_swaps(self) -> None:
-        """From now on no model is published."""
+        """Stops publishing models."""
         self._swapping.clear()
 
     def go_on_with(self, traffic: Traffic) -> None:
-        """From now on sends by another one; what the old one still holds is flushed."""
+        """Continues with another producer, and flushes the old one."""
         old, self._traffic = self._traffic, traffic
         old.flush()
 
@@ -100,7 +100,7 @@ class NumberedLoad:
         self._swapping.set()
 
     def stop(self) -> None:
-        """Ends the load; returns when Kafka has all of it."""
+        """Ends the load, and waits until Kafka has all of it."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -127,11 +127,11 @@ class NumberedLoad:
         number = self.sent[data_type] + 1
         if data_type == SWAPPED:
             self.floor[number] = _highest_active(self._traffic.statuses[SWAPPED])
-        # Counted first: a result must never be of a record that was not sent yet.
+        # The record is counted first, because no result may be of a record that was not sent yet.
         self.sent[data_type] = number
         self._traffic.stream(numbered_record(data_type, number))
 
 
 def _highest_active(statuses: list[ModelStatus]) -> int:
-    # After a fault at-least-once says some of the last ones again.
+    # After a fault, at-least-once repeats some of the last statuses.
     return max(int(status.version.removeprefix("v")) for status in statuses[-20:])

@@ -1,8 +1,8 @@
 """A producer that is faster than the job: ``python -m tests.faults.overload --minutes 10 --variant keyed``.
 
-A modest rate first, then for so many minutes about 1.3 times what the job manages at that time, so that the
-backlog can be worked off in less time than it took to grow; then the modest rate again. Together with the
-overload come records of data types without a model, more than may wait.
+The load begins with a modest rate. Then it is about 1.3 times the job's current rate for the given minutes,
+so that the backlog can be scored in less time than it took to grow. Then it is the modest rate again. During
+the overload more records of data types without a model come than may wait.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags
 __all__ = ["Overload"]
 
 _MODEST = 500.0
-"""Records a second before and after."""
+"""Records a second before and after the overload."""
 
 _UNSERVED_TYPES = 2
 _UNSERVED = 500.0
@@ -46,11 +46,11 @@ _FIRST_RATE = 300_000.0
 _STEP_S = 1.0
 _SAY_EVERY_S = 30.0
 _BYTES_A_SECOND = 60e6
-"""What 280,000 records a second and their results take on the broker's disk."""
+"""The bytes that 280,000 records a second and their results take on the broker's disk."""
 
 
 class Overload:
-    """A job, and what it is put under. Left by its context, the job ends."""
+    """A job and its overload. At the end of the context the job ends."""
 
     def __init__(self, variant: str, broker: EmbeddedBroker, folder: Path) -> None:
         self._topics = fresh_topics(broker)
@@ -137,13 +137,13 @@ class Overload:
         self._last = (time.monotonic(), self._out())
         with self._load(rate) as load, self._load(_UNSERVED, types=_UNSERVED_TYPES) as unserved:
             end, most_lag = time.monotonic() + seconds, 0
-            # Twice the time at most, where it takes that to leave the job behind.
+            # The overload lasts at most twice the time, if the job needs that long to fall behind.
             while (now := time.monotonic()) < end or (most_lag < 2 * served and now < end + seconds):
                 self._sampled(Phase.OVERLOAD, _STEP_S)
                 served = (served + self._rate()) / 2
                 most_lag = max(most_lag, self._samples[-1].lag)
                 behind = self._samples[-1].lag > served / 2
-                # It has to be found out what the job can do: until it falls behind it does what it is given.
+                # The job's own rate is not known until the job falls behind.
                 rate = _FASTER * served if behind else 1.5 * rate
                 if most_lag < 2 * served:
                     rate = max(rate, _FIRST_RATE)
@@ -154,7 +154,7 @@ class Overload:
         return load.sent, unserved.sent
 
     def _drain(self, unserved: Sent, *, within_s: float) -> float:
-        """Waits until nothing is behind but the records that may wait; the seconds that it took."""
+        """Waits until only the records that may wait are left, and returns the seconds that it took."""
         begin = time.monotonic()
         waiting = _UNSERVED_TYPES * min(_BUFFER_LIMIT, unserved.records // _UNSERVED_TYPES)
 
@@ -166,7 +166,7 @@ class Overload:
         return time.monotonic() - begin
 
     def _serve_waiting(self) -> int:
-        """Publishes the models that were missing; how many records had waited for them."""
+        """Publishes the missing models, and returns the number of records that had waited for them."""
         before = self._kafka.count(self._topics.results)
         self._publish(*data_types(_UNSERVED_TYPES))
         self._await(
@@ -180,7 +180,7 @@ class Overload:
         return Load(self._kafka.bootstrap_servers, self._topics.data, rate, types=types)
 
     def _sampled(self, phase: Phase, seconds: float) -> None:
-        """Lets time pass, with a sample a second and one at the end."""
+        """Waits, with a sample each second and one at the end."""
         end = time.monotonic() + seconds
         while True:
             self._job.check()
@@ -196,7 +196,7 @@ class Overload:
         return (now - before) / (now_s - before_s)
 
     def _lag(self) -> int:
-        # Out first: what is sent between the two questions may make the lag greater, never less than it is.
+        # Results are counted first: records that are sent between the two counts can only increase the lag.
         out = self._out()
         return self._kafka.count(self._topics.data) - out
 
@@ -204,7 +204,7 @@ class Overload:
         return self._kafka.count(self._topics.results) + self._kafka.count(self._topics.dead_letters)
 
     def _completed(self) -> int:
-        """The number of the newest checkpoint."""
+        """Returns the number of the newest checkpoint."""
         newest = next(iter(retained_checkpoints(str(self._checkpoints))), None)
         return newest.number or 0 if newest else 0
 
@@ -227,7 +227,7 @@ def _resident_mib(mark: str) -> float:
 
 
 def main() -> None:
-    """Runs an overload as the command line says; ends with 1 when a promise was broken."""
+    """Runs an overload as the command line says; the exit status is 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.overload")
     parser.add_argument("--minutes", type=float, default=10.0, help="of overload (10)")
     parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0])

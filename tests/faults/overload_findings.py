@@ -1,4 +1,4 @@
-"""What an overload did to a job, and which promises it broke. Pure: figures in, sentences out."""
+"""Finds the promises that a job broke under overload. Pure: figures in, sentences out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.figures import Latency, drift
 __all__ = ["Findings", "Phase", "Sample"]
 
 _LONG_S = 240.0
-"""An overload of this length has a trend: what the JVM and the libraries take once is taken."""
+"""The least length of an overload for a trend: the JVM and the libraries have allocated their memory then."""
 
 _CHECKPOINTED_S = 30.0
-"""One of this length has seen the time for a checkpoint several times."""
+"""The least length of an overload in which several checkpoints are due."""
 
 _FINE_MOMENT_MS = 1000
-"""After a shorter one latency is looked at for some seconds: a single stall of the machine is their p99."""
+"""The limit for the p99 after a short overload: in a few seconds, one stall of the machine decides it."""
 
 _MOST_TREND = 10.0
 """Percent."""
@@ -36,7 +36,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """At one time: records that have neither result nor dead letter, and the memory of all processes."""
+    """A sample: the records that have neither result nor dead letter, and the memory of all processes."""
 
     phase: Phase
     at_s: float
@@ -71,7 +71,7 @@ class Findings:
     restarts: int
 
     def broken(self) -> list[str]:
-        """The promises that were not kept, a sentence each."""
+        """Returns a sentence for each promise that was broken."""
         return list(self._broken())
 
     def _broken(self) -> Iterator[str]:
@@ -128,7 +128,7 @@ latency p50 / p99, ms: {_latency(self.before)} before, {_latency(self.after)} af
 
     @property
     def _trend(self) -> float:
-        """Of the memory over the last 80 % of the overload, percent of its mean."""
+        """Returns the trend of memory over the last 80 % of the overload, percent of its mean."""
         late = self._flooded[len(self._flooded) // 5 :]
         return drift([one.at_s for one in late], [one.rss_mib for one in late]).trend
 

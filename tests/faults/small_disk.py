@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that a test can fill, and make room on again."""
+"""A disk of a few megabytes that a test can fill and empty again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 __all__ = ["SmallDisk", "needs_mounts"]
 
-# As root in a namespace of its own: that takes no rights, and nobody else sees the disk. A process whose
-# rights change forgets that it wanted to end with its parent.
+# The process is root in a namespace of its own, which needs no rights, and only it sees the disk. When the
+# rights of a process change, Linux forgets that the process asked to end with its parent.
 _UNSHARE = ("unshare", "--map-root-user", "--mount", "sh", "-c")
 _MOUNT = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec setpriv --pdeathsig TERM "$@"'
 _BLOCK = b"x" * 4096
@@ -34,11 +34,11 @@ class SmallDisk:
         return (*_UNSHARE, _MOUNT, "sh", self._size, str(self.folder), *command)
 
     def seen_from_here(self, process: int) -> Path:
-        """The folder, while that process lives: here it is empty."""
+        """The folder as this process can see it while that process runs; its own folder is empty here."""
         return Path(f"/proc/{process}/root{self.folder}")
 
     def fill(self, process: int) -> None:
-        """Takes what room there is."""
+        """Fills the disk."""
         filler = os.open(self.seen_from_here(process) / "filler", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         try:
             while True:
@@ -50,12 +50,12 @@ class SmallDisk:
             os.close(filler)
 
     def make_room(self, process: int) -> None:
-        """Gives back what `fill` has taken."""
+        """Frees the space that `fill` took."""
         (self.seen_from_here(process) / "filler").unlink()
 
 
 def _refused() -> str:
-    """Why no such disk can be had here; empty when it can."""
+    """Returns the reason why this disk cannot be made here, empty if it can."""
     if not sys.platform.startswith("linux"):
         return "only Linux has namespaces"
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Small models of each engine, of which there are as many editions as one likes, good ones and bad ones."""
+"""Small models of each engine, in any number of good and bad editions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["ENGINES", "SwapModel"]
 
 @dataclass(frozen=True, slots=True)
 class SwapModel:
-    """A small model of one engine, with what it answers to the first sample records."""
+    """A small model of one engine, with its answers to the first sample records."""
 
     sample: Sample
     content: bytes
 
     @property
     def known(self) -> int:
-        """So many records have a known answer."""
+        """The number of records with a known answer."""
         return len(self.sample.expected)
 
     def message(self, data_type: str, version: str, number: int) -> ModelDescriptor:
-        """An edition of it."""
+        """Returns an edition of the model."""
         return ModelDescriptor(
             name=self.sample.key,
             dataType=data_type,
@@ -35,7 +35,7 @@ class SwapModel:
         )
 
     def rejected(self, data_type: str, version: str, number: int, turn: int) -> ModelDescriptor:
-        """An edition that does not load or, every other ``turn``, one that does not pass its example."""
+        """Returns an edition that does not load or, in every second ``turn``, fails its example."""
         message = self.message(data_type, version, number)
         if turn % 2:
             message.data = f"no model {number}".encode()

@@ -1,4 +1,4 @@
-"""Compares the multiset of results with what was sent."""
+"""Compares the multiset of results with the records that were sent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of the records: how many were sent, and what is wrong with the results.
+    """The number of sent records, and the errors in the results.
 
-    ``lost`` and ``doubled`` are (data type, number); ``wrong`` are results that are not what their version
-    answers, of records that were never sent, or of versions that cannot have scored them.
+    ``lost`` and ``doubled`` are (data type, number). ``wrong`` are results that are not the answer of their
+    version, of records that were never sent, or of versions that cannot have scored them.
     """
 
     sent: int
@@ -66,6 +66,6 @@ def tally(
 
 
 def longest_silence(received_s: Sequence[float], since_s: float) -> tuple[float, float]:
-    """The longest time without a result after ``since_s``: when it began and when it ended."""
+    """Returns the begin and the end of the longest time without a result after ``since_s``."""
     times = [since_s, *(one for one in sorted(received_s) if one > since_s)]
     return max(pairwise(times), key=lambda gap: gap[1] - gap[0])

@@ -143,7 +143,7 @@ def test_reading_shows_what_comes_after_its_start_and_joins_no_group(
     try:
         assert reader.stderr is not None
         assert reader.stdout is not None
-        assert reader.stderr.readline() == f"reading '{topics.data}' from now on; Ctrl-C ends\n"
+        assert reader.stderr.readline() == f"reading '{topics.data}' from now on; Ctrl-C stops\n"
         command("publish-data", "--count", "2", "--rate", "1000")
         assert [json.loads(reader.stdout.readline())["kafka"]["offset"] for _ in range(2)] == [1, 2]
         # Held by name: an admin client that is collected never answers.

@@ -47,7 +47,7 @@ def test_each_letter_goes_back_once_to_where_its_message_came_from(
             detail=f"why; the payload is cut: 1 of 3000000 bytes, SHA-256 {'0' * 64}",
         ),
     )
-    left = "left alone, because they do not say where their message came from, or hold a part of it only: 2"
+    left = "not sent back, because they do not name their message's topic, or hold only a part of it: 2"
     assert send_back(*Reason, dry_run=True) == [
         f"would send back 2 to '{topics.data}', 1 to '{topics.models}'",
         left,

@@ -1,4 +1,4 @@
-"""A real Kafka on this machine: one node, KRaft mode, a child process that never outlives this one."""
+"""A real Kafka on this machine: one node in KRaft mode, in a child process that ends with this process."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _CONTENT = ("data", "server.properties", "log4j2.properties", "broker.log")
 
 
 class Retention(Enum):
-    """What becomes of the broker's data: found at the start, and left at the end."""
+    """Whether the broker uses data from an earlier run at the start, and keeps its data at the end."""
 
     CLEAN = "clean"
     KEEP = "keep"
 
 
 class EmbeddedBroker:
-    """Kafka as a context manager: entered, it runs and its topics are there; left, nothing of it remains.
+    """Kafka as a context manager: inside the block it runs and has its topics; afterwards it is gone.
 
     Args:
-        port: where it listens on 127.0.0.1; a free port when left out.
-        folder: where its data and its log are; a temporary folder when left out.
-        retention: CLEAN starts empty and removes ``folder`` at the end; KEEP goes on with what is there.
-        topics: created at the start, unless they are there.
-        partitions: of each topic.
-        heap_mb: the most heap that the broker takes, megabytes.
-        secured: where it listens to clients with TLS or a login, too.
+        port: the port on 127.0.0.1; a free port if None.
+        folder: the folder of its data and its log; a temporary folder if None.
+        retention: CLEAN starts empty and removes ``folder`` at the end; KEEP uses and keeps the data.
+        topics: the topics that are created at the start if they do not exist.
+        partitions: the number of partitions of each topic.
+        heap_mb: the greatest heap of the broker, megabytes.
+        secured: a second listener for clients with TLS or a login.
     """
 
     def __init__(
@@ -86,27 +86,27 @@ class EmbeddedBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """What a Kafka client needs to find the running broker."""
+        """The address of the running broker for a Kafka client."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def kafka(self) -> KafkaAccess:
-        """The running broker, as the clients of this project take it."""
+        """The access to the running broker for the clients of this project."""
         return KafkaAccess(self.bootstrap_servers)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the broker's guard, None before the start and after the end."""
+        """The process id of the broker's guard, None before the start and after the end."""
         return None if self._process is None else self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether the broker's process lives."""
+        """Whether the broker's process runs."""
         return self._process is not None and self._process.exit_status is None
 
     @property
     def log_file(self) -> Path:
-        """What Kafka says: warnings and errors."""
+        """Kafka's log, with warnings and errors."""
         if self._folder is None:
             raise RuntimeError("the broker has not been started")
         return self._folder / "broker.log"
@@ -124,9 +124,8 @@ class EmbeddedBroker:
         """Starts Kafka, waits until it answers, and creates the topics.
 
         Raises:
-            ClientError: the port is taken, the folder holds something else, or Kafka does not start; then
-            its log
-                stays and the error names it.
+            ClientError: the port is taken, the folder holds something else, or Kafka does not start; in the
+                last case its log is kept and the error names it.
             model_serving.runtime.errors.SetupError: there is no Java 17, or a jar cannot be fetched.
         """
         if self._port is not None and not is_free(self._port):
@@ -152,8 +151,8 @@ class EmbeddedBroker:
         jvm = [
             java,
             f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
-            # Otherwise every thread keeps an off-heap buffer as large as the largest message it has ever
-            # sent.
+            # Without this, every thread keeps an off-heap buffer as large as the largest message that it
+            # ever sent.
             "-Djdk.nio.maxCachedBufferSize=262144",
             "-XX:+ExitOnOutOfMemoryError",
             f"-Xmx{self._heap_mb}m",
@@ -181,10 +180,10 @@ class EmbeddedBroker:
             raise
 
     def wait(self) -> NoReturn:
-        """Waits for as long as Kafka runs.
+        """Waits while Kafka runs.
 
         Raises:
-            ClientError: Kafka has ended by itself; its log stays and the error names it.
+            ClientError: Kafka has ended by itself; its log is kept and the error names it.
         """
         while self.is_running:
             time.sleep(0.2)
@@ -226,7 +225,7 @@ class EmbeddedBroker:
         format_ = [
             "kafka.tools.StorageTool",
             "format",
-            # Joined: an id may begin with a dash.
+            # The value is joined to the flag, because an id may begin with a dash.
             f"--cluster-id={cluster_id}",
             "--config",
             str(properties),
@@ -241,7 +240,7 @@ class EmbeddedBroker:
             raise self._failed("Kafka did not start")
 
     def _failed(self, what: str) -> ClientError:
-        """Ends what is left of the broker, keeps its log alone, and says where that is."""
+        """Stops the broker, keeps only its log, and returns an error that names the log."""
         log = self.log_file
         said = log.read_bytes()
         self.stop()

@@ -1,4 +1,4 @@
-"""Configuration files of the embedded broker. Pure: settings in, text out."""
+"""Makes the configuration files of the embedded broker. Pure: settings in, text out."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ logger.server.level = INFO
 
 @dataclass(frozen=True, slots=True)
 class SecuredListener:
-    """A second door on 127.0.0.1, for clients with TLS or a login; the open one stays.
+    """A second listener on 127.0.0.1, for clients with TLS or a login, in addition to the open one.
 
-    ``protocol`` is one of Kafka's (SSL, SASL_PLAINTEXT, SASL_SSL), ``settings`` what Kafka's documentation
-    says under "Security", without ``listener.name.….``; they hold secrets.
+    ``protocol`` is one of Kafka's (SSL, SASL_PLAINTEXT, SASL_SSL). ``settings`` are those in the section
+    "Security" of Kafka's documentation, without the prefix ``listener.name.….``. They hold secrets.
     """
 
     protocol: str
@@ -41,10 +41,10 @@ class SecuredListener:
 def server_properties(
     *, port: int, controller_port: int, log_dir: Path, secured: SecuredListener | None = None
 ) -> str:
-    """A single node that is broker and controller (KRaft), listens on 127.0.0.1 and starts quickly.
+    """Returns the properties of a single node that is broker and controller (KRaft) and starts quickly.
 
-    The internal topics have one partition and one replica: transactions and consumer groups work at once on a
-    single node.
+    It listens on 127.0.0.1. Its internal topics have one partition and one replica, so that transactions and
+    consumer groups work at once on a single node.
     """
     settings = {
         "process.roles": "broker,controller",
@@ -65,13 +65,13 @@ def server_properties(
         "share.coordinator.state.topic.num.partitions": 1,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
-        # A job that is down for a night can still commit what it had prepared.
+        # A job that was down for a night can still commit the transactions that it had prepared.
         "transaction.max.timeout.ms": 24 * 60 * 60 * 1000,
         "group.initial.rebalance.delay.ms": 0,
         "message.max.bytes": DEAD_LETTER_BYTES,
         "replica.fetch.max.bytes": DEAD_LETTER_BYTES,
         "replica.fetch.response.max.bytes": 2 * DEAD_LETTER_BYTES,
-        # Taken from the heap at the start; only the small internal topics are compacted.
+        # The buffer is taken from the heap at the start, and only the small internal topics are compacted.
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
     }
     if secured is not None:

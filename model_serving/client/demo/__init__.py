@@ -1,1 +1,1 @@
-"""The demo: Kafka, a job, models and records, live in the terminal."""
+"""The demo: shows Kafka, a job, models and records live in the terminal."""

@@ -1,8 +1,8 @@
-"""``make demo``: Kafka, the job, every sample model in turn and a stream of records, shown as it happens.
+"""``make demo``: shows Kafka, the job, every sample model in turn and a stream of records, live.
 
-``DEMO_SECONDS`` (60) is how long records flow, ``JOB`` (keyed) which variant runs. Exit status 0: every
-record came back and every model served; 1: something did not, said on one line; 2: a wrong setting; 130:
-interrupted.
+``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) the variant of the job. The exit
+status is 0 if every record came back and every model served, 1 with one line if not, 2 for a wrong setting,
+130 when interrupted.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ _USUAL_PORT = 9092
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """How long records flow, seconds, and which job runs."""
+    """The time for which records flow, seconds, and the variant of the job."""
 
     seconds: float
     job: str
 
 
 def read_settings(environ: Mapping[str, str]) -> DemoSettings:
-    """The settings that the environment holds.
+    """Reads the settings from the environment.
 
     Raises:
-        WrongCall: one of them is not allowed.
+        WrongCall: a setting is not allowed.
     """
     seconds, job = environ.get("DEMO_SECONDS") or "60", environ.get("JOB") or "keyed"
     if not seconds.isdecimal() or int(seconds) < 1:
@@ -63,7 +63,7 @@ def read_settings(environ: Mapping[str, str]) -> DemoSettings:
 
 
 def main() -> int:
-    """Runs the demo; gives the exit status."""
+    """Runs the demo and returns the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
@@ -79,7 +79,7 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    # Once is enough: what follows is the stopping, which nothing may cut short.
+    # One signal is enough. The stopping begins now, and no further signal may interrupt it.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -96,7 +96,7 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
     folder = Path(tempfile.mkdtemp(prefix="model-serving-demo-"))
     log = folder / "job.log"
     with ExitStack() as running:
-        # Last of all; after a failure the log is what the user needs.
+        # This runs last. After a failure it keeps the log, which the user needs.
         running.push(
             lambda kind, *_: _tidy(folder, failed=kind is not None and kind is not KeyboardInterrupt)
         )

@@ -21,13 +21,17 @@ _STOP_GRACE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A started job, and the file that holds what it prints."""
+    """A started job, and the file with its output."""
 
     process: Guarded
     log: Path
 
     def check(self) -> None:
-        """Raises ClientError when the job has ended."""
+        """Checks that the job runs.
+
+        Raises:
+            ClientError: the job has ended.
+        """
         if self.process.exit_status is not None:
             raise ClientError(
                 f"the job has ended (exit status {self.process.exit_status}): {self.log} says why"
@@ -35,7 +39,7 @@ class RunningJob:
 
 
 def flink_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoints: Path) -> list[str]:
-    """The command line that starts ``keyed`` or ``broadcast``."""
+    """Returns the command line that starts ``keyed`` or ``broadcast``."""
     return [
         str(Path(sys.prefix) / "bin" / "flink"),
         "run",
@@ -53,7 +57,7 @@ def flink_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoi
 
 @contextmanager
 def flink_run(command: list[str], log: Path) -> Iterator[RunningJob]:
-    """Runs ``command`` for as long as the context is open; afterwards no process of it is left."""
+    """Runs ``command`` while the context is open. Afterwards none of its processes is left."""
     with log.open("wb") as output:
         process = Guarded(command, grace_s=_STOP_GRACE_S, output=output)
         try:

@@ -1,4 +1,7 @@
-"""The run itself: models in turn, records at a steady rate, and what comes back. Knows Kafka, not Flink."""
+"""The run of the demo: sends models in turn and records at a steady rate, and counts what comes back.
+
+It uses Kafka, but not Flink.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,14 @@ _POLL_S = 0.1
 
 
 class DemoRun:
-    """A context manager around one run: `prepare`, `stream`, then `failures`: what was not as promised.
+    """A context manager around one run: call `prepare`, then `stream`, then `failures`.
 
     Args:
-        kafka: one that runs.
-        topics: those that the job uses.
-        data_type: of the records.
-        screen: where it is shown.
-        check: raises when the job has ended.
+        kafka: a running Kafka.
+        topics: the topics that the job uses.
+        data_type: the data type of the records.
+        screen: shows the run.
+        check: raises an error when the job has ended.
     """
 
     def __init__(
@@ -78,12 +81,12 @@ class DemoRun:
         self._reader.__exit__(kind, error, trace)
 
     def prepare(self, models: Sequence[ModelToPublish]) -> None:
-        """Waits until the job is live and has had every model in hand once, for a data type without records.
+        """Waits until the job runs and has loaded every model once, for a data type without records.
 
-        So the first import of each model library, many seconds for TensorFlow, is behind when records flow.
+        So each model library is imported before records flow, which takes many seconds for TensorFlow.
 
         Raises:
-            ClientError: a model is rejected, the job has ended, or it takes too long.
+            ClientError: a model is rejected, the job has ended, or the job takes too long.
         """
         self._screen.say(
             f"trying the {len(models)} sample models (the first TensorFlow model takes a while) ..."
@@ -114,7 +117,7 @@ class DemoRun:
     ) -> None:
         """Publishes the models in turn while records flow, each for its share of ``seconds``.
 
-        Then waits for the records that are still under way.
+        Then it waits for the results of the last records.
 
         Raises:
             ClientError: the job has ended, a model takes too long, or Kafka fails.
@@ -125,7 +128,7 @@ class DemoRun:
         flow = _Flow(self._kafka, self._topics.data, records, record_type, rate)
         with self._screen.streaming():
             with flow:
-                # Connecting takes a while: the first model's time begins with the first that came back.
+                # Connecting takes a while, so the first model's time begins with the first result.
                 self._until(lambda: self.tally.settled > 0, "no record came back", flow)
                 start_s = self._at_s()
                 for turn, model in enumerate(models):
@@ -140,7 +143,7 @@ class DemoRun:
             self._drain(flow)
 
     def failures(self, models: Sequence[ModelToPublish]) -> list[str]:
-        """What did not go as promised, a line each."""
+        """Returns a line for each thing that went wrong."""
         found = []
         if rejected := [swap for swap in self.tally.swaps if swap.rejected]:
             found.append(f"{len(rejected)} models were rejected, the first: {rejected[0].rejected}")
@@ -169,7 +172,7 @@ class DemoRun:
             self._step(flow)
 
     def _drain(self, flow: _Flow) -> None:
-        """Waits for what is still under way, until nothing has come for a while."""
+        """Waits for the last results, until no result has come for a while."""
         self.sent = flow.sent
         heard, settled = time.monotonic(), self.tally.settled
         while self.tally.settled < self.sent and time.monotonic() - heard < _DRAIN_SILENCE_S:
@@ -200,7 +203,7 @@ class DemoRun:
 
 
 class _Flow:
-    """Records on their way from a thread of their own, for as long as the context is open."""
+    """Sends records from a thread of its own while the context is open."""
 
     def __init__(
         self,
@@ -234,7 +237,7 @@ class _Flow:
         self._sender.__exit__(kind, error, trace)
 
     def check(self) -> None:
-        """Raises what went wrong in the thread."""
+        """Raises the error of the thread, if there is one."""
         if self._failure is not None:
             raise self._failure
 

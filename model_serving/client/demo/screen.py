@@ -1,4 +1,4 @@
-"""What the demo shows: a live view in a terminal, plain lines elsewhere, a table at the end."""
+"""Shows the demo: a live view in a terminal, plain lines elsewhere, and a table at the end."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _SWAPS_SHOWN = 10
 
 
 class Screen(Protocol):
-    """Where the demo shows what happens."""
+    """Shows the progress and the results of the demo."""
 
     def say(self, line: str) -> None:
-        """A step of the set-up or of the end."""
+        """Shows a step of the set-up or of the end."""
 
     def streaming(self) -> AbstractContextManager[object]:
-        """Open while records flow: `show` is called in it."""
+        """Returns a context that is open while records flow; `show` is called in it."""
 
     def show(self, tally: Tally, *, at_s: float, sent: int) -> None:
-        """The state ``at_s`` seconds after the stream began."""
+        """Shows the state ``at_s`` seconds after the stream began."""
 
     def summarize(self, tally: Tally, *, sent: int) -> None:
-        """The end."""
+        """Shows the results at the end."""
 
 
 def choose_screen() -> Screen:
-    """The live view if standard output is a terminal, else lines on it."""
+    """Returns the live view if standard output is a terminal, else plain lines on it."""
     console = Console(highlight=False)
     return LiveScreen(console) if console.is_terminal else PlainScreen(Console(highlight=False, width=160))
 
 
 class PlainScreen:
-    """A line for each swap, and one every few seconds."""
+    """Prints a line for each swap, and a line every few seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -74,7 +74,7 @@ class PlainScreen:
 
 
 class LiveScreen:
-    """One view, redrawn in place."""
+    """Shows one view that is redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,4 +1,4 @@
-"""What the demo counts: pure, fed with the messages of the output topics."""
+"""Counts the messages of the output topics for the demo. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RECENT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """A model that took over, or was refused, ``at_s`` seconds after the stream began."""
+    """A model that began to serve, or was rejected, ``at_s`` seconds after the stream began."""
 
     at_s: float
     name: str
@@ -34,7 +34,7 @@ class Swap:
 
 @dataclass(slots=True)
 class VersionTally:
-    """What one version of a model did. Latencies are milliseconds."""
+    """The results of one version of a model. Latencies are milliseconds."""
 
     name: str
     version: str
@@ -45,17 +45,17 @@ class VersionTally:
 
     @property
     def records(self) -> int:
-        """How many records it scored."""
+        """The number of records that it scored."""
         return len(self.latencies)
 
     @property
     def mean_scoring_us(self) -> float:
-        """Mean time in the model for a record, microseconds."""
+        """The mean time in the model for a record, microseconds."""
         return self.scoring_ns / self.records / 1000
 
     @property
     def mean_result(self) -> float:
-        """Mean of the results."""
+        """The mean of the results."""
         return self.result_sum / self.records
 
 
@@ -74,21 +74,21 @@ class Tally:
 
     @property
     def results(self) -> int:
-        """Results so far."""
+        """The number of results so far."""
         return sum(version.records for version in self.versions.values())
 
     @property
     def settled(self) -> int:
-        """Records that came back, as a result or as a dead letter."""
+        """The number of records that came back, as a result or as a dead letter."""
         return self.results + self.dead_records.total()
 
     @property
     def serving(self) -> Swap | None:
-        """The latest model that took over."""
+        """The latest model that began to serve."""
         return next((swap for swap in reversed(self.swaps) if not swap.rejected), None)
 
     def add(self, kind: Kind, payload: bytes, *, at_s: float) -> None:
-        """Counts a message of a topic; others than results, dead letters and statuses count nothing."""
+        """Counts a message of a topic. Only results, dead letters and statuses are counted."""
         if kind is Kind.RESULTS and isinstance(result := parse(ServingResult, payload), ServingResult):
             self._add_result(result, at_s)
         elif kind is Kind.DEAD_LETTERS and isinstance(letter := parse(DeadLetter, payload), DeadLetter):
@@ -98,7 +98,7 @@ class Tally:
             self._add_status(status, at_s)
 
     def recent(self, at_s: float) -> tuple[float, float, float]:
-        """Of the seconds before ``at_s``: results per second, median and 99th percentile latency."""
+        """Returns results a second, median and 99th percentile of latency (ms), shortly before ``at_s``."""
         while self._recent and self._recent[0][0] < at_s - _RECENT_S:
             self._recent.popleft()
         latencies = sorted(latency for _, latency in self._recent)
@@ -130,12 +130,12 @@ class Tally:
 
 
 def _name_of(kinds: type[IntEnum], number: int) -> str:
-    """The name of a number on the wire; of one that this software does not know, the number."""
+    """Returns the name of a number on the wire, or the number if this software does not know it."""
     return kinds(number).name if number in set(kinds) else str(number)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The nearest-rank quantile of values in ascending order; NaN when there are none."""
+    """Returns the nearest-rank quantile of values in ascending order; NaN when there are none."""
     if not ordered:
         return math.nan
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,6 +1,6 @@
-"""Tells what a model's bytes look like, without any model library, and whether that is what a message says.
+"""Recognizes the kind of a model's content without a model library, and compares it with the message.
 
-``tell`` is pure and never raises; ``check_kind`` refuses content that plainly is of another kind than said.
+``tell`` is pure and never raises; ``check_kind`` refuses content that is clearly not what the message says.
 """
 
 from __future__ import annotations

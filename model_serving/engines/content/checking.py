@@ -1,4 +1,4 @@
-"""Refuses a model whose content plainly is of another kind than its message says."""
+"""Refuses a model whose content is clearly of another kind than its message says."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _WITH_CONTENT = (ModelType.TENSORFLOW, ModelType.TENSORFLOWSAVED, ModelType.PMML
 
 
 def check_kind(model_type: ModelType, content: bytes) -> None:
-    """Raises ModelRejected when the content plainly is of another kind than ``model_type``.
+    """Refuses content that is clearly of another kind than ``model_type``.
 
-    The text says what it looks like and what to do. Content that cannot be told passes: what an engine can
-    load is for the engine to say.
+    Content of an unknown kind passes, because only the engine knows what it can load.
+
+    Raises:
+        ModelRejected: the content is of another kind. The text says which one, and what to do.
     """
     if model_type not in _WITH_CONTENT:
         return
@@ -35,7 +37,7 @@ def check_kind(model_type: ModelType, content: bytes) -> None:
 
 
 class KindCheckedEngine:
-    """An engine that first looks at the content: before a model library is imported or a trial is made."""
+    """An engine that checks the content before it imports a model library or starts a trial."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -44,7 +46,7 @@ class KindCheckedEngine:
         """See ``Engine.load``.
 
         Raises:
-            ModelRejected: also when the content plainly is of another kind than the message says.
+            ModelRejected: also when the content is clearly of another kind than the message says.
         """
         check_kind(model.model_type, model.content)
         return self._engine.load(model, schema)

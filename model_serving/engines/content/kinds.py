@@ -1,4 +1,4 @@
-"""The kinds of content that can be told apart: what engines load, and what people send instead."""
+"""The kinds of content that are recognized: those that engines load, and those that people send instead."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ContentKind:
-    """What content looks like.
+    """A kind of content.
 
-    ``name`` is for people. ``model_type`` is the type whose engine may be able to load it, None where no
-    engine can. ``advice`` says what to do when a message has said something else.
+    ``name`` is for people. ``model_type`` is the type whose engine may be able to load the content, None if
+    no engine can. ``advice`` says what to do when the message has another type.
     """
 
     name: str
@@ -129,11 +129,11 @@ TAR_OF_OTHER_THINGS = _foreign(
 
 
 def xml(root: str) -> ContentKind:
-    """XML of another kind, by the name of its first element."""
+    """Returns the kind of XML that is not PMML, with the name of its first element."""
     return _foreign(f"XML whose first element is <{root[:60]}>, not <PMML>", _LOOK_AT_IT)
 
 
 def compressed(how: str, inside: ContentKind | None) -> ContentKind:
-    """A compressed file that is no tar."""
+    """Returns the kind of a compressed file that is not a tar."""
     name = f"a file compressed with {how}" + (f", and in it {inside.name}" if inside else "")
     return _foreign(name, f"decompress it first; {inside.advice if inside else 'then send the model itself'}")

@@ -1,4 +1,4 @@
-"""Tells archives and compressed files apart by what is in them."""
+"""Recognizes archives and compressed files by their content."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from model_serving.engines.content.kinds import (
 __all__ = ["tell_packed"]
 
 _MOST_ENTRIES = 10_000
-"""Entries of an archive that are looked at; the engine refuses archives with more."""
+"""The greatest number of entries of an archive that are looked at; the engine refuses more."""
 
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _ZIP_ENTRY = b"PK\x01\x02"
 _PEEKED_IN, _PEEKED_OUT = 1 << 20, 1 << 16
-"""So many bytes of a compressed file are decompressed, to at most so many bytes."""
+"""The numbers of bytes of a compressed file that are read at most, and decompressed to at most."""
 
 
 def tell_packed(content: bytes, tell: Callable[[bytes], ContentKind | None]) -> ContentKind | None:
-    """What an archive or a compressed file is, None when it is neither.
+    """Returns the kind of an archive or a compressed file, None when the content is neither.
 
     Args:
-        content: all of it.
-        tell: tells the kind of what a compressed file begins with.
+        content: the whole content.
+        tell: returns the kind of the decompressed beginning of a compressed file.
     """
     if content.startswith(_ZIP_STARTS):
         return _tell_zip(content)
@@ -52,13 +52,13 @@ def tell_packed(content: bytes, tell: Callable[[bytes], ContentKind | None]) -> 
 
 
 def _tell_zip(content: bytes) -> ContentKind:
-    # All entries of a zip's directory are read before the first one is seen; each has this signature.
+    # zipfile reads all entries of the directory before it returns the first; each has this signature.
     if content.count(_ZIP_ENTRY) > _MOST_ENTRIES:
         return SAVED_MODEL_ARCHIVE
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-    # The standard library's readers raise whatever comes of numbers that make no sense.
+    # The standard library's readers may raise anything when numbers in the archive make no sense.
     except Exception:  # noqa: BLE001
         return ZIP_DAMAGED
     return _of_names(names) or ZIP_OF_OTHER_THINGS
@@ -81,7 +81,7 @@ def _tell_tar(content: bytes) -> ContentKind:
                 if len(names) > _MOST_ENTRIES:
                     return SAVED_MODEL_ARCHIVE
     except Exception:  # noqa: BLE001
-        # What is wrong with it is for the engine to say.
+        # The engine reports what is wrong with the archive.
         return SAVED_MODEL_ARCHIVE
     return _of_names(names) or TAR_OF_OTHER_THINGS
 
@@ -110,7 +110,7 @@ def _tell_compressed(
     try:
         start = decompress(content[:_PEEKED_IN])
     except Exception:  # noqa: BLE001
-        # Damaged. Only a SavedModel comes compressed, and its engine says what is wrong.
+        # The file is damaged. Only a SavedModel may be compressed, and its engine reports what is wrong.
         return SAVED_MODEL_ARCHIVE
     if _is_tar(start):
         return SAVED_MODEL_ARCHIVE

@@ -1,8 +1,8 @@
-"""Tells protobuf messages apart by their shape: they have no magic number.
+"""Recognizes protobuf messages by their fields, because they have no magic number.
 
-The wire format (protobuf.dev, "Encoding") is walked against the field numbers of TensorFlow's
-``graph.proto``, ``node_def.proto`` and ``saved_model.proto`` and of ONNX's ``onnx.proto``. A message in which
-one field is unknown is none of these.
+The wire format (protobuf.dev, "Encoding") is read and compared with the field numbers of TensorFlow's
+``graph.proto``, ``node_def.proto`` and ``saved_model.proto`` and of ONNX's ``onnx.proto``. A message with an
+unknown field is none of these.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _NODE_DEF = dict.fromkeys(range(1, 8), _LEN)
 _SAVED_MODEL = {1: _VARINT, 2: _LEN}
 
 _MOST_FIELDS = 100_000
-"""Fields that are looked at. A message with more of them, all known so far, is taken for what it seems."""
+"""The greatest number of fields that are looked at: if all of them are known, the rest is not checked."""
 
 _NODES_CHECKED = 64
 
 
 def tell_protobuf(content: bytes) -> ContentKind | None:
-    """What a serialized message is, None when it is no message of these kinds."""
+    """Returns the kind of a serialized message, None when it is not a message of these kinds."""
     message = memoryview(content)
-    # By their first fields these three exclude each other: one field number has one wire type.
+    # No content fits two of these three, because a field number has another wire type in each.
     onnx = _fields(message, _ONNX_MODEL)
     if onnx is not None and {1, 7, 8} <= onnx.keys():
         return ONNX
@@ -58,7 +58,7 @@ def _is_text(content: memoryview) -> bool:
 
 
 def _fields(content: memoryview, known: Mapping[int, int]) -> dict[int, list[memoryview]] | None:
-    """The fields of a message by number, None when a field or its wire type is not in ``known``."""
+    """Returns the fields of a message by number, None when a field or its wire type is not in ``known``."""
     found: dict[int, list[memoryview]] = {}
     try:
         for count, (number, wire_type, value) in enumerate(_walk(content)):

@@ -1,4 +1,4 @@
-"""Tells what a model's bytes look like."""
+"""Recognizes the kind of a model's content."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAGIC = {
 }
 _PICKLES = (
     *(bytes((0x80, protocol)) + b"\x95" for protocol in (4, 5)),
-    # Before frames: a global, an empty container, a mark, a text, or PyTorch's magic number.
+    # Protocols without frames begin with a global, an empty container, a mark, text, or PyTorch's number.
     *(
         bytes((0x80, protocol)) + opcode
         for protocol in (2, 3)
@@ -45,16 +45,16 @@ _PEEKED_IN, _PEEKED_OUT = 1 << 16, 1 << 12
 
 
 def tell(content: bytes) -> ContentKind | None:
-    """What ``content`` looks like, None when that cannot be said. Never raises.
+    """Returns the kind of ``content``, None when it is unknown. Never raises.
 
-    The work is bounded whatever the size: at most 100,000 fields of a message, 10,000 entries of an archive,
-    1 MiB of the rest are looked at.
+    The work has a limit for every size: at most 100,000 fields of a message, 10,000 entries of an archive,
+    and 1 MiB of other content are looked at.
     """
     return _tell_magic(content) or tell_packed(content, _tell_unpacked) or _tell_unpacked(content)
 
 
 def _tell_unpacked(content: bytes) -> ContentKind | None:
-    # Text comes last: what is a protobuf message is no text, however it begins.
+    # Text comes last, because the beginning of a protobuf message may look like text.
     return _tell_magic(content) or tell_xml(content) or tell_protobuf(content) or tell_text(content)
 
 
@@ -73,7 +73,7 @@ def _tell_magic(content: bytes) -> ContentKind | None:
 
 
 def _is_compressed_pickle(content: bytes) -> bool:
-    """Joblib compresses with zlib, without a header of its own."""
+    """Whether the content is a pickle that joblib compressed with zlib, which adds no header of joblib's."""
     try:
         start = zlib.decompressobj().decompress(content[:_PEEKED_IN], _PEEKED_OUT)
     except zlib.error:

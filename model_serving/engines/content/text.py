@@ -1,4 +1,4 @@
-"""Tells text apart: XML by its first element, JSON by its keys, other text by how it begins."""
+"""Recognizes text: XML by its first element, JSON by its keys, other text by its beginning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from model_serving.engines.content.kinds import (
 __all__ = ["tell_text", "tell_xml"]
 
 _PROLOG = 1 << 20
-"""Bytes of XML in which its first element is looked for."""
+"""The number of bytes of XML in which the first element is looked for."""
 
 _BEGINNING = 4096
 
@@ -64,7 +64,7 @@ _BEGINNINGS = (
 
 
 def tell_xml(content: bytes) -> ContentKind | None:
-    """The kind of XML or HTML, None when it is neither, or when its first element does not come soon."""
+    """Returns the kind of XML or HTML, None for other content or when the first element is too far away."""
     text = _decoded(content[:_PROLOG])
     place = _end_of_space(text, 0)
     while part := next((part for part in _PARTS if text.startswith(part, place)), None):
@@ -73,7 +73,7 @@ def tell_xml(content: bytes) -> ContentKind | None:
             return None
         place = _end_of_space(text, end + len(_PARTS[part]))
     if declared := _DOCTYPE.match(text, place):
-        # Declarations of entities may follow, which nobody should read.
+        # Declarations of entities may follow, which must not be read.
         return _BY_DOCTYPE.get(declared[1].casefold())
     named = _ELEMENT.match(text, place)
     if named is None:
@@ -85,7 +85,7 @@ def tell_xml(content: bytes) -> ContentKind | None:
 
 
 def tell_text(content: bytes) -> ContentKind | None:
-    """The kind of text, None when it is no text."""
+    """Returns the kind of text, None when the content is not text."""
     text = _as_text(content)
     if text is None:
         return None
@@ -95,7 +95,7 @@ def tell_text(content: bytes) -> ContentKind | None:
     for beginning, kind in _BEGINNINGS:
         if beginning.match(text):
             return kind
-    # XML whose first element is far away, or damaged, is for the engine to look at.
+    # The engine reads XML that is damaged, or whose first element is far away.
     return None if not shown or shown.startswith("<") else TEXT
 
 
@@ -105,7 +105,7 @@ def _end_of_space(text: str, place: int) -> int:
 
 
 def _decoded(content: bytes) -> str:
-    """For names in ASCII any encoding that extends ASCII does."""
+    """Decodes the content. To read ASCII names, every encoding that extends ASCII will do."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", "replace")
     if content.startswith(b"<\0"):

@@ -1,10 +1,10 @@
 """ONNX models, run by ONNX Runtime on one thread.
 
-Inputs and the result of numeric outputs are as for TensorFlow. A classifier (an output of class labels beside
-its probabilities, as scikit-learn's exporter writes it, ZipMap or not) answers like one in PMML: the result
-is the number that the label spells. Where ``output`` is ARGMAX, or a label spells no number, the result is
-the index of the greatest probability. ``labels`` are the predicted labels, ``outputs`` the columns of the
-others: ``probabilities[0]``, ...
+Inputs, and the result of a model with numeric outputs, are as for TensorFlow. A classifier has an output of
+class labels and an output of probabilities, as scikit-learn's exporter writes them, with ZipMap or without.
+It answers like a PMML classifier: the result is the number that the label spells. If ``output`` is ARGMAX, or
+if a label does not spell a number, the result is the index of the greatest probability. ``labels`` are the
+predicted labels, ``outputs`` the columns of the other outputs: ``probabilities[0]``, ...
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def _open_session(content: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Weights in files beside the model would be looked for in this process's working directory.
+    # Without this, weights in other files would be looked for in this process's working directory.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
-    # The fallback would try the same provider again, and print.
+    # The fallback would try the same provider again and print a message.
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
@@ -137,15 +137,17 @@ def _run_in(session: Any, inputs: TensorInputs, outputs: Sequence[Any]) -> Run:
 
 
 def _as_tensor(answer: Any) -> Tensor:
-    """ZipMap gives a list of maps, each with the classes in the same order."""
+    """Returns an array; ZipMap gives a list of maps, each with the classes in the same order."""
     return (
         np.array([tuple(row.values()) for row in answer]) if isinstance(answer, list) else np.asarray(answer)
     )
 
 
 def _label_among(outputs: Sequence[Any]) -> Any:
-    """The output with the predicted labels: the only text, else the only column of int64 beside other
-    outputs."""
+    """Returns the output with the predicted labels, None when there is none.
+
+    It is the only text output, else the only column of int64 if there are other outputs.
+    """
     for kind in (_TEXT, "tensor(int64)"):
         found = [
             node
@@ -165,7 +167,7 @@ def _spelled(labels: Sequence[str]) -> npt.NDArray[np.float64]:
     numbers = [spelled_number(label) for label in labels]
     if None in numbers:
         raise ScoringFailed(
-            f"the model predicts '{first_line(labels[numbers.index(None)])}', which spells no number"
+            f"the model predicts '{first_line(labels[numbers.index(None)])}', which does not spell a number"
         )
     return np.array(numbers, dtype=np.float64)
 
@@ -188,7 +190,7 @@ def _output(node: Any) -> TensorOutput:
 
 
 def _sizes(node: Any) -> tuple[int | None, ...] | None:
-    """None for an unknown rank, which ONNX Runtime does not tell from a scalar."""
+    """Returns None for an unknown rank, which ONNX Runtime does not distinguish from a scalar."""
     return tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape) or None
 
 

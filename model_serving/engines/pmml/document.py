@@ -1,4 +1,4 @@
-"""Reads a PMML document with care, finds its inputs and classes, and mends what the evaluator gets wrong."""
+"""Reads an untrusted PMML document, and repairs the parts of it that the evaluator gets wrong."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ class PmmlInput:
 
     @property
     def is_number(self) -> bool:
-        """Whether a number of the record feeds it; everything else (strings, dates) takes text."""
+        """Whether the input takes a number of the record; all others (strings, dates) take text."""
         return self.data_type in _NUMERIC_TYPES
 
 
 @dataclass(frozen=True, slots=True)
 class PmmlDocument:
-    """What the engine needs to know of a PMML document.
+    """The parts of a PMML document that the engine needs.
 
-    ``text`` is the mended document, with no DOCTYPE, no XML declaration and no prefix before PMML's names.
-    ``inputs`` are the active fields of the first model in MiningSchema order. ``classes`` are the target's
-    values in DataDictionary order, empty for a target that has none. ``root`` is the mended document as a
-    tree; it is large. ``selects_first``: another part of it may answer each record.
+    ``text`` is the repaired document, without a DOCTYPE, an XML declaration or a prefix before PMML's names.
+    ``inputs`` are the active fields of the first model in MiningSchema order. ``function`` is its
+    ``functionName``. ``classes`` are the target's values in DataDictionary order, empty if there are none.
+    ``selects_first`` says whether a different segment of the model may answer each record. ``root`` is the
+    repaired document as a tree, which is large.
     """
 
     text: str
@@ -50,11 +51,13 @@ class PmmlDocument:
 
 
 def read_pmml(content: bytes, most_bytes: int = Limits().pmml_bytes) -> PmmlDocument:
-    """Reads, checks and mends a PMML document of at most so many bytes, in any encoding that expat knows.
+    """Reads, checks and repairs a PMML document, in any encoding that expat knows.
+
+    ``most_bytes`` is how long the document may be.
 
     Raises:
-        ModelRejected: no well-formed XML, no PMML, a DOCTYPE, too big or nested too deeply, no inputs, or
-            a predicate that the evaluator gets wrong.
+        ModelRejected: the document is not well-formed XML, is not PMML, has a DOCTYPE, is too large or nested
+            too deeply, has no inputs, or has a predicate that the evaluator gets wrong.
     """
     root = read_xml(content, most_bytes)
     if root.tag != "PMML":
@@ -64,7 +67,7 @@ def read_pmml(content: bytes, most_bytes: int = Limits().pmml_bytes) -> PmmlDocu
     if model is None:
         raise ModelRejected("the PMML document has no model in it")
     if any(part.get("booleanOperator") == "xor" for part in model.iter("CompoundPredicate")):
-        # PMML4S 1.5.8 takes it for false and says nothing; a test fails when a later version has mended that.
+        # PMML4S 1.5.8 evaluates xor to false without an error; a test fails when a later version is right.
         raise ModelRejected(
             "the PMML model has the predicate xor, which the evaluator gets wrong: write it with and, or"
         )
@@ -90,11 +93,11 @@ def read_pmml(content: bytes, most_bytes: int = Limits().pmml_bytes) -> PmmlDocu
 
 
 def _drop_outputs_of_selected(top: Element) -> None:
-    """Where the first segment that fits answers alone, its own outputs are not asked for.
+    """Removes the outputs of segments where only the first segment that fits answers (``selectFirst``).
 
-    The evaluator (PMML4S 1.5.8) announces the outer model's outputs, and answers with those of the selected
-    segment and nothing else. Without them it answers with the predicted value, as it does for an outer model
-    that has no outputs of its own; so those that say no more than that are dropped too.
+    The evaluator (PMML4S 1.5.8) announces the outer model's outputs, but answers only with those of the
+    selected segment. If the segment has none, it answers with the predicted value, as it does for an outer
+    model without outputs. So the outer model's outputs are removed too, if they give nothing else.
     """
     pending = [(top, False)]
     while pending:
@@ -132,12 +135,12 @@ def _valid_values(field: Element) -> tuple[str, ...]:
 
 
 def _complete_score_distributions(model: Element, values: dict[str, tuple[str, ...]]) -> None:
-    """Every class in every ScoreDistribution of every tree, in DataDictionary order, zeros written out.
+    """Completes each node's ScoreDistributions: every class in DataDictionary order, absent ones as zero.
 
-    The evaluator (PMML4S 1.5.8) averages the distributions of a forest's trees by position, and says nothing
-    when leaves lack classes or order them differently, as Spark's exporter writes them: the answers are wrong
-    then. ``tests/unit/engines/test_pmml_forest.py`` fails when a later version has mended that; this can go
-    then.
+    The evaluator (PMML4S 1.5.8) averages the distributions of a forest's trees by position. When leaves lack
+    classes or order them differently, as in the files of Spark's exporter, its answers are wrong, without an
+    error. ``tests/unit/engines/test_pmml_forest.py`` fails when a later version is right; then remove this
+    function.
     """
     pending: list[tuple[Element, tuple[str, ...]]] = [(model, ())]
     while pending:

@@ -1,17 +1,19 @@
-"""PMML models. PMML4S, in a Java process of its own (see ``pmml_gateway``), loads and understands them all.
+"""PMML models. PMML4S, in a separate Java process (see the module ``gateway``), loads all of them.
 
-The common kinds are then compiled to numpy (``pmml_compiled``), compared with PMML4S on rows made for it, and
-served without Java if the two agree; all others are scored by PMML4S. That they agreed is kept with the model
-(``pmml_findings``): loaded again by the same software, it needs no Java at all.
+Models of the common kinds are then compiled to numpy (see the package ``compiled``) and compared with PMML4S
+on rows made for the comparison. If the two agree, the compiled model is served without Java; every other
+model is scored by PMML4S. The agreement is kept with the model (see the module ``findings``): when the same
+software loads the model again, it needs no Java.
 
-Inputs: with no ``inputs`` in the descriptor, the model's active fields by name; else those record fields, in
-the order of the MiningSchema. Numeric and boolean PMML fields take the record's numbers, all others its text.
-NaN and empty text are missing values.
+Inputs: without ``inputs`` in the descriptor, the record fields with the names of the model's active fields;
+else the fields in ``inputs``, in the order of the MiningSchema. Numeric and boolean PMML fields take the
+record's numbers, all others take its text. NaN and empty text are missing values.
 
-Result: the predicted value of the target. A class label is the number that it spells; a classifier with a
-label that spells no number is rejected, unless ``output`` is ARGMAX: the result is then the index of the
-predicted class in the order of the target's values in the DataDictionary. ``labels`` are the predicted
-classes as spelled there, ``outputs`` every other number that the evaluator gives, NaN where it gives none.
+Result: the predicted value of the target. For a class label it is the number that the label spells. A
+classifier with a label that does not spell a number is rejected, unless ``output`` is ARGMAX: the result is
+then the index of the predicted class in the order of the target's values in the DataDictionary. ``labels``
+are the predicted classes as the DataDictionary spells them. ``outputs`` are all other numbers that the
+evaluator gives, NaN where it gives none.
 """
 
 from __future__ import annotations
@@ -50,9 +52,12 @@ if TYPE_CHECKING:
 __all__ = ["PmmlEngine"]
 
 _ANSWER_BYTES = 8000
-"""An answer beyond Java's write buffer of 8192 bytes leaves in several packets, and the last one waits 40 ms
-for an acknowledgement (Nagle's algorithm against delayed ACK). Batches are asked for in parts whose answers
-fit."""
+"""The size that one answer of the evaluator should not exceed.
+
+An answer larger than Java's write buffer of 8192 bytes leaves in several packets, and the last one waits
+40 ms for an acknowledgement (Nagle's algorithm against delayed ACK). So a batch is sent in parts that have
+small enough answers.
+"""
 
 _NUMBER_BYTES = 25
 _NUMERIC_TYPES = ("integer", "float", "double", "real", "boolean", "numeric")
@@ -66,7 +71,7 @@ class PmmlEngine:
         self._limits = limits
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """See ``Engine.load``. The first load of a process that needs Java starts it, about a second.
+        """See ``Engine.load``. The first load in a process that needs Java starts it, which takes a second.
 
         Raises:
             Unavailable: the model needs Java, which does not start.
@@ -83,7 +88,7 @@ def _load(document: PmmlDocument, model: ModelToServe, schema: RecordSchema) -> 
     fields = _fields_for(document.inputs, model.inputs, schema)
     if document.function != "classification" and model.output is OutputRule.ARGMAX:
         raise ModelRejected(
-            f"output ARGMAX needs a classifier, this model is for {document.function}: use AUTO or VALUE"
+            f"output ARGMAX needs a classifier, but this model is for {document.function}: use AUTO or VALUE"
         )
     agreed = agreed_columns(model.findings)
     if agreed is not None:
@@ -133,18 +138,20 @@ def _compile(document: PmmlDocument, fields: tuple[str, ...], answer: _Answer) -
 
 
 def _compared(name: str, document: PmmlDocument, evaluated: _PmmlModel) -> CompiledModel | None:
-    """The model without Java, None when it has something in it that is not compiled, or does not agree."""
+    """Returns the compiled model, None when a part of it is not compiled, or when it does not agree."""
     try:
         compiled = _compile(document, evaluated.fields, evaluated.answer)
         unlike = difference(compiled.score, evaluated.score, compiled.inputs_of, evaluated.part)
     except NotCompiled as reason:
-        _log.info("The PMML model '%s' is scored in Java, for it has %s", name, first_line(reason))
+        _log.info("The PMML model '%s' is scored in Java, because it has %s", name, first_line(reason))
         return None
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the compiler, the evaluator can score
         unlike = f"the error {type(error).__name__}: {first_line(error)}"
     if unlike is not None:
         _log.warning(
-            "The PMML model '%s' is scored in Java, for compiled it gives %s", name, first_line(unlike)
+            "The PMML model '%s' is scored in Java, because the compiled model gives %s",
+            name,
+            first_line(unlike),
         )
         return None
     return compiled
@@ -154,7 +161,7 @@ def _fields_for(inputs: Sequence[PmmlInput], given: tuple[str, ...], schema: Rec
     if given and len(given) != len(inputs):
         raise ModelRejected(
             f"the model takes {len(inputs)} inputs ({', '.join(field.name for field in inputs)}), "
-            f"the descriptor names {len(given)}: name as many, or none"
+            f"but the descriptor names {len(given)}: name {len(inputs)}, or none"
         )
     fields = tuple(schema.field_named(name) for name in (given or [field.name for field in inputs]))
     for field, pmml in zip(fields, inputs, strict=True):
@@ -181,16 +188,16 @@ class _Resident:
 
     @staticmethod
     def of(text: str) -> tuple[_Resident, Sequence[OutputColumn]]:
-        """The model in the Java process, and the columns that it answers with.
+        """Returns the model in the Java process, and the columns of its answers.
 
         Raises:
-            ModelRejected: the evaluator refuses the document, or it has ended two Java processes.
+            ModelRejected: the evaluator refuses the document, or the document has ended two Java processes.
             Unavailable: Java does not start.
         """
         try:
             return _Resident._in(current_gateway(), text)
         except GatewayLostError:
-            # Another model may have ended the process. A start that fails is told by the next line.
+            # Another model may have ended the process. The next line raises when Java does not start.
             gateway = current_gateway()
         try:
             return _Resident._in(gateway, text)
@@ -212,7 +219,7 @@ class _Resident:
             raise ModelRejected(f"the PMML evaluator cannot load the model: {error}") from error
 
     def release(self) -> None:
-        """Lets the Java process forget the model; raises nothing."""
+        """Frees the model in the Java process. Never raises."""
         self.gateway.release(self.java)
 
 
@@ -226,7 +233,7 @@ class _Answer:
 
     @property
     def numbers(self) -> list[int]:
-        """The indices of the columns that become outputs."""
+        """The indices of the columns that become ``Scores.outputs``."""
         return [
             index
             for index, column in enumerate(self.columns)
@@ -234,10 +241,10 @@ class _Answer:
         ]
 
     def rows(self, answer: Any) -> list[Any]:
-        """The rows of an answer, in whichever of the two forms the request had.
+        """Returns the rows of an answer, which has one of two forms, as the request had.
 
         Raises:
-            ScoringFailed: the evaluator answers with other columns than it has announced.
+            ScoringFailed: the answer has other columns than the evaluator announced.
         """
         names = [column.name for column in self.columns]
         if isinstance(answer, dict):
@@ -251,7 +258,7 @@ class _Answer:
         return [[row.get(name) for name in names] for row in answer]
 
     def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
-        """The scores in rows of values."""
+        """Returns the scores in rows of values."""
         values = list(zip(*rows, strict=True))
         outputs = {self.columns[index].name: numbers_of(values[index]) for index in self.numbers}
         if self.classes is None:
@@ -262,13 +269,13 @@ class _Answer:
 
 def _other_columns(announced: Sequence[str], given: Iterable[str]) -> ScoringFailed:
     return ScoringFailed(
-        f"the PMML evaluator answers with {first_line(', '.join(given) or 'nothing')}, where the model has "
+        f"the PMML evaluator answers with {first_line(', '.join(given) or 'nothing')}, but the model has "
         f"{first_line(', '.join(announced))}: the model has parts that the evaluator gets wrong"
     )
 
 
 class _PmmlModel:
-    """A loaded PMML model. When its Java process has died it moves to a new one."""
+    """A PMML model loaded in Java. When its Java process has ended, the model moves to a new one."""
 
     def __init__(
         self,
@@ -295,14 +302,14 @@ class _PmmlModel:
 
     @property
     def findings(self) -> str:
-        """There are none: it is loaded in Java each time."""
+        """Empty: this model is loaded in Java each time."""
         return ""
 
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``.
 
         Raises:
-            Unavailable: the Java process died and does not start again, which is no fault of the records.
+            Unavailable: the Java process ended and does not start again; the records are not the reason.
         """
         try:
             rows: list[Any] = []
@@ -316,7 +323,7 @@ class _PmmlModel:
             raise failure from error
 
     def close(self) -> None:
-        """Lets the Java process forget the model."""
+        """Frees the model in the Java process."""
         self._resident.release()
 
     def _predict(self, request: str) -> list[Any]:

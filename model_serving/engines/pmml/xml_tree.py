@@ -1,8 +1,8 @@
-"""XML of strangers to a tree, and a tree to XML, with limits and without recursion.
+"""Reads untrusted XML into a tree, and writes a tree as XML, with limits and without recursion.
 
-Element names lose the prefix that stands for the namespace of the root element, whichever it is: a document
-whose root is ``<pmml:PMML xmlns:pmml="…">`` becomes the same tree as one whose root is ``<PMML xmlns="…">``.
-Other prefixes are kept as they are spelled, because PMML's tables refer to names in them.
+Element names lose the prefix for the namespace of the root element: a document whose root is
+``<pmml:PMML xmlns:pmml="…">`` becomes the same tree as one whose root is ``<PMML xmlns="…">``. Other prefixes
+are kept, because PMML's tables refer to names with them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["read_xml", "written"]
 
 MOST_ELEMENTS = 4_000_000
 MOST_LEVELS = 1000
-"""Of nested elements: the evaluator goes down recursively."""
+"""The greatest depth of nested elements: the evaluator reads them recursively."""
 
 _PLAIN = re.compile(r"[\w .,:+-]*")
 _SPACES = " \t\r\n"
@@ -33,14 +33,14 @@ _MARKS = (
 
 
 def read_xml(content: bytes, most_bytes: int) -> Element:
-    """A document in any encoding that expat knows, as a tree. White space before it is no fault.
+    """Reads a document in any encoding that expat knows into a tree. White space before it is allowed.
 
     Raises:
-        ModelRejected: no well-formed XML, a DOCTYPE, too big or nested too deeply.
+        ModelRejected: the document is not well-formed XML, has a DOCTYPE, is too large or nested too deeply.
     """
     if len(content) > most_bytes:
         raise ModelRejected(
-            f"the PMML document has {len(content):,} bytes, the limit is {most_bytes:,}: "
+            f"the PMML document has {len(content):,} bytes, but the limit is {most_bytes:,}: "
             "use a smaller model, or raise --pmml-size-limit"
         )
     reading = _Reading()
@@ -58,7 +58,7 @@ def read_xml(content: bytes, most_bytes: int) -> Element:
 
 
 def written(root: Element) -> str:
-    """The tree as XML. The standard library's writer is recursive, and a decision tree can be deep."""
+    """Writes the tree as XML. The standard library's writer is recursive, but a decision tree can be deep."""
     parts: list[str] = []
     pending: list[Element | str] = [root]
     while pending:
@@ -74,13 +74,13 @@ def written(root: Element) -> str:
 
 
 class _Reading:
-    """What is known while a document is read."""
+    """The state while a document is read."""
 
     def __init__(self) -> None:
         self.builder = TreeBuilder()
         self._level = self._elements = 0
         self._namespace = ""
-        # (level, prefixes that count from there on), the innermost last.
+        # Pairs of a level and the prefixes that are valid inside it, the innermost last.
         self._scopes: list[tuple[int, dict[str, str]]] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -117,7 +117,7 @@ class _Reading:
         self._scopes[-1][1][prefix] = namespace
 
     def _of_prefix(self, prefix: str) -> str:
-        """The namespace; a prefix that nothing declares stands for one of its own."""
+        """Returns the namespace of a prefix; an undeclared prefix has a namespace of its own."""
         return self._scopes[-1][1].get(prefix, f"{prefix}:") if self._scopes else f"{prefix}:"
 
 
@@ -126,7 +126,7 @@ def _refuse_doctype(*_: Any) -> None:
 
 
 def _without_leading_spaces(content: bytes) -> bytes:
-    """An XML declaration must come first, and templates like to begin with an empty line."""
+    """Drops leading space: an XML declaration must come first, but templates often begin with a blank."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             spaces = tuple(space.encode(encoding) for space in _SPACES)

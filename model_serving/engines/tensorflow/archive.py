@@ -40,19 +40,20 @@ _COMPRESSED: dict[bytes, Callable[[IO[bytes]], Any]] = {
 
 @contextmanager
 def unpacked(archive: bytes, most_bytes: int = Limits().unpacked_bytes) -> Iterator[Path]:
-    """The SavedModel's folder, in a temporary place that is gone when the block ends.
+    """Unpacks a SavedModel and gives its folder, which is temporary and deleted when the block ends.
 
     All files together have at most ``most_bytes``.
     ``saved_model.pb`` is at the top level of the archive or up to two folders down.
 
     Raises:
-        ModelRejected: no zip or tar, an entry that is no plain file inside the archive (``..``, an absolute
-            path, a link, a device), too many or too big files, or not exactly one SavedModel in it.
+        ModelRejected: the archive is not a zip or tar, an entry is not a plain file inside the archive
+            (``..``, an absolute path, a link, a device), there are too many files or they are too large, or
+            there is not exactly one SavedModel in the archive.
     """
-    # A folder that cannot be cleared must not cost a model that is loaded by then.
+    # The model is loaded before the folder is deleted, so a failure to delete it must not refuse the model.
     with TemporaryDirectory(prefix="saved-model-", ignore_cleanup_errors=True) as name:
         root = Path(name)
-        # The standard library's readers raise whatever comes of numbers that make no sense.
+        # The standard library's readers may raise anything when numbers in the archive make no sense.
         with rejecting("the SavedModel's archive cannot be unpacked"):
             _unpack(archive, root, most_bytes)
         yield _saved_model_in(root)
@@ -61,7 +62,7 @@ def unpacked(archive: bytes, most_bytes: int = Limits().unpacked_bytes) -> Itera
 def _unpack(archive: bytes, root: Path, most_bytes: int) -> None:
     budget = _Budget(most_bytes)
     if archive.startswith(b"PK"):
-        # All entries of a zip's directory are read before the first one is seen; each has this signature.
+        # zipfile reads all entries of the directory before it returns the first; each has this signature.
         if archive.count(_ZIP_ENTRY) > MOST_ENTRIES:
             raise _too_many()
         with zipfile.ZipFile(io.BytesIO(archive)) as packed:
@@ -95,10 +96,10 @@ def _open_tar(content: Any) -> tarfile.TarFile:
 
 
 class _TarBytes:
-    """The bytes of a tar, whatever it is compressed with, for ``tarfile``, which takes lengths at their word.
+    """The decompressed bytes of a tar, in the safe form that ``tarfile`` needs.
 
-    A header may say that gigabytes of name follow, which would be read in one piece. And ``tarfile`` goes
-    back and forth, so that it would decompress an archive of many entries as many times.
+    ``tarfile`` trusts lengths: if a header says that a name has gigabytes, it reads them at once. It also
+    seeks back and forth, so it would decompress an archive of many entries as many times.
     """
 
     def __init__(self, archive: bytes, most_bytes: int) -> None:
@@ -126,9 +127,9 @@ class _TarBytes:
 
     @staticmethod
     def _decompressed(packed: Any, most: int) -> IO[bytes]:
-        # Headers and padding come on top of what is in the files.
+        # Headers and padding need space in addition to the files.
         left = most + MOST_ENTRIES * 3 * tarfile.BLOCKSIZE
-        plain = TemporaryFile()  # noqa: SIM115 - closed by whoever leaves the block
+        plain = TemporaryFile()  # noqa: SIM115 - ``__exit__`` closes it
         try:
             while block := packed.read(_BLOCK):
                 left -= len(block)
@@ -143,7 +144,7 @@ class _TarBytes:
 
 
 class _Budget:
-    """What may still be written. Counts the bytes themselves: headers can lie."""
+    """The bytes and entries that may still be written. It counts the real bytes, because headers can lie."""
 
     def __init__(self, most: int) -> None:
         self._most = self._bytes = most
@@ -171,7 +172,7 @@ def _target(root: Path, name: str) -> Path:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         raise ModelRejected(
-            f"the SavedModel's archive has the unsafe entry '{first_line(name)}': pack it anew"
+            f"the SavedModel's archive has the unsafe entry '{first_line(name)}': pack it again"
         )
     if len(name) > MOST_NAME or len(path.parts) > MOST_PARTS:
         raise ModelRejected(
@@ -194,7 +195,7 @@ def _too_large(most: int) -> ModelRejected:
 
 def _no_plain_file(name: str) -> ModelRejected:
     return ModelRejected(
-        f"the entry '{first_line(name)}' of the SavedModel's archive is no plain file: pack without links"
+        f"the entry '{first_line(name)}' of the SavedModel's archive is not a plain file: pack without links"
     )
 
 

@@ -1,7 +1,7 @@
 """Frozen TensorFlow graphs: a serialized GraphDef whose weights are constants.
 
-The input is the one placeholder, the output the one terminal operation: one that is computed from the
-placeholder and that no other operation takes data from or waits for.
+The input is the only placeholder. The output is the only terminal operation: the operation that is computed
+from the placeholder, and that no other operation takes data from or waits for.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TensorFlowGraphEngine:
         """See ``registry.EngineSpec``."""
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """See ``Engine.load``. The first load of a process imports TensorFlow, some seconds."""
+        """See ``Engine.load``. The first load in a process imports TensorFlow, which takes some seconds."""
         with rejecting("the frozen graph cannot be loaded"):
             return self._load(model, schema)
 
@@ -76,7 +76,7 @@ def _parse(tf: Any, content: bytes) -> Any:
     definition = tf.compat.v1.GraphDef()
     with rejecting("not a TensorFlow GraphDef"):
         definition.ParseFromString(content)
-    # Many a byte string parses as a message of unknown fields.
+    # Many byte strings can be parsed as a message of unknown fields.
     if not definition.node:
         raise ModelRejected("not a TensorFlow GraphDef: it has no operations (is it of another kind?)")
     return definition
@@ -86,14 +86,14 @@ def _only_placeholder(operations: Sequence[Any]) -> Any:
     found = [operation for operation in operations if operation.type == "Placeholder"]
     if len(found) != 1:
         raise ModelRejected(
-            f"a frozen graph must have one placeholder, this one has {_listed(found)}: "
+            f"a frozen graph must have one placeholder, but this one has {_listed(found)}: "
             "freeze it with one input, or send a SavedModel"
         )
     return found[0]
 
 
 def _only_terminal(operations: Sequence[Any], source: Any) -> Any:
-    # A group operation without outputs waits for others just to name them together.
+    # A group operation without outputs waits for others only to give them one name.
     awaited = {waited for operation in operations if operation.outputs for waited in operation.control_inputs}
     found = [
         operation
@@ -105,7 +105,7 @@ def _only_terminal(operations: Sequence[Any], source: Any) -> Any:
     if len(found) != 1 or len(found[0].outputs) != 1:
         raise ModelRejected(
             "a frozen graph must have one terminal operation with one output, "
-            f"this one has {_listed(found)}: freeze it with one output"
+            f"but this one has {_listed(found)}: freeze it with one output"
         )
     return found[0]
 

@@ -1,8 +1,9 @@
-"""The operations that a TensorFlow model may have: those that compute, and touch nothing outside of it.
+"""The operations that a TensorFlow model may have: those that only compute, and reach nothing outside it.
 
-An allow-list, for there are more than two thousand operations and each release adds some: what is not known
-here is refused. Taken from TensorFlow 2.20's registry, whose "stateless" is no help: ``ReadFile`` is, and so
-are ``ImmutableConst``, which maps a file into memory, and ``DecodeProtoV2``, which reads one.
+This is an allow-list, because there are more than two thousand operations and each release adds some:
+operations that are not listed here are refused. The list is from TensorFlow 2.20's registry. The registry's
+property "stateless" does not help: ``ReadFile`` is stateless, and so are ``ImmutableConst``, which maps a
+file into memory, and ``DecodeProtoV2``, which reads one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ __all__ = ["computes"]
 
 
 def computes(operation: str) -> bool:
-    """Whether an operation, by the name of its kind, does nothing but compute."""
+    """Whether an operation, given by the name of its type, only computes."""
     return operation in _COMPUTING or _TRAINING.fullmatch(operation) is not None
 
 
@@ -25,7 +26,7 @@ _TRAINING = re.compile(
     """,
     re.VERBOSE,
 )
-"""What is left of the training in many an exported model, though it does not run while that serves."""
+"""Operations of the training that stay in many exported models, but do not run while the model serves."""
 
 _NAMES = """
     Abs AccumulateNV2 Acos Acosh Add AddN AddV2 AdjustContrast AdjustContrastv2 AdjustHue AdjustSaturation

@@ -1,4 +1,4 @@
-"""Which operations a TensorFlow model may hold: none that reaches files, hosts or Python."""
+"""Checks the operations of a TensorFlow model: none may reach files, hosts or Python."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ CHECKPOINT_WRITES = frozenset({"Save", "SaveV2", "SaveSlices", "MergeV2Checkpoin
 
 
 def refuse_reaching_out(graph: Any) -> None:
-    """Refuses a GraphDef that has operations which do more than compute anywhere, functions included.
+    """Refuses a GraphDef if an operation in it, or in one of its functions, does more than compute.
 
     Checkpoint operations are left to ``refuse_within_reach``.
 
     Raises:
-        ModelRejected: names the operation.
+        ModelRejected: there is such an operation; the text names it.
     """
     functions = {function.signature.name for function in graph.library.function}
     for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
         if computes(node.op) or node.op in CHECKPOINT_READS | CHECKPOINT_WRITES:
             continue
-        # A function can be called by its name. Under the name of an operation it would be no clear case.
+        # A function is called by its name. With the name of an operation, it is not clear which one runs.
         if node.op not in functions or _is_registered(node.op):
             raise ModelRejected(
                 f"the model's operation '{first_line(node.name)}' ({first_line(node.op)}) reaches files, "
-                "hosts or code outside of it, or is not known: export the model without it"
+                "hosts or code outside the model, or is not known: export the model without it"
             )
 
 
@@ -44,12 +44,13 @@ def _is_registered(operation: str) -> bool:
 
 
 def refuse_within_reach(graph: Any, roots: Iterable[str], refused: frozenset[str]) -> None:
-    """Refuses ``refused`` operations among those that run when the nodes ``roots`` of a GraphDef run.
+    """Refuses a GraphDef if an operation of ``refused`` runs when the nodes ``roots`` run.
 
-    A SavedModel carries its own save and restore operations: they may be there, but not run while it serves.
+    A SavedModel has save and restore operations of its own. They may be in the graph, but they must not run
+    while the model serves.
 
     Raises:
-        ModelRejected: names the operation.
+        ModelRejected: there is such an operation; the text names it.
     """
     for node in _run_with(graph, roots):
         if node.op in refused:

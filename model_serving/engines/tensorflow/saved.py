@@ -1,9 +1,9 @@
 """TensorFlow SavedModels, from a zip or tar of their folder.
 
-All are loaded the TensorFlow 1 way, into a session: that takes the models of TensorFlow 1 (reference
-variables, tag ``serve``, any signature) and those of TensorFlow 2 and Keras alike. The signature is
-``serving_default`` if there is one, else the only one. With several outputs see
-``tensor_model.choose_result``.
+All are loaded into a session, as in TensorFlow 1: a session loads the models of TensorFlow 1 (reference
+variables, tag ``serve``, any signature) and also those of TensorFlow 2 and Keras. The signature is
+``serving_default`` if there is one, else the only one. For several outputs see
+``tensors.model.choose_result``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TensorFlowSavedEngine:
         self._limits = limits
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        """See ``Engine.load``. The first load of a process imports TensorFlow, some seconds."""
+        """See ``Engine.load``. The first load in a process imports TensorFlow, which takes some seconds."""
         archive = unpacked(model.content, self._limits.unpacked_bytes)
         with rejecting("the SavedModel cannot be loaded"), archive as folder:
             with rejecting("TensorFlow cannot be used"):
@@ -72,10 +72,10 @@ def _serving_graph(folder: Path) -> Any:
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
-    with rejecting("saved_model.pb is no SavedModel"):
+    with rejecting("saved_model.pb is not a SavedModel"):
         saved.ParseFromString((folder / "saved_model.pb").read_bytes())
     tags = [sorted(graph.meta_info_def.tags) for graph in saved.meta_graphs]
-    # As sets, as TensorFlow compares them: else it might load another graph than is checked here.
+    # TensorFlow compares tags as sets. Compared otherwise, it might load a graph that is not checked here.
     serving = [
         graph for graph, of_graph in zip(saved.meta_graphs, tags, strict=True) if set(of_graph) == {"serve"}
     ]
@@ -83,7 +83,7 @@ def _serving_graph(folder: Path) -> Any:
         if len(found) == 1:
             return found[0]
     raise ModelRejected(
-        f"a SavedModel must have one graph with the tag 'serve', this one has the tags {tags}"
+        f"a SavedModel must have one graph with the tag 'serve', but this one has the tags {tags}"
     )
 
 
@@ -98,7 +98,7 @@ def _serving_signature(meta_graph: Any) -> Any:
     if len(signatures) != 1:
         raise ModelRejected(
             "a SavedModel must have the signature 'serving_default' or only one, "
-            f"this one has {', '.join(sorted(signatures)) or 'none'}"
+            f"but this one has {', '.join(sorted(signatures)) or 'none'}"
         )
     return next(iter(signatures.values()))
 

@@ -1,7 +1,7 @@
-"""What the two TensorFlow engines share: a session, and a graph's tensors made into a model.
+"""The code that the two TensorFlow engines share: the session, and the model made from a graph's tensors.
 
-A run takes place in the thread that calls it (``inter_op_thread_pool = -1``) and through a callable that the
-session prepares once: 16 µs for one small record, where ``Session.run`` takes 110 µs.
+A run takes place in the thread that calls it (``inter_op_thread_pool = -1``), through a callable that the
+session prepares once. It takes 16 µs for one small record, while ``Session.run`` takes 110 µs.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = ["close_session", "import_tensorflow", "model_in_session", "open_sessi
 
 
 def import_tensorflow() -> Any:
-    """TensorFlow, with its chatter off. Takes 3 to 12 seconds the first time."""
+    """Imports TensorFlow, without its log messages. Takes 3 to 12 seconds the first time."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # oneDNN makes code for each shape that it meets, about a millisecond each time, and the vectors of a
-    # stream have another length each. It also rounds otherwise from shape to shape.
+    # oneDNN compiles code for each new shape, which takes about a millisecond, and the batches of a stream
+    # have many different lengths. It also rounds differently from shape to shape.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
 
@@ -48,7 +48,7 @@ def import_tensorflow() -> Any:
 
 
 def open_session(tf: Any) -> Any:
-    """A session on the CPU with a graph of its own, that keeps no threads busy beside the caller's."""
+    """Returns a session on the CPU with a graph of its own. It uses no thread except the caller's."""
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0}
     )
@@ -56,10 +56,10 @@ def open_session(tf: Any) -> Any:
 
 
 def close_session(session: Any) -> None:
-    """Releases a session and its graph with all that they hold; raises nothing.
+    """Releases a session and its graph with everything in them. Never raises.
 
-    A graph and its operations refer to each other. Left to Python's cyclic collector, which counts objects
-    and not the native memory that hangs on them, dozens of models would stay that nobody uses any more.
+    A graph and its operations refer to each other, so only Python's cyclic collector would free them. It
+    counts objects and not the native memory behind them: dozens of unused models would stay in memory.
     """
     with quietly("TensorFlow cannot close the session"):
         session.close()
@@ -79,9 +79,9 @@ def model_in_session(
     model: ModelToServe,
     schema: RecordSchema,
 ) -> LoadedModel:
-    """The model that a session's graph makes of these tensors, each under its short name.
+    """Returns a model from a session's tensors, each given by its short name.
 
-    Outputs that are no numbers (class names as text) are left out.
+    Outputs that are not numbers (class names as text) are left out.
 
     Raises:
         ModelRejected: inputs or outputs do not fit the record type or the descriptor.
@@ -102,7 +102,7 @@ def _run_in(session: Any, feeds: Sequence[str], fetches: Sequence[Any]) -> Run:
 
     options = config_pb2.CallableOptions(feed=feeds, fetch=[tensor.name for tensor in fetches])
     options.run_options.inter_op_thread_pool = -1
-    # The public make_callable takes no such options, and five times as long a run.
+    # The public make_callable does not take these options, and its runs take five times as long.
     call = session._make_callable_from_options(options)  # noqa: SLF001
 
     def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -1,1 +1,1 @@
-"""What TensorFlow and ONNX models have in common: tensors in, tensors out."""
+"""The code that TensorFlow and ONNX models share: both take tensors and give tensors."""

@@ -1,4 +1,4 @@
-"""How a record's fields become the input tensors of a TensorFlow or ONNX model."""
+"""Turns the fields of records into the input tensors of a TensorFlow or ONNX model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TensorInput:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether it takes all fields at once, shape (n, k), or may do so for all that the model says."""
+        """Whether the input takes all fields at once, shape (n, k); true if the rank is unknown."""
         return self.shape is None or (len(self.shape) == 2 and self.shape[1] != 1)
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class TensorInput:
 
 @dataclass(frozen=True, slots=True)
 class TensorInputs:
-    """The record fields that a model takes, and the tensors that are made of them.
+    """The record fields that a model takes, and the tensors that are made from them.
 
     ``one_by_one``: the model's batch size is fixed at 1.
     """
@@ -57,10 +57,10 @@ class TensorInputs:
         return any(tensor.dtype is None for tensor in self.tensors)
 
     def feeds(self, columns: Columns) -> list[npt.NDArray[np.generic]]:
-        """The tensors, in the order of ``tensors``, for n records (rows) of fields (columns).
+        """Returns the tensors, in the order of ``tensors``, for values of shape (n, fields).
 
         Raises:
-            ScoringFailed: a number with a fraction, NaN or too great a number for a tensor of whole numbers.
+            ScoringFailed: a tensor of whole numbers gets a fraction, NaN, or a number that is too large.
         """
         if len(self.tensors) == 1 and len(self.tensors[0].shape or (0, 0)) == 2:
             return [_as(columns, self.tensors[0])]
@@ -70,7 +70,7 @@ class TensorInputs:
         ]
 
     def zeros(self) -> Columns:
-        """Records to try the model with: two of them, or one when it takes no more."""
+        """Returns records of zeros to try the model with: two, or one when its batch size is fixed at 1."""
         return np.zeros((1 if self.one_by_one else 2, len(self.fields)))
 
 
@@ -79,25 +79,27 @@ def plan_inputs(tensors: Sequence[TensorInput], given: tuple[str, ...], schema: 
 
     One tensor of shape (n, k) takes ``given`` or else all numeric fields, in order. Tensors of shape (n,) or
     (n, 1) take one field each: those of ``given`` in the alphabetical order of the tensors (as TensorFlow
-    sorts them), or else the fields that are called like them.
+    sorts them), or else the fields with the same names as the tensors.
 
     Raises:
-        ModelRejected: they do not fit.
+        ModelRejected: the record type and the inputs do not fit.
     """
     listed = "; ".join(str(tensor) for tensor in tensors)
     for tensor in tensors:
         if tensor.dtype is not None and tensor.dtype.kind not in "fiub":
             raise ModelRejected(
-                f"the model's input {tensor} is neither number nor text: export it with floats"
+                f"the model's input {tensor} is neither a number nor text: export it with floats"
             )
         if tensor.shape is not None and (not tensor.shape or tensor.shape[0] not in {None, 1}):
-            raise ModelRejected(f"the model's input {tensor} takes no batch of any size: export it as (n, k)")
+            raise ModelRejected(
+                f"the model's input {tensor} does not take batches of any size: export it as (n, k)"
+            )
         if tensor.shape is not None and len(tensor.shape) > 2:
             raise ModelRejected(f"the model's input {tensor} has more than two dimensions: records are flat")
     if not tensors:
         raise ModelRejected("the model has no input")
     if len(tensors) > 1 and any(tensor.is_matrix for tensor in tensors):
-        raise ModelRejected(f"several inputs must take one field each, this model has {listed}")
+        raise ModelRejected(f"several inputs must take one field each, but this model has {listed}")
     ordered = tuple(tensors) if len(tensors) == 1 else tuple(sorted(tensors, key=lambda tensor: tensor.name))
     one_by_one = any(tensor.shape is not None and tensor.shape[0] == 1 for tensor in tensors)
     if ordered[0].is_matrix or (len(ordered) == 1 and len(given or schema.numeric) == 1):
@@ -111,7 +113,9 @@ def plan_inputs(tensors: Sequence[TensorInput], given: tuple[str, ...], schema: 
             )
     else:
         if given and len(given) != len(ordered):
-            raise ModelRejected(f"inputs names {len(given)} fields, the model takes {len(ordered)}: {listed}")
+            raise ModelRejected(
+                f"inputs names {len(given)} fields, but the model takes {len(ordered)}: {listed}"
+            )
         fields = tuple(schema.field_named(name) for name in (given or [tensor.name for tensor in ordered]))
     _check_kinds(ordered, fields, schema)
     return TensorInputs(fields, ordered, one_by_one)
@@ -131,11 +135,13 @@ def _as(values: Columns, tensor: TensorInput) -> npt.NDArray[np.generic]:
     if tensor.dtype is None:
         return values.astype(object)
     if tensor.dtype.kind in "fb":
-        # A number beyond float32 becomes infinite there, which is what the model would make of it.
+        # A number beyond the range of float32 becomes infinite, as it would in the model.
         with np.errstate(over="ignore"):
             return values.astype(tensor.dtype, order="C")
     numbers = values.astype(np.float64)
     limits = np.iinfo(tensor.dtype)
     if not ((numbers == np.rint(numbers)) & (numbers >= limits.min) & (numbers <= limits.max)).all():
-        raise ScoringFailed(f"the model's input {tensor} takes whole numbers, a record has another")
+        raise ScoringFailed(
+            f"the model's input {tensor} takes whole numbers, but a record has another number"
+        )
     return numbers.astype(tensor.dtype, order="C")

@@ -1,4 +1,4 @@
-"""A loaded TensorFlow or ONNX model: fields to tensors, tensors to scores."""
+"""A loaded TensorFlow or ONNX model: turns fields into tensors, and tensors into scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 Tensor = npt.NDArray[Any]
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
-"""Input tensors to output tensors."""
+"""Computes the output tensors from the input tensors."""
 
 OutputReader = Callable[[Sequence[Tensor], int], Scores]
 """Turns the output tensors for n records into scores."""
@@ -41,7 +41,7 @@ _RESULT_NAMES = ("probabilities", "predictions", "outputs", "output")
 
 @dataclass(frozen=True, slots=True)
 class TensorOutput:
-    """A numeric output of a model: its short name and, when the model says it, its number of columns."""
+    """A numeric output of a model: its short name, and its number of columns if the model gives it."""
 
     name: str
     columns: int | None
@@ -49,11 +49,13 @@ class TensorOutput:
 
 
 def choose_result(outputs: Sequence[TensorOutput]) -> int:
-    """The output that gives the result: the only one, else the only one of floats, else one with a telling
-    name.
+    """Returns the index of the output that gives the result.
+
+    It is the only output, else the only output of floats, else the only output of floats that has one of the
+    names in ``_RESULT_NAMES``.
 
     Raises:
-        ModelRejected: there is none, or it is not clear which one.
+        ModelRejected: there is no output, or it is not clear which one gives the result.
     """
     if not outputs:
         raise ModelRejected("the model has no numeric output")
@@ -69,15 +71,21 @@ def choose_result(outputs: Sequence[TensorOutput]) -> int:
 
 
 class TensorReader:
-    """Reads numeric outputs: the result from one of them, all columns of all of them by name.
+    """Reads numeric outputs: the result from one of them, and all columns of all of them by name.
 
-    A single output of one column is the result and is not repeated by name.
+    A single output of one column is the result, and is not among the named outputs.
     """
 
     def __init__(
         self, names: Sequence[Sequence[str]], columns: Sequence[int], chosen: int, rule: OutputRule
     ) -> None:
-        """``names`` has the columns' names of each output, none for an output whose columns get no name.
+        """Creates the reader.
+
+        Args:
+            names: for each output the names of its columns, empty when its columns get no names.
+            columns: the number of columns of each output.
+            chosen: the index of the output that gives the result.
+            rule: how the result follows from that output.
 
         Raises:
             ModelRejected: the rule does not fit the chosen output.
@@ -91,11 +99,11 @@ class TensorReader:
         """See ``OutputReader``.
 
         Raises:
-            ScoringFailed: a tensor does not have n rows, or other columns than when the model was loaded.
+            ScoringFailed: a tensor does not have n rows, or has other columns than when the model was loaded.
         """
         matrices = [as_matrix(tensor, n) for tensor in tensors]
         if tuple(matrix.shape[1] for matrix in matrices) != self._columns:
-            raise ScoringFailed("the model gives another number of columns than when it was loaded")
+            raise ScoringFailed("the model gives a different number of columns than when it was loaded")
         outputs: dict[str, npt.NDArray[np.float64]] = {}
         for names, matrix in zip(self._names, matrices, strict=False):
             outputs.update(zip(names, matrix.T, strict=False))
@@ -103,10 +111,10 @@ class TensorReader:
 
 
 def as_matrix(tensor: Tensor, n: int) -> npt.NDArray[np.float64]:
-    """Shape (n, columns) from (n,), (n, columns) and shapes that add dimensions of size 1.
+    """Returns a tensor of shape (n, columns) from (n,), (n, columns) or one with more dimensions of size 1.
 
     Raises:
-        ScoringFailed: any other shape.
+        ScoringFailed: the tensor has any other shape.
     """
     rows, *rest = tensor.shape or (0,)
     if rows != n or sum(size != 1 for size in rest) > 1:
@@ -117,18 +125,18 @@ def as_matrix(tensor: Tensor, n: int) -> npt.NDArray[np.float64]:
 
 
 def try_out(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> tuple[int, ...]:
-    """The number of columns of each output, found by scoring records of zeros.
+    """Returns the number of columns of each output, found by scoring records of zeros.
 
-    A model that fails on zeros, or takes text, is taken at its word when it says its columns: real records
-    may suit it better.
+    A model may fail on zeros and still score real records, and a model that takes text cannot score zeros. So
+    the numbers of columns that such a model gives for itself are used, if it gives them all.
 
     Raises:
-        ModelRejected: it fails and does not say them, or gives no row for each record.
+        ModelRejected: the model fails and does not give its columns, or does not give a row for each record.
     """
     zeros = inputs.zeros()
     try:
         if inputs.has_text:
-            raise ScoringFailed("a model that takes text must say the shapes of its outputs")
+            raise ScoringFailed("a model that takes text must give the shapes of its outputs")
         tensors = run(inputs.feeds(zeros))
     except ScoringFailed as error:
         said = tuple(output.columns for output in outputs if output.columns is not None)
@@ -158,7 +166,7 @@ class TensorModel:
 
     @property
     def findings(self) -> str:
-        """There are none: the library reads the model anew each time."""
+        """Empty: the library reads the model again at each load."""
         return ""
 
     def score(self, columns: Columns) -> Scores:

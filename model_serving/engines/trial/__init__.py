@@ -1,1 +1,1 @@
-"""Models of native code are first tried out in a process of their own."""
+"""Trials: a model that native code runs is first loaded and scored in a separate process."""

@@ -1,9 +1,10 @@
-"""Loads a model in another process first: what kills that one must not kill this one.
+"""Tries a model in another process first, so that a model that ends its process does not end this one.
 
-TensorFlow and ONNX Runtime are native code inside of this process, which in thread mode is the TaskManager.
-A few bytes of a graph can fail one of TensorFlow's own checks, which ends the process; the job would restart,
-read the same model again, and so on for ever. So such a model is loaded and tried out in a child first, with
-limits of time and memory that only a process can have, and here only when that went well.
+TensorFlow and ONNX Runtime are native code inside this process, which in thread mode is the TaskManager.
+A few bytes of a graph can fail one of TensorFlow's own checks, which ends the process. The job would then
+restart, read the same model again, and so on for ever. So a model of native code is first loaded and scored
+in a child process, with the limits of time and memory that only a process can have. It is loaded here only
+when that trial succeeded.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
 __all__ = ["TriedEngine", "stop_trials"]
 
 _START_SECONDS = 120.0
-"""Beyond the trial's own time: the process starts, and imports TensorFlow, on a machine that is busy."""
+"""Added to the trial's own time: on a busy machine the process has to start and import TensorFlow."""
 
 _ADVICE = "without trials the job starts with --trial-timeout-s 0"
 
 
 class _TrialLostError(Exception):
-    """The process that holds the trials does not start, or is gone."""
+    """The process that runs the trials does not start, or has ended."""
 
 
 class TriedEngine:
-    """An engine that has each model of native code tried in another process before it loads it.
+    """An engine that tries each model of native code in another process before it loads the model.
 
     Which formats are native code is in the registry.
     """
@@ -60,8 +61,8 @@ class TriedEngine:
         """See ``Engine.load``.
 
         Raises:
-            ModelRejected: also when the model kills the process that tries it, or goes beyond a limit there.
-            Unavailable: the process that holds the trials does not start.
+            ModelRejected: also when the model ends the process that tries it, or exceeds a limit there.
+            Unavailable: the process that runs the trials does not start.
         """
         if spec_of(model.model_type).native:
             with rejecting("the model cannot be tried out"):
@@ -70,7 +71,7 @@ class TriedEngine:
 
 
 def stop_trials() -> None:
-    """Ends the process that holds the trials, if there is one; the next trial starts another."""
+    """Ends the process that runs the trials, if there is one. The next trial starts another one."""
     global _process
     process, _process = _process, None
     if process is not None:
@@ -87,7 +88,7 @@ def _try(request: Request) -> None:
             try:
                 answer = _ask(request)
             except _TrialLostError:
-                # It may have ended just now, because nobody had asked for long.
+                # The process may have ended just now, because it was idle for too long.
                 answer = _ask(request)
         except _TrialLostError as error:
             raise Unavailable(f"the model cannot be tried out: {error}; {_ADVICE}") from error
@@ -98,7 +99,7 @@ def _try(request: Request) -> None:
         raise ModelRejected(str(answer["rejected"]))
     if "died" in answer:
         raise ModelRejected(
-            f"tried out in a process of its own, the model {answer['died']}: export it anew, or raise "
+            f"tried out in a separate process, the model {answer['died']}: export it again, or raise "
             "--trial-timeout-s or --trial-memory-limit if it needs more"
         )
 
@@ -110,7 +111,7 @@ def _ask(request: Request) -> dict[str, str]:
         process.stdin.write(LENGTH.pack(len(message)))  # type: ignore[union-attr]
         process.stdin.write(message)  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
-        # Both processes need the library: while the other one imports it, this one does.
+        # Both processes need the library, so both import it at the same time.
         import_library(request.model.model_type)
         answer = _answer(process, time.monotonic() + _START_SECONDS + request.seconds)
         found: dict[str, str] = json.loads(answer)
@@ -149,7 +150,7 @@ def _running() -> subprocess.Popen[bytes]:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment,
-                process_group=0,  # Ctrl-C in a terminal is for the job
+                process_group=0,  # Ctrl-C in a terminal must reach only the job
             )
         except OSError as error:
             raise _TrialLostError(f"'{error.filename}' does not start ({error.strerror})") from error
@@ -157,7 +158,7 @@ def _running() -> subprocess.Popen[bytes]:
 
 
 def _interpreter() -> str:
-    """This Python as a program. In thread mode it is a library inside of a JVM, and has to be looked for."""
+    """Returns the path of the Python program. It is searched for: in thread mode, Python runs in a JVM."""
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     beside = [Path(path).parents[2] / "bin" / name for path in sys.path if path.endswith("site-packages")]
     candidates = [*beside, Path(sys.prefix, "bin", name), Path(sys.base_prefix, "bin", name)]
@@ -166,7 +167,7 @@ def _interpreter() -> str:
     for candidate in candidates:
         if os.access(candidate, os.X_OK):
             return str(candidate)
-    raise _TrialLostError(f"no {name} was found beside the packages of this one")
+    raise _TrialLostError(f"no {name} was found beside this Python's packages")
 
 
 def _forget_after_fork() -> None:

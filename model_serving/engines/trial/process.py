@@ -1,9 +1,9 @@
-"""The other side of a trial: the process that loads models before the one that serves does.
+"""The process that runs trials: it tries a model before the serving process loads the model.
 
 ``python -m model_serving.engines.trial.process`` reads requests from standard input and answers on standard
 output, see :mod:`model_serving.engines.trial.engine`. It never loads a model itself: it imports the model's
-library once, and forks a child for each model. So each trial starts in milliseconds, and what a model does to
-its process ends with it.
+library once, and forks a child for each model. So each trial starts in milliseconds, and a model can harm
+only its own child.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 __all__ = ["IDLE_SECONDS", "LENGTH", "Request", "import_library", "main"]
 
 LENGTH = struct.Struct(">Q")
-"""Before each message: its length in bytes."""
+"""The length of a message in bytes, written before each message."""
 
 IDLE_SECONDS = 300.0
-"""A process that nobody asks for so long ends: with TensorFlow in it, it takes 400 MB."""
+"""The process ends after this time without a request: with TensorFlow loaded, it takes 400 MB."""
 
 _NUMBERS = (0.0, 1.0, -1e300, 1e300)
 _LONGEST_TALE = 65536
 _NO_MEMORY = re.compile(r"OOM when allocating|[Aa]llocat\w+ (?:of )?memory|bad_alloc|MemoryError")
-"""What TensorFlow, ONNX Runtime and numpy say when they get no memory: an error like any other to them."""
+"""The error texts of TensorFlow, ONNX Runtime and numpy when they get no memory; the type does not tell."""
 
 _DIED = "died"
 
@@ -67,9 +67,9 @@ class Request:
 
 
 def main() -> None:
-    """Answers requests until standard input ends or nobody asks any more."""
+    """Answers requests until standard input ends, or until no request comes for ``IDLE_SECONDS``."""
     requests, answers = os.dup(0), os.dup(1)
-    # Libraries that print must not write into the answers.
+    # A library that prints must not write into the answers.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
@@ -82,8 +82,8 @@ def main() -> None:
 
 
 def import_library(model_type: ModelType) -> None:
-    """Imports what models of this kind need; some seconds for TensorFlow, at the first time."""
-    # An installation that is broken in any way is told where the engine itself imports it.
+    """Imports the library for models of this type. The first import of TensorFlow takes some seconds."""
+    # A broken installation is reported where the engine itself imports the library.
     with suppress(Exception):
         libraries = spec_of(model_type).libraries
         if "tensorflow" in libraries:
@@ -107,7 +107,7 @@ def _exactly(source: Any, count: int) -> bytes:
 
 
 def _try(request: Request, source: Any) -> dict[str, str]:
-    """The answer: ``{}`` for a model that may be loaded, else ``rejected`` or ``died``, and why."""
+    """Returns ``{}`` for a model that may be loaded, else the reason under ``rejected`` or ``died``."""
     import_library(request.model.model_type)
     folder = tempfile.mkdtemp(prefix="model-trial-")
     tale = Path(folder, "stderr")
@@ -135,7 +135,7 @@ def _outcome(request: Request, child: int, heard: Any, source: Any, tale: Path) 
         left = deadline - time.monotonic()
         ready, _, _ = select.select([heard, source], [], [], max(left, 0))
         if source in ready:
-            # Nobody sends a second request before the answer: who asked is gone.
+            # No second request comes before the answer, so the process that asked has ended.
             raise SystemExit
         if heard not in ready:
             return {_DIED: f"is not done after {request.seconds:g} s"}
@@ -157,11 +157,11 @@ def _outcome(request: Request, child: int, heard: Any, source: Any, tale: Path) 
 
 
 def _be_tried(request: Request, folder: str, tale: Path, writer: int) -> None:
-    """In the child: loads the model, scores with it, says what came of it, and ends."""
+    """Runs in the child: loads the model, scores with it, reports the outcome, and ends the child."""
     status = 1
     try:
         os.setpgid(0, 0)
-        # What is unpacked here is swept up also when the child is killed.
+        # The parent deletes this folder, also when the child is killed.
         tempfile.tempdir = folder
         errors = os.open(tale, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(errors, 2)
@@ -177,7 +177,7 @@ def _be_tried(request: Request, folder: str, tale: Path, writer: int) -> None:
         os.write(writer, json.dumps(answer).encode())
         status = 0
     finally:
-        # No clean-up of what was inherited, no exit handlers of libraries.
+        # The child must not run the clean-up and exit handlers that it inherited.
         os._exit(status)
 
 
@@ -186,7 +186,7 @@ def _limit(request: Request) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (request.limits.unpacked_bytes,) * 2)
     processor_s = int(request.seconds) + 1 + int(time.process_time())
     resource.setrlimit(resource.RLIMIT_CPU, (processor_s, processor_s + 1))
-    # Data, not address space: libraries map much more than they use.
+    # The limit is on data, not on address space: libraries map much more memory than they use.
     resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + request.memory_bytes,) * 2)
 
 
@@ -197,7 +197,7 @@ def _data_bytes() -> int:
 
 def _load_and_score(request: Request) -> dict[str, str]:
     model = engine_for(request.model.model_type, request.limits).load(request.model, request.schema)
-    # A record may hold anything: errors are welcome, only what ends the process or takes too much is not.
+    # A record may hold anything, so scoring may fail; it must not end the process or take too much.
     for number in _NUMBERS:
         for rows in (1, 3):
             try:
@@ -215,7 +215,7 @@ def _rows(model: LoadedModel, schema: RecordSchema, number: float, count: int) -
 
 
 def _last_words(tale: Path) -> str:
-    """What a library said before it died, if it did: its last line that looks like it."""
+    """Returns the last line of standard error that looks like a library's fatal error, or nothing."""
     with suppress(OSError), tale.open("rb") as file:
         lines = file.read(_LONGEST_TALE).decode("utf-8", "replace").splitlines()
         for line in reversed(lines):

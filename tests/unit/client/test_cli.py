@@ -36,13 +36,13 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     ("arguments", "said"),
     [
         (["publish-data", "--rate", "0"], "--rate: give more than 0 records a second"),
-        (["publish-data", "--rate", "fast"], "--rate: 'fast' is no number from 0 up"),
-        (["publish-data", "--count", "0"], "--count: '0' is no number of things"),
-        (["publish-models", "--interval-s", "-1"], "--interval-s: '-1' is no number from 0 up"),
-        (["broker", "--port", "70000"], "--port: '70000' is no port"),
+        (["publish-data", "--rate", "fast"], "--rate: 'fast' is not a number from 0 up"),
+        (["publish-data", "--count", "0"], "--count: '0' is not a count"),
+        (["publish-models", "--interval-s", "-1"], "--interval-s: '-1' is not a number from 0 up"),
+        (["broker", "--port", "70000"], "--port: '70000' is not a port"),
         (["read"], "TOPIC"),
         (["read", "x", "--as", "wine"], "--as: invalid choice: 'wine'"),
-        (["read", "x"], "say it with --as (models, data, results, dead-letters, status)"),
+        (["read", "x"], "give it with --as (models, data, results, dead-letters, status)"),
         (["publish-data", "--record-type", "absent:X"], "--record-type: "),
         (["rollback"], "DATA_TYPE"),
         (["remove", ""], "DATA_TYPE: give a name that is not empty"),
@@ -96,7 +96,7 @@ def test_the_help_of_a_command_names_its_flags_and_what_they_mean(
 
 def test_the_readme_has_a_row_for_each_detail_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "publish-models", "--help")
-    details = out.partition("what the message says of the model")[2].partition("settings")[0]
+    details = out.partition("the description of the model")[2].partition("settings")[0]
     table = README.partition("| flag of `publish-models` |")[2].partition("\n\n")[0]
     in_help = set(re.findall(r"^  (--[a-z-]+)", details, re.MULTILINE))
     assert set(re.findall(r"^\| `(--[a-z-]+)", table, re.MULTILINE)) == in_help | {"--by-location"}
@@ -107,7 +107,7 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert status == 0
     for command in ("broker", "publish-models", "publish-data", "read", "status", "rollback", "remove"):
         assert f"\n    {command}" in out
-    assert "`model-serving COMMAND --help` says what a command takes" in out
+    assert "`model-serving COMMAND --help` shows the options of a command" in out
 
 
 def test_whatever_a_wrong_call_has_in_it_it_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +123,9 @@ def test_a_file_that_is_no_model_is_one_line_and_status_1(
 ) -> None:
     status, out, err = run(capsys, "publish-models", "--once", str(tmp_path / "absent.pmml"))
     assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "absent.pmml is no model that can be served (No such file or directory): give a PMML file" in err
+    assert (
+        "absent.pmml is not a model that can be served (No such file or directory): give a PMML file" in err
+    )
 
 
 def test_a_model_over_the_message_limit_is_one_line_that_names_the_way_out(

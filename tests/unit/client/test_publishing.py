@@ -145,8 +145,8 @@ def test_a_served_model_is_sent_as_its_url(capsys: pytest.CaptureFixture[str], s
     ("arguments", "status", "said"),
     [
         (["PMML", "SAVED", "--version", "1"], 2, "--version is for one model, not for 2"),
-        (["--version", "1"], 2, "is for models of your own: name them (PATH)"),
-        (["--inputs", "pH"], 2, "is for models of your own: name them (PATH)"),
+        (["--version", "1"], 2, "are for your own models: name them (PATH)"),
+        (["--inputs", "pH"], 2, "are for your own models: name them (PATH)"),
         (["PMML", "--signature-name", "x"], 2, "--signature-name is for SavedModels, and "),
         (["PMML", "--output", "best"], 2, "--output: 'best' is not one of AUTO, ARGMAX, VALUE"),
         (["PMML", "--model-type", "keras"], 2, "is not one of TENSORFLOW, TENSORFLOWSAVED, PMML, ONNX"),
@@ -155,7 +155,7 @@ def test_a_served_model_is_sent_as_its_url(capsys: pytest.CaptureFixture[str], s
         (["PMML", "--version", " "], 2, "--version: give a name that is not empty"),
         (["PMML", "--data-type", ""], 2, "--data-type: give a name that is not empty"),
         (["PMML", "--model-type", "onnx"], 1, "--model-type says ONNX, but it looks like PMML"),
-        (["PMML", "--model-type", "tfserving"], 2, "is for the URL of a served model, and "),
+        (["PMML", "--model-type", "tfserving"], 2, "is for the URL of a served model, but "),
         (["file:///no/such.pmml"], 1, "nothing is at the location 'file:///no/such.pmml'"),
         (["nosuch://host/x"], 1, "Protocol not known: nosuch"),
         (["SAVED", "--model-type", "pmml"], 1, "but it looks like an archive of a TensorFlow SavedModel"),
@@ -186,7 +186,7 @@ def test_records_go_out_with_their_own_data_type_and_time_or_those_of_sending(
         capsys, "publish-data", file, "--rate", "1000", "--data-type", "cider", "--loop", "--count", "4"
     )
     assert (status, error.count("\n")) == (0, 3)
-    assert "left out, for WineRecord has no such field: 'quality'" in error
+    assert "left out, because WineRecord has no such field: 'quality'" in error
     records = [WineRecord.FromString(payload) for payload in sent]
     assert [record.dataType for record in records] == ["beer", "cider"] * 2
     assert [record.ts == 1795449875084 for record in records] == [True, False] * 2
@@ -207,7 +207,7 @@ def test_columns_may_begin_with_one_that_is_left_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--columns", "pH"], "--columns says what the columns of a file of your own are"),
+        (["--columns", "pH"], "--columns describes the columns of your own file"),
         (["FILE", "--columns", "pH,acid"], "--columns: WineRecord has no field 'acid'"),
         (["FILE", "--columns", "pH,,acid"], "--columns: 'pH,,acid' has an empty name"),
     ],

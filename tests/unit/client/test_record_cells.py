@@ -96,15 +96,15 @@ def test_a_cell_becomes_the_value_of_its_field(field: str, cell: str, value: obj
 @pytest.mark.parametrize(
     ("field", "cell", "why"),
     [
-        ("d", "", "'' is no number for 'd'"),
+        ("d", "", "'' is not a number for 'd'"),
         ("d", "1e400", "'1e400' is too large for 'd'"),
-        ("d", "nan", "'nan' is no number for 'd'"),
-        ("od", "inf", "'inf' is no number for 'od'"),
-        ("d", "1_000", "'1_000' is no number for 'd'"),
-        ("d", "0,5", "'0,5' is no number for 'd'"),
+        ("d", "nan", "'nan' is not a number for 'd'"),
+        ("od", "inf", "'inf' is not a number for 'od'"),
+        ("d", "1_000", "'1_000' is not a number for 'd'"),
+        ("d", "0,5", "'0,5' is not a number for 'd'"),
         ("f", "1e300", "'1e300' is too large for 'f', a number of 32 bits (up to 3.4e38)"),
-        ("i32", "5.5", "'5.5' is no whole number, which 'i32' takes"),
-        ("i32", "1e-400", "'1e-400' is no whole number, which 'i32' takes"),
+        ("i32", "5.5", "'5.5' is not a whole number for 'i32'"),
+        ("i32", "1e-400", "'1e-400' is not a whole number for 'i32'"),
         (
             "i32",
             "2147483648",

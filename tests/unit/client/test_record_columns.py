@@ -48,10 +48,7 @@ def test_the_data_type_of_a_row_is_its_own(tmp_path: Path, name: str) -> None:
     types = [WineRecord.FromString(record.payload).dataType for record in found.records]
     assert types == ["beer", "wine", "wine"]
     assert found.assumed == (
-        (
-            f"{tmp_path / 'records.csv'}: records have the data type that their column says, "
-            "'wine' where it is empty"
-        ),
+        (f"{tmp_path / 'records.csv'}: records have the data type in their column, or 'wine' if it is empty"),
     )
 
 
@@ -62,8 +59,8 @@ def test_the_time_of_a_row_is_its_own(tmp_path: Path) -> None:
     assert [record.has_time for record in found.records] == [True, False, True]
     times = [WineRecord.FromString(record.payload).ts for record in found.records]
     assert times == [1795449875084, 0, 1795449875084]
-    assert "records have the time that their column says" in found.assumed[0]
-    assert "line 2, column 1: '2026-11-28' is no number for 'ts'" in refused(
+    assert "records have the time in their column" in found.assumed[0]
+    assert "line 2, column 1: '2026-11-28' is not a number for 'ts'" in refused(
         tmp_path, [f"ts,{NAMES}", f"2026-11-28,{ROWS[0]}"]
     )
 
@@ -72,7 +69,7 @@ def test_what_a_header_names_and_no_field_is_left_out_and_said(tmp_path: Path) -
     found = read(tmp_path, [f"id,{NAMES},quality", *(f"{number},{row},5" for number, row in enumerate(ROWS))])
     assert alcohol(found) == [9.4, 10, 11]
     assert found.assumed == (
-        f"{tmp_path / 'records.csv'}: left out, for WineRecord has no such field: 'id', 'quality'",
+        f"{tmp_path / 'records.csv'}: left out, because WineRecord has no such field: 'id', 'quality'",
     )
 
 
@@ -105,7 +102,7 @@ def test_without_a_header_one_column_too_many_is_refused_unless_it_plainly_is_a_
 ) -> None:
     text = refused(tmp_path, rows)
     assert "line 1: 12 columns and no header, one more than the fields of a record" in text
-    assert "with --columns, - for the one to leave out" in text
+    assert "with --columns, - for the column to leave out" in text
     if rows[0].startswith("1"):
         assert alcohol(read(tmp_path, rows, f"-,{NAMES}")) == [float(row.split(",")[-1]) for row in rows]
 
@@ -140,6 +137,6 @@ def test_columns_that_do_not_fit_the_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_header_in_other_words_is_not_taken_for_a_record(tmp_path: Path) -> None:
-    assert "line 1: no number, and no name of a field of WineRecord" in refused(
+    assert "line 1: it has no number and no name of a field of WineRecord" in refused(
         tmp_path, ["a,b,c,d,e,f,g,h,i,j,k", *ROWS]
     )

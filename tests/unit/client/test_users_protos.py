@@ -110,7 +110,7 @@ def test_a_users_messages_and_this_projects_go_together(
     )
     assert (done.returncode, done.stderr) == (
         0,
-        f"protos/{file}: records have the data type that their column says, 'wine' where it is empty\n",
+        f"protos/{file}: records have the data type in their column, or 'wine' if it is empty\n",
     )
     assert done.stdout.splitlines()[-1] == said
 

@@ -70,7 +70,7 @@ def test_xml(what: str, secret: Path) -> None:
 def test_a_pmml_document_of_200_mb_is_not_even_parsed() -> None:
     content = b"<PMML>" + bytes(200 << 20)
     assert refusal(ModelType.PMML, content) == (
-        "the PMML document has 209,715,206 bytes, the limit is 20,971,520: "
+        "the PMML document has 209,715,206 bytes, but the limit is 20,971,520: "
         "use a smaller model, or raise --pmml-size-limit"
     )
 

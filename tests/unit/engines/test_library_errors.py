@@ -181,7 +181,7 @@ def test_an_error_of_a_tensor_library_costs_the_records(load: Load, error: Excep
 
 
 def test_an_answer_that_is_no_table_costs_the_records(load: Load) -> None:
-    """numpy cannot make a matrix of it."""
+    """Numpy cannot make a matrix of it."""
 
     class Session:
         def run(self, *_: object) -> Any:

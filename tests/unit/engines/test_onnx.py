@@ -159,7 +159,7 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
         (
             weighed(3),
             OutputRule.VALUE,
-            "output VALUE needs a model with one output column, this one has 3: use AUTO or ARGMAX",
+            "output VALUE needs one output column, but this model has 3: use AUTO or ARGMAX",
         ),
         (
             classifier(["bad", "fair", "good"], zip_map=True),
@@ -169,7 +169,7 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
         (
             weighed(1, rows=5),
             OutputRule.AUTO,
-            "the model's input x float32 [5, 2] takes no batch of any size: export it as (n, k)",
+            "the model's input x float32 [5, 2] does not take batches of any size: export it as (n, k)",
         ),
     ],
     ids=["no model", "value of three", "value of text", "fixed batch"],

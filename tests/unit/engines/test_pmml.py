@@ -116,7 +116,7 @@ def test_whole_numbers_and_booleans_are_fed_as_such(load: Load) -> None:
     np.testing.assert_array_equal(whole.score(np.array([["red", 2.0]], dtype=object)).result, [15.0])
     with pytest.raises(ScoringFailed) as caught:
         whole.score(np.array([["red", 2.5]], dtype=object))
-    assert str(caught.value) == "the model takes whole numbers, the record has 2.5"
+    assert str(caught.value) == "the model takes whole numbers, but the record has 2.5"
     boolean = load(ModelType.PMML, REGRESSION.format(number="boolean").encode())
     assert boolean.fields == ("colour", "first_number")
 
@@ -141,7 +141,7 @@ def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: L
     np.testing.assert_array_equal(model.score(np.array([[0.5]])).result, [3.0])
     with pytest.raises(ScoringFailed) as caught:
         model.score(np.array([[3.0]]))
-    assert str(caught.value) == "the model predicts 'good', which spells no number"
+    assert str(caught.value) == "the model predicts 'good', which does not spell a number"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: L
             (),
             OutputRule.AUTO,
             (
-                "the class 'good' spells no number: set output to ARGMAX, "
+                "the class 'good' does not spell a number: set output to ARGMAX, "
                 "the result is then the index of the class in the DataDictionary"
             ),
         ),
@@ -160,19 +160,19 @@ def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: L
             tree(listed=False),
             (),
             OutputRule.ARGMAX,
-            "output ARGMAX needs the target's values in the DataDictionary, there are none",
+            "output ARGMAX needs the target's values in the DataDictionary, but it has none",
         ),
         (
             REGRESSION.format(number="double").encode(),
             (),
             OutputRule.ARGMAX,
-            "output ARGMAX needs a classifier, this model is for regression: use AUTO or VALUE",
+            "output ARGMAX needs a classifier, but this model is for regression: use AUTO or VALUE",
         ),
         (
             tree(),
             ("other", "first_number"),
             OutputRule.AUTO,
-            "the model takes 1 inputs (other), the descriptor names 2: name as many, or none",
+            "the model takes 1 inputs (other), but the descriptor names 2: name 1, or none",
         ),
         (
             tree(),

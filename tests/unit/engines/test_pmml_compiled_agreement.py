@@ -173,20 +173,25 @@ def not_compiled(*_: object) -> CompiledModel:
 @pytest.mark.parametrize(
     ("what", "instead", "level", "text"),
     [
-        ("compile_pmml", wrong_model, logging.WARNING, "for compiled it gives the class '5' instead of '4'"),
+        (
+            "compile_pmml",
+            wrong_model,
+            logging.WARNING,
+            "because the compiled model gives the class '5' instead of '4'",
+        ),
         (
             "compile_pmml",
             broken,
             logging.WARNING,
-            "for compiled it gives the error IndexError: list index out of range",
+            "because the compiled model gives the error IndexError: list index out of range",
         ),
         (
             "difference",
             lost,
             logging.WARNING,
-            "for compiled it gives the error GatewayLostError: the Java process ended",
+            "because the compiled model gives the error GatewayLostError: the Java process ended",
         ),
-        ("compile_pmml", not_compiled, logging.INFO, "for it has something new"),
+        ("compile_pmml", not_compiled, logging.INFO, "because it has something new"),
     ],
     ids=["wrong", "broken", "lost", "not compiled"],
 )

@@ -188,7 +188,7 @@ def test_a_number_with_a_fraction_in_a_field_of_whole_numbers_is_an_error(load: 
     for value in (2.5, math.inf):
         with pytest.raises(ScoringFailed) as caught:
             model.score(np.array([[1.0, 2.0, value, "red", "round"]], dtype=object))
-        assert str(caught.value) == f"the model takes whole numbers, the record has {value}"
+        assert str(caught.value) == f"the model takes whole numbers, but the record has {value}"
 
 
 def test_a_batch_gives_what_its_rows_give_alone(load: Load) -> None:

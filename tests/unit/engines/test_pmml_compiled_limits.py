@@ -162,9 +162,9 @@ LEFT_TO_JAVA = {
         ),
         "the replacement 9.0, which is not valid",
     ),
-    "invalid categories as they are": (
+    "invalid categories that are kept": (
         treated("colour", 'invalidValueTreatment="asIs"'),
-        "invalid categories as they are",
+        "invalid categories that are kept",
     ),
     "fraction for a whole number": (
         treated("n", 'missingValueReplacement="0.5"'),
@@ -181,7 +181,7 @@ def test_the_evaluator_scores_what_is_not_known(
         model = load(ModelType.PMML, content, schema=SCHEMA)
     assert not isinstance(model, CompiledModel)
     said = [record.getMessage() for record in caplog.records if record.name == pmml.__name__]
-    assert said == [f"The PMML model 'model' is scored in Java, for it has {reason}"]
+    assert said == [f"The PMML model 'model' is scored in Java, because it has {reason}"]
     assert len(model.score(ROW).result) == 1
 
 

@@ -118,7 +118,7 @@ def test_outputs_that_the_evaluator_does_not_answer_are_told(load: Load) -> None
     with pytest.raises(ScoringFailed) as failed:
         score(model, 0.0)
     assert str(failed.value) == (
-        "the PMML evaluator answers with predicted_y, where the model has r, s: the model has parts that the "
+        "the PMML evaluator answers with predicted_y, but the model has r, s: the model has parts that the "
         "evaluator gets wrong"
     )
 

@@ -31,14 +31,14 @@ def test_a_rule_means_value_or_argmax(rule: OutputRule, columns: int, resolved: 
         (
             OutputRule.VALUE,
             3,
-            "output VALUE needs a model with one output column, this one has 3: use AUTO or ARGMAX",
+            "output VALUE needs one output column, but this model has 3: use AUTO or ARGMAX",
         ),
         (
             OutputRule.ARGMAX,
             1,
-            "output ARGMAX needs several output columns, this model has one: use AUTO or VALUE",
+            "output ARGMAX needs several output columns, but this model has one: use AUTO or VALUE",
         ),
-        (OutputRule.AUTO, 0, "the model's output has no column: it needs at least one"),
+        (OutputRule.AUTO, 0, "the model's output has no column, but it needs at least one"),
     ],
 )
 def test_a_rule_that_does_not_fit_is_rejected(rule: OutputRule, columns: int, text: str) -> None:

@@ -63,7 +63,7 @@ def test_the_folder_is_found_and_gone_afterwards(pack: object, prefix: str, temp
 
 
 NEITHER = "the SavedModel's archive is neither a zip nor a tar ({}): pack the SavedModel's folder"
-NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is no plain file: pack without links"
+NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is not a plain file: pack without links"
 
 
 @pytest.mark.parametrize(
@@ -71,15 +71,15 @@ NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is no plain fi
     [
         (
             as_zip({"../saved_model.pb": b""}),
-            "the SavedModel's archive has the unsafe entry '../saved_model.pb': pack it anew",
+            "the SavedModel's archive has the unsafe entry '../saved_model.pb': pack it again",
         ),
         (
             as_tar({"a/../../saved_model.pb": b""}),
-            "the SavedModel's archive has the unsafe entry 'a/../../saved_model.pb': pack it anew",
+            "the SavedModel's archive has the unsafe entry 'a/../../saved_model.pb': pack it again",
         ),
         (
             as_tar({"/saved_model.pb": b""}),
-            "the SavedModel's archive has the unsafe entry '/saved_model.pb': pack it anew",
+            "the SavedModel's archive has the unsafe entry '/saved_model.pb': pack it again",
         ),
         (link_in_zip(), NO_FILE),
         (special_in_tar(tarfile.SYMTYPE), NO_FILE),

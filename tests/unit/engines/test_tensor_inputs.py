@@ -66,7 +66,7 @@ def test_fields_are_found(
         (
             [tensor("x", 7, 2)],
             (),
-            "the model's input x float32 [7, 2] takes no batch of any size: export it as (n, k)",
+            "the model's input x float32 [7, 2] does not take batches of any size: export it as (n, k)",
         ),
         (
             [tensor("x", None, 2, 2)],
@@ -76,17 +76,17 @@ def test_fields_are_found(
         (
             [tensor("x", None, 2, dtype=np.dtype("complex64"))],
             (),
-            "the model's input x complex64 [n, 2] is neither number nor text: export it with floats",
+            "the model's input x complex64 [n, 2] is neither a number nor text: export it with floats",
         ),
         (
             [tensor("x", None, 2), tensor("y", None)],
             (),
-            "several inputs must take one field each, this model has x float32 [n, 2]; y float32 [n]",
+            "several inputs must take one field each, but this model has x float32 [n, 2]; y float32 [n]",
         ),
         (
             [tensor("x", None), tensor("y", None)],
             ("other",),
-            "inputs names 1 fields, the model takes 2: x float32 [n]; y float32 [n]",
+            "inputs names 1 fields, but the model takes 2: x float32 [n]; y float32 [n]",
         ),
         (
             [tensor("colour", None), tensor("other", None)],
@@ -136,4 +136,7 @@ def test_what_is_no_whole_number_of_the_type_fails(schema: RecordSchema, value: 
     planned = plan_inputs([tensor("x", None, 2, dtype=WHOLE)], (), schema)
     with pytest.raises(ScoringFailed) as caught:
         planned.feeds(np.array([[1.0, value]]))
-    assert str(caught.value) == "the model's input x int32 [n, 2] takes whole numbers, a record has another"
+    assert (
+        str(caught.value)
+        == "the model's input x int32 [n, 2] takes whole numbers, but a record has another number"
+    )

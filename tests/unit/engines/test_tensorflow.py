@@ -139,7 +139,7 @@ def reads_in_a_function() -> None:
     hidden(x(None, 2))
 
 
-REACHES_OUT = "reaches files, hosts or code outside of it, or is not known: export the model without it"
+REACHES_OUT = "reaches files, hosts or code outside the model, or is not known: export the model without it"
 
 
 @pytest.mark.parametrize(
@@ -148,28 +148,29 @@ REACHES_OUT = "reaches files, hosts or code outside of it, or is not known: expo
         (
             two_placeholders,
             (
-                "a frozen graph must have one placeholder, this one has 2: a (Placeholder), b (Placeholder): "
+                "a frozen graph must have one placeholder, but this one has 2: "
+                "a (Placeholder), b (Placeholder): "
                 "freeze it with one input, or send a SavedModel"
             ),
         ),
         (
             lambda: tf.constant(1.0),
             (
-                "a frozen graph must have one placeholder, this one has none: "
+                "a frozen graph must have one placeholder, but this one has none: "
                 "freeze it with one input, or send a SavedModel"
             ),
         ),
         (
             two_terminals,
             (
-                "a frozen graph must have one terminal operation with one output, this one has "
+                "a frozen graph must have one terminal operation with one output, but this one has "
                 "2: a (Identity), b (Identity): freeze it with one output"
             ),
         ),
         (
             several_outputs,
             (
-                "a frozen graph must have one terminal operation with one output, this one has "
+                "a frozen graph must have one terminal operation with one output, but this one has "
                 "1: top (TopKV2): freeze it with one output"
             ),
         ),
@@ -339,7 +340,7 @@ def writes_while_serving() -> tuple[dict[str, Any], dict[str, Any]]:
         (
             linear,
             ("a", "b"),
-            "a SavedModel must have the signature 'serving_default' or only one, this one has a, b",
+            "a SavedModel must have the signature 'serving_default' or only one, but this one has a, b",
         ),
         (
             unclear,

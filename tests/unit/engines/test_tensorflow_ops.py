@@ -66,7 +66,7 @@ def graph(
 )
 def test_operations_that_reach_out_are_refused_everywhere(operation: str) -> None:
     text = (
-        f"the model's operation 'bad' ({operation}) reaches files, hosts or code outside of it, or is "
+        f"the model's operation 'bad' ({operation}) reaches files, hosts or code outside the model, or is "
         "not known: export the model without it"
     )
     for definition in (graph(bad=(operation, (), "")), graph({"unused": {"bad": operation}})):

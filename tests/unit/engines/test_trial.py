@@ -26,7 +26,7 @@ from tests.patience import patience
 TRIAL_S = 20
 ENDLESS_S = 5
 """For what never ends: the time that its tests take."""
-ADVICE = ": export it anew, or raise --trial-timeout-s or --trial-memory-limit if it needs more"
+ADVICE = ": export it again, or raise --trial-timeout-s or --trial-memory-limit if it needs more"
 
 
 @pytest.fixture(scope="module", autouse=True)

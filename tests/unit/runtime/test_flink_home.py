@@ -136,7 +136,7 @@ def test_a_failed_assembly_leaves_the_old_home_whole(
     with pytest.raises(FlinkHomeError) as caught:
         assemble(home, distribution, [connector], Path("/other/python"))
     assert str(caught.value).startswith(f"{home.path} cannot be assembled (")
-    assert str(caught.value).endswith("; mend that and run `make install` again")
+    assert str(caught.value).endswith("; fix this and run `make install` again")
     assert "/venv/bin/python" in (home.conf / "config.yaml").read_text(encoding="utf-8")
     assert [path.name for path in home.path.parent.iterdir()] == ["flink"]
 

@@ -169,7 +169,7 @@ def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path, recorder: Recorder
         ensure(in_the_way / "jars", FakeSource(), recorder, ONE)
     assert str(caught.value) == (
         f"the cache {in_the_way / 'jars'} cannot be used (Not a directory); "
-        "set MODEL_SERVING_CACHE to a folder of yours"
+        "set MODEL_SERVING_CACHE to a folder that you can write to"
     )
 
 

@@ -1,7 +1,7 @@
-"""Compares a compiled model with the evaluator before it serves: the same answers for the same rows.
+"""Compares a compiled model with the evaluator before it serves: they must give the same answers.
 
-The rows are the same at every offer. A row that the evaluator fails on, but the compiled model does not, is a
-difference like any other: both must fail, or say the same.
+The rows are the same each time that a model is compared. If the evaluator fails on a row and the compiled
+model does not, that is a difference too: both must fail, or give the same answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["difference", "probe_rows"]
 _ROWS = 400
 _LEAST_ROWS = 48
 _SECONDS = 0.4
-"""A large forest takes the evaluator milliseconds a row: it is asked for ``_LEAST_ROWS`` at least."""
+"""The comparison stops after this time, but not before ``_LEAST_ROWS``; large forests are slow in Java."""
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 _HUGE = (0.0, 1e-300, 1e9, -1e9, 1e300, -1e300, np.inf, -np.inf)
@@ -39,13 +39,13 @@ def difference(
     fields: Fields,
     at_a_time: int,
 ) -> str | None:
-    """What the two say differently, in one line; None when they agree.
+    """Returns the first difference between the two in one line, None when they agree.
 
     Args:
         compiled: scores with the compiled model.
         evaluator: scores with the evaluator.
         fields: the model's fields.
-        at_a_time: rows that the evaluator is asked for in one call.
+        at_a_time: the number of rows that the evaluator gets in one call.
     """
     rows = probe_rows(fields)
     asked = 0
@@ -62,8 +62,10 @@ def difference(
 
 
 def probe_rows(fields: Fields) -> Columns:
-    """Rows that tell models apart: values all over the ranges of the model, at its thresholds and just beside
-    them, missing, huge."""
+    """Returns rows of shape (400, fields) on which models differ.
+
+    Their values are in the ranges of the model, at its thresholds and just beside them, missing, and huge.
+    """
     rng = np.random.default_rng(20_000)
     columns = [list(_values(field, rng)) for field in fields.all]
     rows = np.empty((_ROWS, len(columns)), dtype=object)
@@ -75,8 +77,11 @@ def probe_rows(fields: Fields) -> Columns:
 
 
 def _values(field: Field, rng: np.random.Generator) -> Iterator[float | str]:
-    """A value for every row. Of 20 rows 8 are within ranges, 8 at thresholds, 1 has missing values, 1 hardly
-    any other; in 2 a fifth of the fields is huge, and every field is every huge number once."""
+    """Gives a field's value for every row.
+
+    Of 20 rows, 8 have values in the ranges, 8 at thresholds, 1 has some missing values, and 1 has almost only
+    missing values. In 2 of the 20 rows a fifth of the fields is huge; every field has every huge number once.
+    """
     categories = _categories(field)
     low, high, close = _numbers(field)
     for row in range(_ROWS):
@@ -99,7 +104,7 @@ def _huge_turn(row: int) -> int:
 
 
 def _categories(field: Field) -> list[float | str]:
-    """The known ones, each twice, and an unknown one; none for a continuous field."""
+    """Returns the known categories, each twice, and an unknown one; none for a continuous field."""
     if field.codes is None:
         return []
     known = list(field.codes)
@@ -109,7 +114,7 @@ def _categories(field: Field) -> list[float | str]:
 
 
 def _numbers(field: Field) -> tuple[float, float, Numbers]:
-    """A range, and numbers to look closely at."""
+    """Returns the ends of a field's range, and the thresholds with the numbers next to them."""
     treatment = field.treatment
     named = [*field.numbers, *treatment.valid, *treatment.invalid, *treatment.missing]
     for interval in treatment.intervals:
@@ -126,7 +131,7 @@ def _numbers(field: Field) -> tuple[float, float, Numbers]:
 
 
 def _fitting(field: Field, value: float) -> float:
-    """Fields of whole numbers get whole numbers."""
+    """Rounds the value if the field takes whole numbers."""
     if field.data_type != "integer":
         return value
     return float(np.clip(np.round(value), -1e15, 1e15))

@@ -1,7 +1,8 @@
-"""In which order PMML4S looks at classes: the first one wins when several have the greatest probability.
+"""The order in which PMML4S looks at classes: if several have the greatest probability, it takes the first.
 
-PMML4S 1.5.8 keeps probabilities in a Scala 2.13 immutable map. Up to four entries it is in the order of
-insertion, beyond that a hash trie: ordered by five bits of the hash after the other, entries before subtrees.
+PMML4S 1.5.8 keeps probabilities in a Scala 2.13 immutable map. A map of up to four entries keeps the order of
+insertion. A larger map is a hash trie: each level is in the order of the next five bits of the hash, with the
+entries before the subtrees.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _WORD = 0xFFFFFFFF
 
 
 def map_order(keys: Sequence[str | int | float]) -> list[int]:
-    """Indices of ``keys``, given in the order of insertion, in the order of the map's iteration.
+    """Returns the indices of ``keys`` in the map's order; ``keys`` are in the order of insertion.
 
     Raises:
         NotCompiled: two keys have the same hash.
@@ -48,7 +49,7 @@ def _trie_order(hashes: Sequence[int], members: list[int], shift: int) -> list[i
 
 
 def _hash(key: str | float) -> int:
-    """``hashCode`` of the case classes StringVal, LongVal and DoubleVal (MurmurHash3 of name and value)."""
+    """Returns the ``hashCode`` of StringVal, LongVal or DoubleVal (MurmurHash3 of name and value)."""
     if isinstance(key, str):
         name, value = "StringVal", _string_hash(key)
     elif isinstance(key, int):
@@ -85,7 +86,7 @@ def _double_hash(value: float) -> int:
 
 
 def _improved(value: int) -> int:
-    """``scala.collection.Hashing.improve``."""
+    """Returns what ``scala.collection.Hashing.improve`` does."""
     value = (value + ~(value << 9 & _WORD)) & _WORD
     value ^= value >> 14
     value = (value + (value << 4)) & _WORD

@@ -1,4 +1,4 @@
-"""Compiles a PMML document. Whatever is not known exactly, to the attribute, is left to the evaluator."""
+"""Compiles a PMML document, if every element and attribute in it is known exactly."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def compile_pmml(
     numbers: Collection[int],
     classes: Classes | None,
 ) -> CompiledModel:
-    """Compiles the first model of a document that PMML4S has loaded without complaint.
+    """Compiles the first model of a document that PMML4S has loaded without an error.
 
     Args:
         root: the document.
         names: the record fields that the model takes.
-        columns: what PMML4S answers with.
-        predicted: the index of the predicted value among them.
-        numbers: the indices of the other columns that count.
+        columns: the columns of PMML4S's answers.
+        predicted: the index of the predicted value among the columns.
+        numbers: the indices of the other columns that are used.
         classes: reads predicted classes; None for a model that predicts numbers.
 
     Raises:
-        NotCompiled: it has something in it that is not known exactly.
+        NotCompiled: a part of the document is not known exactly.
     """
     model = next((child for child in root if child.tag not in _BESIDE_MODELS | {"Extension"}), None)
     if model is None or model.tag not in _MODELS:
@@ -66,7 +66,7 @@ def compile_pmml(
     targets = [field.get("name", "") for field in schema if field.get("usageType") in {"target", "predicted"}]
     target = read_target(model, parts, dictionary, targets)
     if len(fields.all) != len(names):
-        raise NotCompiled("other fields than the evaluator's")
+        raise NotCompiled("fields that differ from the evaluator's")
     by_label = columns[predicted].data_type not in _REALS
     if (classes is None) is not (target.classes is None) or (by_label and target.data_type == "double"):
         raise NotCompiled("a predicted value of another kind than the target")

@@ -1,4 +1,4 @@
-"""What the evaluators of all model kinds have in common: what goes in, what comes out."""
+"""The interface that the evaluators of all kinds of models share."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["Evaluation", "Evaluator", "MostProbable"]
 class Evaluation:
     """Answers for n records.
 
-    ``predicted``, shape (n,), are numbers, NaN for none, or indices of classes, -1 for none. ``rows`` of a
-    classifier has shape (classes + 2, n): the probability of every class as the target lists them, that of
-    the predicted class, and the confidence in it; NaN for none.
+    ``predicted`` has shape (n,). It holds numbers, with NaN for no number, or indices of classes, with -1 for
+    no class. ``rows`` of a classifier has shape (classes + 2, n): the probability of every class in the
+    target's order, the probability of the predicted class, and its confidence, with NaN for no value.
     """
 
     predicted: npt.NDArray[np.generic]
@@ -33,30 +33,33 @@ class Evaluation:
 
 
 class Evaluator(Protocol):
-    """A compiled model without its inputs and outputs."""
+    """A compiled model without the treatment of its inputs and outputs."""
 
     def evaluate(self, values: Numbers) -> Evaluation:
-        """Answers for prepared values of shape (n, fields), C-contiguous, NaN for missing."""
+        """Returns the answers for prepared values of shape (n, fields), C-contiguous, NaN for missing."""
         ...
 
 
 class MostProbable:
-    """Predicts the class with the greatest probability, as PMML4S chooses it: the first in its map's order;
-    NaN counts as greater than every number."""
+    """Predicts the class with the greatest probability.
+
+    If several classes have it, the first one in the order of PMML4S's map is predicted. NaN counts as greater
+    than every number.
+    """
 
     def __init__(self, target: Target, inserted: Sequence[int] | None = None) -> None:
-        """``inserted``: see ``Target.order``.
+        """Creates the predictor; for ``inserted`` see ``Target.order``.
 
         Raises:
             NotCompiled: not every class is among ``inserted``.
         """
         self._order = np.array(target.order(inserted), dtype=np.intp)
         if sorted(self._order.tolist()) != list(range(len(target.classes or ()))):
-            raise NotCompiled("probabilities of some classes only")
+            raise NotCompiled("probabilities of only some classes")
         self._as_listed = bool((self._order == np.arange(len(self._order))).all())
 
     def evaluation(self, probabilities: Numbers) -> Evaluation:
-        """The evaluation for probabilities of shape (classes, n), classes as the target lists them."""
+        """Returns the evaluation for probabilities of shape (classes, n), in the target's class order."""
         classes, n = probabilities.shape
         rows = np.empty((classes + 2, n))
         rows[:classes] = probabilities

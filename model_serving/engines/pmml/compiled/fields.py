@@ -1,7 +1,7 @@
-"""The input fields of a model: what PMML4S makes of a record's values before the model sees them.
+"""The input fields of a model: they prepare a record's values for the model as PMML4S does.
 
-Numbers stay numbers. A categorical value becomes a code: its index among the values that the model knows,
-``_OTHER`` for another valid value. Missing is NaN.
+Numbers stay numbers. A categorical value becomes a code: its index among the values that the model knows, or
+``_OTHER`` for another valid value. A missing value becomes NaN.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class Field:
     codes: dict[str | float, float] | None = None
     listed: bool = False
     numbers: list[float] = field(default_factory=list)
-    """Numbers that the model compares the field with: where to look closely when it is checked."""
+    """The numbers that the model compares the field with; the comparison with the evaluator tests them."""
 
     def code(self, text: str) -> float:
-        """The code of a category that the model names.
+        """Returns the code of a category that the model names.
 
-        One that the data dictionary does not list gets a code that no record has.
+        If the data dictionary lists categories but not this one, the code is one that matches no record.
         """
         if self.codes is None:
             return number(text)
@@ -74,7 +74,7 @@ class Field:
         return self.codes[key]
 
     def encode(self, values: npt.NDArray[np.generic]) -> Numbers:
-        """A column of the records as numbers and codes."""
+        """Returns a column of the records, shape (n,), as numbers or codes."""
         if self.codes is None:
             return values.astype(np.float64)
         missing = "" if self.data_type == "string" else None
@@ -92,10 +92,10 @@ class Fields:
     """The active fields of the first model, in MiningSchema order: the columns of a batch."""
 
     def __init__(self, dictionary: Mapping[str, Element], schema: Element) -> None:
-        """Reads them.
+        """Reads the fields.
 
         Raises:
-            NotCompiled: a type, an attribute or a treatment that is not known exactly.
+            NotCompiled: a type, an attribute or a treatment is not known exactly.
         """
         self._by_name: dict[str, Field] = {}
         for mining in check(schema, NOTHING, ("MiningField",)):
@@ -113,21 +113,21 @@ class Fields:
         return name in self._by_name
 
     def named(self, name: str | None) -> Field:
-        """An input field.
+        """Returns the input field with this name.
 
         Raises:
-            NotCompiled: the model refers to something else.
+            NotCompiled: there is no such input field.
         """
         found = self._by_name.get(name or "")
         if found is None:
-            raise NotCompiled(f"'{name}', which is no input field")
+            raise NotCompiled(f"'{name}', which is not an input field")
         return found
 
     def continuous(self, name: str | None) -> Field:
-        """A numeric input field.
+        """Returns the numeric input field with this name.
 
         Raises:
-            NotCompiled: the model refers to something else.
+            NotCompiled: there is no such input field, or it is categorical.
         """
         found = self.named(name)
         if found.codes is not None:
@@ -136,10 +136,10 @@ class Fields:
 
 
 def same_treatment(schema: Element, fields: Fields) -> None:
-    """Checks that the MiningSchema of a part leaves values as the whole model's has made them.
+    """Checks that the MiningSchema of a part of the model does not change the values again.
 
     Raises:
-        NotCompiled: it does not, or it has other fields.
+        NotCompiled: it may change values, or it has other fields than the whole model.
     """
     for mining in check(schema, NOTHING, ("MiningField",)):
         check(mining, _WITHOUT_TREATMENT)

@@ -57,7 +57,7 @@ def compile_general_regression(element: Element, fields: Fields, target: Target)
     """Compiles a GeneralRegressionModel of the types regression, generalLinear and generalizedLinear.
 
     Raises:
-        NotCompiled: it has something in it that is not known exactly.
+        NotCompiled: a part of the model is not known exactly.
     """
     parts = check(element, _ATTRIBUTES, MODEL_PARTS | _LISTS)
     parameters = _read_parameters(parts, fields)
@@ -113,7 +113,7 @@ def _list(parts: Sequence[Element], tag: str) -> Element:
 def _read_parameters(
     parts: Sequence[Element], fields: Fields
 ) -> dict[str, int | Callable[[Numbers], Numbers] | None]:
-    """What every parameter is multiplied with; None for the intercept's, which is 1."""
+    """Returns what every parameter is multiplied by, None for the intercept's parameter."""
     names = []
     for parameter in check(_list(parts, "ParameterList"), NOTHING, ("Parameter",)):
         check(parameter, {"name", "label"})
@@ -133,7 +133,7 @@ def _read_parameters(
 
 
 def _parameter(cells: Sequence[Element], fields: Fields) -> int | Callable[[Numbers], Numbers]:
-    """A product of factors, 1 or 0, and of covariates; a 0 among them makes it 0 even beside missing ones."""
+    """Returns the product of factors (1 or 0) and covariates. If one is 0, it is 0, even if others miss."""
     factors, covariates = [], []
     for cell in cells:
         field = fields.named(cell.get("predictorName"))

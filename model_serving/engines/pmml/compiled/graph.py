@@ -1,7 +1,7 @@
 """Decision trees as one graph of tests: the steps that lead a record to a leaf.
 
-Every step asks one question, ``value <= threshold``, and has three ways on: low, high, and unknown for a
-missing value. All of PMML's predicates, strategies and multi-way splits come down to such steps.
+Every step tests ``value <= threshold`` and has three next steps: low, high, and unknown for a missing value.
+All of PMML's predicates, strategies and multi-way splits can be written as such steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_STEPS = 20_000_000
 
 
 class Graph:
-    """Collects steps and leaves under labels; a label may be used before it stands for something."""
+    """Collects steps and leaves under labels. A label may be used before it is given a meaning."""
 
     def __init__(self) -> None:
         self._labels = 0
@@ -38,7 +38,7 @@ class Graph:
         self._leaves: list[int] = []
 
     def label(self) -> int:
-        """A new label.
+        """Returns a new label.
 
         Raises:
             NotCompiled: the model needs too many steps.
@@ -49,15 +49,15 @@ class Graph:
         return self._labels - 1
 
     def leaf(self, label: int) -> None:
-        """The label stands for a leaf; leaves are numbered in the order of these calls."""
+        """Makes the label a leaf. Leaves are numbered in the order of these calls."""
         self._leaves.append(label)
 
     def goto(self, label: int, other: int) -> None:
-        """The label stands for what another one stands for."""
+        """Makes the label another name for the label ``other``."""
         self._aliases[label] = other
 
     def step(self, label: int, column: int, threshold: float, low: int, high: int, unknown: int) -> None:
-        """The label stands for the question whether a value is at most the threshold."""
+        """Makes the label a step: the test whether a value is at most the threshold."""
         self._labelled.append(label)
         self._columns.append(column)
         self._thresholds.append(threshold)
@@ -66,7 +66,7 @@ class Graph:
         self._unknown.append(unknown)
 
     def walk(self, roots: Sequence[int]) -> Walk:
-        """The graph in arrays, entered at the labels ``roots``."""
+        """Returns the graph in arrays. Walks begin at the labels ``roots``."""
         steps = len(self._labelled)
         places = np.full(self._labels, -1, dtype=np.intp)
         places[self._labelled] = np.arange(steps)

@@ -1,4 +1,4 @@
-"""Records' columns to the numbers that a compiled model works on."""
+"""Turns the columns of records into the numbers that a compiled model takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JAVA_DECIMALS = Context(prec=34)
 
 
 class Inputs:
-    """Encodes and treats the fields' values."""
+    """Encodes the fields' values and applies their treatment."""
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields.all
@@ -30,10 +30,13 @@ class Inputs:
         self._whole = [field.column for field in fields.all if field.data_type == "integer"]
 
     def prepared(self, columns: Columns) -> tuple[Numbers, npt.NDArray[np.bool_] | None]:
-        """Values of shape (n, fields), C-contiguous, NaN for missing; and which rows get no result at all.
+        """Returns the values for the model, and which rows get no result.
+
+        The values have shape (n, fields), are C-contiguous, and are NaN if missing. The rows without a result
+        are a mask of shape (n,), or None when there are none.
 
         Raises:
-            ScoringFailed: a number with a fraction in a field that takes whole numbers.
+            ScoringFailed: a field that takes whole numbers has a number with a fraction.
         """
         if self._whole:
             columns = self._with_longs(columns)
@@ -51,7 +54,7 @@ class Inputs:
         return values, void
 
     def _with_longs(self, columns: Columns) -> Columns:
-        """Whole numbers as Java's ``long`` keeps them."""
+        """Converts whole numbers as Java's ``long`` does."""
         whole = columns[:, self._whole].astype(np.float64)
         odd = ~np.isnan(whole) & ((whole != np.floor(whole)) | ~(np.abs(whole) < _LONG))
         if not odd.any():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["INVERSE_LINKS", "LinearSum", "Term"]
 
 Term = tuple["int | Callable[[Numbers], Numbers]", float]
-"""What is multiplied, a column of the values or something made of them, and its coefficient."""
+"""A column of the values, or a function of the values, and the coefficient that it is multiplied by."""
 
 
 class LinearSum:
@@ -32,7 +32,7 @@ class LinearSum:
             self._of_columns = np.array(self._factors)[:, None]
 
     def __call__(self, values: Numbers) -> Numbers:
-        """The sums, shape (n,), for values of shape (n, fields)."""
+        """Returns the sums, shape (n,), for values of shape (n, fields)."""
         if self._columns is None:
             total = np.full(len(values), self._intercept)
             for source, coefficient in self._terms:
@@ -54,7 +54,7 @@ def _logistic(values: Numbers) -> Numbers:
 
 
 def _normal(values: Numbers) -> Numbers:
-    """The standard normal distribution function; the evaluator's stops at 40 deviations."""
+    """Computes the standard normal distribution function, 0 or 1 beyond 40 deviations like the evaluator."""
     made = [
         math.nan
         if math.isnan(each)
@@ -76,4 +76,4 @@ INVERSE_LINKS: dict[str, Callable[[Numbers], Numbers]] = {
     "cauchit": lambda values: 0.5 + (1.0 / math.pi) * np.arctan(values),
     "logc": lambda values: 1.0 - np.exp(values),
 }
-"""From the linear sum to the mean, by the names that PMML has for links and normalization methods."""
+"""Functions from the linear sum to the mean, by PMML's names for links and normalization methods."""

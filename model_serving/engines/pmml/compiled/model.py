@@ -1,4 +1,4 @@
-"""A compiled model, as the core sees it."""
+"""A compiled model, which implements the core's interface."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["CompiledModel"]
 
 
 class CompiledModel:
-    """Implements ``LoadedModel`` with nothing but numpy. Scoring changes nothing in it."""
+    """Implements ``LoadedModel`` with numpy only. Scoring does not change it."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class CompiledModel:
         rows: Mapping[str, int],
         classes: Classes | None,
     ) -> None:
-        """``rows`` gives the row of every output in ``Evaluation.rows``."""
+        """Creates the model; ``rows`` gives for every output its row in ``Evaluation.rows``."""
         self.inputs_of = inputs_of
         self.findings = ""
-        """See ``LoadedModel.findings``; there are none before it was compared."""
+        """See ``LoadedModel.findings``. Empty until the model has been compared with the evaluator."""
         self._names = names
         self._inputs = inputs
         self._evaluator = evaluator
@@ -50,7 +50,7 @@ class CompiledModel:
         self._labels = np.empty(0, dtype=object)
         self._results: Numbers = np.empty(0)
         if classes is not None:
-            # The last one stands for no class, which is index -1.
+            # The last one stands for no class, which has the index -1.
             labels, self._results = classes.read([*(target.classes or ()), None])
             self._labels = np.array(labels, dtype=object)
 
@@ -63,7 +63,7 @@ class CompiledModel:
         """See ``LoadedModel.score``.
 
         Raises:
-            ScoringFailed: a number with a fraction in a field that takes whole numbers.
+            ScoringFailed: a field that takes whole numbers has a number with a fraction.
         """
         try:
             return self._score(columns)
@@ -95,7 +95,7 @@ class CompiledModel:
         )
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Does nothing: the model holds only memory."""
 
     def _number(self, predicted: Numbers, void: npt.NDArray[np.bool_] | None) -> Scores:
         if self._rescaling is not None:

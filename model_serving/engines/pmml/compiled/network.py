@@ -1,7 +1,8 @@
 """NeuralNetwork: inputs that are normalized fields, layers in their order, outputs that are denormalized.
 
-PMML4S: ``NeuralNetwork.predict``, ``NormContinuous.scala``. Softmax is not shielded from overflow there, so
-it is not here. Sines are not compiled: of large numbers they depend on how sums were rounded.
+The rules are PMML4S's (``NeuralNetwork.predict``, ``NormContinuous.scala``). PMML4S does not protect softmax
+from overflow, so this module does not either. Sines are not compiled, because the sine of a large sum depends
+on how the sum was rounded.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ class _Layer:
 def compile_network(
     element: Element, dictionary: Mapping[str, Element], fields: Fields, target: Target
 ) -> Evaluator:
-    """Compiles a NeuralNetwork whose neurons are connected with the layer before theirs only.
+    """Compiles a NeuralNetwork whose neurons are connected only with the layer before theirs.
 
     Raises:
-        NotCompiled: it has something in it that is not known exactly.
+        NotCompiled: a part of the network is not known exactly.
     """
     parts = check(element, _ATTRIBUTES, {*MODEL_PARTS, "NeuralInputs", "NeuralLayer", "NeuralOutputs"})
     inputs, outputs = only(parts, "NeuralInputs"), only(parts, "NeuralOutputs")
@@ -119,8 +120,8 @@ def _read_layer(element: Element, network: Element, before: Sequence[str]) -> tu
         biases[index] = number(neuron.get("bias", "0"))
         connections = check(neuron, {"id", "bias"}, ("Con",))
         if {connection.get("from", "") for connection in connections} != places.keys():
-            # A weight of 0 would be no connection for every number but infinity.
-            raise NotCompiled("a neuron that is not connected with just every neuron of the layer before")
+            # A weight of 0 could stand for a missing connection, except for infinite numbers.
+            raise NotCompiled("a neuron whose connections are not exactly the neurons of the layer before")
         for connection in connections:
             check(connection, {"from", "weight"})
             weights[places[connection.get("from", "")], index] += number(connection.get("weight"))
@@ -129,7 +130,7 @@ def _read_layer(element: Element, network: Element, before: Sequence[str]) -> tu
 
 
 def _read_outputs(element: Element, ids: Sequence[str]) -> list[tuple[int, Element]]:
-    """Places among the last neurons, and the expressions for them."""
+    """Returns for each output its index among the neurons of the last layer, and its expression."""
     read = []
     for output in check(element, {"numberOfOutputs"}, ("NeuralOutput",)):
         derived = only(check(output, {"outputNeuron"}, ("DerivedField",)), "DerivedField")
@@ -160,7 +161,7 @@ def _read_classes(element: Element, ids: Sequence[str], target: Target) -> tuple
     for neuron, expression in _read_outputs(element, ids):
         check(expression, {"field", "value"})
         if expression.tag != "NormDiscrete" or expression.get("field") != target.name:
-            raise NotCompiled("an output of a classifier that is no class")
+            raise NotCompiled("an output of a classifier that is not a class")
         neurons.append(neuron)
         classes.append(target.index(expression.get("value", "")))
     if len(set(classes)) < len(classes) or len(classes) < len(target.classes or ()) - 1:
@@ -200,7 +201,7 @@ class _Classification:
         self._layers = layers
         self._neurons = list(neurons)
         self._classes = classes
-        # One class may be left out: it gets what is left of 1, after the others.
+        # One class may have no output: its probability is 1 minus the sum of the others.
         rest = [index for index in range(len(target.classes or ())) if index not in classes]
         self._rest = rest[0] if rest else None
         self._most_probable = MostProbable(target, classes + rest)

@@ -1,4 +1,4 @@
-"""The inputs of a neural network: fields as they are, on a broken line, or as 1 for one category."""
+"""The inputs of a neural network: fields, piecewise linear functions of fields, or flags of categories."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _OUTLIERS = frozenset({"asIs", "asMissingValues", "asExtremeValues"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Piecewise linear: from the points ``start`` to the points ``end``, both along the line.
+    """A piecewise linear function that maps the points ``start`` to the points ``end``.
 
-    PMML4S computes ``x * slope + intercept`` and, backwards, ``(x - intercept) / slope``; so does this.
+    Like PMML4S, it computes ``x * slope + intercept`` and, backwards, ``(x - intercept) / slope``.
     """
 
     start: Numbers
@@ -36,21 +36,21 @@ class Line:
 
     @property
     def is_straight(self) -> bool:
-        """Whether one slope and one intercept do for every value."""
+        """Whether one slope and one intercept are right for every value."""
         return len(self.slopes) == 1 and self.outliers == "asIs" and not self.backwards
 
     def turned_round(self) -> Line:
-        """The inverse function.
+        """Returns the inverse function.
 
         Raises:
-            NotCompiled: it goes down somewhere, which PMML4S does not turn round.
+            NotCompiled: the function does not rise everywhere, and PMML4S inverts only functions that do.
         """
         if (np.diff(self.end) <= 0.0).any():
             raise NotCompiled("a NormContinuous that does not rise")
         return Line(self.end, self.start, self.slopes, self.intercepts, self.outliers, backwards=True)
 
     def apply(self, values: Numbers) -> Numbers:
-        """The function of every value; NaN stays NaN."""
+        """Returns the function of every value; NaN stays NaN."""
         pieces = np.clip(np.searchsorted(self.start, values, side="left") - 1, 0, len(self.slopes) - 1)
         slopes, intercepts = self.slopes.take(pieces), self.intercepts.take(pieces)
         made: Numbers = (values - intercepts) / slopes if self.backwards else values * slopes + intercepts
@@ -64,10 +64,10 @@ class Line:
 
 
 def read_line(element: Element) -> Line:
-    """Reads a NormContinuous. What it maps missing values to is left to the caller.
+    """Reads a NormContinuous. The caller reads ``mapMissingTo``, the value for missing values.
 
     Raises:
-        NotCompiled: fewer than two points, or not in order.
+        NotCompiled: there are fewer than two points, or they are not in order.
     """
     if element.tag != "NormContinuous":
         raise NotCompiled(f"{element.tag} for a number")
@@ -86,7 +86,7 @@ def read_line(element: Element) -> Line:
 
 
 class Inputs:
-    """All input neurons at once."""
+    """Computes all input neurons at once."""
 
     def __init__(
         self,
@@ -95,14 +95,14 @@ class Inputs:
         intercepts: Sequence[float],
         others: Mapping[int, Callable[[Numbers], Numbers]],
     ) -> None:
-        """``others`` are the inputs that are more than a straight line, by their place."""
+        """Creates the inputs; ``others`` has functions, by index, for those that are not a straight line."""
         self._columns = list(columns)
         self._slopes = np.array(slopes)
         self._intercepts = np.array(intercepts)
         self._others = others
 
     def normalized(self, values: Numbers) -> Numbers:
-        """Shape (n, inputs), NaN for missing."""
+        """Returns the input neurons for values of shape (n, fields): shape (n, inputs), NaN for missing."""
         made = values.take(self._columns, axis=1)
         for place, function in self._others.items():
             made[:, place] = function(made[:, place])
@@ -114,10 +114,10 @@ class Inputs:
 def read_input(
     element: Element, dictionary: Mapping[str, Element], fields: Fields
 ) -> tuple[Inputs, list[str]]:
-    """Reads NeuralInputs: them, and their ids.
+    """Reads NeuralInputs and returns the inputs and their ids.
 
     Raises:
-        NotCompiled: an input that is not known exactly.
+        NotCompiled: an input is not known exactly.
     """
     ids, columns, slopes, intercepts, others = [], [], [], [], dict[int, "Callable[[Numbers], Numbers]"]()
     for place, item in enumerate(check(element, {"numberOfInputs"}, ("NeuralInput",))):
@@ -125,7 +125,7 @@ def read_input(
         if derived is None or derived.get("dataType") not in {"double", "float"}:
             raise NotCompiled("an input that is not derived as a double")
         if derived.get("name") in dictionary:
-            # PMML4S then takes the field itself.
+            # PMML4S would take the field itself.
             raise NotCompiled("an input with the name of a field")
         known = {"name", "displayName", "optype", "dataType"}
         expressions = check(derived, known, ("FieldRef", "NormContinuous", "NormDiscrete"))
@@ -146,7 +146,7 @@ def read_input(
 def _read_expression(
     element: Element, fields: Fields
 ) -> tuple[int, float, float, Callable[[Numbers], Numbers] | None]:
-    """Column, slope, intercept, and what is done before them."""
+    """Returns an input's column, slope, intercept, and the function that is applied before them."""
     missing = optional_number(element.get("mapMissingTo"))
     replacement = np.nan if missing is None else missing
     if element.tag == "NormDiscrete":

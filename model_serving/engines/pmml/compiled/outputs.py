@@ -1,4 +1,4 @@
-"""Which of a model's columns the compiled model fills in, and from where."""
+"""Finds the columns that the compiled model fills in, and the rows that their values come from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ATTRIBUTES = frozenset(
     {"name", "displayName", "optype", "dataType", "feature", "value", "targetField", "isFinalResult"}
 )
 _TEXTS = frozenset({"predictedValue", "predictedDisplayValue", "entityId"})
-"""Features whose columns nobody reads when they are text."""
+"""The features of columns that are not read when they are text."""
 
 _PROBABILITY = "probability"
 
@@ -32,17 +32,17 @@ def rows_of_columns(
     *,
     is_tree: bool,
 ) -> dict[str, int]:
-    """For every column that counts, its row in ``Evaluation.rows``.
+    """Returns the row in ``Evaluation.rows`` of every column that is used.
 
     Args:
         parts: the parts of the model.
-        columns: what the evaluator answers with.
-        numbers: the indices of the columns that count.
+        columns: the columns of the evaluator's answers.
+        numbers: the indices of the columns that are used.
         target: the model's target.
-        is_tree: whether the model gives a confidence.
+        is_tree: whether the model is a single tree, which gives a confidence.
 
     Raises:
-        NotCompiled: a column that is not known exactly.
+        NotCompiled: a column is not known exactly.
     """
     output = only(parts, "Output")
     given = [] if output is None else check(output, NOTHING, ("OutputField",))

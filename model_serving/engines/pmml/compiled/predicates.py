@@ -1,8 +1,9 @@
 """PMML predicates as steps of a graph. A predicate is true, false or, for missing values, unknown.
 
-As PMML4S decides (``predicates.scala``): ``and`` is false when one part is false, else unknown when one is;
-``or`` the other way round; ``surrogate`` takes the first known part. ``xor`` is left to PMML4S, whose version
-1.5.8 takes it for false.
+The rules are PMML4S's (``predicates.scala``). ``and`` is false when one part is false, else unknown when one
+part is unknown, else true. ``or`` is true when one part is true, else unknown when one part is unknown, else
+false. ``surrogate`` takes the first known part. ``xor`` is not compiled, because PMML4S 1.5.8 always
+evaluates it to false.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ PREDICATES = frozenset({"SimplePredicate", "CompoundPredicate", "SimpleSetPredic
 _SIMPLE = frozenset({"field", "operator", "value"})
 _BOTH_WAYS = {"lessOrEqual": "greaterThan", "lessThan": "greaterOrEqual"}
 _DEEPEST = 4
-"""Compound predicates in each other: steps may double with each level."""
+"""The greatest depth of nested compound predicates: each level may double the number of steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Where to go on: labels of a graph."""
+    """The labels of the graph that follow when a predicate is true, false or unknown."""
 
     true: int
     false: int
@@ -48,24 +49,25 @@ class Predicates:
         self._fields = fields
 
     def add(self, element: Element, label: int, to: Outcomes) -> None:
-        """``label`` stands for the predicate.
+        """Adds a predicate at ``label``.
 
         Raises:
-            NotCompiled: a predicate that is not known exactly.
+            NotCompiled: the predicate is not known exactly.
         """
         self._add(element, label, to, 0)
 
     def add_pair(self, first: Element, second: Element, label: int, to: tuple[int, int, int]) -> bool:
-        """One step for two predicates that split a field in two, ``<=`` and ``>`` or ``<`` and ``>=``.
+        """Adds one step for two predicates that split a field, ``<=`` and ``>`` or ``<`` and ``>=``.
 
         Args:
-            first: one predicate.
-            second: the other one.
-            label: stands for the step.
-            to: where to go on when the first is true, when the second is, when both are unknown.
+            first: the first predicate.
+            second: the second predicate.
+            label: the label of the step.
+            to: the labels that follow when the first is true, when the second is true, and when both are
+                unknown.
 
         Returns:
-            Whether they are such a pair; nothing was added if not.
+            Whether the predicates split a field in this way. If not, nothing was added.
         """
         if first.tag != "SimplePredicate" or second.tag != "SimplePredicate":
             return False
@@ -120,7 +122,7 @@ class Predicates:
             self._graph.step(label, field.column, threshold, low, high, to.unknown)
 
     def _add_equal(self, label: int, field: Field, value: float, to: Outcomes) -> None:
-        """At most the value, and not at most the next smaller number."""
+        """Adds two steps: at most the value, and not at most the next smaller number."""
         below = self._graph.label()
         self._graph.step(label, field.column, value, below, to.false, to.unknown)
         smaller = float(np.nextafter(value, -np.inf))
@@ -172,7 +174,7 @@ class Predicates:
         *,
         last: bool,
     ) -> int:
-        """The label to go on at, made when it is the first that goes there."""
+        """Returns the label that follows, which is created at its first use."""
         state, end = following(state, outcome, last)
         if end >= 0:
             return end
@@ -182,15 +184,15 @@ class Predicates:
 
 
 def _words(array: Element) -> Sequence[str]:
-    """The items of an array. Quotes and escapes have rules of their own in PMML4S."""
+    """Returns the items of an array. Quotes and escapes are refused: PMML4S has its own rules for them."""
     text = array.text or ""
     if len(array) or '"' in text or "\\" in text or array.get("type") not in {"string", "int", "real"}:
         raise NotCompiled("an array with quotes, or of another type")
     return text.split()
 
 
-# What follows in a compound predicate: (state of the next part, label) with a label when all is decided, else
-# -1. The state of ``and`` and ``or`` is 1 after an unknown part.
+# What follows a part of a compound predicate: the state for the next part, and the label to go to when the
+# result is decided, else -1. The state of ``and`` and ``or`` is 1 after an unknown part.
 
 
 def _after_and(to: Outcomes, state: int, outcome: bool | None, last: bool) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Strict reading of PMML elements: what is not known by name is not compiled."""
+"""Reads PMML elements strictly: a model with an unknown element or attribute is not compiled."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = [
 ]
 
 NOTHING: frozenset[str] = frozenset()
-"""For elements without attributes."""
+"""The known attributes of an element that has none."""
 
 MODEL_ATTRIBUTES = frozenset({"functionName", "modelName", "algorithmName", "isScorable"})
 MODEL_PARTS = frozenset({"MiningSchema", "Output", "Targets", "LocalTransformations"})
-"""Elements that every model may have, and that the compiler looks at (see ``check``)."""
+"""The elements that every model may have and that the compiler reads (see ``check``)."""
 
 _WITHOUT_EFFECT = frozenset({"Extension", "ModelStats", "ModelExplanation", "ModelVerification"})
 _MOST_EXACT = 2.0**53
@@ -35,14 +35,19 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 class NotCompiled(Exception):
-    """The model has something in it that the compiler does not know exactly. The text says what."""
+    """The compiler does not know a part of the model exactly. The text names the part."""
 
 
 def check(element: Element, attributes: AbstractSet[str], parts: Collection[str] = ()) -> list[Element]:
-    """The children of an element, without those that never change an answer.
+    """Returns the children of an element, without those that never change an answer.
+
+    Args:
+        element: the element.
+        attributes: the attributes that it may have.
+        parts: the children that it may have.
 
     Raises:
-        NotCompiled: an attribute or a child is not among the known ones.
+        NotCompiled: the element has another attribute or another child.
     """
     if not element.attrib.keys() <= attributes:
         raise NotCompiled(f"{element.tag} with {', '.join(element.attrib.keys() - attributes)}")
@@ -59,10 +64,10 @@ def check(element: Element, attributes: AbstractSet[str], parts: Collection[str]
 
 
 def only(elements: Collection[Element], tag: str) -> Element | None:
-    """The one element with this tag, None when there is none.
+    """Returns the element with this tag, None when there is none.
 
     Raises:
-        NotCompiled: there are several.
+        NotCompiled: there are several elements with this tag.
     """
     found = [element for element in elements if element.tag == tag]
     if len(found) > 1:
@@ -71,10 +76,10 @@ def only(elements: Collection[Element], tag: str) -> Element | None:
 
 
 def number(text: str | None) -> float:
-    """A finite decimal number. What only Java or only Python takes for one (``1d``, ``1_0``) is none.
+    """Reads a finite decimal number. Spellings that only Java or only Python accepts (``1d``, ``1_0``) fail.
 
     Raises:
-        NotCompiled: it is no number, or too large for a double.
+        NotCompiled: the text is not a number, or the number is too large for a double.
     """
     if text is None or not _NUMBER.fullmatch(text):
         raise NotCompiled(f"'{text}' for a number")
@@ -85,7 +90,7 @@ def number(text: str | None) -> float:
 
 
 def whole_number(text: str | None) -> float:
-    """A number without a fraction (see ``number``)."""
+    """Reads a number without a fraction (see ``number``)."""
     value = number(text)
     if not value.is_integer() or abs(value) >= _MOST_EXACT:
         raise NotCompiled(f"'{text}' for a whole number")
@@ -93,5 +98,5 @@ def whole_number(text: str | None) -> float:
 
 
 def optional_number(text: str | None) -> float | None:
-    """A number that may be absent (see ``number``)."""
+    """Reads a number that may be absent (see ``number``)."""
     return None if text is None else number(text)

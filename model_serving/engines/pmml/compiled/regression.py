@@ -1,4 +1,4 @@
-"""RegressionModel (PMML4S: ``RegressionModel.predict``, ``predictors.scala``)."""
+"""RegressionModel. The rules are PMML4S's (``RegressionModel.predict``, ``predictors.scala``)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NORMALIZATIONS = {
     "cloglog": "cloglog",
     "cauchit": "cauchit",
 }
-"""Of a regression: softmax is the logistic function there."""
+"""The normalizations of a regression to numbers, where softmax is the logistic function."""
 
 _BINARY = frozenset({"logit", "probit", "cloglog", "loglog", "cauchit"})
 
@@ -44,7 +44,7 @@ def compile_regression(element: Element, fields: Fields, target: Target) -> Eval
     """Compiles a RegressionModel.
 
     Raises:
-        NotCompiled: it has something in it that is not known exactly.
+        NotCompiled: a part of the model is not known exactly.
     """
     parts = check(element, _ATTRIBUTES, {*MODEL_PARTS, "RegressionTable"})
     tables = [part for part in parts if part.tag == "RegressionTable"]
@@ -97,7 +97,7 @@ def _categorical(element: Element, fields: Fields) -> Term:
     column, wanted = field.column, field.code(element.get("value", ""))
     if field.codes is None:
         field.numbers.append(wanted)
-    # A missing value is no category, so it adds nothing.
+    # A missing value is not a category, so it adds nothing.
     return (lambda values: (values[:, column] == wanted).astype(np.float64)), number(
         element.get("coefficient")
     )
@@ -132,7 +132,7 @@ class _Number:
 
 
 class _Binary:
-    """The second table counts, unless it gives 0: then it is the trivial one, and the first counts."""
+    """Two classes: the second table is used, or the first if the second gives 0 and so is the trivial one."""
 
     def __init__(
         self, sums: Sequence[LinearSum], classes: Sequence[int], link: Callable[[Numbers], Numbers]

@@ -1,4 +1,4 @@
-"""The target of a model: its classes, or what is done to a predicted number."""
+"""The target of a model: its classes, or the rescaling of a predicted number."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Rescaling:
     cast: str | None
 
     def apply(self, values: Numbers) -> Numbers:
-        """The numbers that are predicted in the end."""
+        """Returns the rescaled numbers."""
         made: Numbers = np.clip(values, self.low, self.high) * self.factor + self.constant
         if self.cast == "round":
-            # Java's rounding: halves go up; the result is a long, and none for NaN.
+            # As in Java, halves are rounded up and the result is a long. NaN stays NaN.
             return np.where(np.isnan(made), made, np.clip(np.floor(made + 0.5), -(2.0**63), 2.0**63))
         if self.cast == "ceiling":
             return np.ceil(made)
@@ -51,7 +51,7 @@ class Rescaling:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``classes`` are None for a regression, else as PMML4S keeps them: text, ``int`` or ``float``."""
+    """A target. ``classes`` is None for a regression, else has PMML4S's types: text, ``int`` or ``float``."""
 
     name: str
     data_type: str
@@ -60,10 +60,10 @@ class Target:
     rescaling: Rescaling | None = None
 
     def index(self, text: str) -> int:
-        """The index of a class that the document names.
+        """Returns the index of a class that the document names.
 
         Raises:
-            NotCompiled: the target does not list it.
+            NotCompiled: the target does not list the class.
         """
         try:
             return self.labels.index(text)
@@ -76,10 +76,11 @@ class Target:
         raise NotCompiled(f"the class '{text}', which the target does not list")
 
     def order(self, indices: Sequence[int] | None = None) -> list[int]:
-        """Classes in the order in which PMML4S looks for the greatest probability.
+        """Returns the classes in the order in which PMML4S looks for the greatest probability.
 
         Args:
-            indices: the classes in the order in which PMML4S puts them in its map; as listed if not given.
+            indices: the classes in the order in which PMML4S puts them in its map; the target's order if
+                not given.
         """
         classes = self.classes or ()
         inserted = range(len(classes)) if indices is None else indices
@@ -89,10 +90,10 @@ class Target:
 def read_target(
     model: Element, parts: Collection[Element], dictionary: Mapping[str, Element], targets: Sequence[str]
 ) -> Target:
-    """The target of the whole model.
+    """Reads the target of the whole model.
 
     Raises:
-        NotCompiled: there are several, or none, or it is not known exactly.
+        NotCompiled: there is no target, there are several, or it is not known exactly.
     """
     if len(targets) != 1 or targets[0] not in dictionary:
         raise NotCompiled(f"{len(targets)} targets")

@@ -1,4 +1,4 @@
-"""Missing, invalid and outlying values, as a MiningField and a DataField say (PMML4S: ``Model.prepare``)."""
+"""The treatment of missing, invalid and outlying values of a field (PMML4S: ``Model.prepare``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A range of numbers; an end that is infinite has no limit."""
+    """A range of numbers. An infinite end means no limit."""
 
     low: float
     high: float
@@ -34,7 +34,7 @@ class Interval:
         """Reads an ``Interval`` element.
 
         Raises:
-            NotCompiled: a closure that the standard does not have.
+            NotCompiled: the standard does not have this closure.
         """
         check(element, {"closure", "leftMargin", "rightMargin"})
         closure = element.get("closure", "")
@@ -49,7 +49,7 @@ class Interval:
         )
 
     def holds(self, values: _Numbers) -> _Mask:
-        """Which values are inside."""
+        """Returns a mask of the values that are inside."""
         above = values >= self.low if self.closed_low else values > self.low
         below = values <= self.high if self.closed_high else values < self.high
         inside: _Mask = above & below
@@ -58,7 +58,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What becomes of the values of one field. ``valid`` and ``intervals`` restrict it when not empty."""
+    """The treatment of one field's values. ``valid`` and ``intervals`` limit the values, unless empty."""
 
     valid: tuple[float, ...] = ()
     invalid: tuple[float, ...] = ()
@@ -74,7 +74,7 @@ class Treatment:
 
     @staticmethod
     def as_it_is() -> Treatment:
-        """Values are taken at face value."""
+        """Returns a treatment that changes no value."""
         return Treatment()
 
     @staticmethod
@@ -88,12 +88,12 @@ class Treatment:
 
         Args:
             mining: the MiningField.
-            intervals: of the DataField.
+            intervals: the intervals of the DataField.
             texts: the values of the DataField that are valid, invalid and missing.
             value: reads a value.
 
         Raises:
-            NotCompiled: something that is not known exactly, or a replacement that is itself not valid.
+            NotCompiled: a part is not known exactly, or a replacement is itself not valid.
         """
         values = {key: [value(text) for text in some] for key, some in texts.items()}
         if len(set().union(*values.values())) < sum(len(some) for some in values.values()):
@@ -121,27 +121,30 @@ class Treatment:
 
         Args:
             mining: the MiningField.
-            code: gives the code of a category.
-            invalid: the code of values that are not valid; None when all are.
+            code: returns the code of a category.
+            invalid: the code of values that are not valid; None when all values are valid.
 
         Raises:
-            NotCompiled: something that is not known exactly.
+            NotCompiled: a part is not known exactly.
         """
         if mining.get("outliers", "asIs") != "asIs":
             raise NotCompiled("outliers of a categorical field")
         restricted = Treatment() if invalid is None else Treatment(invalid=(invalid,))
         treatment = _with_mining(restricted, mining, code)
         if invalid is not None and treatment.when_invalid == "asIs":
-            raise NotCompiled("invalid categories as they are")
+            raise NotCompiled("invalid categories that are kept")
         return treatment
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing becomes of any value."""
+        """Whether the treatment changes no value."""
         return self == Treatment()
 
     def apply(self, values: _Numbers, void: _Mask) -> None:
-        """Changes ``values`` in place, NaN for missing; marks rows in ``void`` that get no result at all."""
+        """Changes ``values`` in place, NaN for missing, and marks in ``void`` the rows that get no result.
+
+        Both have shape (n,).
+        """
         missing = np.isnan(values)
         if self.missing:
             missing |= np.isin(values, self.missing)
@@ -185,7 +188,7 @@ def _with_mining(restricted: Treatment, mining: Element, value: Callable[[str], 
 
 
 def _must_be_valid(treatment: Treatment, *values: float) -> None:
-    """A part of the model would find a replacement invalid again."""
+    """Raises NotCompiled for a replacement that is not valid: a part of the model would treat it again."""
     restricted = Treatment(treatment.valid, treatment.invalid, treatment.missing, treatment.intervals)
     for value in values:
         void, made = np.zeros(1, dtype=bool), np.array([value])

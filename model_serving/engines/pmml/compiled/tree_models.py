@@ -33,14 +33,14 @@ _VOTES = frozenset({"majorityVote", "weightedMajorityVote"})
 _OF_NUMBERS = frozenset({"average", "weightedAverage", "median", "sum", "weightedSum"})
 _OF_PROBABILITIES = frozenset({"average", "weightedAverage", "median"})
 _MOST_PLACES = 4_000_000
-"""Leaves of records in trees that are kept at a time, a quarter of a second's work."""
+"""The number of leaves, records times trees, that are kept at a time: a quarter of a second's work."""
 
 
 def compile_tree(element: Element, fields: Fields, target: Target) -> Evaluator:
     """Compiles a TreeModel.
 
     Raises:
-        NotCompiled: it has something in it that is not known exactly.
+        NotCompiled: a part of the model is not known exactly.
     """
     trees = Trees(fields, target)
     trees.add(element)
@@ -48,10 +48,10 @@ def compile_tree(element: Element, fields: Fields, target: Target) -> Evaluator:
 
 
 def compile_ensemble(element: Element, fields: Fields, target: Target) -> Evaluator:
-    """Compiles a MiningModel whose segments are trees that all count.
+    """Compiles a MiningModel whose segments are trees that all take part in each answer.
 
     Raises:
-        NotCompiled: it has something in it that is not known exactly.
+        NotCompiled: a part of the model is not known exactly.
     """
     parts = check(element, MODEL_ATTRIBUTES, {*MODEL_PARTS, "Segmentation"})
     segmentation = only(parts, "Segmentation")
@@ -96,7 +96,7 @@ def _tree_of(segment: Element, ensemble: Element, fields: Fields, target: Target
 
 
 class _Tree:
-    """Everything that a leaf says stands in tables."""
+    """A single tree. Tables hold the answers of its leaves."""
 
     def __init__(self, trees: Trees, target: Target) -> None:
         self._walk: Walk = trees.walk()
@@ -121,7 +121,7 @@ class _Tree:
 
 
 class _Combined:
-    """What the trees say together, shape (n, numbers), in the order of the trees, which rounding sees."""
+    """Combines the trees' answers, in the order of the trees, because rounding depends on the order."""
 
     def __init__(self, trees: Trees, method: str, weights: list[float], *, votes: bool) -> None:
         self._walk: Walk = trees.walk()
@@ -138,7 +138,7 @@ class _Combined:
             self._table = trees.shares if trees.shares.shape[1] else trees.scores[:, None]
 
     def numbers(self, values: Numbers) -> Numbers:
-        """Sums, means or medians."""
+        """Returns the sums, means or medians, shape (n, numbers)."""
         at_a_time = max(1, _MOST_PLACES // self._trees)
         if len(values) > at_a_time:
             parts = range(0, len(values), at_a_time)
@@ -153,14 +153,14 @@ class _Combined:
 
 
 def _sum_in_order(said: Numbers) -> Numbers:
-    """The sum over the first axis, added one after the other. numpy adds a single column in another order."""
+    """Returns the sum over the first axis, added in order. numpy adds a single column in another order."""
     if said[0].size > 1:
         return np.asarray(np.add.reduce(said, axis=0))
     return np.asarray(np.add.accumulate(said, axis=0)[-1])
 
 
 def _median(said: Numbers) -> Numbers:
-    """The middle one; NaN counts as the greatest."""
+    """Returns the median over the first axis; NaN counts as the greatest number."""
     ordered = np.sort(said, axis=0)
     middle = len(said) // 2
     if len(said) % 2:

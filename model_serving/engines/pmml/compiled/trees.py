@@ -1,8 +1,8 @@
-"""TreeModel: nodes as steps of a graph, and a table of what the leaves say.
+"""TreeModel: nodes become steps of a graph, and a table holds the answers of the leaves.
 
-The rules are PMML4S's (``TreeModel.predict``): the first child whose predicate is true is taken, also after
-one that is unknown. When none is, the strategies decide; the result is then a child, the node itself, or
-nothing.
+The rules are PMML4S's (``TreeModel.predict``): the first child whose predicate is true is taken, even if a
+predicate before it is unknown. If no predicate is true, the model's strategies decide: the result is then a
+child, the node itself, or nothing.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class _Strategies:
 
 
 def tree_parts(element: Element) -> list[Element]:
-    """The parts of a TreeModel.
+    """Returns the parts of a TreeModel.
 
     Raises:
-        NotCompiled: it has something in it that is not known.
+        NotCompiled: a part of the model is not known.
     """
     return check(element, _ATTRIBUTES, {*MODEL_PARTS, "Node"})
 
@@ -98,11 +98,11 @@ class Trees:
         """Adds a TreeModel.
 
         Returns:
-            Whether its first leaf gives the probability of every class. PMML4S tells from it which outputs
-            a tree inside of an ensemble has.
+            Whether its first leaf gives the probability of every class. PMML4S decides by this leaf which
+            outputs a tree in an ensemble has.
 
         Raises:
-            NotCompiled: it has something in it that is not known.
+            NotCompiled: a part of the model is not known.
         """
         strategies = _Strategies.read(element)
         root = only(tree_parts(element), "Node")
@@ -125,12 +125,12 @@ class Trees:
         return not np.isnan(self._shares[first_leaf]).any()
 
     def walk(self) -> Walk:
-        """The steps of all the trees."""
+        """Returns the steps of all the trees."""
         return self._graph.walk(self._roots)
 
     @property
     def scores(self) -> Numbers:
-        """What every leaf predicts: a number, or the index of a class; NaN or -1 for nothing."""
+        """The prediction of every leaf, shape (leaves,): a number (NaN for none) or a class index (-1)."""
         return np.array(self._scores)
 
     @property
@@ -140,7 +140,7 @@ class Trees:
 
     @property
     def confidences(self) -> Numbers:
-        """The confidence of every leaf in what it predicts, NaN where it says none."""
+        """The confidence of every leaf in its prediction, shape (leaves,), NaN if it gives none."""
         return np.array(self._confidences)
 
     def _read(self, element: Element, label: int) -> _Node:
@@ -172,7 +172,7 @@ class Trees:
         return children
 
     def _ask_in_turn(self, label: int, children: list[_Node], no_child: int, unknown: int) -> None:
-        # Two lanes: on the second one a predicate was unknown, which matters when no child is taken.
+        # There are two lanes. On the second lane a predicate was unknown, which matters if no child is taken.
         lanes = {0: label}
         for index, child in enumerate(children):
             last = index == len(children) - 1
@@ -185,7 +185,7 @@ class Trees:
             lanes = following
 
     def _itself(self, node: _Node) -> int:
-        """A leaf that says what an inner node says."""
+        """Returns the label of a new leaf that gives the answer of an inner node."""
         label = self._graph.label()
         self._leaf(node.element, label)
         return label

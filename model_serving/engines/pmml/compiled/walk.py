@@ -15,13 +15,13 @@ __all__ = ["Walk"]
 _Indices = npt.NDArray[np.intp]
 
 _FEW = 100
-"""Up to so many walks plain Python is faster than numpy, whose every call costs about a microsecond."""
+"""Up to this number of walks plain Python is faster than numpy: each numpy call takes a microsecond."""
 
 _MOST_IN_LISTS = 200_000
-"""Steps that are kept as Python lists too, which take about 130 bytes a step."""
+"""The greatest number of steps that are kept as Python lists too, which take about 130 bytes a step."""
 
 _AT_A_TIME = 4
-"""Levels that are walked before looking who has arrived."""
+"""The number of levels that are walked before checking which walks have reached a leaf."""
 
 
 class Walk:
@@ -30,7 +30,7 @@ class Walk:
     def __init__(
         self, columns: _Indices, thresholds: Numbers, ways: _Indices, roots: _Indices, steps: int
     ) -> None:
-        """``ways`` has shape (steps + leaves, 3): where to go when low, high, unknown."""
+        """Creates the walk. ``ways``, shape (steps + leaves, 3), has the next index: low, high, unknown."""
         self._columns = columns
         self._thresholds = thresholds
         self._ways = np.ascontiguousarray(ways).reshape(-1)
@@ -42,7 +42,7 @@ class Walk:
             self._one_by_one = (columns[:steps].tolist(), thresholds[:steps].tolist(), low, high, unknown)
 
     def leaves(self, values: Numbers) -> _Indices:
-        """The leaf of every record in every tree: shape (trees, n) for values of shape (n, columns)."""
+        """Returns every record's leaf in every tree: shape (trees, n) for values of shape (n, columns)."""
         n, trees = len(values), len(self._roots)
         if self._one_by_one is not None and n * trees <= _FEW:
             return self._leaves_one_by_one(values)
