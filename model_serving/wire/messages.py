@@ -28,6 +28,7 @@ __all__ = [
     "encode_rollback",
     "encode_status",
     "fitted_result",
+    "fitted_results",
     "parse_descriptor",
     "read_model",
     "refuse_other_wire_types",
@@ -154,6 +155,13 @@ def refuse_other_wire_types(descriptor: ModelDescriptor) -> None:
         wrong = wrong or other_wire_types(example, f"examples[{index}].")
     if wrong is not None:
         raise ModelRejected(wrong)
+
+
+def fitted_results(messages: list[bytes], limit: int | None) -> list[bytes]:
+    """Encoded results, each as :func:`fitted_result` gives it. Most often all of them fit."""
+    if limit is None or max(map(len, messages), default=0) <= limit - _KAFKA_BYTES:
+        return messages
+    return [fitted_result(message, limit) for message in messages]
 
 
 def fitted_result(message: bytes, limit: int | None) -> bytes:

@@ -11,7 +11,7 @@ from model_serving.wire.messages import (
     encode_dead_letter,
     encode_rollback,
     encode_status,
-    fitted_result,
+    fitted_results,
     parse_descriptor,
     read_model,
     refuse_other_wire_types,
@@ -73,10 +73,7 @@ class TopicEncoder:
 
     def results(self, batch: ScoredBatch) -> list[bytes]:
         """See ``core.ports.MessageEncoder``."""
-        messages = encode_results(batch)
-        if self._result_limit is None:
-            return messages
-        return [fitted_result(message, self._result_limit) for message in messages]
+        return fitted_results(encode_results(batch), self._result_limit)
 
     def dead_letter(self, letter: DeadLetter) -> bytes:
         """See ``core.ports.MessageEncoder``."""

@@ -28,6 +28,7 @@ from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus as ModelStatusMessage
 from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.wire import encode_dead_letter, encode_results, encode_status, fitted_result
+from model_serving.wire.messages import fitted_results
 
 MODEL = ModelToServe("wine", "forest", ModelType.PMML, "v1", "sha", b"")
 
@@ -233,6 +234,10 @@ def test_a_result_that_its_topic_does_not_take_comes_without_its_outputs() -> No
     cut = ServingResult.FromString(fitted_result(message, 50_000))
     assert cut == ServingResult(name="forest", dataType="wine", result=5.0, label="l")
     result.label = "b" * 50_000
+    together = fitted_results([b"small", message], 50_000)
+    assert together == [b"small", fitted_result(message, 50_000)]
+    assert fitted_results([b"small"], 50_000) == [b"small"]
+    assert fitted_results([], 50_000) == []
     short = ServingResult.FromString(fitted_result(result.SerializeToString(), 50_000))
     assert (short.label[:1], len(short.label.encode())) == ("b", NAME_BYTES)
 
