@@ -18,7 +18,7 @@ _CHECKPOINTED_S = 30.0
 """The least length of an overload in which several checkpoints are due."""
 
 _FINE_MOMENT_MS = 1000
-"""The limit for the p99 after a short overload: in a few seconds, a single stall of the machine decides it."""
+"""The limit for the p99 after a short overload: in a few seconds, one stall of the machine decides it."""
 
 _MOST_TREND = 10.0
 """Percent."""

@@ -1,4 +1,4 @@
-"""The command line: a wrong call is one line and status 2, what is outside is one line and status 1."""
+"""The command line: a wrong call is one line and status 2, any other error is one line and status 1."""
 
 from __future__ import annotations
 

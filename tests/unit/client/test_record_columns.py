@@ -1,4 +1,4 @@
-"""Which column is which field: by header, by --columns, or by order; a shift by one is never guessed at."""
+"""The field of each column: by header, by --columns, or by order; a shift by one is never guessed."""
 
 from __future__ import annotations
 

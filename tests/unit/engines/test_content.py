@@ -1,4 +1,4 @@
-"""What content looks like, told from its bytes; what plainly is of another kind is refused with advice."""
+"""The kind of content is recognized from its bytes; content of another kind is refused with advice."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_the_work_is_bounded_on_large_content(content: bytes) -> None:
 
 @dataclass
 class Library:
-    """An engine that counts how often it is asked."""
+    """An engine that counts its calls."""
 
     loads: int = 0
 
