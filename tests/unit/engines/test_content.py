@@ -196,7 +196,7 @@ def test_the_value_of_an_unset_model_type_is_named() -> None:
     with pytest.raises(ModelRejected) as rejected:
         check_kind(ModelType.TENSORFLOW, PMML)
     assert str(rejected.value) == (
-        "the message says TENSORFLOW (which a modeltype that is not set means, too), "
+        "the message says TENSORFLOW (or has no modeltype), "
         "but the content looks like PMML: set modeltype PMML (2)"
     )
 
