@@ -73,7 +73,7 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if name == "sensor"
             else "dataType,sugar\nred,1.5\nred,2.5\n"
         )
-        # One at a time: in one program of the user's they would clash with each other.
+        # Each file is generated alone, because the two would clash in one program.
         subprocess.run(
             [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--python_out=.", f"protos/{name}.proto"],
             cwd=folder,
