@@ -152,7 +152,10 @@ class _Bookmarks:
 
 
 def _letters(reader: TopicReader, ends: Mapping[int, int]) -> Iterator[tuple[Received, DeadLetter]]:
-    """Yields the letters before these offsets. Letters that the job writes meanwhile could go on for ever."""
+    """Yields the letters before these offsets, without those that the job writes during the replay.
+
+    A message may fail each time that it is sent back, so with new letters the replay might never end.
+    """
     for received in reader.until_end():
         if received.offset >= ends.get(received.partition, 0):
             continue

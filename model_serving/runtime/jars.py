@@ -182,9 +182,13 @@ def _pin(coordinate: str, scratch: Path) -> PinnedJar:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fetches all jars, or with --lock pins them anew. Status 1 and one line on failure."""
+    """Fetches all jars, or with --lock writes a new lock file.
+
+    Returns:
+        The exit status: 0, or 1 with one line on standard error.
+    """
     parser = argparse.ArgumentParser(prog="python -m model_serving.runtime.jars", description=__doc__)
-    parser.add_argument("--lock", action="store_true", help=f"write {LOCK_NAME} anew")
+    parser.add_argument("--lock", action="store_true", help=f"write a new {LOCK_NAME}")
     options = parser.parse_args(argv)
     try:
         if options.lock:

@@ -1,4 +1,4 @@
-"""One cluster for all tests of a module."""
+"""Runs one cluster for all tests of a module."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.standalone_cluster import Cluster, standalone_cluster
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One JobManager and one TaskManager, of which nothing may be left after Flink's own script has run."""
+    """Runs one JobManager and one TaskManager. No process may be left after Flink's scripts stop them."""
     with standalone_cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Everything that docker/compose.yaml starts but Kafka's own image, as processes of this machine."""
+"""All services of docker/compose.yaml except Kafka's own image, as processes of this machine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Jobs that go on from savepoints: of older software, with another parallelism, or not at all.
+"""Jobs that are restored from savepoints: of older software, with another parallelism, or refused.
 
 The savepoints under ``tests/fixtures/savepoints`` were made by ``tests/fixtures/make_savepoints.py``: with
-older software (``-v1``), with the software before its core was parted from Flink (``-v2``), and with software
-whose state is of a version yet to come (``-v99``).
+older software (``-v1``), with the software before its core was separated from Flink (``-v2``), and with
+software whose state has a future version (``-v99``).
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _SAVED = re.compile(r"Savepoint completed. Path: (\S+)")
 
 @dataclass(slots=True)
 class Running:
-    """The job of one step. ``savepoint`` is where it left one, when it has been stopped."""
+    """The job of one step. ``savepoint`` is its savepoint after it has been stopped."""
 
     check: Any
     rest: str = ""
     savepoint: str = ""
 
     def still(self) -> None:
-        """Fails when the job of now has ended."""
+        """Fails when the current job has ended."""
         self.check()
 
 
 class Conversation:
-    """Models and records for a job that is stopped and goes on, and what has to come back for each."""
+    """Models and records for a job that is stopped and restored, and the expected answer to each."""
 
     def __init__(self, traffic: Traffic) -> None:
         self.traffic = traffic
@@ -59,7 +59,7 @@ class Conversation:
         self._ts: Counter[str] = Counter()
 
     def take_over(self) -> None:
-        """What the job knows from the savepoints that are kept."""
+        """Takes over the models that the job knows from the kept savepoints."""
         for data_type, versions in SERVED.items():
             self._kept[data_type] = list(versions.items())
             self._ts[data_type] = SCORED
@@ -68,21 +68,21 @@ class Conversation:
             self._ts[data_type] = count
 
     def deploy(self, data_types: Sequence[str], version: str, answers: Sequence[float]) -> None:
-        """A model for each, all at once. Each becomes ACTIVE, once."""
+        """Offers a model for each data type, all at once. Each must become ACTIVE once."""
         for data_type, answer in zip(data_types, answers, strict=True):
             self.traffic.offer_later(model(data_type, version, answer))
             self._kept[data_type].append((version, answer))
         self._await_active(data_types)
 
     def roll_back(self, data_types: Sequence[str]) -> None:
-        """Each goes back to its version before. That becomes ACTIVE, once."""
+        """Rolls back each data type. Its previous version must become ACTIVE once."""
         for data_type in data_types:
             self.traffic.offer_later(ModelDescriptor(dataType=data_type, command="ROLLBACK"))
             self._kept[data_type].pop()
         self._await_active(data_types)
 
     def send(self, rounds: int, data_types: Sequence[str] = ()) -> None:
-        """Records for each data type, by default for each with a model; nothing is awaited."""
+        """Sends records for each data type, by default for each with a model, and does not wait."""
         for _ in range(rounds):
             for data_type in data_types or self._served():
                 self._ts[data_type] += 1
@@ -92,11 +92,11 @@ class Conversation:
                     self._expected[data_type][ts] = self._kept[data_type][-1]
                 else:
                     self._waiting[data_type].append(ts)
-            # Without keys the producer fills one partition before it takes another.
+            # Without keys the producer fills one partition before it uses another one.
             self.traffic.flush()
 
     def check(self) -> None:
-        """Each record has one result, of the version that served its data type when it was sent."""
+        """Checks that each record has one result, of the version that served when it was sent."""
         for data_type in self._served():
             expected = self._expected[data_type]
             results = self.traffic.await_results(data_type, len(expected))
@@ -120,7 +120,7 @@ class Conversation:
 
 @contextmanager
 def local(variant: str, flags: Sequence[str], start: str, log: Path, current: Running) -> Iterator[None]:
-    """The job by ``flink run -s`` on a minicluster, stopped by SIGTERM at the end."""
+    """Runs the job by ``flink run -s`` on a minicluster, and stops it by SIGTERM at the end."""
     with FlinkRun(variant, flags, log, launcher=launcher_from(start)) as job:
         current.check = job.check
         yield
@@ -133,7 +133,7 @@ def local(variant: str, flags: Sequence[str], start: str, log: Path, current: Ru
 def on(
     cluster: Cluster, variant: str, flags: Sequence[str], start: str, folder: Path, current: Running
 ) -> Iterator[None]:
-    """The job by ``flink run -d -s`` on a cluster, ended by ``flink stop --savepointPath``."""
+    """Runs the job by ``flink run -d -s`` on a cluster, and ends it by ``flink stop --savepointPath``."""
     job_id = cluster.submit(variant, flags, "-s", start)
     try:
         current.rest, current.check = f"/jobs/{job_id}", lambda: cluster.check(job_id)
@@ -218,7 +218,7 @@ def test_a_job_goes_on_from_version_1_and_with_one_three_and_two_instances(
 
 @pytest.fixture(scope="module")
 def another_broker() -> Iterator[EmbeddedBroker]:
-    """The topics of a savepoint are in it, with offsets: each savepoint needs a Kafka of its own."""
+    """Runs another Kafka. A savepoint holds its topics with offsets, so each needs a Kafka of its own."""
     with EmbeddedBroker() as running:
         yield running
 
@@ -245,7 +245,7 @@ def test_a_job_goes_on_from_version_2(another_broker: EmbeddedBroker, tmp_path: 
 
 
 def _every_instance_has_every_model(cluster: Cluster, job: str) -> None:
-    """All three have scored, and passed no record on to where those without a model wait."""
+    """Checks that all three instances have scored, and that no record waited for a model."""
 
     def vertex(name: str) -> dict[str, Any]:
         (found,) = (one for one in cluster.get(job)["vertices"] if re.split(" -|,", one["name"])[0] == name)

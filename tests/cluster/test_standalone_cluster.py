@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cluster
 
 
 def serves_all_samples(job: Traffic) -> None:
-    """Every kind of model is loaded and answers right."""
+    """Checks that every kind of model is loaded and gives the right results."""
     for key, sample in SAMPLES.items():
         job.serve(sample.message(key))
         job.send(*sample_records(key, len(sample.expected)))

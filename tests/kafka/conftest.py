@@ -1,4 +1,4 @@
-"""Topics of its own for each test of the client."""
+"""Gives each test of the client its own topics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_serving.messaging.topics import TopicNames
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """What a test puts before the names of its topics and consumer groups to be alone with them."""
+    """Returns a prefix for the names of a test's topics and consumer groups, which no other test has."""
     return f"t{uuid4().hex[:8]}-"
 
 

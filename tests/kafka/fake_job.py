@@ -1,4 +1,4 @@
-"""A job without Flink: it says 5 of every record, in the name of its data type's latest model."""
+"""A job without Flink: its result is 5 for every record, with the name of its data type's latest model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model_serving.protos.winerecord_pb2 import WineRecord
 
 
 class FakeJob:
-    """Runs in a thread for as long as the context is open. A model named ``bad`` is rejected."""
+    """Runs in a thread while the context is open. It rejects a model with the name ``bad``."""
 
     def __init__(self, kafka: KafkaAccess, topics: TopicNames, *, lose_every: int = 0) -> None:
         self._kafka = kafka

@@ -54,7 +54,7 @@ def command(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Command:
-    """Runs ``model-serving`` in this process against the test's own topics: exit status, lines printed."""
+    """Runs ``model-serving`` in this process on the test's own topics; gives status and printed lines."""
     monkeypatch.setattr("signal.signal", lambda *_: None)
     for name, value in environment(broker, topics).items():
         monkeypatch.setenv(name, value)
@@ -146,7 +146,7 @@ def test_reading_shows_what_comes_after_its_start_and_joins_no_group(
         assert reader.stderr.readline() == f"reading '{topics.data}' from now on; Ctrl-C stops\n"
         command("publish-data", "--count", "2", "--rate", "1000")
         assert [json.loads(reader.stdout.readline())["kafka"]["offset"] for _ in range(2)] == [1, 2]
-        # Held by name: an admin client that is collected never answers.
+        # The client needs a name, because an admin client that is collected never answers.
         admin = connect(broker.kafka)
         groups = admin.list_consumer_groups().result(timeout=10)
         assert [group.group_id for group in groups.valid if "model-serving-read" in group.group_id] == []

@@ -1,4 +1,4 @@
-"""What producers may do in Kafka that a job has to get over: compression, transactions that are aborted."""
+"""Jobs read whatever producers may write to Kafka: every compression, and aborted transactions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_to_the_end(
     folder: Path,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Traffic:
-    """A bounded run, and what happens once it has been submitted; what it wrote."""
+    """Makes a bounded run, calls a function after its submission, and returns the run's output."""
     flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
     with FlinkRun(variant, [*flags, "--bounded"], folder / "job.log") as job:
         meanwhile()

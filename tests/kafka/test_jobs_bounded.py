@@ -28,7 +28,7 @@ pytestmark = pytest.mark.kafka
 
 
 def outputs_of(topics: TopicNames, broker: EmbeddedBroker) -> TopicNames:
-    """The same inputs, outputs of their own."""
+    """Returns topics with the same inputs and new outputs."""
     fresh = fresh_topics(broker)
     return TopicNames(topics.models, topics.data, fresh.results, fresh.dead_letters, fresh.status)
 
@@ -37,7 +37,7 @@ def outputs_of(topics: TopicNames, broker: EmbeddedBroker) -> TopicNames:
 def filled(
     broker: EmbeddedBroker, models: list[Message], records: list[Message | bytes], *, partitions: int
 ) -> Iterator[TopicNames]:
-    """Topics with all that a bounded run is to read."""
+    """Gives topics with everything that a bounded run must read."""
     topics = fresh_topics(broker, partitions=partitions)
     with Traffic("producer", broker.bootstrap_servers, topics, lambda: None) as traffic:
         traffic.send(*records)
@@ -48,7 +48,7 @@ def filled(
 def run_bounded(
     variant: str, broker: EmbeddedBroker, topics: TopicNames, folder: Path, *flags: str
 ) -> tuple[str, Traffic]:
-    """Runs to the end; what it printed, and what it wrote."""
+    """Runs to the end, and returns the printed text and the messages."""
     folder.mkdir()
     written = outputs_of(topics, broker)
     all_flags = [
@@ -67,7 +67,7 @@ def run_bounded(
 
 @dataclass(frozen=True)
 class WhatCounts:
-    """Results without their times, in an order of their own; ``numbers`` are results and outputs."""
+    """Results without their times, in a fixed order; ``numbers`` are results and outputs."""
 
     texts: list[tuple[object, ...]]
     numbers: list[float]
@@ -139,7 +139,7 @@ def test_every_record_is_accounted_for_and_both_jobs_agree(broker: EmbeddedBroke
                 first = sorted(traffic.results[key], key=lambda one: one.submissionTs)[: len(sample.expected)]
                 assert [one.result for one in first] == pytest.approx(sample.expected, abs=sample.tolerance)
     assert outcome["keyed"].texts == outcome["broadcast"].texts
-    # TensorFlow rounds a float32 otherwise in batches of another length.
+    # TensorFlow rounds a float32 differently in batches of different lengths.
     np.testing.assert_allclose(outcome["keyed"].numbers, outcome["broadcast"].numbers, rtol=0, atol=2e-6)
 
 

@@ -1,4 +1,4 @@
-"""How the jobs begin and end on the command line: errors of one line, signals, and nothing left behind."""
+"""The start and the end of jobs on the command line: errors of one line, signals, and no process is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large models lie in a store beside the checkpoints: what is put there, served from it, and deleted."""
+"""Large models are in a store beside the checkpoints: they are written, served and deleted."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def model(version: str) -> ModelDescriptor:
 
 
 def stored(store: Path) -> set[str]:
-    """The versions whose content is in the store; nothing else is in it, but for what is being written."""
+    """Returns the versions with content in the store, which holds nothing else except unfinished files."""
     versions = {hashlib.sha256(content).hexdigest(): version for version, content in MODELS.items()}
     files = [path for path in store.rglob("*") if path.is_file() and path.suffix != ".part"]
     return {versions[path.name] for path in files}
 
 
 def newest_checkpoint(checkpoints: Path, job_id: str) -> Path | None:
-    """The last checkpoint that is complete."""
+    """Returns the last complete checkpoint."""
     complete = [path.parent for path in (checkpoints / job_id).glob("chk-*/_metadata")]
     return max(complete, key=lambda path: int(path.name.removeprefix("chk-")), default=None)
 

@@ -70,7 +70,7 @@ def test_two_instances_serve_every_record_once(
 
 
 def _send_in_turns(job: Traffic, records: dict[str, list[WineRecord]]) -> None:
-    """In portions, so that a producer without keys spreads them over the partitions."""
+    """Sends records in portions, so that a producer without keys uses all partitions."""
     for start in range(0, RECORDS, 100):
         for of_type in records.values():
             job.send(*of_type[start : start + 100])

@@ -20,7 +20,7 @@ TIME_LIMIT_S = 15
 
 
 def constant(data_type: str, value: float) -> ModelDescriptor:
-    """A model that answers ``value``, which is its version too."""
+    """Returns a model that answers ``value``, which is its version too."""
     return ModelDescriptor(
         name="constant",
         dataType=data_type,

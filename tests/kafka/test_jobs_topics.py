@@ -1,4 +1,4 @@
-"""Topics and consumer groups that somebody has set up in a way that a job does not expect."""
+"""Jobs with topics and consumer groups that were set up in unexpected ways."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODELS_BYTES = 10 << 20
 
 
 def topics_of_sizes(broker: EmbeddedBroker, sizes: Mapping[str, int]) -> TopicNames:
-    """Topics that take messages of the size given for their role; Kafka's default where none is."""
+    """Creates topics that take messages of the size given for their role, else of Kafka's default size."""
     names = TopicNames().prefixed(f"s{uuid4().hex[:8]}-")
     wanted = [
         NewTopic(
@@ -127,7 +127,7 @@ def test_topics_that_do_not_exist_are_created_for_what_they_get(
 
 @contextmanager
 def member_of(broker: EmbeddedBroker, group: str, topic: str) -> Iterator[None]:
-    """Another program's consumer, once it is a member of the group."""
+    """Gives another program's consumer when it has become a member of the group."""
     consumer = Consumer(
         {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "client.id": "somebody"}
     )

@@ -1,4 +1,4 @@
-"""Jobs and client against a Kafka that asks for TLS and a login; no secret shows where others can read."""
+"""Jobs and client with a Kafka that needs TLS and a login; no secret can be read by others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def secured(authority: trustme.CA) -> Iterator[tuple[EmbeddedBroker, str]]:
-    """A broker with an open door for the test and one for those who log in; the address of the second."""
+    """Runs a broker with an open listener for the test and one with a login; gives the second's address."""
     certificate = authority.issue_cert("127.0.0.1", "localhost")
     listener = SecuredListener(
         "SASL_SSL",
@@ -57,7 +57,7 @@ def secured(authority: trustme.CA) -> Iterator[tuple[EmbeddedBroker, str]]:
 
 
 def _pkcs8(key: bytes) -> str:
-    """A private key in the only form that Kafka reads."""
+    """Returns a private key in the only form that Kafka reads."""
     private = serialization.load_pem_private_key(key, password=None)
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -70,7 +70,7 @@ def _quoted(text: str) -> str:
 
 @pytest.fixture
 def properties(authority: trustme.CA, tmp_path: Path) -> Path:
-    """A client properties file, as one would give it to Kafka's own tools."""
+    """Writes a client properties file, as for Kafka's own tools."""
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca)
     file = tmp_path / "client.properties"
@@ -116,7 +116,7 @@ def test_a_job_serves_over_tls_with_a_login_and_shows_no_secret(
 
 
 def _web_pages(job: FlinkRun) -> list[str]:
-    """What the job's web server tells about it."""
+    """Returns the pages of the job's web server."""
     pages = []
     for process in psutil.Process(job.process.pid).children(recursive=True):
         for connection in process.net_connections("tcp"):

@@ -1,9 +1,9 @@
-"""Prints the key groups, of 128, that Flink gives to rows of one value, a JSON list of numbers or of texts.
+"""Prints Flink's key groups, of 128, for rows of one value, given as a JSON list of numbers or texts.
 
     python key_groups.py '[1, 2]'
     python key_groups.py '["wine"]'
 
-Rows of numbers are those of SQL, rows of texts those of streams.
+Rows of numbers are hashed as in SQL, rows of texts as in streams.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Prints a job's operators with each of some flags, without running it: a JSON list a line.
+"""Prints a job's operators without running it, a JSON list a line for each of some sets of flags.
 
     python print_operators.py VARIANT [FLAGS [FLAGS …]]
 
-Each FLAGS is one argument, the words in it parted by spaces. Each operator is its uid and, if it is in Python
-and has a number of its own, of how many elements a bundle is at most.
+Each FLAGS is one argument with words separated by spaces. For each operator its uid is printed and, if it is
+in Python and has its own setting, the greatest number of elements in a bundle.
 """
 
 from __future__ import annotations

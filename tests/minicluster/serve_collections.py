@@ -1,10 +1,10 @@
-"""Runs a topology on collections in a local minicluster and prints what comes out, a JSON object a line.
+"""Runs a topology on collections in a local minicluster and prints its output, a JSON object a line.
 
     python serve_collections.py VARIANT MODE < messages
 
-Standard input holds ``{"models": [hex, …], "vectors": [[hex, …], …]}``. Each line that comes out has one
-member, ``results``, ``dead_letters`` or ``statuses``: a message in hex; the last one ``workers``: a byte in
-hex, how many Python worker processes were seen.
+Standard input holds ``{"models": [hex, …], "vectors": [[hex, …], …]}``. Each line of the output has one
+member, ``results``, ``dead_letters`` or ``statuses``, with a message in hex. The last line has the member
+``workers``: the number of Python worker processes that were seen, as a byte in hex.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from flink_jobs.topology import Served, serve_broadcast, serve_keyed
 
 
 class Label(MapFunction):
-    """Bytes → a line of text that says which stream they come from."""
+    """Turns bytes into a line of text that names their stream."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -36,7 +36,7 @@ class Label(MapFunction):
 
 
 class WorkerCount:
-    """Counts the processes below this one that run Flink's Python worker, while the context is open."""
+    """Counts the processes of Flink's Python worker below this process, while the context is open."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""Both topologies without Kafka: collections in, what comes out collected, in a local minicluster."""
+"""Both topologies without Kafka: collections are input and output, in a local minicluster."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_other_framings_and_wire_types_cost_their_own_message(variant: str, mode
 
 
 def odd_selection(tree: Path) -> bytes:
-    """A model that selects the decision tree, with outputs that the evaluator leaves out of its answers."""
+    """Returns a model that selects the decision tree, with outputs that the evaluator does not answer."""
     text = tree.read_text("utf-8")
     start, end = text.index("<TreeModel"), text.index("</TreeModel>") + len("</TreeModel>")
     schema = re.search(r"<MiningSchema>.*?</MiningSchema>", text, re.DOTALL)

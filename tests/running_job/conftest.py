@@ -1,4 +1,4 @@
-"""A running job of each variant, shared by all tests of this folder."""
+"""Runs a job of each variant, which all tests of this folder share."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.jobs import VARIANTS
 def job(
     request: pytest.FixtureRequest, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Traffic]:
-    """A job of each variant with the default flags, for all tests that keep to data types of their own.
+    """Runs a job of each variant with the default flags, for all tests that use only their own data types.
 
-    At its end every record that any of them has sent must have come back once, every model message too.
+    At the end, every record and every model message that any test has sent must have been answered once.
     """
     with serving(request.param, broker, tmp_path_factory.mktemp(request.param)) as traffic:
         yield traffic

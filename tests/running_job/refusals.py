@@ -1,4 +1,4 @@
-"""Model messages that a job has to refuse, one after the other, while the model before serves."""
+"""Model messages that a job must refuse, one after another, while the previous model serves."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ __all__ = ["assert_refused"]
 
 
 def assert_refused(job: Traffic, data_type: str, bad: Mapping[str, tuple[ModelDescriptor, str]]) -> None:
-    """Each of the ``bad`` messages is rejected, dead-lettered with its bytes, and changes nothing.
+    """Checks that each ``bad`` message is rejected, becomes a whole dead letter, and changes nothing.
 
-    ``bad`` is by what is wrong, and has what the refusal must say. Nothing of the data type was sent before.
+    ``bad`` has, by the name of the error, the message and the text that must be in the refusal. No message of
+    the data type may have been sent before.
     """
     job.serve(constant_model(data_type, 1))
     records = iter(sample_records(data_type, 2 * len(bad)))

@@ -39,13 +39,13 @@ def test_a_swap_in_mid_stream_takes_over_at_one_point(job: Traffic) -> None:
     assert [result.submissionTs for result in results] == list(range(1, 3001))
     assert [version for version, _ in groupby(result.version for result in results)] == ["v1", "v2"]
     assert {(result.version, result.result) for result in results} == {("v1", 1.0), ("v2", 2.0)}
-    # Who has read ACTIVE gets the new version for every record that is sent afterwards.
+    # After a client has read ACTIVE, the new version scores every record that it sends.
     assert {result.version for result in results[2000:]} == {"v2"}
     assert [letter for letter in job.letters if letter.dataType == "swap"] == []
 
 
 def bad_models(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
-    """What is wrong → a model message that must be refused, and what the refusal has to say."""
+    """Returns, by the name of the error, a message that must be refused, and the text of the refusal."""
     tree = SAMPLES["decision-tree"]
     saved = SAMPLES["saved-model"]
 

@@ -1,4 +1,4 @@
-"""No input stops the jobs: what is no message becomes a dead letter, what is good is served."""
+"""No input stops the jobs: bytes that are not a message become dead letters, good records are scored."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def random_strings(seed: int) -> list[bytes]:
 
 
 def fate_of_record(payload: bytes) -> int:
-    """The reason why bytes on the data topic cannot be served; UNSPECIFIED for a record."""
+    """Returns the reason why bytes on the data topic cannot be scored, UNSPECIFIED for a record."""
     try:
         record = WineRecord.FromString(payload)
     except DecodeError:
@@ -42,7 +42,7 @@ def fate_of_record(payload: bytes) -> int:
 
 
 def fate_of_model(payload: bytes) -> int:
-    """The reason why bytes on the models topic that are no model are refused."""
+    """Returns the reason why bytes on the models topic that are not a model are refused."""
     try:
         ModelDescriptor.FromString(payload)
     except DecodeError:

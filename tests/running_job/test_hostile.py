@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kafka
 
 
 def hostile_models(data_type: str, folder: Path) -> dict[str, tuple[ModelDescriptor, str]]:
-    """What is wrong → a model message that must be refused, and what the refusal has to say."""
+    """Returns, by the kind of attack, a message that must be refused, and the text of the refusal."""
     secret = folder / "secret"
     secret.write_bytes(b"secret")
     pipe = folder / "pipe"
@@ -41,7 +41,7 @@ def hostile_models(data_type: str, folder: Path) -> dict[str, tuple[ModelDescrip
     }
     models = {
         what: (
-            # Two fields are what the graphs take: none is refused for a reason that is not its own.
+            # The graphs take two fields, so none of them is refused for another reason.
             ModelDescriptor(
                 name=what, dataType=data_type, modeltype=kind, data=content, inputs=["alcohol", "density"]
             ),

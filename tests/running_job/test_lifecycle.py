@@ -1,4 +1,4 @@
-"""The life of a data type's models in both jobs: versions, the way back, the end, and what is not let in."""
+"""The life of a data type's models in both jobs: versions, rollbacks, removal, and refused models."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.kafka
 
 
 def command(job: Traffic, data_type: str, name: str) -> ModelStatus:
-    """Sends a command; its status."""
+    """Sends a command, and returns its status."""
     before = len(job.statuses[data_type])
     job.offer(ModelDescriptor(dataType=data_type, command=name))
     return job.await_statuses(data_type, before + 1)[-1]
 
 
 def version_now(job: Traffic, data_type: str) -> str:
-    """The version that scores a record which is sent now."""
+    """Returns the version that scores a record that is sent now."""
     before = len(job.results[data_type])
     job.send(*sample_records(data_type, 1))
     return job.await_results(data_type, before + 1)[-1].version
@@ -102,7 +102,7 @@ def test_the_same_version_again_is_no_second_swap(job: Traffic) -> None:
     assert command(job, "again", "ROLLBACK").state == ModelStatus.REJECTED
     job.await_letters_of("again", 1)
     require_calm()
-    # It is scored anew and not loaded anew.
+    # Its example is scored again, but the model is not loaded again.
     assert second.load_ms < first.load_ms / 2
 
 
@@ -162,7 +162,7 @@ def test_a_model_for_a_data_type_that_nobody_sends_serves_nobody(job: Traffic) -
 
 
 def unfit(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
-    """What is wrong with an example → a model message that has it, and what the refusal has to say."""
+    """Returns, by the error in the example, a message with this example, and the text of the refusal."""
     tree = SAMPLES["decision-tree"]
     record = sample_records(data_type, 1)[0].SerializeToString()
 

@@ -1,4 +1,4 @@
-"""Both jobs give every model's right results, whatever kind it is and however it comes."""
+"""Both jobs give the right results for every type of model, and for every way to send it."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ MODELS = [
     for name in ("decision-tree", "linear-regression", "frozen-graph", "saved-model", "onnx-regression")
 ]
 KNOWN = 5
-"""Records whose results are known for each model: the storm sends them again and again."""
+"""The number of records whose results are known for each model; the storm sends them again and again."""
 
 IN_FLIGHT_MS = 2
-"""How far a result's time may lie outside of its version's in the keyed job, where the instance that serves
-says itself when it swapped. In the broadcast job the last of all instances says it for all."""
+"""The greatest time between a result and the time of its version in the keyed job, where the instance that
+serves reports its own swap. In the broadcast job the last of all instances reports for all."""
 
 
 def test_a_storm_of_swaps_loses_doubles_and_mixes_up_nothing(job: Traffic) -> None:
@@ -69,7 +69,7 @@ def test_a_storm_of_swaps_loses_doubles_and_mixes_up_nothing(job: Traffic) -> No
 
 
 def _storm(job: Traffic) -> tuple[int, int]:
-    """Sends records and models at their rates; how many of each."""
+    """Sends records and models at their rates, and returns the number of each."""
     records = sample_records("storm", KNOWN)
     models = cycle(model.message("storm") for model in MODELS)
     start = time.monotonic()
@@ -91,7 +91,7 @@ def _storm(job: Traffic) -> tuple[int, int]:
 
 
 def _outside_of_their_time(results: list[ServingResult], statuses: list[ModelStatus]) -> Iterator[int]:
-    """For each result: milliseconds between it and the nearest instant at which its version was active."""
+    """Returns, for each result, the milliseconds to the nearest time at which its version was active."""
     ends = [status.ts for status in statuses[1:]] + [max(result.served_ts for result in results)]
     spans: dict[str, list[tuple[int, int]]] = {}
     for status, end in zip(statuses, ends, strict=True):

@@ -32,7 +32,7 @@ def check_kind(model_type: ModelType, content: bytes) -> None:
         return
     said = model_type.name
     if model_type is ModelType.TENSORFLOW:
-        said += " (which a modeltype that is not set means, too)"
+        said += " (or has no modeltype)"
     raise ModelRejected(f"the message says {said}, but the content looks like {kind.name}: {kind.advice}")
 
 

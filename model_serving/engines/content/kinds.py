@@ -67,16 +67,16 @@ PMML = _served("PMML", ModelType.PMML)
 ONNX = _served("an ONNX model", ModelType.ONNX)
 FROZEN_GRAPH = _served("a frozen TensorFlow graph", ModelType.TENSORFLOW)
 SAVED_MODEL_ARCHIVE = _served("an archive of a TensorFlow SavedModel", ModelType.TENSORFLOWSAVED)
-ZIP_DAMAGED = ContentKind("a damaged zip archive", ModelType.TENSORFLOWSAVED, "pack the whole folder anew")
+ZIP_DAMAGED = ContentKind("a damaged zip archive", ModelType.TENSORFLOWSAVED, "pack the whole folder again")
 
 _EXPORT_SAVED = "export a SavedModel with model.export('folder') and send that folder or a zip of it"
 _SEND_FOLDER = "send the whole folder, as a zip or tar or by its location, with modeltype TENSORFLOWSAVED (1)"
 _LOOK_AT_IT = (
-    "send the model itself; if it came from a location, a server has sent an error or a login page instead, "
-    "look at it with curl"
+    "send the model itself; if it came from a location, the server has sent an error or a login page "
+    "instead: look at it with curl"
 )
 
-SAVED_MODEL_FILE = _foreign("the saved_model.pb of a SavedModel alone", _SEND_FOLDER)
+SAVED_MODEL_FILE = _foreign("only the saved_model.pb of a SavedModel", _SEND_FOLDER)
 SAVED_MODEL_TEXT = _foreign(
     "a SavedModel in text form (saved_model.pbtxt)", f"save it in binary form; then {_SEND_FOLDER}"
 )
@@ -109,7 +109,7 @@ XGBOOST_DUMP = _foreign(
     "export the model itself as PMML (JPMML-XGBoost) or ONNX (onnxmltools.convert_xgboost)",
 )
 CATBOOST = _foreign("a CatBoost model", "save it with save_model(…, format='onnx') or format='pmml'")
-R_DATA = _foreign("data of R (.rds, .RData)", "export the model as PMML (the packages pmml or r2pmml)")
+R_DATA = _foreign("data of R (.rds, .RData)", "export the model as PMML (packages pmml or r2pmml)")
 NUMPY = _foreign("a NumPy array", "send the model, not its data")
 PARQUET = _foreign("a Parquet file", "send the model, not its data")
 HTML = _foreign("an HTML page", _LOOK_AT_IT)
@@ -120,11 +120,11 @@ GIT_LFS_POINTER = _foreign(
 )
 ZIP_OF_OTHER_THINGS = _foreign(
     "a zip archive without a saved_model.pb",
-    "send the model in it by itself; of a SavedModel pack the whole folder",
+    "send the model in it by itself; for a SavedModel, pack the whole folder",
 )
 TAR_OF_OTHER_THINGS = _foreign(
     "a folder or tar archive without a saved_model.pb",
-    "send the model in it by itself; of a SavedModel send the whole folder",
+    "send the model in it by itself; for a SavedModel, send the whole folder",
 )
 
 

@@ -1,4 +1,4 @@
-"""The command line: a wrong call is one line and status 2, what is outside is one line and status 1."""
+"""The command line: a wrong call is one line and status 2, any other error is one line and status 1."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_help_of_a_command_names_its_flags_and_what_they_mean(
     assert max(map(len, out.splitlines())) <= 80
     for flag in [*flags.split(), "--bootstrap-servers"]:
         assert re.search(rf"^  {flag}( |$)", out, re.MULTILINE), flag
-    # Set by an environment variable, a flag's default is still the one that holds without it.
+    # The help shows a flag's default without the environment variable, also when the variable is set.
     monkeypatch.setenv("MODEL_SERVING_BOOTSTRAP_SERVERS", "elsewhere:1")
     assert "(default: localhost:9092" in run(capsys, command, "--help")[1]
 

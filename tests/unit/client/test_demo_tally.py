@@ -1,4 +1,4 @@
-"""What the demo counts, and what its settings allow."""
+"""The counts of the demo, and its settings."""
 
 from __future__ import annotations
 

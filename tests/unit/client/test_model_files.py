@@ -1,4 +1,4 @@
-"""What a model file is, told from its content; junk is refused."""
+"""The type of a model file is recognized from its content; other files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the publish commands send, without a Kafka: a sender that keeps it."""
+"""The messages of the publish commands, without a Kafka: a stand-in for the sender keeps them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW = "7.4,0.7,0,1.9,0.076,11,34,0.9978,3.51,0.56,9.4"
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The payloads that the commands send."""
+    """Returns the payloads that the commands send."""
     payloads: list[bytes] = []
 
     class KeepingSender:

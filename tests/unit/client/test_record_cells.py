@@ -1,4 +1,4 @@
-"""What a cell means for each kind of field."""
+"""The value of a cell for each type of field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TYPES = {
 
 
 def make_message() -> type[Message]:
-    """A message with each type twice, once optional (``od``, ``of``, …), a dataType and a ts."""
+    """Returns a message with each type twice, once optional (``od``, ``of``, …), a dataType and a ts."""
     file = descriptor_pb2.FileDescriptorProto(name="cells.proto", syntax="proto3")
     message = file.message_type.add(name="Cells")
     for number, (name, kind) in enumerate(TYPES.items(), start=1):

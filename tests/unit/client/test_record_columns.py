@@ -1,4 +1,4 @@
-"""Which column is which field: by header, by --columns, or by order; a shift by one is never guessed at."""
+"""The field of each column: by header, by --columns, or by order; a shift by one is never guessed."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_columns_can_be_named_in_any_order(tmp_path: Path) -> None:
     found = read(tmp_path, rows, columns)
     assert alcohol(found) == [9.4, 10, 11]
     assert {WineRecord.FromString(record.payload).dataType for record in found.records} == {"beer"}
-    # A header in the file is no record, whether its names are known or not.
+    # A header in the file is not a record, whether its names are known or not.
     for header in ("t,k,j,i,h,g,f,e,d,c,b,a,x", f"t,{NAMES},x"):
         assert read(tmp_path, [header, *rows], columns).records == found.records
 

@@ -1,4 +1,4 @@
-"""CSV files of records: with and without header, both separators, and what is wrong said with its line."""
+"""CSV files of records: with and without header, both separators, and errors with the number of the line."""
 
 from __future__ import annotations
 

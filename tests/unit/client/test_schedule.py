@@ -10,7 +10,7 @@ from model_serving.client.schedule import steady
 
 
 class Clock:
-    """Moves when it is slept on; ``late_s`` is added to each sleep, as a busy machine does."""
+    """A clock that moves by sleeping; ``late_s`` is added to each sleep, as on a busy machine."""
 
     def __init__(self, late_s: float = 0.0) -> None:
         self.now = 0

@@ -1,4 +1,4 @@
-"""Status reports folded into what serves now."""
+"""Status reports are combined into the model that serves now."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ print([status, RecordCodec(record_type).schema.name, batch.data_type, fields.tol
 
 @pytest.fixture(scope="module")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: ``protos`` generated from two .proto files of the same kind, and a ``client``."""
+    """Returns a user's folder: ``protos`` generated from two similar .proto files, and a ``client``."""
     if importlib.util.find_spec("grpc_tools") is None:
         pytest.skip("grpcio-tools is not installed: it generates the user's messages")
     folder = tmp_path_factory.mktemp("user")
@@ -73,7 +73,7 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if name == "sensor"
             else "dataType,sugar\nred,1.5\nred,2.5\n"
         )
-        # One at a time: in one program of the user's they would clash with each other.
+        # Each file is generated alone, because the two would clash in one program.
         subprocess.run(
             [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--python_out=.", f"protos/{name}.proto"],
             cwd=folder,

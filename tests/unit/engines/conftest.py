@@ -1,4 +1,4 @@
-"""Models are loaded through ``load``, which closes them when the test ends, however it ends."""
+"""Tests load models through ``load``, which always closes them at the end of the test."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Load = Callable[..., LoadedModel]
 
 @pytest.fixture
 def schema() -> RecordSchema:
-    """A record type with two numbers and a text."""
+    """Returns a record type with two numbers and a text."""
     return RecordSchema("Sample", ("first_number", "other"), ("colour",))
 
 
 @pytest.fixture
 def load(schema: RecordSchema) -> Iterator[Load]:
-    """``load(model_type, content, inputs=..., output=..., schema=...)``: a loaded model."""
+    """Gives ``load(model_type, content, inputs=..., output=..., schema=...)``, which loads a model."""
     loaded: list[LoadedModel] = []
     default_schema = schema
 

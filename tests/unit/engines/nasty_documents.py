@@ -1,4 +1,4 @@
-"""PMML documents that make the evaluator raise, or go down deep."""
+"""PMML documents that make the evaluator raise an error, or that are deeply nested."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _segments(model: str, levels: int) -> str:
 
 
 def selecting(segments: list[tuple[str, str]], *, function: str, target: str, output: str = "") -> bytes:
-    """A MiningModel whose first segment with a true predicate answers; segments are (predicate, model)."""
+    """Returns a MiningModel whose first true segment answers; segments are (predicate, model)."""
     parts = "".join(
         f'<Segment id="{index}">{predicate}{model}</Segment>'
         for index, (predicate, model) in enumerate(segments)
@@ -109,7 +109,7 @@ RAISING = {
         "</Output>",
     ),
 }
-"""What the evaluator refuses, or fails on with every record."""
+"""Documents that the evaluator refuses, or that make it fail for every record."""
 
 _LEVELS = 900
 _COMPOUND = '<CompoundPredicate booleanOperator="and">'
@@ -135,4 +135,4 @@ DEEP = {
     ),
     "segments": (document(_segments(_regression(), 300), numeric_target()), 1.0),
 }
-"""Nested nearly as deep as the reader allows, and what they answer to a record of zeros."""
+"""Documents nested nearly as deep as the reader allows, and their answers to a record of zeros."""

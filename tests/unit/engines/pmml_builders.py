@@ -1,4 +1,4 @@
-"""PMML documents for tests: parts by hand, and trees at random."""
+"""PMML documents for tests: builders of parts, and random trees."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def class_target(labels: Sequence[str] = CLASSES, data_type: str = "string") -> 
 def mining(
     names: Sequence[str] = tuple(FIELDS), target: str | None = "y", extra: dict[str, str] | None = None
 ) -> str:
-    """A MiningSchema; ``extra`` has more attributes for some fields."""
+    """Returns a MiningSchema; ``extra`` has more attributes for some fields."""
     fields = "".join(f'<MiningField name="{name}" {(extra or {}).get(name, "")}/>' for name in names)
     if target:
         fields += f'<MiningField name="{target}" usageType="target"/>'
@@ -80,7 +80,7 @@ def simple(field: str, operator: str, value: object) -> str:
 
 
 class RandomTrees:
-    """Trees with every predicate. ``classes`` are None for trees that predict numbers."""
+    """Random trees with every predicate. ``classes`` is None for trees that predict numbers."""
 
     def __init__(
         self,

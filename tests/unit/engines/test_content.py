@@ -1,4 +1,4 @@
-"""What content looks like, told from its bytes; what plainly is of another kind is refused with advice."""
+"""The kind of content is recognized from its bytes; content of another kind is refused with advice."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_the_value_of_an_unset_model_type_is_named() -> None:
     with pytest.raises(ModelRejected) as rejected:
         check_kind(ModelType.TENSORFLOW, PMML)
     assert str(rejected.value) == (
-        "the message says TENSORFLOW (which a modeltype that is not set means, too), "
+        "the message says TENSORFLOW (or has no modeltype), "
         "but the content looks like PMML: set modeltype PMML (2)"
     )
 
@@ -233,7 +233,7 @@ def test_the_work_is_bounded_on_large_content(content: bytes) -> None:
 
 @dataclass
 class Library:
-    """An engine that counts how often it is asked."""
+    """An engine that counts its calls."""
 
     loads: int = 0
 

@@ -1,4 +1,4 @@
-"""Models that mean harm are refused before they are expanded or run, within bounds of time and memory."""
+"""Hostile models are refused before they are unpacked or run, within limits of time and memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRET = b"root of all secrets"
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file that no model has any business with."""
+    """Returns a file that no model may read."""
     path = tmp_path / "secret"
     path.write_bytes(SECRET)
     return path
@@ -34,7 +34,7 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders are made during the test."""
+    """Returns the folder for temporary folders during the test."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -42,7 +42,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refusal(kind: ModelType, content: bytes) -> str:
-    """What a model is refused with. It may take neither much time nor much memory."""
+    """Returns the text of the refusal of a model. It may take neither much time nor much memory."""
     schema = RecordSchema("Sample", ("first_number", "other"))
     model = ModelToServe("sample", "model", kind, "1", "", content, (), OutputRule.AUTO)
     before, start = peak_bytes(), time.monotonic()

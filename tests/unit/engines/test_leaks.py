@@ -1,7 +1,7 @@
-"""Many swaps through admission, pool and server leave nothing behind, nor do those that fail half way.
+"""Many swaps through admission, pool and server leak nothing, and neither do swaps that fail half way.
 
-Python's cyclic collector is off meanwhile: it does not know how much native memory hangs on what it may find,
-so models must not wait for it.
+Python's cyclic collector is off meanwhile: it does not know how much native memory an object holds, so the
+release of a model must not depend on it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ HEAP_MAY_GROW = 4e6
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A model that takes two inputs, and one that is loaded and then fails on the zeros of the warm-up."""
+    """A model with two inputs, and a model that is loaded and then fails on the zeros of the warm-up."""
 
     modeltype: str
     good: bytes
@@ -177,7 +177,7 @@ def onnx_model(_: Path) -> Made:
 
 
 class Swaps:
-    """What the operators do, in one thread and without Flink; loading is done in others, as there."""
+    """Does the operators' work in one thread without Flink. Models are loaded in other threads, as there."""
 
     def __init__(self, made: Made, keep_versions: int, pool: ModelPool) -> None:
         codec = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord")
@@ -203,7 +203,7 @@ class Swaps:
         (self._batch,) = codec.decode([record] * 3).batches
 
     def carry_out(self, **fields: Any) -> str:
-        """Offers a message, serves records afterwards; "" or why the message was rejected."""
+        """Offers a message, then scores records. Returns "" or the reason why the message was rejected."""
         payload = ModelDescriptor(name="m", dataType="wine", **fields).SerializeToString()
         why = ""
         try:
@@ -220,7 +220,7 @@ class Swaps:
         return why
 
     def swap(self) -> None:
-        """To the next edition."""
+        """Swaps to the next edition."""
         assert self.carry_out(**self._next(self._made.good)) == ""
 
     def fail_by_example(self) -> None:
@@ -247,7 +247,7 @@ class Swaps:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process holds that it may forget to let go of."""
+    """The resources of a process that might leak."""
 
     live: int
     threads: int
@@ -270,7 +270,7 @@ class Held:
 
 
 def run_alone(test: str) -> None:
-    """Runs a test in a process of its own: what other tests have left in this one is no measure."""
+    """Runs a test in a process of its own, so that the remains of other tests are not measured."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--quiet", "-rP", test],
@@ -288,10 +288,10 @@ def run_alone(test: str) -> None:
 
 
 def own_bytes() -> int:
-    """Resident memory of this process alone, after its allocator has given back what it could.
+    """Returns the resident memory of this process alone, after its allocator has released free memory.
 
-    Each load has a thread of its own, and with it perhaps another arena of the allocator: what is freed there
-    may stay resident.
+    Each load has a thread of its own, which may use another arena of the allocator. Memory that is freed
+    there may stay resident.
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -300,7 +300,7 @@ def own_bytes() -> int:
 
 
 def heap_bytes() -> int:
-    """What lives in the heap of the PMML evaluator's Java process."""
+    """Returns the used heap of the PMML evaluator's Java process."""
     java = current_gateway()._java.jvm.java.lang
     java.System.gc()
     runtime = java.Runtime.getRuntime()

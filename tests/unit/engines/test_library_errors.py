@@ -1,4 +1,4 @@
-"""Whatever a model library raises costs the model or the records; the text says its type and what failed."""
+"""Any error of a model library refuses only the model or the records; the text has its type and its place."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DERIVED = REGRESSION.replace(
 
 
 def told(error: Exception) -> str:
-    """How the text ends."""
+    """Returns the end of the error text."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -1,7 +1,7 @@
-"""Compiled models against the evaluator: an engine gives a compiled one only when the two agree on all rows.
+"""Compiled models and the evaluator: an engine uses a compiled model only if the two agree on all rows.
 
-That agreement is worth something is shown in ``test_pmml_compiled_agreement``; answers that need no evaluator
-are in ``test_pmml_compiled_answers``.
+``test_pmml_compiled_agreement`` tests that the comparison finds differences, ``test_pmml_compiled_answers``
+tests answers without the evaluator.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def compiles(load: Callable[..., LoadedModel], caplog: pytest.LogCaptureFixture) -> Compiles:
-    """Loads a document and demands that it is compiled."""
+    """Loads a document and checks that it is compiled."""
 
     def load_compiled(content: bytes) -> CompiledModel:
         with caplog.at_level("INFO", "model_serving.engines.pmml.engine"):

@@ -1,4 +1,4 @@
-"""What is compiled serves only when it says what the evaluator says, everywhere that one looks."""
+"""A compiled model serves only if it gives the evaluator's answers on all compared rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not known exactly is not compiled: the evaluator scores it as before."""
+"""A model with parts that are not known exactly is not compiled: the evaluator scores it as before."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ XOR = split(COMPOUND.format("xor", "<True/><False/>"))
 
 
 def test_the_bare_library_takes_xor_for_false() -> None:
-    # When this fails the library is mended, and xor need not be refused.
+    # When this fails, the library is fixed, and xor does not need to be refused any more.
     gateway = current_gateway()
     model = gateway.load(XOR.decode())
     answer = json.loads(gateway.predict(model, '{"columns":["a"],"data":[[1.0]]}'))

@@ -1,4 +1,4 @@
-"""Documents that the evaluator fails on cost themselves; nothing is answered where it would be wrong."""
+"""A document that the evaluator fails on fails alone; an answer that would be wrong is not given."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def first_of_classes(output: str = "", outer: str = "") -> bytes:
 
 
 def test_the_bare_evaluator_answers_with_other_columns_than_it_announces() -> None:
-    """When a later version has mended that, ``document._drop_outputs_of_selected`` can go."""
+    """When a later version has fixed this, remove ``document._drop_outputs_of_selected``."""
     content = first_of_classes(ODD).decode()
     gateway = current_gateway()
     model = gateway.load(content)

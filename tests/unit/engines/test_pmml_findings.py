@@ -1,4 +1,4 @@
-"""A PMML model that this very software has compared before is loaded without Java; any other is compared."""
+"""A PMML model that this same software has compared before is loaded without Java; any other is compared."""
 
 from __future__ import annotations
 

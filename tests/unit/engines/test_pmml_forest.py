@@ -1,4 +1,4 @@
-"""The random forest trap. When the first test fails, the library is mended and the engine need not mend."""
+"""The evaluator's error with random forests. When the first test fails, the library has been fixed."""
 
 from __future__ import annotations
 

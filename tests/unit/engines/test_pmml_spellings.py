@@ -1,4 +1,4 @@
-"""PMML documents that say the same in another spelling: prefixes, namespaces, encodings, what is before."""
+"""The same PMML document in other spellings: prefixes, namespaces, encodings, leading white space."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TABLE = LINE.format(
 
 
 def prefixed(text: str, prefix: str = "pmml") -> str:
-    """Every element that has no prefix gets one, and the namespace is declared for it."""
+    """Gives a prefix to every element that has none, and declares the namespace for the prefix."""
     text = re.sub(r"<(/?)(\w+)(?=[\s/>])", rf"<\1{prefix}:\2", text)
     return text.replace("xmlns=", f"xmlns:{prefix}=", 1)
 
@@ -113,7 +113,7 @@ def test_a_doctype_is_refused_in_every_spelling(mark: str) -> None:
 
 
 def tags(text: str) -> list[str]:
-    """The elements as the evaluator gets them."""
+    """Returns the elements as the evaluator gets them."""
     written = read_pmml(text.encode()).text
     return re.findall(r"<([\w:]+)", written)
 

@@ -52,7 +52,7 @@ def packed(folder: Path) -> bytes:
 def saved(
     tmp_path: Path, build: Callable[[], tuple[dict[str, Any], dict[str, Any]]], *signatures: str
 ) -> bytes:
-    """A SavedModel of TensorFlow 1: reference variables, tag ``serve``."""
+    """Returns a SavedModel of TensorFlow 1: reference variables, tag ``serve``."""
     folder = tmp_path / "saved"
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
         inputs, outputs = build()

@@ -1,4 +1,4 @@
-"""What a model does to its process in a trial ends with that, is told in one line, and harms nobody else."""
+"""A model that harms its process in a trial is refused with one line, and harms no other process."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _stopped() -> Iterator[None]:
 
 
 def load(kind: str, content: bytes, *, memory: int = 1 << 30, seconds: int = TRIAL_S) -> str:
-    """``loaded``, or what the model is rejected with."""
+    """Returns ``loaded``, or the text with which the model is rejected."""
     model_type = ModelType[kind]
-    # What never ends is ended as soon as it says; everything else has more time on a busy machine.
+    # A trial that never ends is stopped at its limit; every other one has more time on a busy machine.
     limit_s = seconds if seconds == ENDLESS_S else round(patience(seconds))
     engine = TriedEngine(engine_for(model_type), Limits(), limit_s, memory)
     schema = RecordSchema("Sample", ("first_number", "other"))

@@ -1,4 +1,4 @@
-"""Which checkpoints a job has left: complete ones only, the newest first."""
+"""The checkpoints that a job has left: only complete ones, the newest first."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ CLUSTER = {"FLINK_REST": "localhost:8081"}
 
 
 def read(line: str, environ: dict[str, str] | None = None, *, in_project: bool = True) -> FlinkCall:
-    """Reads a call made in the project's folder, or in one where there is no flink_jobs."""
+    """Reads a call made in the project's folder, or in a folder without flink_jobs."""
     return read_call(
         line.split(),
         environ or {},

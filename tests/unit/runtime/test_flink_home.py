@@ -14,7 +14,7 @@ PYTHON = Path("/venv/bin/python")
 
 @pytest.fixture
 def distribution(tmp_path: Path) -> Path:
-    """A pip package in small: the same layout, empty jars."""
+    """Returns a small pip package with the same layout and empty jars."""
     root = tmp_path / "pyflink"
     for name in (
         "bin/flink",

@@ -1,4 +1,4 @@
-"""A guarded command ends with its holder, however that ends."""
+"""A guarded command always ends with the process that started it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from model_serving.runtime.progress import PlainProgress
 
 
 def pin(name: str) -> PinnedJar:
-    """A jar whose content is its own name."""
+    """Returns a jar whose content is its own name."""
     return PinnedJar(f"org.example:{name}:1.0", hashlib.sha256(name.encode()).hexdigest())
 
 
@@ -22,7 +22,7 @@ ONE, TWO = pin("one"), pin("two")
 
 
 class FakeSource:
-    """Serves jars whose content is their artifact's name; as told, some damaged, missing or cut off."""
+    """Serves jars whose content is their artifact's name; some may be damaged, missing or cut off."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class FakeSource:
 
 
 class Recorder:
-    """Takes the place of standard output and of sleep."""
+    """Replaces standard output and sleep."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -80,7 +80,7 @@ def ensure(cache: Path, source: FakeSource, recorder: Recorder, *jars: PinnedJar
 
 
 def contents(cache: Path) -> dict[str, str]:
-    """Every file below the cache: a leftover would show."""
+    """Returns every file below the cache, so that a leftover is seen."""
     return {
         str(path.relative_to(cache)): path.read_text(encoding="utf-8")
         for path in sorted(cache.rglob("*"))

@@ -9,7 +9,7 @@ from model_serving.runtime.java import JavaHome, find_java, probe_version
 
 
 def make_java(home: Path, version: str) -> Path:
-    """A `java` which reports `version` the way a JDK does."""
+    """Makes a `java` that reports `version` like a JDK."""
     program = home / "bin" / "java"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2023-10-17' >&2\n", encoding="utf-8")

@@ -16,8 +16,8 @@ RULE = b"------------------------------------------------------------\n"
 ABORT = b"org.apache.flink.client.program.ProgramAbortException: x\n"
 INTRODUCTION = b" The program finished with the following exception:\n"
 
-# In small what `flink run` is: "java" starts the driver with the gateway's port in its environment, waits for
-# it, and ends as it ended; beside it something that would outlive them all.
+# A small model of `flink run`: "java" starts the driver with the gateway's port in its environment, waits for
+# it, and ends with its status. Another process beside them would outlive them all.
 JAVA = """
 import os, subprocess, sys
 subprocess.Popen(["sleep", "600"])
@@ -54,7 +54,7 @@ sys.exit(run_supervised(command, os.environ, drop_abort_trace=True, grace_s=0.5,
 
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
-    """Supervisors that a test started; they and what is below them are killed whatever happened."""
+    """Gives a list for supervisors that a test starts. They and their children are always killed."""
     processes: list[subprocess.Popen[str]] = []
     yield processes
     for process in processes:
@@ -74,7 +74,7 @@ def supervise(started: list[subprocess.Popen[str]], *arguments: str) -> subproce
 
 
 def wait_until_up(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Waits for the driver's first line; gives all processes below the supervisor."""
+    """Waits for the driver's first line, and returns all processes below the supervisor."""
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     below = psutil.Process(process.pid).children(recursive=True)
@@ -83,7 +83,7 @@ def wait_until_up(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def still_alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those which still run ten seconds from now; none as soon as none does. A zombie does not run."""
+    """Returns the processes that still run after ten seconds, without zombies. Returns early if none runs."""
     wait = Patience(10)
     while (alive := [process for process in processes if _runs(process)]) and not wait.is_over:
         time.sleep(0.02)
