@@ -62,7 +62,7 @@ class ModelPool:
         return pool
 
     def with_source(self, engine_for: Callable[[ModelType], Engine]) -> ModelPool:
-        """The same pool, with the same loaded models, for one who loads through other engines."""
+        """The same pool, with the same loaded models, for a user that loads through other engines."""
         pool = copy.copy(self)
         pool._engine_for = engine_for  # noqa: SLF001 - of the same class
         return pool

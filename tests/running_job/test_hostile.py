@@ -51,7 +51,7 @@ def hostile_models(data_type: str, folder: Path) -> dict[str, tuple[ModelDescrip
     }
     for what, location in {"pipe": str(pipe), "device": "/dev/zero"}.items():
         message = ModelDescriptor(name=what, dataType=data_type, modeltype="PMML", location=location)
-        models[what] = (message, "no plain file")
+        models[what] = (message, "is not a plain file")
     return models
 
 
