@@ -153,7 +153,7 @@ def test_a_killed_broker_then_a_killed_run_then_a_fault_that_stays(
             assert lines[:2] == [failed, failed]
             assert re.fullmatch(
                 r"broadcast\.py: to go on from the last checkpoint, once the cause is mended: "
-                r"flink run -s \S+/chk-\d+ -py flink_jobs/broadcast\.py",
+                r"flink run -s \S+/chk-\d+ -py \S*flink_jobs/broadcast\.py .*--delivery exactly-once.*",
                 lines[2],
             ), lines
             assert lines[3] == f"broadcast.py: {fault.says}"
