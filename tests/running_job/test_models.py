@@ -116,7 +116,8 @@ def test_bytes_written_by_hand_are_served(job: Traffic) -> None:
         + field(3, b"hand")
         + bytes([4 << 3, 2])
         + field(5, constant_pmml(3.0))
-        + field(15, b"?")
+        # Field 99, which nobody knows.
+        + b"\x9a\x06\x01?"
     )
     job.offer(model)
     (status,) = job.await_statuses("hand", 1)
