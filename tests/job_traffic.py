@@ -131,7 +131,7 @@ class Traffic:
         return self._await(lambda: self.statuses[data_type], count, f"statuses of '{data_type}'", within_s)
 
     def await_reminder(self, data_type: str, waiting: int, *, within_s: float = 60) -> ModelStatus:
-        """The status that says that so many records of the data type wait."""
+        """The status that says that ``waiting`` records of the data type wait."""
         self._wait(lambda: any(one.waiting == waiting for one in self.reminders[data_type]), within_s)
         return next(one for one in self.reminders[data_type] if one.waiting == waiting)
 
