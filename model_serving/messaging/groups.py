@@ -36,10 +36,6 @@ class GroupQuestion:
     def __init__(self, answers: Mapping[str, Future[Any]]) -> None:
         self._answers = answers
 
-    def is_answered(self) -> bool:
-        """Whether ``members`` returns without waiting."""
-        return all(answer.done() for answer in self._answers.values())
-
     def members(self, *, timeout_s: float) -> dict[str, list[str]]:
         """Group → the client ids of its members, for the groups that have members.
 
