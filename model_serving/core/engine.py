@@ -12,7 +12,16 @@ import numpy.typing as npt
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe
 
-__all__ = ["Columns", "Engine", "LoadedModel", "RecordSchema", "Scores"]
+__all__ = [
+    "Columns",
+    "Engine",
+    "InputDescription",
+    "LoadedModel",
+    "ModelDescription",
+    "RecordSchema",
+    "Scores",
+    "description_of",
+]
 
 Columns = npt.NDArray[Any]
 """n records × k fields: float64 when every field is a number, else objects (``float`` and ``str``)."""
@@ -119,3 +128,36 @@ class Engine(Protocol):
             Unavailable: something that the model needs is out of reach.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class InputDescription:
+    """An input of a model: its name and type in the model's own words, and the record field that it takes."""
+
+    name: str
+    type: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What a loaded model is, for people: ``model-serving try`` and the status show it.
+
+    ``kind`` and ``evaluator`` name the model's format and what computes its scores. ``outputs`` are the names
+    in ``Scores.outputs``, ``classes`` the labels of a classifier in the order that an index counts. ``result``
+    says in words what ``Scores.result`` is. ``notes`` are warnings, a sentence each.
+    """
+
+    kind: str = ""
+    evaluator: str = ""
+    inputs: tuple[InputDescription, ...] = ()
+    outputs: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    result: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def description_of(model: LoadedModel) -> ModelDescription:
+    """Returns the model's attribute ``description``, which an engine may leave out."""
+    found = getattr(model, "description", None)
+    return found if isinstance(found, ModelDescription) else ModelDescription()

@@ -147,7 +147,8 @@ class ModelToServe:
 
     ``content`` is the file itself; for a SavedModel, a zip or tar of its folder. ``sha256`` is the hex digest
     of the content. If ``stored`` is set, the content is in the model store, and ``content`` is empty until
-    it is fetched. ``findings`` are those of an earlier load: see ``LoadedModel``.
+    it is fetched. ``findings`` are those of an earlier load: see ``LoadedModel``. ``signature_name`` chooses
+    a signature of a SavedModel, ``result_output`` the output that the result is taken from; empty: the usual.
     """
 
     data_type: str
@@ -161,6 +162,8 @@ class ModelToServe:
     stored: StoredContent | None = None
     findings: str = field(default="", repr=False)
     description: str = ""
+    signature_name: str = ""
+    result_output: str = ""
 
     @property
     def size(self) -> int:

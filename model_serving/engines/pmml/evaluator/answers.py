@@ -1,0 +1,159 @@
+"""Turns what the outer model predicts into scores: the result, the label and the named outputs.
+
+The result of a regression is the predicted number. The result of a classifier or a clustering belongs to its
+label: the number that the label spells if all classes spell numbers, else the index of the label among the
+classes. The classes are those of the DataDictionary in its order, then those that only the model names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.core.engine import Scores
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import OutputRule
+from model_serving.engines.foreign_errors import first_line
+from model_serving.engines.pmml.evaluator.data_types import spelled
+from model_serving.engines.results import MOST_NAMED_COLUMNS, spelled_number
+
+if TYPE_CHECKING:
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.prediction import ModelNode, OutputField, Prediction
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["Answers"]
+
+_CLASSES_BY_VALUE = frozenset({"classification", "clustering"})
+
+
+class Answers:
+    """Reads scores from the prediction of the outer model."""
+
+    def __init__(self, node: ModelNode, rule: OutputRule, result_output: str = "") -> None:
+        """Creates the reader.
+
+        Raises:
+            ModelRejected: the rule does not fit the model, or there is no output ``result_output``.
+        """
+        self._node = node
+        self._is_class = node.function in _CLASSES_BY_VALUE or node.predictor.kind.is_text
+        if rule is OutputRule.ARGMAX and not self._is_class:
+            raise ModelRejected(
+                f"output ARGMAX needs a classifier, but this model is for {node.function}: use AUTO or VALUE"
+            )
+        self.classes = _labels_of(node) if self._is_class else {}
+        self._results = _results(tuple(self.classes.values()), rule)
+        self.result_is_index = any(
+            self._results[label] != spelled_number(label) for label in self.classes.values()
+        )
+        self._outputs = [
+            output for output in node.outputs if output.is_final and output.field.kind.is_number
+        ]
+        self._shares = _shares_without_output(node, self.classes, self._outputs)
+        self._from = result_output
+        if result_output and result_output not in self.names:
+            raise ModelRejected(
+                f"the model has no output '{first_line(result_output)}' for the result: "
+                f"it has {first_line(', '.join(self.names)) or 'none'}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return (*(output.field.name for output in self._outputs), *(name for name, _ in self._shares))
+
+    def read(self, batch: Batch) -> Scores:
+        """Scores the batch. Records that fail have the result NaN, no label and outputs of NaN."""
+        prediction = batch.prediction(self._node)
+        outputs = {output.field.name: batch.value(output.field) for output in self._outputs}
+        outputs.update(self._shares_of(prediction))
+        failed = batch.failed
+        value = prediction.value
+        if failed is not None and failed.any():
+            value = np.where(failed, np.nan, value)
+            outputs = {name: np.where(failed, np.nan, values) for name, values in outputs.items()}
+        if not self._is_class:
+            return Scores(outputs[self._from] if self._from else value.copy(), None, outputs)
+        labels, result = self._labelled(value, batch)
+        return Scores(outputs[self._from] if self._from else result, labels, outputs)
+
+    def _shares_of(self, prediction: Prediction) -> dict[str, Numbers]:
+        if prediction.probabilities is None:
+            return {}
+        return {name: prediction.probabilities[row] for name, row in self._shares}
+
+    def _labelled(self, values: Numbers, batch: Batch) -> tuple[list[str], Numbers]:
+        kind = self._node.predictor.kind
+        labels: list[str] = []
+        result = np.empty(len(values))
+        for place, value in enumerate(values.tolist()):
+            if value != value:
+                labels.append("")
+                result[place] = np.nan
+                continue
+            label = self.classes.get(value)
+            if label is None:
+                label = spelled(value, kind, batch.texts)
+            labels.append(label)
+            number = self._results.get(label)
+            if number is None:
+                number = spelled_number(label)
+            result[place] = np.nan if number is None else number
+        return labels, result
+
+
+def _labels_of(node: ModelNode) -> dict[float, str]:
+    """Returns the classes by their values, in the order that an index counts."""
+    target, predictor = node.target, node.predictor
+    if node.function == "clustering" and predictor.entities:
+        symbols = target.symbols
+        return {symbols.code(one): one for one in predictor.entities}
+    labels: dict[float, str] = {}
+    kind = predictor.kind
+    if kind.data_type == "boolean" and not target.values:
+        labels = {0.0: "false", 1.0: "true"}
+    for value in (*target.values, *predictor.classes, *target.labels):
+        if value not in labels:
+            known = target.labels.get(value)
+            if known is None and kind.is_text:
+                known = target.symbols.texts[int(value)]
+            labels[value] = f"{value:g}" if known is None else known
+    return labels
+
+
+def _results(labels: tuple[str, ...], rule: OutputRule) -> dict[str, float]:
+    """Returns the number that stands for each label."""
+    numbers = [spelled_number(label) for label in labels]
+    if rule is OutputRule.VALUE and None in numbers:
+        raise ModelRejected(
+            f"output VALUE needs classes that spell numbers, not '{first_line(labels[numbers.index(None)])}': "
+            "use AUTO or ARGMAX, the result is then the index of the class"
+        )
+    by_index = rule is OutputRule.ARGMAX or None in numbers
+    return {
+        label: float(index) if by_index or numbers[index] is None else float(numbers[index] or 0.0)
+        for index, label in enumerate(labels)
+    }
+
+
+def _shares_without_output(
+    node: ModelNode, labels: dict[float, str], outputs: list[OutputField]
+) -> list[tuple[str, int]]:
+    """Returns names and rows of the probabilities that no OutputField gives."""
+    classes = node.predictor.classes
+    if node.function != "classification" or len(classes) > MOST_NAMED_COLUMNS:
+        return []
+    given = {
+        output.class_value
+        for output in outputs
+        if output.feature == "probability" and output.class_value is not None
+    }
+    taken = {output.field.name for output in outputs}
+    found = [
+        (f"probability_{labels.get(value, f'{value:g}')}", row)
+        for row, value in enumerate(classes)
+        if value not in given
+    ]
+    return [(name, row) for name, row in found if name not in taken]

@@ -1,0 +1,154 @@
+"""A batch of records while it is scored: the values of all fields, each computed at its first use."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction
+    from model_serving.engines.pmml.evaluator.scope import Field
+    from model_serving.engines.pmml.evaluator.symbols import Numbers, Texts
+
+__all__ = ["Batch", "Gather", "Mask", "Rows"]
+
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+
+
+class Batch:
+    """n records. Values are float64 of shape (n,), NaN for missing (see ``data_types``).
+
+    A value that cannot be computed for a record (an invalid input that the document refuses, a text that is
+    not a number) makes the record fail: ``failed`` is a mask of such records, None while there are none. A
+    failure counts only for what uses the value: it is kept with the field and counted at each use, so a branch
+    that a record does not take cannot make it fail (see ``aside``).
+    """
+
+    __slots__ = ("_failures", "_parent", "_predictions", "_rows", "_values", "failed", "inputs", "n", "texts")
+
+    def __init__(
+        self, n: int, slots: int, texts: Texts, parent: Batch | None = None, rows: Rows | None = None
+    ) -> None:
+        """Creates a batch without values. ``rows`` are the records' places in ``parent``."""
+        self.n = n
+        self.texts = texts
+        self.failed: Mask | None = None
+        self.inputs: Numbers | None = None if parent is None or parent.inputs is None else parent.inputs[rows]
+        """The values of the input fields, shape (n, inputs), once they have been treated."""
+        self._values: list[Numbers | None] = [None] * slots
+        self._failures: dict[int, Mask] = {}
+        self._predictions: dict[int, tuple[Prediction, Mask | None]] = {}
+        self._parent = parent
+        self._rows = rows
+
+    def put(self, field: Field, values: Numbers, failed: Mask | None = None) -> None:
+        """Sets the values of an input field."""
+        self._values[field.slot] = values
+        if failed is not None:
+            self._failures[field.slot] = failed
+
+    def value(self, field: Field) -> Numbers:
+        """Returns the values of a field, which must not be changed, and counts the records that fail in it."""
+        slot = field.slot
+        found = self._values[slot]
+        if found is None:
+            found = self._computed(field)
+        if self._failures:
+            failed = self._failures.get(slot)
+            if failed is not None:
+                self.fail(failed)
+        return found
+
+    def prediction(self, node: ModelNode) -> Prediction:
+        """Returns what a model predicts for every record, and counts the records that fail in it."""
+        found = self._predictions.get(node.index)
+        if found is None:
+            found = self._predictions[node.index] = self._predicted(node)
+        if found[1] is not None:
+            self.fail(found[1])
+        return found[0]
+
+    def fail(self, records: Mask) -> None:
+        """Marks records of which a value cannot be computed."""
+        self.failed = records if self.failed is None else self.failed | records
+
+    def count_failures(self, fields: Sequence[Field]) -> None:
+        """Counts the records that fail in input fields whose values are taken from ``inputs``."""
+        if self._failures or self._parent is not None:
+            for field in fields:
+                self.value(field)
+
+    def take(self, rows: Rows) -> Batch:
+        """Returns a batch of some of the records, which shares the texts."""
+        return Batch(len(rows), len(self._values), self.texts, self, rows)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Inside of it, ``failed`` starts empty; the caller reads it there. Afterwards it is as it was before."""
+        outer, self.failed = self.failed, None
+        try:
+            yield
+        finally:
+            self.failed = outer
+
+    def _predicted(self, node: ModelNode) -> tuple[Prediction, Mask | None]:
+        parent, rows = self._parent, self._rows
+        known = None if parent is None else parent._predictions.get(node.index)
+        if known is not None and rows is not None:
+            return known[0].take(rows), None if known[1] is None else known[1][rows]
+        outer, self.failed = self.failed, None
+        prediction = node.predict(self)
+        made = (prediction, self.failed)
+        self.failed = outer
+        return made
+
+    def _computed(self, field: Field) -> Numbers:
+        outer, self.failed = self.failed, None
+        parent = self._parent
+        if field.expression is None or (parent is not None and parent._values[field.slot] is not None):
+            values = self._inherited(field)
+        else:
+            values = field.expression.evaluate(self)
+        self._values[field.slot] = values
+        if self.failed is not None:
+            self._failures[field.slot] = self.failed
+        self.failed = outer
+        return values
+
+    def _inherited(self, field: Field) -> Numbers:
+        parent, rows = self._parent, self._rows
+        if parent is None or rows is None:
+            # A field that is declared and that no record brings, such as the target.
+            return np.full(self.n, np.nan)
+        with parent.aside():
+            values = parent.value(field)[rows]
+            if parent.failed is not None:
+                self.fail(parent.failed[rows])
+        return values
+
+
+class Gather:
+    """Several fields as a matrix. Input fields are copied together, which is much faster than one by one."""
+
+    __slots__ = ("_columns", "_fields")
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._fields = tuple(fields)
+        columns = [field.column for field in fields]
+        self._columns = np.array(columns, dtype=np.intp) if columns and min(columns) >= 0 else None
+
+    def matrix(self, batch: Batch) -> Numbers:
+        """Returns the values, shape (n, fields), C-contiguous; they may be changed. Counts failures."""
+        if self._columns is not None and batch.inputs is not None:
+            batch.count_failures(self._fields)
+            return batch.inputs.take(self._columns, axis=1)
+        made = np.empty((batch.n, len(self._fields)))
+        for column, field in enumerate(self._fields):
+            made[:, column] = batch.value(field)
+        return made

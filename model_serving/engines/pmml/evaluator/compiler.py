@@ -1,0 +1,256 @@
+"""Reads a PMML document into nodes that predict: fields, targets, outputs, and the model of each element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind
+from model_serving.engines.pmml.evaluator.expressions.compiler import declare_derived
+from model_serving.engines.pmml.evaluator.inputs import Input, Inputs
+from model_serving.engines.pmml.evaluator.outputs import read_outputs
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelNode
+from model_serving.engines.pmml.evaluator.reading import (
+    NOTHING,
+    Unsupported,
+    children,
+    choice,
+    only,
+    required,
+)
+from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
+from model_serving.engines.pmml.evaluator.targets import Target, read_targets
+from model_serving.engines.pmml.evaluator.treatment import (
+    DataField,
+    Treatment,
+    read_data_field,
+    read_treatment,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["MODELS", "Compiled", "compile_document"]
+
+_HERE = "model_serving.engines.pmml.evaluator.models"
+MODELS: Mapping[str, str] = {
+    "RegressionModel": "regression",
+    "GeneralRegressionModel": "general_regression",
+    "TreeModel": "trees",
+    "MiningModel": "mining",
+    "NeuralNetwork": "neural_network",
+    "SupportVectorMachineModel": "support_vectors",
+    "NaiveBayesModel": "naive_bayes",
+    "ClusteringModel": "clustering",
+    "NearestNeighborModel": "neighbors",
+    "Scorecard": "scorecard",
+    "RuleSetModel": "rule_set",
+    "GaussianProcessModel": "gaussian_process",
+    "TimeSeriesModel": "time_series",
+    "BaselineModel": "baseline",
+    "AnomalyDetectionModel": "anomaly_detection",
+}
+"""The elements that are models, and the modules that read them."""
+
+_BESIDE_MODELS = frozenset(
+    {"Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary", "Extension"}
+)
+_TARGETS = ("target", "predicted")
+_USAGES = (
+    "active",
+    "supplementary",
+    "group",
+    "order",
+    "frequencyWeight",
+    "analysisWeight",
+    *_TARGETS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled document: what it takes, and the node of its model."""
+
+    program: Program
+    inputs: Inputs
+    input_fields: tuple[DataField, ...]
+    node: ModelNode
+
+
+def compile_document(root: Element) -> Compiled:
+    """Compiles the first model of a document.
+
+    Raises:
+        Unsupported: a part of the document is not known, or is wrong; the text names it.
+    """
+    model = next((child for child in root if child.tag not in _BESIDE_MODELS), None)
+    if model is None:
+        raise Unsupported("a document without a model")
+    transformations = only(list(root), "TransformationDictionary")
+    functions = {} if transformations is None else _functions(transformations)
+    program = Program(functions)
+    dictionary = _dictionary(root, program)
+    document = Scope(program)
+    compiler = _Compiler(program, dictionary)
+    inputs = compiler.declare_inputs(model, document)
+    inner = document.inner()
+    declare_derived(transformations, inner)
+    node = compiler.node(model, inner, is_outer=True)
+    return Compiled(program, Inputs(inputs, program), tuple(one.data for one in inputs), node)
+
+
+def _functions(transformations: Element) -> dict[str, Element]:
+    return {
+        required(part, "name"): part for part in transformations if part.tag == "DefineFunction"
+    }
+
+
+def _dictionary(root: Element, program: Program) -> dict[str, DataField]:
+    element = only(list(root), "DataDictionary")
+    if element is None:
+        raise Unsupported("a document without a DataDictionary")
+    found: dict[str, DataField] = {}
+    for part in children(element, {"numberOfFields"}, ("DataField", "Taxonomy")):
+        if part.tag == "DataField":
+            data = read_data_field(part, program.symbols)
+            if data.name in found:
+                raise Unsupported(f"two DataFields '{data.name}'")
+            found[data.name] = data
+    return found
+
+
+class _Compiler:
+    """Reads models. All of one document share the program and the DataDictionary."""
+
+    def __init__(self, program: Program, dictionary: Mapping[str, DataField]) -> None:
+        self._program = program
+        self._dictionary = dictionary
+
+    def declare_inputs(self, model: Element, scope: Scope) -> list[Input]:
+        """Declares the fields of the outer MiningSchema, and returns those that records bring."""
+        inputs: list[Input] = []
+        for mining in _mining_fields(model):
+            name = required(mining, "name")
+            data = self._dictionary.get(name)
+            usage = choice(mining, "usageType", _USAGES, "active")
+            if data is None:
+                continue
+            kind = _kind_of(mining, data)
+            is_input = usage == "active"
+            column = len(inputs) if is_input else -1
+            field = self._program.field(name, kind, None, data.valid, column)
+            if scope.find(name) is not None:
+                raise Unsupported(f"two MiningFields '{name}'")
+            scope.declare(field)
+            if is_input:
+                inputs.append(Input(field, data, read_treatment(mining, kind, self._program.symbols)))
+        if not inputs:
+            raise Unsupported("a model without an active field: it would score nothing")
+        return inputs
+
+    def node(self, model: Element, scope: Scope, *, is_outer: bool = False) -> ModelNode:
+        """Reads a model in a scope, which gets its outputs too.
+
+        Raises:
+            Unsupported: a part of it is not known.
+        """
+        module = MODELS.get(model.tag)
+        if module is None:
+            raise Unsupported(f"the model {model.tag}")
+        if model.get("isScorable", "true") not in {"true", "1"}:
+            raise Unsupported(f"a {model.tag} with isScorable 'false': it is not meant to be scored")
+        parts = list(model)
+        inner = scope.inner()
+        if not is_outer:
+            self._declare_mining_fields(model, scope, inner)
+        declare_derived(only(parts, "LocalTransformations"), inner)
+        function = required(model, "functionName")
+        target = self._target(model, function, only(parts, "Targets"))
+        single = choice(model, "x-mathContext", ("double", "float"), "double") == "float"
+        context = ModelContext(inner, function, target, single, self._nested)
+        try:
+            read: Any = import_module(f"{_HERE}.{module}")
+        except ModuleNotFoundError:
+            raise Unsupported(f"the model {model.tag}") from None
+        predictor = read.compile_model(model, context)
+        node = ModelNode(
+            self._program.model_index(), model, function, inner, predictor, target, []
+        )
+        segments = getattr(predictor, "segments", {})
+        read_outputs(only(parts, "Output"), node, inner, segments)
+        for output in node.outputs:
+            scope.declare(output.field)
+        return node
+
+    def _nested(self, model: Element, scope: Scope) -> ModelNode:
+        return self.node(model, scope)
+
+    def _declare_mining_fields(self, model: Element, outer: Scope, inner: Scope) -> None:
+        """Declares the fields of a nested model that it treats in a way of its own."""
+        for mining in _mining_fields(model):
+            name = required(mining, "name")
+            if choice(mining, "usageType", _USAGES, "active") in _TARGETS:
+                continue
+            found = outer.find(name)
+            if found is None:
+                data = self._dictionary.get(name)
+                if data is None:
+                    raise Unsupported(f"MiningField '{name}', which is declared nowhere")
+                # A field that the outer model does not take: it is always missing.
+                found = outer.declare(self._program.field(name, data.kind, None, data.valid))
+            treatment = read_treatment(mining, found.kind, self._program.symbols)
+            if treatment.is_default:
+                continue
+            treated = _Treated(found.kind, found, treatment, self._dictionary.get(name))
+            inner.declare(self._program.field(name, found.kind, treated, found.values))
+
+    def _target(self, model: Element, function: str, targets: Element | None) -> Target:
+        names = [
+            required(mining, "name")
+            for mining in _mining_fields(model)
+            if mining.get("usageType", "active") in _TARGETS
+        ]
+        if len(names) > 1 and model.get("targetFieldName") in names:
+            names = [model.get("targetFieldName", "")]
+        data = self._dictionary.get(names[0]) if names else None
+        symbols = self._program.symbols
+        name = names[0] if names else ""
+        if data is None:
+            kind = STRING if function in {"classification", "clustering"} else DOUBLE
+            return read_targets(targets, Target(name, kind, symbols))
+        target = Target(
+            data.name, data.kind, symbols, data.valid, dict(data.labels), dict(data.displayed)
+        )
+        return read_targets(targets, target)
+
+
+def _mining_fields(model: Element) -> list[Element]:
+    schema = only(list(model), "MiningSchema")
+    if schema is None:
+        raise Unsupported(f"a {model.tag} without a MiningSchema")
+    return children(schema, NOTHING, ("MiningField",))
+
+
+def _kind_of(mining: Element, data: DataField) -> Kind:
+    return data.kind._replace(optype=mining.get("optype", data.kind.optype))
+
+
+@dataclass(frozen=True, slots=True)
+class _Treated:
+    """A field of a nested model, with the treatment of its own."""
+
+    kind: Kind
+    field: Field
+    treatment: Treatment
+    data: DataField | None
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        values, failed = self.treatment.applied(batch.value(self.field), self.data)
+        if failed is not None:
+            batch.fail(failed)
+        return values

@@ -1,0 +1,182 @@
+"""Reads an expression element into what computes it (PMML 4.4: Transformations)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.data_types import (
+    DOUBLE,
+    INTEGER,
+    STRING,
+    Kind,
+    constant,
+    converted,
+    read_kind,
+)
+from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal, required
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.scope import Expression, Field, Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["EXPRESSIONS", "compile_expression", "declare_derived", "derived_field"]
+
+_HERE = "model_serving.engines.pmml.evaluator.expressions"
+_MODULES = {
+    "NormContinuous": "normalization",
+    "NormDiscrete": "normalization",
+    "Discretize": "discretization",
+    "MapValues": "mapping",
+    "TextIndex": "text_index",
+    "Apply": "functions",
+    "Aggregate": "aggregation",
+    "Lag": "aggregation",
+}
+EXPRESSIONS = frozenset({"Constant", "FieldRef", *_MODULES})
+"""The elements that are expressions."""
+
+
+def compile_expression(element: Element, scope: Scope) -> Expression:
+    """Reads an expression.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    scope.program.count_expression()
+    if element.tag == "Constant":
+        return _read_constant(element, scope)
+    if element.tag == "FieldRef":
+        return _read_field_ref(element, scope)
+    module = _MODULES.get(element.tag)
+    if module is None:
+        raise Unsupported(f"the expression {element.tag}")
+    try:
+        read: Any = import_module(f"{_HERE}.{module}")
+    except ModuleNotFoundError:
+        raise Unsupported(f"the expression {element.tag}") from None
+    made: Expression = read.compile_expression(element, scope)
+    return made
+
+
+def derived_field(element: Element, scope: Scope) -> Field:
+    """Reads a DerivedField: its expression, as a value of its type.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    name = required(element, "name")
+    parts = children(
+        element,
+        {"name", "displayName", "optype", "dataType", "x-mathContext"},
+        {*EXPRESSIONS, "Value"},
+    )
+    expressions = [part for part in parts if part.tag != "Value"]
+    if len(expressions) != 1:
+        raise Unsupported(f"DerivedField '{name}' without one expression")
+    made = compile_expression(expressions[0], scope)
+    kind = read_kind(element, made.kind)
+    values = tuple(
+        constant(part.get("value", ""), kind.data_type, scope.program.symbols)
+        for part in parts
+        if part.tag == "Value" and part.get("property", "valid") == "valid"
+    )
+    if kind.data_type != made.kind.data_type:
+        made = As(kind, made)
+    return scope.program.field(name, kind, made, values)
+
+
+def declare_derived(transformations: Element | None, scope: Scope) -> None:
+    """Declares the DerivedFields of a TransformationDictionary or of LocalTransformations in a scope."""
+    if transformations is None:
+        return
+    for element in children(transformations, frozenset(), ("DerivedField", "DefineFunction")):
+        if element.tag == "DerivedField":
+            scope.declare_later(required(element, "name"), _reader(element, scope))
+
+
+def _reader(element: Element, scope: Scope):  # type: ignore[no-untyped-def]
+    return lambda: derived_field(element, scope)
+
+
+@dataclass(frozen=True, slots=True)
+class As:
+    """A value as another type. A value that does not spell one of the type makes its record fail."""
+
+    kind: Kind
+    inner: Expression
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
+        values, bad = converted(self.inner.evaluate(batch), self.inner.kind, self.kind, batch.texts)
+        if bad is not None:
+            batch.fail(bad)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same value for every record."""
+
+    kind: Kind
+    value: float
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
+        return np.full(batch.n, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """A field, with another value where it is missing."""
+
+    field: Field
+    when_missing: float
+
+    @property
+    def kind(self) -> Kind:
+        return self.field.kind
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        values = batch.value(self.field)
+        missing = np.isnan(values)
+        return np.where(missing, self.when_missing, values) if missing.any() else values
+
+
+def _read_constant(element: Element, scope: Scope) -> Expression:
+    children(element, {"dataType", "missing"})
+    text = element.text or ""
+    data_type = element.get("dataType")
+    if element.get("missing") in {"true", "1"}:
+        return Constant(Kind(data_type or "double", "continuous"), np.nan)
+    if data_type is None:
+        kind = _kind_of(text)
+        return Constant(kind, constant(text, kind.data_type, scope.program.symbols))
+    if data_type in {"double", "float"} and text.strip() == "NaN":
+        return Constant(DOUBLE, np.nan)
+    optype = "categorical" if data_type in {"string", "boolean"} else "continuous"
+    return Constant(Kind(data_type, optype), constant(text, data_type, scope.program.symbols))
+
+
+def _kind_of(text: str) -> Kind:
+    """Returns the type of a constant without dataType, told from its text as the standard does."""
+    try:
+        decimal(text)
+    except ValueError:
+        return STRING
+    return INTEGER if text.strip().lstrip("+-").isdigit() else DOUBLE
+
+
+def _read_field_ref(element: Element, scope: Scope) -> Expression:
+    children(element, {"field", "mapMissingTo"})
+    field = scope.field(element.get("field"))
+    replacement = element.get("mapMissingTo")
+    if replacement is None:
+        return field
+    return _Reference(field, constant(replacement, field.kind.data_type, scope.program.symbols))

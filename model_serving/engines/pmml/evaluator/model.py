@@ -1,0 +1,91 @@
+"""A compiled document as the core's ``LoadedModel``. It holds only memory; scoring does not change it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.core.engine import InputDescription, ModelDescription
+from model_serving.engines.foreign_errors import scoring_failure
+from model_serving.engines.pmml.evaluator.answers import Answers
+
+if TYPE_CHECKING:
+    from model_serving.core.engine import Columns, Scores
+    from model_serving.core.messages import OutputRule
+    from model_serving.engines.pmml.evaluator.compiler import Compiled
+
+__all__ = ["EVALUATOR", "EvaluatedModel"]
+
+EVALUATOR = "compiled to numpy"
+"""How statuses name this evaluator."""
+
+
+class EvaluatedModel:
+    """Implements ``LoadedModel`` with numpy only."""
+
+    def __init__(
+        self, compiled: Compiled, fields: tuple[str, ...], rule: OutputRule, result_output: str = ""
+    ) -> None:
+        """Creates the model; ``fields`` are the record fields for ``compiled.input_fields``.
+
+        Raises:
+            ModelRejected: see ``Answers``.
+        """
+        self._compiled = compiled
+        self._fields = fields
+        self._answers = Answers(compiled.node, rule, result_output)
+        self._inputs = compiled.inputs
+        self.description = _description(compiled, fields, self._answers, result_output)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The record fields, in MiningSchema order."""
+        return self._fields
+
+    @property
+    def findings(self) -> str:
+        """Empty: loading finds nothing out that the next load could use."""
+        return ""
+
+    def score(self, columns: Columns) -> Scores:
+        """See ``LoadedModel.score``."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._answers.read(self._inputs.batch(columns))
+        except Exception as error:
+            failure = scoring_failure("the PMML model failed", error)
+            if failure is error:
+                raise
+            raise failure from error
+
+    def close(self) -> None:
+        """Does nothing: the model holds only memory."""
+
+
+def _description(
+    compiled: Compiled, fields: tuple[str, ...], answers: Answers, result_output: str
+) -> ModelDescription:
+    node = compiled.node
+    if result_output:
+        result = f"the output {result_output}"
+    elif not answers.classes:
+        result = "the predicted number"
+    else:
+        result = (
+            "the index of the label among the classes"
+            if answers.result_is_index
+            else "the number that the label spells"
+        )
+    return ModelDescription(
+        kind=f"PMML {node.element.tag} ({node.function})",
+        evaluator=EVALUATOR,
+        inputs=tuple(
+            InputDescription(data.name, f"{data.kind.optype} {data.kind.data_type}", field)
+            for data, field in zip(compiled.input_fields, fields, strict=True)
+        ),
+        outputs=answers.names,
+        classes=tuple(answers.classes.values()),
+        result=result,
+        notes=tuple(compiled.program.warnings),
+    )

@@ -1,0 +1,181 @@
+"""What a model predicts for a batch, and the models of a document as nodes that can be asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch, Rows
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+    from model_serving.engines.pmml.evaluator.targets import Target
+
+__all__ = ["ModelContext", "ModelNode", "Prediction", "Predictor", "winner"]
+
+
+@dataclass(slots=True)
+class Prediction:
+    """What a model predicts for n records. NaN stands for no value everywhere.
+
+    Attributes:
+        value: the predicted value, shape (n,): a number, or the value of a class or entity (a code if text).
+        probabilities: shape (classes, n), in the order of ``Predictor.classes``.
+        confidences: the same for confidences.
+        entities: shape (ranks, n): the ids of nodes, clusters, rules, neighbours as codes, the best first.
+        affinities: shape (entities, n), in the order of ``Predictor.entities``: distance or similarity.
+        reasons: shape (ranks, n): reason codes, the most important first.
+        more: other values by name, each of shape (n,), such as ``standardError``, and the values of further
+            targets by the name of the target.
+    """
+
+    value: Numbers
+    probabilities: Numbers | None = None
+    confidences: Numbers | None = None
+    entities: Numbers | None = None
+    affinities: Numbers | None = None
+    reasons: Numbers | None = None
+    more: Mapping[str, Numbers] = field(default_factory=dict)
+
+    def take(self, rows: Rows) -> Prediction:
+        """Returns the prediction for some of the records."""
+        return self._each(lambda values: values[..., rows])
+
+    def scattered(self, rows: Rows, n: int) -> Prediction:
+        """Returns the prediction for n records, of which these have the places ``rows``; the others are NaN."""
+
+        def scatter(values: Numbers) -> Numbers:
+            made = np.full((*values.shape[:-1], n), np.nan)
+            made[..., rows] = values
+            return made
+
+        return self._each(scatter)
+
+    def _each(self, change: Callable[[Numbers], Numbers]) -> Prediction:
+        some = [
+            None if values is None else change(values)
+            for values in (
+                self.probabilities,
+                self.confidences,
+                self.entities,
+                self.affinities,
+                self.reasons,
+            )
+        ]
+        return Prediction(
+            change(self.value), *some, {name: change(values) for name, values in self.more.items()}
+        )
+
+
+class Predictor(Protocol):
+    """A model without its targets and outputs.
+
+    ``kind`` is the type of the predicted value. ``classes`` are the values of the classes in the order of the
+    probabilities, empty if there are none. ``entities`` are the ids of what has affinities or a rank (clusters,
+    nodes, neurons), in the document's order, empty if there are none.
+    """
+
+    @property
+    def kind(self) -> Kind:
+        """See the class."""
+        ...
+
+    @property
+    def classes(self) -> tuple[float, ...]:
+        """See the class."""
+        ...
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """See the class."""
+        ...
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Predicts for every record of the batch. Marks the records that fail with ``batch.fail``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelNode:
+    """A model of the document with its target and outputs. Ask ``Batch.prediction``, which asks only once."""
+
+    index: int
+    element: Element
+    function: str
+    scope: Scope
+    predictor: Predictor
+    target: Target
+    outputs: list[OutputField]
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Returns the prediction after the treatment by ``Targets``."""
+        prediction = self.predictor.predict(batch)
+        return self.target.treated(prediction, self.predictor.classes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputField:
+    """An OutputField. ``is_final``: it is part of the answer, not only an input of other parts."""
+
+    field: Field
+    feature: str
+    is_final: bool
+    class_value: float | None = None
+    """The class of which it is the probability; None for the predicted class, and for other features."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContext:
+    """What the module of a kind of model needs to read its element.
+
+    ``scope`` has the fields that the element may name. ``target`` is there even if the document names none.
+    ``single`` says that sums are made of 32-bit numbers (JPMML's ``x-mathContext="float"``). ``nested`` reads
+    a model inside of this one, such as a segment's, in a scope.
+    """
+
+    scope: Scope
+    function: str
+    target: Target
+    single: bool
+    nested: Callable[[Element, Scope], ModelNode]
+
+    @property
+    def program(self) -> Program:
+        """What all parts of the document share."""
+        return self.scope.program
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the model predicts a class."""
+        return self.function == "classification"
+
+    def needs(self, *functions: str) -> None:
+        """Raises Unsupported when the model's ``functionName`` is none of these."""
+        if self.function not in functions:
+            raise Unsupported(f"functionName '{self.function}' of this kind of model")
+
+
+def winner(scores: Numbers, classes: tuple[float, ...]) -> Numbers:
+    """Returns the value of the class with the greatest score, shape (n,): the first one on ties.
+
+    A record for which some score is NaN, or all are zero, has no class: its result is NaN. NaN never wins.
+
+    Args:
+        scores: shape (classes, n).
+        classes: the values of the classes.
+    """
+    best = np.array(classes).take(scores.argmax(axis=0))
+    greatest = scores.max(axis=0)
+    nothing = ~(greatest > 0.0)
+    if nothing.any():
+        best[nothing] = np.nan
+    return best

@@ -1,0 +1,170 @@
+"""Names of fields, and what they stand for: inputs, derived fields, outputs of models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.symbols import Symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["Expression", "Field", "Program", "Scope"]
+
+_MOST_FIELDS = 200_000
+_MOST_EXPRESSIONS = 2_000_000
+
+
+class Expression(Protocol):
+    """Computes a value for each record of a batch."""
+
+    @property
+    def kind(self) -> Kind:
+        """The type of the values."""
+        ...
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """Returns the values, shape (n,), NaN for missing. They are not changed afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A field.
+
+    ``values`` are its declared valid values in order. ``expression`` is None for an input, and ``column`` is
+    the input's place among the columns of a batch, else -1.
+    """
+
+    name: str
+    kind: Kind
+    slot: int
+    expression: Expression | None = None
+    values: tuple[float, ...] = ()
+    column: int = -1
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """A field is an expression too."""
+        return batch.value(self)
+
+
+class Program:
+    """What all parts of one compiled document share: texts, slots for values, functions, warnings."""
+
+    def __init__(self, functions: Mapping[str, Element] | None = None) -> None:
+        self.symbols = Symbols()
+        self.functions: Mapping[str, Element] = functions or {}
+        self.warnings: list[str] = []
+        self.slots = 0
+        self.models = 0
+        self._expressions = 0
+
+    def field(
+        self,
+        name: str,
+        kind: Kind,
+        expression: Expression | None = None,
+        values: tuple[float, ...] = (),
+        column: int = -1,
+    ) -> Field:
+        """Returns a new field with a slot of its own.
+
+        Raises:
+            Unsupported: there are too many.
+        """
+        if self.slots >= _MOST_FIELDS:
+            raise Unsupported(f"more than {_MOST_FIELDS:,} fields")
+        self.slots += 1
+        return Field(name, kind, self.slots - 1, expression, values, column)
+
+    def model_index(self) -> int:
+        """Returns the next index of a model in the document."""
+        self.models += 1
+        return self.models - 1
+
+    def count_expression(self) -> None:
+        """Counts an expression, so that functions that call functions cannot grow without a limit.
+
+        Raises:
+            Unsupported: there are too many.
+        """
+        self._expressions += 1
+        if self._expressions > _MOST_EXPRESSIONS:
+            raise Unsupported(f"more than {_MOST_EXPRESSIONS:,} expressions once its functions are called")
+
+    def warn(self, text: str) -> None:
+        """Keeps a warning for whoever publishes the model; each text once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+class Scope:
+    """The fields that a part of a document sees: its own, then those of the part around it."""
+
+    def __init__(self, program: Program, parent: Scope | None = None) -> None:
+        self.program = program
+        self._parent = parent
+        self._fields: dict[str, Field] = {}
+        self._later: dict[str, Callable[[], Field]] = {}
+        self._being_read: set[str] = set()
+
+    def find(self, name: str) -> Field | None:
+        """Returns the field with this name, None when there is none. A derived field is read at first use.
+
+        Raises:
+            Unsupported: the derived field has a part that is not known, or it depends on itself.
+        """
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope._own(name)
+            if found is not None:
+                return found
+            scope = scope._parent
+        return None
+
+    def field(self, name: str | None) -> Field:
+        """Returns the field with this name.
+
+        Raises:
+            Unsupported: there is none (see also ``find``).
+        """
+        found = None if name is None else self.find(name)
+        if found is None:
+            raise Unsupported(f"the field '{name}', which is declared nowhere")
+        return found
+
+    def declare(self, field: Field) -> Field:
+        """Adds a field; one with the same name that is already there is hidden."""
+        self._fields[field.name] = field
+        return field
+
+    def declare_later(self, name: str, read: Callable[[], Field]) -> None:
+        """Adds a field that is read at its first use."""
+        self._later[name] = read
+
+    def names(self) -> set[str]:
+        """Returns the names of this scope's own fields."""
+        return {*self._fields, *self._later}
+
+    def inner(self) -> Scope:
+        """Returns a scope inside of this one."""
+        return Scope(self.program, self)
+
+    def _own(self, name: str) -> Field | None:
+        found = self._fields.get(name)
+        if found is None and name in self._later:
+            if name in self._being_read:
+                return None  # a derived field may take the name of the field that it is made from
+            self._being_read.add(name)
+            try:
+                found = self._fields[name] = self._later[name]()
+            finally:
+                self._being_read.discard(name)
+        return found

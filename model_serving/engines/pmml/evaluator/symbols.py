@@ -1,0 +1,101 @@
+"""Texts as numbers, so that a batch is numbers only.
+
+Each text that the document names has a code: its place in ``Symbols``. Other texts get codes while a batch is
+scored, from ``Texts``, which is thrown away with the batch. Equal texts have equal codes; NaN is missing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Symbols", "Texts"]
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Symbols:
+    """The texts that the document names. It grows while the document is compiled, and not afterwards."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, float] = {}
+        self.texts: list[str] = []
+
+    def code(self, text: str) -> float:
+        """Returns the code of a text, which is new or known."""
+        found = self.codes.get(text)
+        if found is None:
+            found = self.codes[text] = float(len(self.texts))
+            self.texts.append(text)
+        return found
+
+
+class Texts:
+    """The texts of one batch: the document's symbols, and others that are met in the batch."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+        self._known = symbols.codes
+        self._others: dict[str, float] = {}
+        self._spelled: list[str] = []
+
+    def code(self, text: str) -> float:
+        """Returns the code of a text."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._others.get(text)
+        if found is None:
+            found = self._others[text] = float(len(self._symbols.texts) + len(self._spelled))
+            self._spelled.append(text)
+        return found
+
+    def codes(self, texts: Iterable[str | None]) -> Numbers:
+        """Returns the codes of texts, shape (n,); NaN for None."""
+        known, other = self._known, self.code
+        made = []
+        for text in texts:
+            if text is None:
+                made.append(np.nan)
+                continue
+            found = known.get(text)
+            made.append(other(text) if found is None else found)
+        return np.array(made, dtype=np.float64)
+
+    def text(self, code: float) -> str:
+        """Returns the text of a code that is not NaN."""
+        place = int(code)
+        count = len(self._symbols.texts)
+        return self._symbols.texts[place] if place < count else self._spelled[place - count]
+
+    def spelled(self, codes: Numbers) -> list[str | None]:
+        """Returns the texts of codes of shape (n,), None for NaN."""
+        return [None if code != code else self.text(code) for code in codes.tolist()]
+
+    def mapped(self, codes: Numbers, function: Callable[[str], str | None]) -> Numbers:
+        """Returns the codes of ``function`` of each text; it is called once for each different text."""
+        return self._each(codes, lambda text: self._coded(function(text)))
+
+    def numbers(self, codes: Numbers, function: Callable[[str], float]) -> Numbers:
+        """Returns ``function`` of each text as a number; it is called once for each different text."""
+        return self._each(codes, function)
+
+    def _coded(self, text: str | None) -> float:
+        return np.nan if text is None else self.code(text)
+
+    def _each(self, codes: Numbers, function: Callable[[str], float]) -> Numbers:
+        made: dict[float, float] = {}
+        values = []
+        for code in codes.tolist():
+            if code != code:
+                values.append(np.nan)
+                continue
+            value = made.get(code)
+            if value is None:
+                value = made[code] = function(self.text(code))
+            values.append(value)
+        return np.array(values, dtype=np.float64)

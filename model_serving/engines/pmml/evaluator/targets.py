@@ -1,0 +1,151 @@
+"""The target of a model: its type, its classes, and what ``Targets`` does to a prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.data_types import Kind, constant
+from model_serving.engines.pmml.evaluator.reading import (
+    NOTHING,
+    Unsupported,
+    children,
+    choice,
+    number,
+    optional_number,
+    required,
+)
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.prediction import Prediction
+    from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
+
+__all__ = ["Target", "read_targets"]
+
+_CASTS = {"round": lambda values: np.floor(values + 0.5), "ceiling": np.ceil, "floor": np.floor}
+_ATTRIBUTES = frozenset(
+    {"field", "optype", "castInteger", "min", "max", "rescaleConstant", "rescaleFactor"}
+)
+
+
+@dataclass(slots=True)
+class Target:
+    """The target of one model; ``name`` is empty where the document names none.
+
+    ``values`` are the classes that the DataDictionary lists, in its order. ``labels`` spell classes as the
+    document does. ``displayed`` are the texts for display. ``priors`` and ``default`` stand in when the model
+    has no answer.
+    """
+
+    name: str
+    kind: Kind
+    symbols: Symbols
+    values: tuple[float, ...] = ()
+    labels: dict[float, str] = field(default_factory=dict)
+    displayed: dict[float, str] = field(default_factory=dict)
+    priors: dict[float, float] = field(default_factory=dict)
+    default: float | None = None
+    low: float = -np.inf
+    high: float = np.inf
+    factor: float = 1.0
+    constant: float = 0.0
+    cast: str | None = None
+
+    def class_value(self, text: str) -> float:
+        """Returns the value of a class that the document names.
+
+        Raises:
+            Unsupported: the text does not spell a value of the target's type.
+        """
+        value = constant(text, self.kind.data_type, self.symbols)
+        self.labels.setdefault(value, text)
+        return value
+
+    def of_kind(self, kind: Kind) -> Target:
+        """Returns the target with another type of values."""
+        return replace(self, kind=kind, labels=dict(self.labels))
+
+    def treated(self, prediction: Prediction, classes: tuple[float, ...]) -> Prediction:
+        """Returns a prediction after the target's default, limits, rescaling and rounding, in this order.
+
+        The order is the standard's (PMML 4.4, Targets). A missing prediction takes the default value, or the
+        priors of the classes.
+        """
+        if self.default is None and not self.priors and not self._rescales:
+            return prediction
+        value = prediction.value
+        missing = np.isnan(value)
+        if missing.any():
+            prediction = self._filled(prediction, missing, classes)
+            value = prediction.value
+        if self._rescales:
+            prediction.value = self._rescaled(value)
+        return prediction
+
+    @property
+    def _rescales(self) -> bool:
+        plain = (-np.inf, np.inf, 1.0, 0.0, None)
+        return (self.low, self.high, self.factor, self.constant, self.cast) != plain
+
+    def _rescaled(self, values: Numbers) -> Numbers:
+        made: Numbers = np.clip(values, self.low, self.high) * self.factor + self.constant
+        return made if self.cast is None else _CASTS[self.cast](made)
+
+    def _filled(
+        self, prediction: Prediction, missing: np.ndarray, classes: tuple[float, ...]
+    ) -> Prediction:
+        value = prediction.value.copy()
+        if self.default is not None:
+            value[missing] = self.default
+        elif self.priors:
+            value[missing] = max(self.priors, key=lambda one: self.priors[one])
+            if prediction.probabilities is not None:
+                probabilities = prediction.probabilities.copy()
+                for row, one in enumerate(classes):
+                    probabilities[row, missing] = self.priors.get(one, 0.0)
+                prediction.probabilities = probabilities
+        prediction.value = value
+        return prediction
+
+
+def read_targets(element: Element | None, target: Target) -> Target:
+    """Returns the target with what ``Targets`` says about it.
+
+    Raises:
+        Unsupported: a part is not known.
+    """
+    if element is None:
+        return target
+    for part in children(element, NOTHING, ("Target",)):
+        if part.get("field", target.name) not in {target.name, ""} and target.name:
+            continue  # a further target of a model that predicts several
+        found = children(part, _ATTRIBUTES, ("TargetValue",))
+        if "castInteger" in part.attrib:
+            target.cast = choice(part, "castInteger", tuple(_CASTS), None)
+        low, high = optional_number(part, "min"), optional_number(part, "max")
+        target.low = -np.inf if low is None else low
+        target.high = np.inf if high is None else high
+        target.factor = number(part, "rescaleFactor", 1.0)
+        target.constant = number(part, "rescaleConstant", 0.0)
+        for value in found:
+            _read_value(value, target)
+    return target
+
+
+def _read_value(value: Element, target: Target) -> None:
+    children(value, {"value", "displayValue", "priorProbability", "defaultValue"})
+    if "defaultValue" in value.attrib:
+        target.default = number(value, "defaultValue")
+        return
+    one = target.class_value(required(value, "value"))
+    if "displayValue" in value.attrib:
+        target.displayed[one] = value.get("displayValue", "")
+    if "priorProbability" in value.attrib:
+        prior = number(value, "priorProbability")
+        if not 0.0 <= prior <= 1.0:
+            raise Unsupported(f"priorProbability {prior} of TargetValue, which is not between 0 and 1")
+        target.priors[one] = prior

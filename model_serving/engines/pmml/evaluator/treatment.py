@@ -1,0 +1,261 @@
+"""What happens to missing, invalid and outlying values of a field (PMML 4.4: MiningSchema)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.data_types import Kind, constant, numeric_reader, read_kind
+from model_serving.engines.pmml.evaluator.reading import (
+    Unsupported,
+    children,
+    choice,
+    number,
+    optional_number,
+    required,
+)
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Mask
+    from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
+
+__all__ = ["DataField", "Interval", "Treatment", "read_data_field", "read_interval", "read_treatment"]
+
+_CLOSURES = ("openOpen", "openClosed", "closedOpen", "closedClosed")
+_MINING_ATTRIBUTES = frozenset(
+    {
+        "name",
+        "usageType",
+        "optype",
+        "importance",
+        "outliers",
+        "lowValue",
+        "highValue",
+        "missingValueReplacement",
+        "missingValueTreatment",
+        "invalidValueTreatment",
+        "invalidValueReplacement",
+    }
+)
+_MISSING = (
+    "asIs",
+    "asMean",
+    "asMode",
+    "asMedian",
+    "asValue",
+    "returnInvalid",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A range of numbers. An infinite end means no limit."""
+
+    low: float
+    high: float
+    closed_low: bool
+    closed_high: bool
+
+    def holds(self, values: Numbers) -> Mask:
+        """Returns a mask of the values that are inside."""
+        above = values >= self.low if self.closed_low else values > self.low
+        below = values <= self.high if self.closed_high else values < self.high
+        inside: Mask = above & below
+        return inside
+
+
+def read_interval(element: Element) -> Interval:
+    """Reads an ``Interval`` element.
+
+    Raises:
+        Unsupported: the standard does not have this closure, or a margin is not a number.
+    """
+    children(element, {"closure", "leftMargin", "rightMargin"})
+    closure = choice(element, "closure", _CLOSURES, None)
+    low, high = optional_number(element, "leftMargin"), optional_number(element, "rightMargin")
+    return Interval(
+        -np.inf if low is None else low,
+        np.inf if high is None else high,
+        low is None or closure.startswith("closed"),
+        high is None or closure.endswith("Closed"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DataField:
+    """A field of the DataDictionary. ``labels`` spell its valid values, ``displayed`` are for display."""
+
+    name: str
+    kind: Kind
+    valid: tuple[float, ...] = ()
+    invalid: tuple[float, ...] = ()
+    missing: tuple[float, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    labels: dict[float, str] = field(default_factory=dict)
+    displayed: dict[float, str] = field(default_factory=dict)
+    has_empty_text: bool = False
+
+    def is_valid(self, values: Numbers) -> Mask:
+        """Returns a mask of the values that are declared, for values that are not missing."""
+        if self.valid or self.intervals:
+            good: Mask = np.isin(values, self.valid)
+            for interval in self.intervals:
+                good |= interval.holds(values)
+        else:
+            good = np.ones(len(values), dtype=bool)
+        if self.invalid:
+            good &= ~np.isin(values, self.invalid)
+        return good
+
+
+def read_data_field(element: Element, symbols: Symbols) -> DataField:
+    """Reads a DataField.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    parts = children(
+        element,
+        {"name", "displayName", "optype", "dataType", "isCyclic", "taxonomy", "x-mathContext"},
+        ("Value", "Interval"),
+    )
+    kind = read_kind(element)
+    values: dict[str, list[float]] = {"valid": [], "invalid": [], "missing": []}
+    labels: dict[float, str] = {}
+    displayed: dict[float, str] = {}
+    for part in (part for part in parts if part.tag == "Value"):
+        children(part, {"value", "displayValue", "property"})
+        which = choice(part, "property", ("valid", "invalid", "missing"), "valid")
+        text = part.get("value", part.get("displayValue"))
+        if text is None:
+            raise Unsupported(f"Value without value in DataField '{element.get('name')}'")
+        value = _value_in_list(text, kind.data_type, symbols)
+        if value is None:
+            continue  # no record can have it, such as the text N/A in a field of numbers
+        values[which].append(value)
+        if which == "valid":
+            labels[value] = text
+            displayed[value] = part.get("displayValue", text)
+    return DataField(
+        required(element, "name"),
+        kind,
+        tuple(dict.fromkeys(values["valid"])),
+        tuple(values["invalid"]),
+        tuple(values["missing"]),
+        tuple(read_interval(part) for part in element if part.tag == "Interval"),
+        labels,
+        displayed,
+        kind.is_text and symbols.codes.get("") in {*values["valid"], *values["invalid"]},
+    )
+
+
+def _value_in_list(text: str, data_type: str, symbols: Symbols) -> float | None:
+    if data_type == "string":
+        return symbols.code(text)
+    try:
+        value = numeric_reader(data_type)(text)
+    except ValueError:
+        return None
+    return None if value != value else value
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """The treatment of one field's values; the default treatment only refuses invalid values."""
+
+    when_invalid: str = "returnInvalid"
+    invalid_replacement: float = np.nan
+    when_missing: str = "asIs"
+    missing_replacement: float = np.nan
+    outliers: str = "asIs"
+    low: float = -np.inf
+    high: float = np.inf
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the element says nothing about the treatment."""
+        return (
+            self.when_invalid == "returnInvalid"
+            and self.when_missing != "returnInvalid"
+            and self.outliers == "asIs"
+            and self.missing_replacement != self.missing_replacement
+        )
+
+    def applied(
+        self, values: Numbers, data: DataField | None, odd: Mask | None = None
+    ) -> tuple[Numbers, Mask | None]:
+        """Returns the treated values and a mask of the records that fail, None when none do.
+
+        Args:
+            values: the values, shape (n,), NaN for missing. They are not changed.
+            data: what the DataDictionary says about the field; None for a field that is not in it.
+            odd: a mask of values that are invalid in any case, such as a fraction for whole numbers.
+        """
+        missing = np.isnan(values) if odd is None else np.isnan(values) & ~odd
+        if data is not None and data.missing:
+            missing |= np.isin(values, data.missing)
+        invalid = np.zeros(len(values), dtype=bool) if data is None else ~data.is_valid(values)
+        if odd is not None:
+            invalid |= odd
+        invalid &= ~missing
+        made = values.copy()
+        failed: Mask | None = None
+        regular = ~(missing | invalid)
+        if self.outliers == "asMissingValues":
+            missing |= regular & ((values < self.low) | (values > self.high))
+        elif self.outliers == "asExtremeValues":
+            np.copyto(made, np.clip(values, self.low, self.high), where=regular)
+        if self.when_invalid == "asMissing":
+            missing |= invalid
+        elif self.when_invalid == "asValue":
+            made[invalid] = self.invalid_replacement
+        elif self.when_invalid == "returnInvalid":
+            failed = invalid
+        elif odd is not None:  # asIs, and there is no such value of the field's type
+            failed = odd
+        if self.when_missing == "returnInvalid":
+            failed = missing if failed is None else failed | missing
+        made[missing] = self.missing_replacement
+        return made, (failed if failed is not None and failed.any() else None)
+
+
+def read_treatment(mining: Element, kind: Kind, symbols: Symbols) -> Treatment:
+    """Reads the treatment from a MiningField of a field with this kind.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    children(mining, _MINING_ATTRIBUTES)
+    name = mining.get("name")
+    when_invalid = choice(
+        mining, "invalidValueTreatment", ("returnInvalid", "asIs", "asMissing", "asValue"), "returnInvalid"
+    )
+    replacement = mining.get("invalidValueReplacement")
+    if replacement is not None and when_invalid == "asIs":
+        when_invalid = "asValue"  # how PMML 4.3 spelled it
+    if (replacement is None) and when_invalid == "asValue":
+        raise Unsupported(f"invalidValueTreatment 'asValue' without a replacement for '{name}'")
+    when_missing = choice(mining, "missingValueTreatment", _MISSING, "asIs")
+    missing = mining.get("missingValueReplacement")
+    outliers = choice(mining, "outliers", ("asIs", "asMissingValues", "asExtremeValues"), "asIs")
+    low = high = None
+    if outliers != "asIs":
+        if outliers == "asExtremeValues":
+            low, high = number(mining, "lowValue"), number(mining, "highValue")
+        else:
+            low, high = optional_number(mining, "lowValue"), optional_number(mining, "highValue")
+    return Treatment(
+        when_invalid,
+        np.nan if replacement is None else constant(replacement, kind.data_type, symbols),
+        when_missing,
+        np.nan if missing is None else constant(missing, kind.data_type, symbols),
+        outliers,
+        -np.inf if low is None else low,
+        np.inf if high is None else high,
+    )
+
+

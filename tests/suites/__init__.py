@@ -1,0 +1,1 @@
+"""Models that people and their tools have made, with the answers that they must give."""
