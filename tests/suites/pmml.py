@@ -125,7 +125,9 @@ def _scores(model: LoadedModel, columns: Columns) -> Scores | str:
         return str(failed)
 
 
-def _faults(expected: Mapping[str, Any] | None, target: str | None, found: Scores | str, place: int) -> Iterable[str]:
+def _faults(
+    expected: Mapping[str, Any] | None, target: str | None, found: Scores | str, place: int
+) -> Iterable[str]:
     wanted = None if expected is None else expected.get(target or "null")
     if isinstance(found, str):
         if wanted is not None:
@@ -199,7 +201,9 @@ def main(words: Sequence[str]) -> int:
                 print(f"    {finding}")
     for verdict in CLASSES:
         taken, others = counts[verdict, "taken"], counts[verdict, "not taken"]
-        print(f"{taken:5} {verdict}" + (f" (and {others} that the reference does not take)" if others else ""))
+        print(
+            f"{taken:5} {verdict}" + (f" (and {others} that the reference does not take)" if others else "")
+        )
     return int(any(counts[verdict, "taken"] for verdict in ("wrong", "fails")))
 
 
