@@ -19,7 +19,7 @@ EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test test-312 lint fuzz chaos overload swaps check format bench proto lock samples clean
+.PHONY: help install demo test test-312 lint suites fuzz chaos overload swaps check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -92,6 +92,13 @@ test-312: ## run the unit tests on Python 3.12, in an environment of its own (.v
 
 lint: install ## check format, lint, types and generated code (seconds)
 	@$(checks); exit $$failed
+
+# Both are run, so that one call tells everything. Each says so where its folder is not there.
+suites: install ## score all real models with known answers, write docs/models.md (SUITE_ARGS=--list: what is wrong)
+	@failed=0; for suite in pmml tensors; do \
+	  [ ! -e tests/suites/$$suite ] && [ ! -e tests/suites/$$suite.py ] \
+	  || $(BIN)/python -m tests.suites.$$suite --write $(SUITE_ARGS) || failed=1; \
+	done; exit $$failed
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py
