@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
@@ -157,6 +158,11 @@ class ModelContext:
     def classifies(self) -> bool:
         """Whether the model predicts a class."""
         return self.function == "classification"
+
+    @property
+    def number_kind(self) -> Kind:
+        """The type of a predicted number: the target's, or double if the target's values are not numbers."""
+        return self.target.kind if self.target.kind.is_number else DOUBLE
 
     def needs(self, *functions: str) -> None:
         """Raises Unsupported when the model's ``functionName`` is none of these."""

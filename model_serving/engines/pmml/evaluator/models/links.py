@@ -1,29 +1,33 @@
-"""Normalization methods of regression models and networks (PMML 4.4: Regression, NeuralNetwork)."""
+"""What turns a linear sum into an answer (PMML 4.4: Regression, GeneralRegression, NeuralNetwork)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from math import erfc, sqrt
+from typing import TypeAlias
 
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.symbols import Numbers
 
-if TYPE_CHECKING:
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
-
-__all__ = ["NORMALIZATIONS", "cumulative_normal", "normalized", "softmax"]
-
-NORMALIZATIONS = (
-    "none",
+__all__ = [
+    "NORMALIZATIONS",
+    "Change",
+    "class_normalization",
+    "cumulative_normal",
+    "differences",
+    "inverse_link",
+    "number_normalization",
     "simplemax",
     "softmax",
-    "logit",
-    "probit",
-    "cloglog",
-    "exp",
-    "loglog",
-    "cauchit",
-)
+]
+
+NORMALIZATIONS = ("none", "simplemax", "softmax", "logit", "probit", "cloglog", "exp", "loglog", "cauchit")
+"""The values of ``normalizationMethod`` of a RegressionModel."""
+
+Change: TypeAlias = Callable[[Numbers], Numbers]
+"""Makes something of scores; the shape stays."""
 
 
 def softmax(scores: Numbers) -> Numbers:
@@ -32,73 +36,107 @@ def softmax(scores: Numbers) -> Numbers:
     return np.asarray(powers / powers.sum(axis=0))
 
 
+def simplemax(scores: Numbers) -> Numbers:
+    """Returns each score's share in the sum over the first axis."""
+    return np.asarray(scores / scores.sum(axis=0))
+
+
 def cumulative_normal(values: Numbers) -> Numbers:
     """Returns the cumulative distribution of the standard normal distribution."""
-    from math import erfc, sqrt
-
-    return np.array([0.5 * erfc(-value / sqrt(2.0)) for value in values.ravel().tolist()]).reshape(
-        values.shape
-    )
+    made = [0.5 * erfc(-value / sqrt(2.0)) for value in values.ravel().tolist()]
+    return np.array(made, dtype=values.dtype).reshape(values.shape)
 
 
-def inverse_link(scores: Numbers, method: str) -> Numbers:
-    """Returns the number between 0 and 1 (for ``exp``: above 0) that a link function gives for a score."""
-    if method == "logit":
-        return np.asarray(1.0 / (1.0 + np.exp(-scores)))
-    if method == "probit":
-        return cumulative_normal(scores)
-    if method == "cloglog":
-        return np.asarray(1.0 - np.exp(-np.exp(scores)))
-    if method == "loglog":
-        return np.asarray(np.exp(-np.exp(-scores)))
-    if method == "cauchit":
-        return np.asarray(0.5 + np.arctan(scores) / np.pi)
-    if method == "exp":
-        return np.asarray(np.exp(scores))
-    raise Unsupported(f"normalizationMethod '{method}' here")
+def _logistic(scores: Numbers) -> Numbers:
+    return np.asarray(1.0 / (1.0 + np.exp(-scores)))
 
 
-def normalized(scores: Numbers, method: str, *, is_class: bool, ordinal: bool = False) -> Numbers:
-    """Returns what a normalization method makes of the scores of RegressionTables.
+_INVERSE_LINKS: dict[str, Change] = {
+    "identity": lambda scores: scores,
+    "none": lambda scores: scores,
+    "logit": _logistic,
+    "probit": cumulative_normal,
+    "cloglog": lambda scores: -np.expm1(-np.exp(scores)),
+    "loglog": lambda scores: np.exp(-np.exp(-scores)),
+    "cauchit": lambda scores: 0.5 + np.arctan(scores) / np.pi,
+    "log": np.exp,
+    "exp": np.exp,
+    "logc": lambda scores: -np.expm1(scores),
+}
+
+
+def inverse_link(link: str, parameter: float | None = None) -> Change:
+    """Returns the inverse of a link function.
 
     Args:
-        scores: shape (tables, n).
-        method: one of ``NORMALIZATIONS``.
-        is_class: whether they are the scores of classes; the probabilities then sum to 1.
-        ordinal: whether the classes are ordered, each probability then being a difference of two cumulative
-            ones.
+        link: its name in ``linkFunction``, ``cumulativeLink`` or ``normalizationMethod``.
+        parameter: ``linkParameter`` for ``power`` and ``oddspower``, ``distParameter`` for ``negbin``.
 
     Raises:
-        Unsupported: the method does not exist for this kind of model.
+        Unsupported: it is not known, or it needs a parameter and has none.
     """
-    if not is_class:
-        return scores if method == "none" else _of_number(scores, method)
-    if method == "softmax":
-        return softmax(scores)
+    if link in _INVERSE_LINKS:
+        return _INVERSE_LINKS[link]
+    if link not in {"power", "oddspower", "negbin"}:
+        raise Unsupported(f"the link function '{link}'")
+    if parameter is None or (link == "negbin" and parameter == 0.0):
+        raise Unsupported(f"the link function '{link}' without its parameter")
+    given = parameter
+    if link == "negbin":
+        return lambda scores: 1.0 / (given * np.expm1(-scores))
+    if link == "power":
+        return np.exp if given == 0.0 else lambda scores: scores ** (1.0 / given)
+    return _logistic if given == 0.0 else lambda scores: 1.0 / (1.0 + (1.0 + given * scores) ** (-1.0 / given))
+
+
+def number_normalization(method: str) -> Change:
+    """Returns what a ``normalizationMethod`` makes of the number that a regression predicts.
+
+    Raises:
+        Unsupported: the method does not exist for a number.
+    """
     if method == "simplemax":
-        return np.asarray(scores / scores.sum(axis=0))
-    cumulative = scores if method == "none" else inverse_link(scores, method)
+        raise Unsupported("normalizationMethod 'simplemax' of a RegressionModel for regression")
+    return inverse_link("logit" if method == "softmax" else method)
+
+
+def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> Change:
+    """Returns what makes probabilities, which sum to 1, of the scores of classes.
+
+    Args:
+        method: one of ``NORMALIZATIONS``.
+        classes: their number.
+        ordinal: whether the classes are ordered: each probability is then the difference of two cumulative ones.
+
+    Raises:
+        Unsupported: the method does not exist for classes.
+    """
+    if method == "exp":
+        raise Unsupported("normalizationMethod 'exp' of a RegressionModel for classification")
+    if method in {"softmax", "simplemax"}:
+        return softmax if method == "softmax" else simplemax
+    share = inverse_link(method)
     if ordinal:
-        return _differences(cumulative)
-    if len(scores) == 1:
-        return cumulative
-    if len(scores) == 2 or method == "none":
-        # The last class gets what the others leave, so that the probabilities sum to 1.
-        made = cumulative.copy()
-        made[-1] = 1.0 - made[:-1].sum(axis=0)
-        return made
-    return np.asarray(cumulative / cumulative.sum(axis=0))
+        return lambda scores: differences(share(scores))
+    if classes == 2:
+        return lambda scores: _with_rest(share(scores[:1]))
+    if method == "none":
+        return lambda scores: _with_rest(scores[:-1])
+    # The standard has these methods for two classes. With more, one against the rest is what exporters mean.
+    return lambda scores: simplemax(share(scores))
 
 
-def _of_number(scores: Numbers, method: str) -> Numbers:
-    if method == "softmax":
-        return np.asarray(1.0 / (1.0 + np.exp(-scores)))
-    return inverse_link(scores, method)
+def differences(cumulative: Numbers) -> Numbers:
+    """Returns the probabilities of ordered classes from cumulative ones, shape (classes, n).
 
-
-def _differences(cumulative: Numbers) -> Numbers:
-    """Returns the probabilities of ordered classes from cumulative ones; the last class takes the rest."""
-    made = cumulative.copy()
+    The last class takes what is left up to 1, whatever its own score is.
+    """
+    made = np.array(cumulative)
     made[-1] = 1.0
-    made[1:] -= made[:-1].copy() if len(made) == 1 else np.vstack([cumulative[:-1]])
+    made[1:] -= cumulative[:-1]
     return made
+
+
+def _with_rest(shares: Numbers) -> Numbers:
+    """Adds the last class, which gets what the others leave."""
+    return np.concatenate([shares, 1.0 - shares.sum(axis=0, keepdims=True)])

@@ -1,4 +1,4 @@
-"""RegressionModel: linear, logistic and softmax regression (PMML 4.4: Regression)."""
+"""RegressionModel: linear, logistic, ordinal and softmax regression (PMML 4.4: Regression)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.batch import Gather
-from model_serving.engines.pmml.evaluator.data_types import Kind, constant
-from model_serving.engines.pmml.evaluator.models.links import NORMALIZATIONS, normalized
+from model_serving.engines.pmml.evaluator.data_types import constant
+from model_serving.engines.pmml.evaluator.models.linear import LinearSums, Term, numeric_field
+from model_serving.engines.pmml.evaluator.models.links import (
+    NORMALIZATIONS,
+    class_normalization,
+    number_normalization,
+)
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -20,16 +24,16 @@ from model_serving.engines.pmml.evaluator.reading import (
     named,
     number,
     required,
-    whole_number,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
-    from model_serving.engines.pmml.evaluator.scope import Field, Scope
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.models.links import Change
+    from model_serving.engines.pmml.evaluator.scope import Scope
+    from model_serving.engines.pmml.evaluator.targets import Target
 
 __all__ = ["RegressionModel", "compile_model"]
 
@@ -45,22 +49,23 @@ def compile_model(element: Element, context: ModelContext) -> RegressionModel:
     context.needs("regression", "classification")
     parts = children(element, _ATTRIBUTES, {*MODEL_PARTS, "RegressionTable"})
     method = choice(element, "normalizationMethod", NORMALIZATIONS, "none")
-    tables = [_Table(part, context.scope) for part in named(parts, "RegressionTable")]
+    tables = named(parts, "RegressionTable")
     if not tables:
         raise Unsupported("a RegressionModel without a RegressionTable")
     if not context.classifies:
         if len(tables) > 1:
             raise Unsupported("a RegressionModel for regression with several RegressionTables")
-        return RegressionModel(context.target.kind, tables, method, ())
-    classes = tuple(
-        context.target.class_value(required(part, "targetCategory"))
-        for part in named(parts, "RegressionTable")
-    )
-    if len(set(classes)) < len(classes):
-        raise Unsupported("a RegressionModel with two RegressionTables for one targetCategory")
-    return RegressionModel(
-        context.target.kind, tables, method, classes, ordinal=context.target.kind.optype == "ordinal"
-    )
+        sums = _sums(tables, context)
+        return RegressionModel(context.number_kind, sums, number_normalization(method), ())
+    classes = _classes(tables, context.target)
+    ordinal = context.target.kind.optype == "ordinal" and method not in {"softmax", "simplemax"}
+    pairs = list(zip(classes, tables, strict=False))
+    if ordinal and set(classes) <= set(context.target.values):
+        pairs.sort(key=lambda pair: context.target.values.index(pair[0]))
+        classes = tuple(value for value, _ in pairs)
+    sums = _sums([table for _, table in pairs], context, len(classes))
+    change = class_normalization(method, len(classes), ordinal=ordinal)
+    return RegressionModel(context.target.kind, sums, change, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,9 @@ class RegressionModel:
     """Implements ``Predictor``."""
 
     kind: Kind
-    tables: Sequence[_Table]
-    method: str
+    sums: LinearSums
+    normalized: Change
     classes: tuple[float, ...]
-    ordinal: bool = False
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -80,65 +84,78 @@ class RegressionModel:
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
+        scores = self.normalized(self.sums.values(batch))
+        if scores.dtype != np.float64:
+            scores = scores.astype(np.float64)
         if not self.classes:
-            return Prediction(normalized(self.tables[0].values(batch)[None, :], self.method, is_class=False)[0])
-        scores = np.array([table.values(batch) for table in self.tables])
-        probabilities = normalized(scores, self.method, is_class=True, ordinal=self.ordinal)
-        return Prediction(winner(probabilities, self.classes), probabilities)
+            return Prediction(scores[0])
+        return Prediction(winner(scores, self.classes), scores)
 
 
-class _Table:
-    """One equation: the intercept, and terms of fields, of categories and of products of fields."""
+def _classes(tables: list[Element], target: Target) -> tuple[float, ...]:
+    """Returns the classes of the tables, and of two classes the one that has no table.
 
-    def __init__(self, element: Element, scope: Scope) -> None:
-        parts = children(
-            element,
-            {"intercept", "targetCategory"},
-            ("NumericPredictor", "CategoricalPredictor", "PredictorTerm"),
-        )
-        self._intercept = number(element, "intercept", 0.0)
-        linear: dict[Field, float] = {}
-        self._powers: list[tuple[Field, float, float]] = []
-        self._categories: list[tuple[Field, float, float]] = []
-        self._products: list[tuple[tuple[Field, ...], float]] = []
-        for part in parts:
-            if part.tag == "NumericPredictor":
-                children(part, {"name", "exponent", "coefficient"})
-                field = scope.field(part.get("name"))
-                exponent, coefficient = whole_number(part, "exponent", 1), number(part, "coefficient")
-                if exponent == 1:
-                    linear[field] = linear.get(field, 0.0) + coefficient
-                else:
-                    self._powers.append((field, exponent, coefficient))
-            elif part.tag == "CategoricalPredictor":
-                children(part, {"name", "value", "coefficient"})
-                field = scope.field(part.get("name"))
-                value = constant(
-                    required(part, "value"), field.kind.data_type, scope.program.symbols
-                )
-                self._categories.append((field, value, number(part, "coefficient")))
-            else:
-                factors = children(part, {"name", "coefficient"}, ("FieldRef",))
-                fields = tuple(scope.field(factor.get("field")) for factor in factors)
-                self._products.append((fields, number(part, "coefficient")))
-        self._linear = Gather(list(linear))
-        self._coefficients = np.array(list(linear.values()))
+    Raises:
+        Unsupported: it is not clear which class a table is for.
+    """
+    named_classes = [
+        None if text is None else target.class_value(text)
+        for text in (table.get("targetCategory") for table in tables)
+    ]
+    others = [value for value in target.values if value not in named_classes]
+    if named_classes.count(None) == 1 and len(others) == 1:
+        named_classes = [others[0] if value is None else value for value in named_classes]
+        others = []
+    if None in named_classes:
+        raise Unsupported("RegressionTable without targetCategory in a RegressionModel for classification")
+    classes = [value for value in named_classes if value is not None]
+    if len(set(classes)) < len(classes):
+        raise Unsupported("a RegressionModel with two RegressionTables for one targetCategory")
+    if len(classes) == 1:
+        if len(others) != 1:
+            raise Unsupported("a RegressionModel for classification with one RegressionTable and not two classes")
+        classes += others
+    return tuple(classes)
 
-    def values(self, batch: Batch) -> Numbers:
-        """Returns the equation's value for every record: NaN where a number is missing.
 
-        A missing category counts as none of the categories, as the standard says.
-        """
-        made = np.full(batch.n, self._intercept)
-        if len(self._coefficients):
-            made += self._linear.matrix(batch) @ self._coefficients
-        for field, exponent, coefficient in self._powers:
-            made = made + coefficient * batch.value(field) ** exponent
-        for field, value, coefficient in self._categories:
-            made = made + np.where(batch.value(field) == value, coefficient, 0.0)
-        for fields, coefficient in self._products:
-            product = np.full(batch.n, coefficient)
-            for field in fields:
-                product = product * batch.value(field)
-            made = made + product
-        return made
+def _sums(tables: list[Element], context: ModelContext, count: int = 1) -> LinearSums:
+    """Returns the sums of the tables; a class without a table has the sum zero."""
+    read = [_read_table(table, context.scope) for table in tables]
+    read += [(0.0, {})] * (count - len(read))
+    return LinearSums([one[0] for one in read], [one[1] for one in read], single=context.single)
+
+
+def _read_table(element: Element, scope: Scope) -> tuple[float, dict[Term, float]]:
+    """Returns the intercept of a RegressionTable and the coefficients of its terms.
+
+    A missing category counts as none of the categories, as the standard says; a missing number makes the
+    result missing.
+    """
+    parts = children(
+        element,
+        {"intercept", "targetCategory"},
+        ("NumericPredictor", "CategoricalPredictor", "PredictorTerm"),
+    )
+    coefficients: dict[Term, float] = {}
+    for part in parts:
+        term = _read_term(part, scope)
+        coefficients[term] = coefficients.get(term, 0.0) + number(part, "coefficient")
+    return number(element, "intercept", 0.0), coefficients
+
+
+def _read_term(part: Element, scope: Scope) -> Term:
+    if part.tag == "NumericPredictor":
+        children(part, {"name", "exponent", "coefficient"})
+        field = numeric_field(scope, required(part, "name"), part.tag)
+        return Term(powers=((field, number(part, "exponent", 1.0)),))
+    if part.tag == "CategoricalPredictor":
+        children(part, {"name", "value", "coefficient"})
+        field = scope.field(required(part, "name"))
+        value = constant(required(part, "value"), field.kind.data_type, scope.program.symbols)
+        return Term(categories=((field, value),))
+    factors = children(part, {"name", "coefficient"}, ("FieldRef",))
+    if not factors:
+        raise Unsupported("PredictorTerm without a FieldRef")
+    for factor in factors:
+        children(factor, {"field"})
+    return Term(powers=tuple((numeric_field(scope, one.get("field"), part.tag), 1.0) for one in factors))

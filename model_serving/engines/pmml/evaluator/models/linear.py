@@ -1,0 +1,155 @@
+"""Sums of terms with coefficients: the linear part of regression models, for all of a model's classes at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.engines.pmml.evaluator.batch import Gather
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.scope import Field, Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["LinearSums", "Term", "numeric_field"]
+
+_NOT_NUMBERS = frozenset({"string", "date", "time", "dateTime"})
+_MOST_COEFFICIENTS = 50_000_000
+
+
+class Term(NamedTuple):
+    """A product of powers of fields, of 1 or 0 for categories, and of numbers that stand for categories.
+
+    Attributes:
+        powers: fields with their exponents.
+        categories: fields with a value; the factor is 1 for records that have the value, else 0.
+        contrasts: fields with pairs of a value and its number; the factor of other values is 0.
+    """
+
+    powers: tuple[tuple[Field, float], ...] = ()
+    categories: tuple[tuple[Field, float], ...] = ()
+    contrasts: tuple[tuple[Field, tuple[tuple[float, float], ...]], ...] = ()
+
+    def values(self, batch: Batch) -> Numbers:
+        """Returns the product for every record, shape (n,): NaN where a power's field is missing."""
+        made = np.ones(batch.n)
+        for field, exponent in self.powers:
+            values = batch.value(field)
+            made = made * (values if exponent == 1.0 else values**exponent)
+        for field, category in self.categories:
+            made = made * (batch.value(field) == category)
+        for field, pairs in self.contrasts:
+            values = batch.value(field)
+            made = made * sum((values == value) * number for value, number in pairs)
+        return made
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the term is one field's value."""
+        return not self.categories and not self.contrasts and len(self.powers) == 1 and self.powers[0][1] == 1.0
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the term asks for one category only."""
+        return not self.powers and not self.contrasts and len(self.categories) == 1
+
+
+def numeric_field(scope: Scope, name: str | None, where: str) -> Field:
+    """Returns a field whose values are numbers.
+
+    Args:
+        scope: where it is declared.
+        name: its name.
+        where: the element that names it, for the error.
+
+    Raises:
+        Unsupported: there is none with this name, or its values are texts or points in time.
+    """
+    field = scope.field(name)
+    if field.kind.data_type in _NOT_NUMBERS:
+        raise Unsupported(f"{where} with the field '{name}' of type {field.kind.data_type}, which is not a number")
+    return field
+
+
+class LinearSums:
+    """Several sums over the same records. A missing number in one of them makes all of them missing."""
+
+    __slots__ = (
+        "_categories",
+        "_category_coefficients",
+        "_intercepts",
+        "_number_coefficients",
+        "_numbers",
+        "_product_coefficients",
+        "_products",
+        "_type",
+        "_wanted",
+    )
+
+    def __init__(
+        self,
+        intercepts: Sequence[float],
+        sums: Sequence[Mapping[Term, float]],
+        needed: Sequence[Field] = (),
+        *,
+        single: bool = False,
+    ) -> None:
+        """Creates the sums.
+
+        Args:
+            intercepts: one for each sum.
+            sums: the coefficients of the terms of each sum.
+            needed: fields that must not be missing either: where one is, the sums are missing.
+            single: whether to add up 32-bit numbers.
+
+        Raises:
+            Unsupported: there are too many coefficients.
+        """
+        terms = list(dict.fromkeys(term for terms in sums for term in terms))
+        numbers = [term for term in terms if term.is_number]
+        categories = [term for term in terms if term.is_category]
+        self._products = [term for term in terms if not term.is_number and not term.is_category]
+        if (len(terms) + len(needed)) * len(sums) > _MOST_COEFFICIENTS:
+            raise Unsupported(f"a regression with more than {_MOST_COEFFICIENTS:,} coefficients")
+        self._type: npt.DTypeLike = np.float32 if single else np.float64
+        self._intercepts = np.array(intercepts, dtype=self._type)
+        present = {term.powers[0][0] for term in numbers}
+        extra = [field for field in dict.fromkeys(needed) if field not in present]
+        fields = [*(term.powers[0][0] for term in numbers), *extra]
+        # Missing is NaN, and NaN times zero is NaN: a needed field has the coefficient zero.
+        unused = np.zeros((len(extra), len(sums)), dtype=self._type)
+        self._numbers = Gather(fields) if fields else None
+        self._number_coefficients = np.concatenate([self._matrix(numbers, sums), unused])
+        self._categories = Gather([term.categories[0][0] for term in categories]) if categories else None
+        self._wanted = np.array([term.categories[0][1] for term in categories])
+        self._category_coefficients = self._matrix(categories, sums)
+        self._product_coefficients = self._matrix(self._products, sums)
+
+    def values(self, batch: Batch) -> Numbers:
+        """Returns the sums, shape (sums, n)."""
+        made = self._intercepts
+        if self._numbers is not None:
+            made = made + self._typed(self._numbers.matrix(batch)) @ self._number_coefficients
+        if self._categories is not None:
+            made = made + (self._categories.matrix(batch) == self._wanted) @ self._category_coefficients
+        if self._products:
+            columns = np.empty((batch.n, len(self._products)), dtype=self._type)
+            for place, term in enumerate(self._products):
+                columns[:, place] = term.values(batch)
+            made = made + columns @ self._product_coefficients
+        if made.ndim == 1:
+            made = np.repeat(made[None, :], batch.n, axis=0)
+        return made.T
+
+    def _typed(self, values: Numbers) -> Numbers:
+        return values if self._type is np.float64 else values.astype(self._type)
+
+    def _matrix(self, terms: Sequence[Term], sums: Sequence[Mapping[Term, float]]) -> Numbers:
+        made = [[coefficients.get(term, 0.0) for coefficients in sums] for term in terms]
+        return np.array(made, dtype=self._type).reshape(len(terms), len(sums))
