@@ -1,0 +1,264 @@
+"""GeneralRegressionModel: linear, generalized linear, multinomial and ordinal models (PMML 4.4: General Regression).
+
+The standard does not say what a factor without a value stands for; here, as in JPMML, the record then has no
+result. A category that the model does not name counts as its reference category.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.models.hazards import read_hazard
+from model_serving.engines.pmml.evaluator.models.linear import LinearSums, numeric_field
+from model_serving.engines.pmml.evaluator.models.links import differences, inverse_link, softmax
+from model_serving.engines.pmml.evaluator.models.parameters import PARAMETER_LISTS, read_parameters
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
+from model_serving.engines.pmml.evaluator.reading import (
+    MODEL_ATTRIBUTES,
+    MODEL_PARTS,
+    Unsupported,
+    children,
+    choice,
+    number,
+    optional_number,
+)
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.models.hazards import Hazard
+    from model_serving.engines.pmml.evaluator.models.links import Change
+    from model_serving.engines.pmml.evaluator.models.parameters import Parameters
+    from model_serving.engines.pmml.evaluator.scope import Field, Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["ClassModel", "NumberModel", "compile_model"]
+
+_ATTRIBUTES = MODEL_ATTRIBUTES | {
+    "modelType",
+    "targetVariableName",
+    "targetReferenceCategory",
+    "cumulativeLink",
+    "linkFunction",
+    "linkParameter",
+    "trialsVariable",
+    "trialsValue",
+    "distribution",
+    "distParameter",
+    "offsetVariable",
+    "offsetValue",
+    "modelDF",
+    "endTimeVariable",
+    "startTimeVariable",
+    "subjectIDVariable",
+    "statusVariable",
+    "baselineStrataVariable",
+}
+_PARTS = {*MODEL_PARTS, *PARAMETER_LISTS, "EventValues", "BaseCumHazardTables"}
+_OF_NUMBERS = ("regression", "generalLinear", "logLinear", "generalizedLinear", "CoxRegression")
+_OF_CLASSES = ("generalizedLinear", "multinomialLogistic", "ordinalMultinomial")
+_LINKS = (
+    "cloglog",
+    "identity",
+    "log",
+    "logc",
+    "logit",
+    "loglog",
+    "negbin",
+    "oddspower",
+    "power",
+    "probit",
+)
+_WITH_OFFSET = frozenset({"generalizedLinear", "ordinalMultinomial"})
+
+
+def compile_model(element: Element, context: ModelContext) -> NumberModel | ClassModel:
+    """Reads a GeneralRegressionModel.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    context.needs("regression", "classification")
+    parts = children(element, _ATTRIBUTES, _PARTS)
+    kinds = _OF_CLASSES if context.classifies else _OF_NUMBERS
+    model_type = choice(element, "modelType", kinds, None)
+    parameters = read_parameters(parts, context.scope)
+    offset = _Given.read(element, "offset", context.scope, 0.0)
+    if model_type not in _WITH_OFFSET and not offset.is_plain:
+        raise Unsupported(f"an offset in a GeneralRegressionModel of modelType '{model_type}'")
+    if context.classifies:
+        return _of_classes(element, context, model_type, parameters, offset)
+    if set(parameters.betas) != {None}:
+        raise Unsupported("PCell with targetCategory in a GeneralRegressionModel for regression")
+    sums = _sums([parameters.sum_for(None, None)], parameters, context)
+    hazard = read_hazard(element, parts, context.scope) if model_type == "CoxRegression" else None
+    trials = _Given.read(element, "trials", context.scope, 1.0)
+    link = "log" if model_type == "logLinear" else "identity"
+    change = _link(element) if model_type == "generalizedLinear" else inverse_link(link)
+    reference = parameters.reference if hazard is not None else 0.0
+    return NumberModel(context.number_kind, sums, change, offset, trials, reference, hazard)
+
+
+def _of_classes(
+    element: Element, context: ModelContext, model_type: str, parameters: Parameters, offset: _Given
+) -> ClassModel:
+    """Reads a model of classes. The class without coefficients, the reference, is the last one."""
+    texts = _categories(element, context, parameters)
+    target = context.target
+    if model_type == "generalizedLinear" and len(texts) != 2:
+        raise Unsupported(f"a GeneralRegressionModel of modelType 'generalizedLinear' with {len(texts)} classes")
+    sums = []
+    for place, text in enumerate(texts):
+        own = text if text in parameters.betas else None
+        if place == len(texts) - 1 and own is None:
+            sums.append((0.0, {}))  # by convention, the coefficients of the reference category are zero
+            continue
+        intercept, terms = parameters.sum_for(text, own)
+        if model_type == "ordinalMultinomial" and own is not None:
+            common, more = parameters.sum_for(text, None)
+            intercept, terms = intercept + common, {**terms, **more}
+        elif own is None and len(texts) != 2:
+            raise Unsupported(f"the class '{text}' without a PCell in a GeneralRegressionModel")
+        sums.append((intercept, terms))
+    if model_type == "generalizedLinear":
+        change = _binary(_link(element))
+    elif model_type == "ordinalMultinomial":
+        names = ("logit", "probit", "cloglog", "loglog", "cauchit")
+        change = _cumulative(inverse_link(choice(element, "cumulativeLink", names, "logit")))
+    else:
+        change = softmax
+    classes = tuple(target.class_value(text) for text in texts)
+    if len(set(classes)) < len(classes):
+        raise Unsupported("a GeneralRegressionModel with two names for one class")
+    return ClassModel(target.kind, _sums(sums, parameters, context), change, offset, classes)
+
+
+def _categories(element: Element, context: ModelContext, parameters: Parameters) -> list[str]:
+    """Returns the classes as the model spells them, the reference category last."""
+    target = context.target
+    found = [text for text in parameters.betas if text is not None]
+    values = {target.class_value(text): text for text in found}
+    reference = element.get("targetReferenceCategory")
+    if reference is not None:
+        values.setdefault(target.class_value(reference), reference)
+        reference = values[target.class_value(reference)]
+    for value in target.values:
+        values.setdefault(value, target.labels[value])
+    ordered = [values[value] for value in target.values] if target.values else list(values.values())
+    ordered += [text for text in values.values() if text not in ordered]
+    if reference is None:
+        without = [text for text in ordered if text not in parameters.betas]
+        if len(without) == 1 and found:
+            reference = without[0]
+        elif len(ordered) == 2 and not found:
+            raise Unsupported("a GeneralRegressionModel for two classes that does not say which one it is for")
+    if reference is not None:
+        ordered.remove(reference)
+        ordered.append(reference)
+    return ordered
+
+
+def _sums(sums: list[tuple[float, dict]], parameters: Parameters, context: ModelContext) -> LinearSums:  # type: ignore[type-arg]
+    used = {field for _, terms in sums for term in terms for field, _ in (*term.categories, *term.contrasts)}
+    needed = [field for field in parameters.factors if field in used]
+    return LinearSums([one[0] for one in sums], [one[1] for one in sums], needed, single=context.single)
+
+
+def _link(element: Element) -> Change:
+    link = choice(element, "linkFunction", _LINKS, "identity")
+    return inverse_link(link, optional_number(element, "distParameter" if link == "negbin" else "linkParameter"))
+
+
+def _binary(change: Change) -> Change:
+    def probabilities(scores: Numbers) -> Numbers:
+        share = change(scores[:1])
+        return np.concatenate([share, 1.0 - share])
+
+    return probabilities
+
+
+def _cumulative(change: Change) -> Change:
+    return lambda scores: differences(change(scores))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A number that the document gives, or a field that has it."""
+
+    value: float
+    field: Field | None
+
+    @classmethod
+    def read(cls, element: Element, name: str, scope: Scope, default: float) -> _Given:
+        """Reads the attributes ``<name>Variable`` and ``<name>Value``."""
+        variable = element.get(f"{name}Variable")
+        field = None if variable is None else numeric_field(scope, variable, f"{name}Variable")
+        return cls(number(element, f"{name}Value", default), field)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the document gives neither."""
+        return self.field is None and self.value == 0.0
+
+    def of(self, batch: Batch) -> Numbers | float:
+        """Returns the number for every record."""
+        return self.value if self.field is None else batch.value(self.field)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberModel:
+    """Implements ``Predictor`` for regression; with a ``hazard``, it predicts the cumulative hazard."""
+
+    kind: Kind
+    sums: LinearSums
+    change: Change
+    offset: _Given
+    trials: _Given
+    reference: float
+    hazard: Hazard | None
+
+    @property
+    def classes(self) -> tuple[float, ...]:
+        """None."""
+        return ()
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        score = self.sums.values(batch)[0].astype(np.float64, copy=False)
+        if self.hazard is not None:
+            return Prediction(self.hazard.cumulative(batch, score - self.reference))
+        return Prediction(np.asarray(self.change(score + self.offset.of(batch)) * self.trials.of(batch)))
+
+
+@dataclass(frozen=True, slots=True)
+class ClassModel:
+    """Implements ``Predictor`` for classification."""
+
+    kind: Kind
+    sums: LinearSums
+    normalized: Change
+    offset: _Given
+    classes: tuple[float, ...]
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """None: classes have no ids."""
+        return ()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        scores = self.sums.values(batch).astype(np.float64, copy=False)
+        if not self.offset.is_plain:
+            scores = scores + self.offset.of(batch)
+        probabilities = self.normalized(scores)
+        return Prediction(winner(probabilities, self.classes), probabilities)
