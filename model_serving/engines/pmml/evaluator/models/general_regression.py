@@ -1,4 +1,4 @@
-"""GeneralRegressionModel: linear, generalized linear, multinomial and ordinal models (PMML 4.4: General Regression).
+"""GeneralRegressionModel: generalized linear, multinomial, ordinal and Cox models (PMML 4.4).
 
 The standard does not say what a factor without a value stands for; here, as in JPMML, the record then has no
 result. A category that the model does not name counts as its reference category.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
     from model_serving.engines.pmml.evaluator.models.hazards import Hazard
+    from model_serving.engines.pmml.evaluator.models.linear import Term
     from model_serving.engines.pmml.evaluator.models.links import Change
     from model_serving.engines.pmml.evaluator.models.parameters import Parameters
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
@@ -111,8 +112,10 @@ def _of_classes(
     texts = _categories(element, context, parameters)
     target = context.target
     if model_type == "generalizedLinear" and len(texts) != 2:
-        raise Unsupported(f"a GeneralRegressionModel of modelType 'generalizedLinear' with {len(texts)} classes")
-    sums = []
+        raise Unsupported(
+            f"a GeneralRegressionModel of modelType 'generalizedLinear' with {len(texts)} classes"
+        )
+    sums: list[tuple[float, dict[Term, float]]] = []
     for place, text in enumerate(texts):
         own = text if text in parameters.betas else None
         if place == len(texts) - 1 and own is None:
@@ -156,14 +159,18 @@ def _categories(element: Element, context: ModelContext, parameters: Parameters)
         if len(without) == 1 and found:
             reference = without[0]
         elif len(ordered) == 2 and not found:
-            raise Unsupported("a GeneralRegressionModel for two classes that does not say which one it is for")
+            raise Unsupported(
+                "a GeneralRegressionModel for two classes that does not say which one it is for"
+            )
     if reference is not None:
         ordered.remove(reference)
         ordered.append(reference)
     return ordered
 
 
-def _sums(sums: list[tuple[float, dict]], parameters: Parameters, context: ModelContext) -> LinearSums:  # type: ignore[type-arg]
+def _sums(
+    sums: list[tuple[float, dict[Term, float]]], parameters: Parameters, context: ModelContext
+) -> LinearSums:
     used = {field for _, terms in sums for term in terms for field, _ in (*term.categories, *term.contrasts)}
     needed = [field for field in parameters.factors if field in used]
     return LinearSums([one[0] for one in sums], [one[1] for one in sums], needed, single=context.single)
@@ -171,7 +178,9 @@ def _sums(sums: list[tuple[float, dict]], parameters: Parameters, context: Model
 
 def _link(element: Element) -> Change:
     link = choice(element, "linkFunction", _LINKS, "identity")
-    return inverse_link(link, optional_number(element, "distParameter" if link == "negbin" else "linkParameter"))
+    return inverse_link(
+        link, optional_number(element, "distParameter" if link == "negbin" else "linkParameter")
+    )
 
 
 def _binary(change: Change) -> Change:

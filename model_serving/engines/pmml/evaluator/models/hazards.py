@@ -31,7 +31,7 @@ __all__ = ["Hazard", "read_hazard"]
 
 @dataclass(frozen=True, slots=True)
 class _Baseline:
-    """A step function: ``hazards[i]`` holds from ``times[i]`` on, in rising order; nothing is known after ``last``."""
+    """A step function of rising ``times``; ``hazards[i + 1]`` holds from ``times[i]`` on, until ``last``."""
 
     times: Numbers
     hazards: Numbers
@@ -45,7 +45,7 @@ class _Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """Computes cumulative hazards. ``strata`` is the field that chooses the baseline, None if there is one only."""
+    """Computes cumulative hazards. The field ``strata`` chooses the baseline; None if there is only one."""
 
     time: Field
     strata: Field | None
@@ -54,8 +54,8 @@ class Hazard:
     def cumulative(self, batch: Batch, score: Numbers) -> Numbers:
         """Returns H(t) = H0(t) exp(score) at each record's end time, shape (n,).
 
-        It is 0 before the first time of the baseline, and NaN after its greatest time and in a stratum that the
-        model does not have.
+        It is 0 before the first time of the baseline, and NaN after its greatest time and in a stratum that
+        the model does not have.
         """
         times = batch.value(self.time)
         if self.strata is None:
@@ -90,7 +90,9 @@ def read_hazard(element: Element, parts: list[Element], scope: Scope) -> Hazard:
     baselines: dict[float, _Baseline] = {}
     for part in found:
         if part.tag != "BaselineStratum":
-            raise Unsupported("BaselineCell outside of a BaselineStratum in a model with baselineStrataVariable")
+            raise Unsupported(
+                "BaselineCell outside of a BaselineStratum in a model with baselineStrataVariable"
+            )
         cells = children(part, {"value", "label", "maxTime"}, ("BaselineCell",))
         value = constant(required(part, "value"), strata.kind.data_type, scope.program.symbols)
         baselines[value] = _read_baseline(part, cells)

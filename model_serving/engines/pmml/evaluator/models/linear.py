@@ -1,8 +1,8 @@
-"""Sums of terms with coefficients: the linear part of regression models, for all of a model's classes at once."""
+"""Sums of terms with coefficients: the linear part of regressions, for all classes of a model at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,9 @@ class Term(NamedTuple):
     @property
     def is_number(self) -> bool:
         """Whether the term is one field's value."""
-        return not self.categories and not self.contrasts and len(self.powers) == 1 and self.powers[0][1] == 1.0
+        return (
+            not self.categories and not self.contrasts and len(self.powers) == 1 and self.powers[0][1] == 1.0
+        )
 
     @property
     def is_category(self) -> bool:
@@ -73,7 +75,9 @@ def numeric_field(scope: Scope, name: str | None, where: str) -> Field:
     """
     field = scope.field(name)
     if field.kind.data_type in _NOT_NUMBERS:
-        raise Unsupported(f"{where} with the field '{name}' of type {field.kind.data_type}, which is not a number")
+        raise Unsupported(
+            f"{where} with the field '{name}' of type {field.kind.data_type}, which is not a number"
+        )
     return field
 
 
@@ -133,7 +137,7 @@ class LinearSums:
 
     def values(self, batch: Batch) -> Numbers:
         """Returns the sums, shape (sums, n)."""
-        made = self._intercepts
+        made: Any = self._intercepts
         if self._numbers is not None:
             made = made + self._typed(self._numbers.matrix(batch)) @ self._number_coefficients
         if self._categories is not None:
@@ -145,9 +149,9 @@ class LinearSums:
             made = made + columns @ self._product_coefficients
         if made.ndim == 1:
             made = np.repeat(made[None, :], batch.n, axis=0)
-        return made.T
+        return np.asarray(made.T)
 
-    def _typed(self, values: Numbers) -> Numbers:
+    def _typed(self, values: Numbers) -> Any:
         return values if self._type is np.float64 else values.astype(self._type)
 
     def _matrix(self, terms: Sequence[Term], sums: Sequence[Mapping[Term, float]]) -> Numbers:

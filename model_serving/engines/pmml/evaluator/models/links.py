@@ -31,7 +31,7 @@ Change: TypeAlias = Callable[[Numbers], Numbers]
 
 
 def softmax(scores: Numbers) -> Numbers:
-    """Returns the softmax over the first axis. It does not overflow: the greatest score is taken off first."""
+    """Returns the softmax over the first axis. It cannot overflow: the greatest score is taken off first."""
     powers = np.exp(scores - scores.max(axis=0))
     return np.asarray(powers / powers.sum(axis=0))
 
@@ -86,7 +86,9 @@ def inverse_link(link: str, parameter: float | None = None) -> Change:
         return lambda scores: 1.0 / (given * np.expm1(-scores))
     if link == "power":
         return np.exp if given == 0.0 else lambda scores: scores ** (1.0 / given)
-    return _logistic if given == 0.0 else lambda scores: 1.0 / (1.0 + (1.0 + given * scores) ** (-1.0 / given))
+    return (
+        _logistic if given == 0.0 else lambda scores: 1.0 / (1.0 + (1.0 + given * scores) ** (-1.0 / given))
+    )
 
 
 def number_normalization(method: str) -> Change:
@@ -106,7 +108,7 @@ def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> 
     Args:
         method: one of ``NORMALIZATIONS``.
         classes: their number.
-        ordinal: whether the classes are ordered: each probability is then the difference of two cumulative ones.
+        ordinal: whether the classes are ordered; each probability is then a difference of cumulative ones.
 
     Raises:
         Unsupported: the method does not exist for classes.

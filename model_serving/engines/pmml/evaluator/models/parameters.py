@@ -44,8 +44,8 @@ class Parameters:
 
     Attributes:
         references: the reference point of each parameter.
-        terms: what each parameter stands for, by the target category (None: for all) and its name. A parameter
-            that is not there is an intercept.
+        terms: what each parameter stands for, by the target category (None: for all) and its name. A
+            parameter that is not there is an intercept.
         betas: (parameter, coefficient) by the target category, None for cells without one.
         factors: the fields of categorical predictors.
     """
@@ -148,7 +148,7 @@ def _extended(term: Term, cell: Element, factors: dict[str, _Factor], scope: Sco
 
 
 def _read_factor(element: Element, scope: Scope) -> _Factor:
-    """Reads a categorical predictor and its contrast matrix: a row for each category, a column for a cell's."""
+    """Reads a factor and its contrast matrix: a row for each category, a column for each PPCell's value."""
     name = required(element, "name")
     parts = children(element, {"name", "contrastMatrixType"}, ("Categories", "Matrix"))
     field = scope.field(name)

@@ -113,7 +113,9 @@ def _classes(tables: list[Element], target: Target) -> tuple[float, ...]:
         raise Unsupported("a RegressionModel with two RegressionTables for one targetCategory")
     if len(classes) == 1:
         if len(others) != 1:
-            raise Unsupported("a RegressionModel for classification with one RegressionTable and not two classes")
+            raise Unsupported(
+                "a RegressionModel for classification with one RegressionTable and not two classes"
+            )
         classes += others
     return tuple(classes)
 
