@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import declare_derived
 from model_serving.engines.pmml.evaluator.inputs import Input, Inputs
-from model_serving.engines.pmml.evaluator.outputs import read_outputs
+from model_serving.engines.pmml.evaluator.outputs import most_ranks, read_outputs
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelNode
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
@@ -153,8 +154,10 @@ class _Compiler:
             raise Unsupported("a model without an active field: it would score nothing")
         return inputs
 
-    def node(self, model: Element, scope: Scope, *, is_outer: bool = False) -> ModelNode:
+    def node(self, model: Element, scope: Scope, ranks: int = 0, *, is_outer: bool = False) -> ModelNode:
         """Reads a model in a scope, which gets its outputs too.
+
+        ``ranks`` is how many of the best entities or reasons the outputs of models around it ask for.
 
         Raises:
             Unsupported: a part of it is not known.
@@ -172,7 +175,9 @@ class _Compiler:
         function = required(model, "functionName")
         target = self._target(model, function, only(parts, "Targets"))
         single = choice(model, "x-mathContext", ("double", "float"), "double") == "float"
-        context = ModelContext(inner, function, target, single, self._nested)
+        output = only(parts, "Output")
+        ranks = max(ranks, most_ranks(output))
+        context = ModelContext(inner, function, target, single, ranks, partial(self.node, ranks=ranks))
         try:
             read: Any = import_module(f"{_HERE}.{module}")
         except ModuleNotFoundError:
@@ -182,13 +187,10 @@ class _Compiler:
             self._program.model_index(), model, function, inner, predictor, target, []
         )
         segments = getattr(predictor, "segments", {})
-        read_outputs(only(parts, "Output"), node, inner, segments)
+        read_outputs(output, node, inner, segments)
         for output in node.outputs:
             scope.declare(output.field)
         return node
-
-    def _nested(self, model: Element, scope: Scope) -> ModelNode:
-        return self.node(model, scope)
 
     def _declare_mining_fields(self, model: Element, outer: Scope, inner: Scope) -> None:
         """Declares the fields of a nested model that it treats in a way of its own."""
@@ -215,16 +217,22 @@ class _Compiler:
             for mining in _mining_fields(model)
             if mining.get("usageType", "active") in _TARGETS
         ]
-        if len(names) > 1 and model.get("targetFieldName") in names:
-            names = [model.get("targetFieldName", "")]
+        if model.get("targetFieldName") in names:
+            names.sort(key=lambda one: one != model.get("targetFieldName"))
         data = self._dictionary.get(names[0]) if names else None
         symbols = self._program.symbols
         name = names[0] if names else ""
         if data is None:
             kind = STRING if function in {"classification", "clustering"} else DOUBLE
-            return read_targets(targets, Target(name, kind, symbols))
+            return read_targets(targets, Target(name, kind, symbols, further=tuple(names[1:])))
         target = Target(
-            data.name, data.kind, symbols, data.valid, dict(data.labels), dict(data.displayed)
+            data.name,
+            data.kind,
+            symbols,
+            data.valid,
+            dict(data.labels),
+            dict(data.displayed),
+            further=tuple(names[1:]),
         )
         return read_targets(targets, target)
 

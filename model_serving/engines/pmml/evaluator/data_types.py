@@ -38,6 +38,7 @@ __all__ = [
     "BOOLEAN",
     "DOUBLE",
     "INTEGER",
+    "OPTYPES",
     "STRING",
     "Kind",
     "common_kind",
@@ -53,7 +54,7 @@ _SINCE = re.compile(r"(date|dateTime)(Days|Seconds)Since\[(\d{4})\]")
 _PLAIN = frozenset(
     {"string", "integer", "float", "double", "boolean", "date", "time", "dateTime", "timeSeconds"}
 )
-_OPTYPES = ("continuous", "categorical", "ordinal")
+OPTYPES = ("continuous", "categorical", "ordinal")
 _DAY = 86_400.0
 _EPOCH = date(1970, 1, 1)
 
@@ -100,7 +101,7 @@ def read_kind(element: Element, default: Kind | None = None) -> Kind:
     optype = element.get("optype") or (default.optype if default else None)
     if optype is None:
         optype = "categorical" if data_type in {"string", "boolean"} else "continuous"
-    if optype not in _OPTYPES:
+    if optype not in OPTYPES:
         raise Unsupported(f"optype '{optype}' of {element.tag} '{element.get('name')}'")
     return Kind(data_type, optype)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import (
     DOUBLE,
+    OPTYPES,
     STRING,
     Kind,
     converted,
@@ -27,14 +29,13 @@ from model_serving.engines.pmml.evaluator.reading import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction
     from model_serving.engines.pmml.evaluator.scope import Expression, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
-__all__ = ["read_outputs"]
+__all__ = ["most_ranks", "read_outputs"]
 
 _ATTRIBUTES = frozenset(
     {
@@ -57,6 +58,7 @@ _ATTRIBUTES = frozenset(
 )
 _BEST = ("entityId", "clusterId", "ruleId", "ruleValue")
 _AFFINITIES = ("affinity", "entityAffinity", "clusterAffinity")
+_RANKED = frozenset({*_BEST, *_AFFINITIES, "reasonCode"})
 _EXPRESSIONS = frozenset(
     {
         "Constant",
@@ -71,6 +73,15 @@ _EXPRESSIONS = frozenset(
         "Lag",
     }
 )
+
+
+def most_ranks(output: Element | None) -> int:
+    """Returns how many of the best entities or reasons the OutputFields ask for, 0 if they ask for none."""
+    if output is None:
+        return 0
+    return max(
+        (whole_number(field, "rank", 1) for field in output if field.get("feature") in _RANKED), default=0
+    )
 
 
 def read_outputs(
@@ -90,7 +101,7 @@ def read_outputs(
     if output is None:
         return
     for element in children(output, NOTHING, ("OutputField",)):
-        parts = children(element, _ATTRIBUTES, {"Decisions", *_EXPRESSIONS})
+        parts = children(element, _ATTRIBUTES, {"Decisions", "Value", *_EXPRESSIONS})
         node.outputs.append(_read(element, parts, node, scope, segments))
         scope.declare(node.outputs[-1].field)
 
@@ -110,11 +121,19 @@ def _read(
             raise Unsupported(f"segmentId '{segment}' of OutputField '{name}', which is not a segment's id")
         node = segments[segment]
     made, class_value = _of_feature(feature, element, parts, node, scope)
-    kind = read_kind(element, made.kind)
+    kind = _kind(element, made.kind)
     expression: Expression = made if kind.data_type == made.kind.data_type else _Cast(kind, made)
     is_final = flag(element, "isFinalResult", default=True)
     field = scope.program.field(name, kind, expression)
     return OutputField(field, feature, is_final, class_value)
+
+
+def _kind(element: Element, made: Kind) -> Kind:
+    """Returns the type of an output. A wrong ``optype`` changes no value, so it does not matter."""
+    if element.get("optype", "continuous") not in OPTYPES:
+        known = {name: value for name, value in element.attrib.items() if name != "optype"}
+        element = Element(element.tag, known)
+    return read_kind(element, made)
 
 
 def _of_feature(
@@ -190,11 +209,7 @@ def _share(feature: str, element: Element, node: ModelNode) -> tuple[Expression,
 
 
 def _affinity(element: Element, node: ModelNode) -> Expression:
-    """An affinity: of the entity that ``value`` names, else of the one with this rank.
-
-    The predictor gives ``more['affinities by rank 1']`` and so on where ranks are asked for (see the
-    predictors of clusters and neighbours).
-    """
+    """An affinity: of the entity that ``value`` names, else of the one with this rank."""
     text = element.get("value")
     if text is not None:
         entities = node.predictor.entities
@@ -203,17 +218,7 @@ def _affinity(element: Element, node: ModelNode) -> Expression:
         place = entities.index(text)
         return _Of(DOUBLE, node, lambda found: _row(found.affinities, place, found))
     rank = whole_number(element, "rank", 1)
-    return _Of(DOUBLE, node, lambda found: _ranked_affinity(found, rank - 1, node, element))
-
-
-def _ranked_affinity(found: Prediction, rank: int, node: ModelNode, element: Element) -> Numbers:
-    """The affinity of the entity with this rank, by the order of ``Prediction.entities``."""
-    if found.entities is None or found.affinities is None or rank >= len(found.entities):
-        return _nothing(found)
-    codes = np.array([node.target.symbols.codes.get(one, -1.0) for one in node.predictor.entities])
-    chosen = found.entities[rank] == codes[:, None]
-    made = np.where(chosen, found.affinities, 0.0).sum(axis=0)
-    return np.where(chosen.any(axis=0), made, np.nan)
+    return _Of(DOUBLE, node, lambda found: _row(found.ranked_affinities, rank - 1, found))
 
 
 def _residual(node: ModelNode, scope: Scope) -> Expression:

@@ -34,6 +34,7 @@ class Prediction:
         confidences: the same for confidences.
         entities: shape (ranks, n): the ids of nodes, clusters, rules, neighbours as codes, the best first.
         affinities: shape (entities, n), in the order of ``Predictor.entities``: distance or similarity.
+        ranked_affinities: shape (ranks, n): the affinities of ``entities``.
         reasons: shape (ranks, n): reason codes, the most important first.
         more: other values by name, each of shape (n,), such as ``standardError``, and the values of further
             targets by the name of the target.
@@ -44,6 +45,7 @@ class Prediction:
     confidences: Numbers | None = None
     entities: Numbers | None = None
     affinities: Numbers | None = None
+    ranked_affinities: Numbers | None = None
     reasons: Numbers | None = None
     more: Mapping[str, Numbers] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ class Prediction:
                 self.confidences,
                 self.entities,
                 self.affinities,
+                self.ranked_affinities,
                 self.reasons,
             )
         ]
@@ -139,20 +142,27 @@ class ModelContext:
     """What the module of a kind of model needs to read its element.
 
     ``scope`` has the fields that the element may name. ``target`` is there even if the document names none.
-    ``single`` says that sums are made of 32-bit numbers (JPMML's ``x-mathContext="float"``). ``nested`` reads
-    a model inside of this one, such as a segment's, in a scope.
+    ``single`` says that sums are made of 32-bit numbers (JPMML's ``x-mathContext="float"``). ``ranks`` is how
+    many of the best entities or reasons the outputs of this model or of one around it ask for, 0 for none.
+    ``nested`` reads a model inside of this one, such as a segment's, in a scope.
     """
 
     scope: Scope
     function: str
     target: Target
     single: bool
+    ranks: int
     nested: Callable[[Element, Scope], ModelNode]
 
     @property
     def program(self) -> Program:
         """What all parts of the document share."""
         return self.scope.program
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of all targets, the one of ``target`` first. Empty if the document names none."""
+        return self.target.all_names
 
     @property
     def classifies(self) -> bool:

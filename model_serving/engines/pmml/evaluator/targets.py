@@ -36,7 +36,7 @@ _ATTRIBUTES = frozenset(
 class Target:
     """The target of one model; ``name`` is empty where the document names none.
 
-    ``values`` are the classes that the DataDictionary lists, in its order. ``labels`` spell classes as the
+    ``further`` are the names of the targets beside this one. ``values`` are the classes that the DataDictionary lists, in its order. ``labels`` spell classes as the
     document does. ``displayed`` are the texts for display. ``priors`` and ``default`` stand in when the model
     has no answer.
     """
@@ -54,6 +54,12 @@ class Target:
     factor: float = 1.0
     constant: float = 0.0
     cast: str | None = None
+    further: tuple[str, ...] = ()
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The names of all targets of the model, this one first."""
+        return (self.name, *self.further) if self.name else ()
 
     def class_value(self, text: str) -> float:
         """Returns the value of a class that the document names.

@@ -1,0 +1,134 @@
+"""ClusteringModel: each record belongs to the cluster whose center is the nearest (PMML 4.4: Clustering)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.batch import Gather
+from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
+from model_serving.engines.pmml.evaluator.models.comparison import Measure, read_comparison
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.reading import (
+    MODEL_ATTRIBUTES,
+    MODEL_PARTS,
+    NOTHING,
+    Unsupported,
+    children,
+    choice,
+    decimal,
+    flag,
+    named,
+    only,
+    real_array,
+    text_array,
+)
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.scope import Field
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["ClusteringModel", "compile_model"]
+
+_PARTS = ("ComparisonMeasure", "ClusteringField", "MissingValueWeights", "Cluster")
+
+
+def compile_model(element: Element, context: ModelContext) -> ClusteringModel:
+    """Reads a ClusteringModel.
+
+    A cluster without an id has its place among the clusters as its id, from 1 on.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    context.needs("clustering")
+    parts = children(element, MODEL_ATTRIBUTES | {"modelClass", "numberOfClusters"}, {*MODEL_PARTS, *_PARTS})
+    if choice(element, "modelClass", ("centerBased", "distributionBased"), None) == "distributionBased":
+        raise Unsupported(
+            "modelClass 'distributionBased' of ClusteringModel, for which the standard has no way to score"
+        )
+    # Fields that are not center fields only describe the clusters.
+    inputs = [part for part in named(parts, "ClusteringField") if flag(part, "isCenterField", default=True)]
+    weights = only(parts, "MissingValueWeights")
+    importance = None
+    if weights is not None:
+        (array,) = children(weights, NOTHING, ("Array",)) or (None,)
+        importance = None if array is None else real_array(array)
+    comparison = read_comparison(only(parts, "ComparisonMeasure"), inputs, context.scope, importance)
+    clusters = named(parts, "Cluster")
+    if not clusters:
+        raise Unsupported("a ClusteringModel without a Cluster")
+    fields = [one.field for one in comparison.fields]
+    centers = np.array([_center(cluster, fields, context) for cluster in clusters]).T
+    ids = tuple(cluster.get("id", str(place)) for place, cluster in enumerate(clusters, 1))
+    if len(set(ids)) < len(ids):
+        raise Unsupported("a ClusteringModel with two Clusters of one id")
+    symbols = context.program.symbols
+    codes = np.array([symbols.code(one) for one in ids])
+    for code, cluster in zip(codes.tolist(), clusters, strict=True):
+        if "name" in cluster.attrib:
+            context.target.displayed[code] = cluster.attrib["name"]
+    return ClusteringModel(comparison, Gather(fields), centers, ids, codes, min(context.ranks, len(ids)))
+
+
+def _center(cluster: Element, fields: list[Field], context: ModelContext) -> list[float]:
+    parts = children(cluster, {"id", "name", "size"}, ("Array", "KohonenMap", "Covariances"))
+    array = only(parts, "Array")
+    if array is None:
+        raise Unsupported("a Cluster without an Array of its center")
+    texts = text_array(array)
+    if len(texts) != len(fields):
+        raise Unsupported(f"a Cluster whose Array has {len(texts)} values for {len(fields)} fields")
+    symbols = context.program.symbols
+    try:
+        return [
+            symbols.code(text) if field.kind.is_text else decimal(text)
+            for text, field in zip(texts, fields, strict=True)
+        ]
+    except ValueError as error:
+        raise Unsupported(f"a Cluster whose Array has a value of which {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringModel:
+    """Implements ``Predictor``. ``centers`` has shape (fields, clusters), ``codes`` are those of the ids."""
+
+    comparison: Measure
+    inputs: Gather
+    centers: Numbers
+    entities: tuple[str, ...]
+    codes: Numbers
+    ranks: int
+
+    @property
+    def kind(self) -> Kind:
+        """The predicted value is the id of a cluster, which is text."""
+        return STRING
+
+    @property
+    def classes(self) -> tuple[float, ...]:
+        """None: clusters have affinities, not probabilities."""
+        return ()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``. The first cluster wins on ties."""
+        affinities = self.comparison.between(self.centers, self.inputs.matrix(batch).T)
+        order = affinities if self.comparison.is_distance else -affinities
+        # NaN is found first by argmin, so one look at the best finds the records that belong nowhere.
+        if self.ranks > 1:
+            ranked = order.argsort(axis=0, kind="stable")[: self.ranks]
+        else:
+            ranked = order.argmin(axis=0)[None, :]
+        entities = self.codes[ranked]
+        nothing = np.isnan(affinities).any(axis=0)
+        if nothing.any():
+            entities[:, nothing] = np.nan
+        ranked_affinities = np.take_along_axis(affinities, ranked, axis=0)
+        return Prediction(
+            entities[0], entities=entities, affinities=affinities, ranked_affinities=ranked_affinities
+        )

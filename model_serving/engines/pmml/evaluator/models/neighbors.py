@@ -1,0 +1,274 @@
+"""NearestNeighborModel: a record is like the training instances nearest to it (PMML 4.4: Nearest Neighbors)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.batch import Gather
+from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
+from model_serving.engines.pmml.evaluator.models.comparison import Measure, read_comparison
+from model_serving.engines.pmml.evaluator.models.instances import Instances
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.reading import (
+    MODEL_ATTRIBUTES,
+    MODEL_PARTS,
+    NOTHING,
+    Unsupported,
+    children,
+    choice,
+    number,
+    only,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch, Rows
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["NearestNeighborModel", "compile_model"]
+
+_ATTRIBUTES = MODEL_ATTRIBUTES | {
+    "numberOfNeighbors",
+    "continuousScoringMethod",
+    "categoricalScoringMethod",
+    "instanceIdVariable",
+    "threshold",
+}
+_PARTS = ("TrainingInstances", "ComparisonMeasure", "KNNInputs")
+_MOST_PAIRS = 1 << 20
+"""How many pairs of a record and an instance are compared at a time, to bound memory."""
+
+
+def compile_model(element: Element, context: ModelContext) -> NearestNeighborModel:
+    """Reads a NearestNeighborModel.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    context.needs("regression", "classification", "clustering", "mixed")
+    parts = children(element, _ATTRIBUTES, {*MODEL_PARTS, *_PARTS})
+    training, inputs = only(parts, "TrainingInstances"), only(parts, "KNNInputs")
+    if training is None or inputs is None:
+        raise Unsupported("a NearestNeighborModel without TrainingInstances and KNNInputs")
+    instances = Instances(training, context.scope)
+    comparison = read_comparison(
+        only(parts, "ComparisonMeasure"), children(inputs, NOTHING, ("KNNInput",)), context.scope
+    )
+    id_name = element.get("instanceIdVariable")
+    names = context.target_names
+    fields = [one.field for one in comparison.fields]
+    compared = instances.compared(fields, [*names, *([] if id_name is None else [id_name])])
+    ids = _ids(instances, id_name)
+    symbols = context.program.symbols
+    neighbors = whole_number(element, "numberOfNeighbors")
+    if neighbors < 1:
+        raise Unsupported(f"numberOfNeighbors {neighbors} of NearestNeighborModel")
+    if neighbors > len(instances):
+        context.program.warn(
+            f"the model asks for {neighbors} neighbors and has {len(instances)} training instances: all count"
+        )
+    if not names:
+        if context.function != "clustering":
+            raise Unsupported(f"a NearestNeighborModel for {context.function} without a target")
+        neighbors = max(neighbors, context.ranks)
+    targets = tuple(_read_target(name, element, instances, context) for name in names)
+    if not comparison.is_distance and any(target.is_weighted for target in targets):
+        raise Unsupported("a weighted scoring method of a NearestNeighborModel with a similarity")
+    return NearestNeighborModel(
+        comparison,
+        Gather(fields),
+        compared,
+        np.array([symbols.code(one) for one in ids]),
+        min(neighbors, len(instances)),
+        number(element, "threshold", 0.001),
+        targets,
+        () if targets else tuple(dict.fromkeys(ids)),
+    )
+
+
+def _ids(instances: Instances, name: str | None) -> list[str]:
+    if name is None:
+        return [str(place) for place in range(1, len(instances) + 1)]
+    found = instances.texts(name)
+    if None in found:
+        raise Unsupported(f"a training instance without its id '{name}'")
+    return [str(one) for one in found]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Target:
+    """What is predicted from the neighbors: a number if there are no classes, else a class.
+
+    ``values`` are those of the instances, shape (instances,): numbers, or places of classes, -1 for none.
+    ``precedence`` are the places of the classes in the order in which they win on ties.
+    """
+
+    name: str
+    kind: Kind
+    values: Numbers
+    classes: tuple[float, ...]
+    precedence: Rows
+    method: str
+
+    @property
+    def is_weighted(self) -> bool:
+        return self.method.startswith("weighted")
+
+    def number(self, chosen: Rows, weights: Numbers) -> Numbers:
+        values = self.values[chosen]
+        if self.method == "median":
+            return np.asarray(np.median(values, axis=1))
+        if self.is_weighted:
+            return np.asarray((values * weights).sum(axis=1) / weights.sum(axis=1))
+        return np.asarray(values.sum(axis=1) / values.shape[1])
+
+    def voted(self, chosen: Rows, weights: Numbers) -> tuple[Numbers, Numbers]:
+        """Returns the class of each record and the share of each class in its votes, shape (classes, n)."""
+        count, n = len(self.classes), len(chosen)
+        places = self.values[chosen].astype(np.intp)
+        cells = np.where(places < 0, 0, places) + np.arange(n)[:, None] * count
+        votes = np.bincount(
+            cells.ravel(), weights.ravel() if self.is_weighted else None, minlength=n * count
+        )
+        shares = votes.reshape(n, count).T / (
+            weights.sum(axis=1) if self.is_weighted else float(chosen.shape[1])
+        )
+        best = self.precedence[shares[self.precedence].argmax(axis=0)]
+        value = np.array(self.classes)[best]
+        lacking = (places < 0).any(axis=1)
+        if lacking.any():
+            value[lacking] = np.nan
+            shares[:, lacking] = np.nan
+        return value, shares
+
+
+def _read_target(name: str, element: Element, instances: Instances, context: ModelContext) -> _Target:
+    is_first = name == context.target.name
+    field = context.scope.field(name)
+    kind = context.target.kind if is_first else field.kind
+    if kind.is_continuous and not kind.is_text and not (is_first and context.classifies):
+        method = choice(
+            element, "continuousScoringMethod", ("median", "average", "weightedAverage"), "average"
+        )
+        return _Target(name, kind, instances.values(name, kind), (), np.array([], dtype=np.intp), method)
+    method = choice(
+        element, "categoricalScoringMethod", ("majorityVote", "weightedMajorityVote"), "majorityVote"
+    )
+    values = instances.values(name, kind)
+    declared = context.target.values if is_first else field.values
+    met = dict.fromkeys(values[~np.isnan(values)].tolist())
+    if is_first:
+        for text in instances.texts(name):
+            if text is not None:
+                context.target.class_value(text)
+    classes = tuple(dict.fromkeys((*(one for one in declared if one in met), *met)))
+    if not classes:
+        raise Unsupported(f"training instances without a value of the target '{name}'")
+    place_of = {value: place for place, value in enumerate(classes)}
+    places = np.array([place_of.get(value, -1) for value in values.tolist()], dtype=np.float64)
+    return _Target(name, kind, places, classes, _precedence(classes, places, kind, context), method)
+
+
+def _precedence(
+    classes: tuple[float, ...], places: Numbers, kind: Kind, context: ModelContext
+) -> Rows:
+    """Returns the places of the classes in the order in which they win on ties.
+
+    The class with more training instances wins, then the one with the smaller value, texts in lexical order
+    (PMML 4.4, Nearest Neighbors: categoricalScoringMethod).
+    """
+    counts = np.bincount(places[places >= 0].astype(np.intp), minlength=len(classes))
+    texts = context.program.symbols.texts
+
+    def key(place: int) -> tuple[int, str | float]:
+        value = classes[place]
+        return -int(counts[place]), texts[int(value)] if kind.is_text else value
+
+    return np.array(sorted(range(len(classes)), key=key), dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestNeighborModel:
+    """Implements ``Predictor``. ``instances`` has shape (fields, instances), ``codes`` are those of the ids."""
+
+    comparison: Measure
+    inputs: Gather
+    instances: Numbers
+    codes: Numbers
+    neighbors: int
+    threshold: float
+    targets: tuple[_Target, ...]
+    entities: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """The type of the first target; without targets, the id of the nearest instance is predicted."""
+        return self.targets[0].kind if self.targets else STRING
+
+    @property
+    def classes(self) -> tuple[float, ...]:
+        """The classes of the first target."""
+        return self.targets[0].classes if self.targets else ()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        chosen, affinities = self._nearest(self.inputs.matrix(batch))
+        entities = self.codes[chosen].T
+        value, probabilities = entities[0], None
+        more: dict[str, Numbers] = {}
+        weights = 1.0 / (affinities + self.threshold)
+        nothing = np.isnan(affinities).any(axis=1)
+        some = nothing.any()
+        for place, target in enumerate(self.targets):
+            shares = None
+            if target.classes:
+                predicted, shares = target.voted(chosen, weights)
+            else:
+                predicted = target.number(chosen, weights)
+            if some:
+                predicted[nothing] = np.nan
+                if shares is not None:
+                    shares[:, nothing] = np.nan
+            if place == 0:
+                value, probabilities = predicted, shares
+            more[target.name] = predicted
+        if some:
+            entities = np.where(nothing, np.nan, entities)
+            value = np.where(nothing, np.nan, value)
+        return Prediction(
+            value, probabilities, entities=entities, ranked_affinities=affinities.T, more=more
+        )
+
+    def _nearest(self, records: Numbers) -> tuple[Rows, Numbers]:
+        """Returns the places of the nearest instances and their affinities, shape (n, neighbors), best first."""
+        size = max(1, _MOST_PAIRS // self.instances.shape[1])
+        pieces = []
+        for start in range(0, len(records), size):
+            affinities = self.comparison.between(records[start : start + size].T, self.instances)
+            order = affinities if self.comparison.is_distance else -affinities
+            chosen = _least(order, self.neighbors)
+            pieces.append((chosen, np.take_along_axis(affinities, chosen, axis=1)))
+        if len(pieces) == 1:
+            return pieces[0]
+        return np.concatenate([one for one, _ in pieces]), np.concatenate([one for _, one in pieces])
+
+
+def _least(values: Numbers, count: int) -> Rows:
+    """Returns the places of the least values of each row in order, the first ones on ties; NaN comes last."""
+    if 4 * count >= values.shape[1]:
+        return np.asarray(values.argsort(axis=1, kind="stable")[:, :count])
+    found = np.sort(values.argpartition(count - 1, axis=1)[:, :count], axis=1)
+    least = np.take_along_axis(values, found, axis=1)
+    # Where others are as near as the last one found, it is not said which of them argpartition takes.
+    ties = (values <= least.max(axis=1)[:, None]).sum(axis=1) != count
+    order = least.argsort(axis=1, kind="stable")
+    chosen = np.take_along_axis(found, order, axis=1)
+    if ties.any():
+        chosen[ties] = values[ties].argsort(axis=1, kind="stable")[:, :count]
+    return chosen
+
