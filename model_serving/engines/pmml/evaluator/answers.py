@@ -48,9 +48,7 @@ class Answers:
         self.result_is_index = any(
             self._results[label] != spelled_number(label) for label in self.classes.values()
         )
-        self._outputs = [
-            output for output in node.outputs if output.is_final and output.field.kind.is_number
-        ]
+        self._outputs = [output for output in node.outputs if output.is_final and output.field.kind.is_number]
         self._shares = _shares_without_output(node, self.classes, self._outputs)
         self._from = result_output
         if result_output and result_output not in self.names:

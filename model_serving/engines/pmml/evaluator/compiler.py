@@ -106,9 +106,7 @@ def compile_document(root: Element) -> Compiled:
 
 
 def _functions(transformations: Element) -> dict[str, Element]:
-    return {
-        required(part, "name"): part for part in transformations if part.tag == "DefineFunction"
-    }
+    return {required(part, "name"): part for part in transformations if part.tag == "DefineFunction"}
 
 
 def _dictionary(root: Element, program: Program) -> dict[str, DataField]:
@@ -183,13 +181,11 @@ class _Compiler:
         except ModuleNotFoundError:
             raise Unsupported(f"the model {model.tag}") from None
         predictor = read.compile_model(model, context)
-        node = ModelNode(
-            self._program.model_index(), model, function, inner, predictor, target, []
-        )
+        node = ModelNode(self._program.model_index(), model, function, inner, predictor, target, [])
         segments = getattr(predictor, "segments", {})
         read_outputs(output, node, inner, segments)
-        for output in node.outputs:
-            scope.declare(output.field)
+        for made in node.outputs:
+            scope.declare(made.field)
         return node
 
     def _declare_mining_fields(self, model: Element, outer: Scope, inner: Scope) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
+    from model_serving.engines.pmml.evaluator.batch import Mask
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols, Texts
 
 __all__ = [
@@ -148,7 +149,7 @@ def numeric_reader(data_type: str) -> Callable[[str], float]:
     return lambda text: _number_or(text, lambda one: _read_moment(one) - days * _DAY)
 
 
-def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numbers, Numbers | None]:
+def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numbers, Mask | None]:
     """Returns values of one type as values of another.
 
     Returns:
@@ -207,7 +208,7 @@ def spelled(value: float, kind: Kind, texts: Texts) -> str:
     return texts.text(value) if kind.is_text else spelled_value(kind.data_type)(value)
 
 
-def _java_number(value: np.floating) -> str:
+def _java_number(value: np.float64 | np.float32) -> str:
     """Spells a number as ``Double.toString``: shortest digits, with an exponent below 1e-3 and from 1e7 on."""
     plain = float(value)
     if plain != plain or plain in (np.inf, -np.inf):
@@ -218,14 +219,14 @@ def _java_number(value: np.floating) -> str:
     return digits.replace("e+", "E").replace("e", "E")
 
 
-def _whole(values: Numbers, source: str) -> tuple[Numbers, Numbers | None]:
+def _whole(values: Numbers, source: str) -> tuple[Numbers, Mask | None]:
     odd = ~np.isnan(values) & (values != np.floor(values)) | np.isinf(values)
     if source == "boolean" or not odd.any():
         return values, None
     return np.where(odd, np.nan, values), odd
 
 
-def _moments(values: Numbers, source: str, target: str) -> tuple[Numbers, Numbers | None]:
+def _moments(values: Numbers, source: str, target: str) -> tuple[Numbers, Mask | None]:
     match = _SINCE.fullmatch(target)
     if match is None or source not in {"date", "dateTime"}:
         raise Unsupported(f"a value of type {source} as {target}")

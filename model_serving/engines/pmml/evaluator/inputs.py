@@ -58,16 +58,16 @@ class Inputs:
         texts = Texts(self._program.symbols)
         batch = Batch(n, self._program.slots, texts)
         values, odd = self._encoded(columns, texts)
-        failures: dict[int, Mask] = {}
         for one in self._to_treat(values, odd):
             column = one.field.column
             treated, failed = one.treatment.applied(values[:, column], one.data, odd.get(column))
             values[:, column] = treated
             if failed is not None:
-                failures[column] = failed
+                # An invalid value makes the whole result invalid, even if the model does not look at the field.
+                batch.fail(failed)
         batch.inputs = values
         for column, field in enumerate(self._fields):
-            batch.put(field, values[:, column], failures.get(column))
+            batch.put(field, values[:, column])
         return batch
 
     def _columns_to_check(self) -> set[int]:
@@ -89,9 +89,7 @@ class Inputs:
             doubtful = [one for one in self._checked if bad[one.field.column]]
         more = [one for one in self._careful if one not in doubtful]
         others = [
-            one
-            for one in self._inputs
-            if one.field.column in odd and one not in doubtful and one not in more
+            one for one in self._inputs if one.field.column in odd and one not in doubtful and one not in more
         ]
         return [*doubtful, *more, *others]
 
@@ -154,9 +152,7 @@ def _some(places: Rows, masks: npt.NDArray[np.bool_]) -> dict[int, Mask]:
     """Returns the masks that are not empty, by the place of their column."""
     if not masks.any():
         return {}
-    return {
-        place: mask for place, mask in zip(places.tolist(), masks.T, strict=True) if mask.any()
-    }
+    return {place: mask for place, mask in zip(places.tolist(), masks.T, strict=True) if mask.any()}
 
 
 def _reader(data: DataField) -> Callable[[str], float] | None:

@@ -64,19 +64,18 @@ class Prediction:
         return self._each(scatter)
 
     def _each(self, change: Callable[[Numbers], Numbers]) -> Prediction:
-        some = [
-            None if values is None else change(values)
-            for values in (
-                self.probabilities,
-                self.confidences,
-                self.entities,
-                self.affinities,
-                self.ranked_affinities,
-                self.reasons,
-            )
-        ]
+        def some(values: Numbers | None) -> Numbers | None:
+            return None if values is None else change(values)
+
         return Prediction(
-            change(self.value), *some, {name: change(values) for name, values in self.more.items()}
+            change(self.value),
+            some(self.probabilities),
+            some(self.confidences),
+            some(self.entities),
+            some(self.affinities),
+            some(self.ranked_affinities),
+            some(self.reasons),
+            {name: change(values) for name, values in self.more.items()},
         )
 
 
@@ -189,7 +188,7 @@ def winner(scores: Numbers, classes: tuple[float, ...]) -> Numbers:
         scores: shape (classes, n).
         classes: the values of the classes.
     """
-    best = np.array(classes).take(scores.argmax(axis=0))
+    best: Numbers = np.array(classes).take(scores.argmax(axis=0))
     greatest = scores.max(axis=0)
     nothing = ~(greatest > 0.0)
     if nothing.any():

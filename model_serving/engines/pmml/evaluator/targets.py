@@ -19,26 +19,30 @@ from model_serving.engines.pmml.evaluator.reading import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
+    from model_serving.engines.pmml.evaluator.batch import Mask
     from model_serving.engines.pmml.evaluator.prediction import Prediction
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
 __all__ = ["Target", "read_targets"]
 
-_CASTS = {"round": lambda values: np.floor(values + 0.5), "ceiling": np.ceil, "floor": np.floor}
-_ATTRIBUTES = frozenset(
-    {"field", "optype", "castInteger", "min", "max", "rescaleConstant", "rescaleFactor"}
-)
+_CASTS: dict[str, Callable[[Numbers], Numbers]] = {
+    "round": lambda values: np.floor(values + 0.5),
+    "ceiling": lambda values: np.ceil(values),
+    "floor": lambda values: np.floor(values),
+}
+_ATTRIBUTES = frozenset({"field", "optype", "castInteger", "min", "max", "rescaleConstant", "rescaleFactor"})
 
 
 @dataclass(slots=True)
 class Target:
     """The target of one model; ``name`` is empty where the document names none.
 
-    ``further`` are the names of the targets beside this one. ``values`` are the classes that the DataDictionary lists, in its order. ``labels`` spell classes as the
-    document does. ``displayed`` are the texts for display. ``priors`` and ``default`` stand in when the model
-    has no answer.
+    ``further`` are the names of the targets beside this one. ``values`` are the classes that the
+    DataDictionary lists, in its order. ``labels`` spell classes as the document does. ``displayed`` are the
+    texts for display. ``priors`` and ``default`` stand in when the model has no answer.
     """
 
     name: str
@@ -101,9 +105,7 @@ class Target:
         made: Numbers = np.clip(values, self.low, self.high) * self.factor + self.constant
         return made if self.cast is None else _CASTS[self.cast](made)
 
-    def _filled(
-        self, prediction: Prediction, missing: np.ndarray, classes: tuple[float, ...]
-    ) -> Prediction:
+    def _filled(self, prediction: Prediction, missing: Mask, classes: tuple[float, ...]) -> Prediction:
         value = prediction.value.copy()
         if self.default is not None:
             value[missing] = self.default

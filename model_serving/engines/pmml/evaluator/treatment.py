@@ -257,5 +257,3 @@ def read_treatment(mining: Element, kind: Kind, symbols: Symbols) -> Treatment:
         -np.inf if low is None else low,
         np.inf if high is None else high,
     )
-
-

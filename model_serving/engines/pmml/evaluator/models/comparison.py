@@ -216,7 +216,9 @@ def read_comparison(
     if element is None:
         raise Unsupported("a model without a ComparisonMeasure")
     parts = children(
-        element, {"kind", "compareFunction", "minimum", "maximum"}, {*_DISTANCES, *_BINARY, "binarySimilarity"}
+        element,
+        {"kind", "compareFunction", "minimum", "maximum"},
+        {*_DISTANCES, *_BINARY, "binarySimilarity"},
     )
     if len(parts) != 1:
         raise Unsupported(f"a ComparisonMeasure with {len(parts)} measures where one belongs")

@@ -106,7 +106,9 @@ class Instances:
         made = []
         for field in fields:
             if field.slot not in known and field.expression is None:
-                raise Unsupported(f"KNNInput '{field.name}', which is no InstanceField and is not derived from any")
+                raise Unsupported(
+                    f"KNNInput '{field.name}', which is no InstanceField and is not derived from any"
+                )
             values = batch.value(field)
             if batch.failed is not None:
                 raise Unsupported(f"training instances with a value that does not fit '{field.name}'")

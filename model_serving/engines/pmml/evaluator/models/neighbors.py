@@ -132,9 +132,7 @@ class _Target:
         count, n = len(self.classes), len(chosen)
         places = self.values[chosen].astype(np.intp)
         cells = np.where(places < 0, 0, places) + np.arange(n)[:, None] * count
-        votes = np.bincount(
-            cells.ravel(), weights.ravel() if self.is_weighted else None, minlength=n * count
-        )
+        votes = np.bincount(cells.ravel(), weights.ravel() if self.is_weighted else None, minlength=n * count)
         shares = votes.reshape(n, count).T / (
             weights.sum(axis=1) if self.is_weighted else float(chosen.shape[1])
         )
@@ -174,9 +172,7 @@ def _read_target(name: str, element: Element, instances: Instances, context: Mod
     return _Target(name, kind, places, classes, _precedence(classes, places, kind, context), method)
 
 
-def _precedence(
-    classes: tuple[float, ...], places: Numbers, kind: Kind, context: ModelContext
-) -> Rows:
+def _precedence(classes: tuple[float, ...], places: Numbers, kind: Kind, context: ModelContext) -> Rows:
     """Returns the places of the classes in the order in which they win on ties.
 
     The class with more training instances wins, then the one with the smaller value, texts in lexical order
@@ -240,9 +236,7 @@ class NearestNeighborModel:
         if some:
             entities = np.where(nothing, np.nan, entities)
             value = np.where(nothing, np.nan, value)
-        return Prediction(
-            value, probabilities, entities=entities, ranked_affinities=affinities.T, more=more
-        )
+        return Prediction(value, probabilities, entities=entities, ranked_affinities=affinities.T, more=more)
 
     def _nearest(self, records: Numbers) -> tuple[Rows, Numbers]:
         """Returns the places of the nearest instances and their affinities, shape (n, neighbors), best first."""
@@ -271,4 +265,3 @@ def _least(values: Numbers, count: int) -> Rows:
     if ties.any():
         chosen[ties] = values[ties].argsort(axis=1, kind="stable")[:, :count]
     return chosen
-

@@ -117,7 +117,9 @@ def _read_characteristic(
     if not parts:
         raise Unsupported(f"Characteristic '{element.get('name')}' without an Attribute")
     if ranks and baseline is None:
-        raise Unsupported(f"Characteristic '{element.get('name')}' without a baselineScore for its reason codes")
+        raise Unsupported(
+            f"Characteristic '{element.get('name')}' without a baselineScore for its reason codes"
+        )
     predicates: list[Predicate] = []
     scores: list[float] = []
     reasons: list[int] = []
@@ -138,7 +140,9 @@ def _read_characteristic(
         code = part.get("reasonCode", element.get("reasonCode"))
         if ranks and code is None:
             raise Unsupported(f"an Attribute of Characteristic '{element.get('name')}' without a reasonCode")
-        reasons.append(codes.setdefault(scope.program.symbols.code(code), len(codes)) if code and ranks else 0)
+        reasons.append(
+            codes.setdefault(scope.program.symbols.code(code), len(codes)) if code and ranks else 0
+        )
     return _Characteristic(
         predicates,
         np.array([*scores, np.nan]),
@@ -192,6 +196,6 @@ class Scorecard:
         """
         order = -np.where(points < 0.0, np.nan, points)
         ranked = order.argsort(axis=0, kind="stable")[: self.ranks]
-        found = self.codes[ranked]
+        found: Numbers = self.codes[ranked]
         found[np.isnan(np.take_along_axis(order, ranked, axis=0)) | np.isnan(total)] = np.nan
         return found
