@@ -125,8 +125,9 @@ def _results(labels: tuple[str, ...], rule: OutputRule) -> dict[str, float]:
     """Returns the number that stands for each label."""
     numbers = [spelled_number(label) for label in labels]
     if rule is OutputRule.VALUE and None in numbers:
+        odd = first_line(labels[numbers.index(None)])
         raise ModelRejected(
-            f"output VALUE needs classes that spell numbers, not '{first_line(labels[numbers.index(None)])}': "
+            f"output VALUE needs classes that spell numbers, not '{odd}': "
             "use AUTO or ARGMAX, the result is then the index of the class"
         )
     by_index = rule is OutputRule.ARGMAX or None in numbers

@@ -26,8 +26,8 @@ class Batch:
 
     A value that cannot be computed for a record (an invalid input that the document refuses, a text that is
     not a number) makes the record fail: ``failed`` is a mask of such records, None while there are none. A
-    failure counts only for what uses the value: it is kept with the field and counted at each use, so a branch
-    that a record does not take cannot make it fail (see ``aside``).
+    failure counts only for what uses the value: it is kept with the field and counted at each use, so a
+    branch that a record does not take cannot make it fail (see ``aside``).
     """
 
     __slots__ = ("_failures", "_parent", "_predictions", "_rows", "_values", "failed", "inputs", "n", "texts")
@@ -40,7 +40,8 @@ class Batch:
         self.texts = texts
         self.failed: Mask | None = None
         self.inputs: Numbers | None = None if parent is None or parent.inputs is None else parent.inputs[rows]
-        """The values of the input fields, shape (n, inputs), once they have been treated."""
+        """The values of the input fields, shape (n, inputs), once they have been treated. A record of which a
+        value is invalid has failed already."""
         self._values: list[Numbers | None] = [None] * slots
         self._failures: dict[int, Mask] = {}
         self._predictions: dict[int, tuple[Prediction, Mask | None]] = {}
@@ -54,7 +55,7 @@ class Batch:
             self._failures[field.slot] = failed
 
     def value(self, field: Field) -> Numbers:
-        """Returns the values of a field, which must not be changed, and counts the records that fail in it."""
+        """Returns the values of a field, not to be changed, and counts the records that fail in it."""
         slot = field.slot
         found = self._values[slot]
         if found is None:
@@ -78,19 +79,13 @@ class Batch:
         """Marks records of which a value cannot be computed."""
         self.failed = records if self.failed is None else self.failed | records
 
-    def count_failures(self, fields: Sequence[Field]) -> None:
-        """Counts the records that fail in input fields whose values are taken from ``inputs``."""
-        if self._failures or self._parent is not None:
-            for field in fields:
-                self.value(field)
-
     def take(self, rows: Rows) -> Batch:
         """Returns a batch of some of the records, which shares the texts."""
         return Batch(len(rows), len(self._values), self.texts, self, rows)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Inside of it, ``failed`` starts empty; the caller reads it there. Afterwards it is as it was before."""
+        """Inside of it, ``failed`` starts empty and the caller reads it; afterwards it is as before."""
         outer, self.failed = self.failed, None
         try:
             yield
@@ -99,7 +94,7 @@ class Batch:
 
     def _predicted(self, node: ModelNode) -> tuple[Prediction, Mask | None]:
         parent, rows = self._parent, self._rows
-        known = None if parent is None else parent._predictions.get(node.index)
+        known = None if parent is None else parent._predictions.get(node.index)  # noqa: SLF001
         if known is not None and rows is not None:
             return known[0].take(rows), None if known[1] is None else known[1][rows]
         outer, self.failed = self.failed, None
@@ -109,15 +104,21 @@ class Batch:
         return made
 
     def _computed(self, field: Field) -> Numbers:
+        inputs = self.inputs
+        if inputs is not None and field.column >= 0:
+            values: Numbers = inputs[:, field.column]
+            self._values[field.slot] = values
+            return values
         outer, self.failed = self.failed, None
         parent = self._parent
-        if field.expression is None or (parent is not None and parent._values[field.slot] is not None):
+        if field.expression is None or (parent is not None and parent._values[field.slot] is not None):  # noqa: SLF001
             values = self._inherited(field)
         else:
             values = field.expression.evaluate(self)
         self._values[field.slot] = values
-        if self.failed is not None:
-            self._failures[field.slot] = self.failed
+        failed: Mask | None = self.failed  # mypy does not see that ``evaluate`` sets it
+        if failed is not None:
+            self._failures[field.slot] = failed  # type: ignore[unreachable]
         self.failed = outer
         return values
 
@@ -146,7 +147,6 @@ class Gather:
     def matrix(self, batch: Batch) -> Numbers:
         """Returns the values, shape (n, fields), C-contiguous; they may be changed. Counts failures."""
         if self._columns is not None and batch.inputs is not None:
-            batch.count_failures(self._fields)
             return batch.inputs.take(self._columns, axis=1)
         made = np.empty((batch.n, len(self._fields)))
         for column, field in enumerate(self._fields):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import declare_derived
-from model_serving.engines.pmml.evaluator.inputs import Input, Inputs
+from model_serving.engines.pmml.evaluator.inputs import Inputs
 from model_serving.engines.pmml.evaluator.outputs import most_ranks, read_outputs
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelNode
+from model_serving.engines.pmml.evaluator.quick_inputs import Input
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
     Unsupported,

@@ -136,7 +136,7 @@ def constant(text: str, data_type: str, symbols: Symbols) -> float:
 
 
 def numeric_reader(data_type: str) -> Callable[[str], float]:
-    """Returns what reads texts as values of this type; it raises ValueError for others. Not for ``string``."""
+    """Returns what reads texts as values of a type but ``string``; it raises ValueError for others."""
     if data_type in _READERS:
         return _READERS[data_type]
     match = _SINCE.fullmatch(data_type)
@@ -209,7 +209,7 @@ def spelled(value: float, kind: Kind, texts: Texts) -> str:
 
 
 def _java_number(value: np.float64 | np.float32) -> str:
-    """Spells a number as ``Double.toString``: shortest digits, with an exponent below 1e-3 and from 1e7 on."""
+    """Spells a number as ``Double.toString``: with an exponent below 1e-3 and from 1e7 on."""
     plain = float(value)
     if plain != plain or plain in (np.inf, -np.inf):
         return "NaN" if plain != plain else ("Infinity" if plain > 0 else "-Infinity")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import numeric_reader
+from model_serving.engines.pmml.evaluator.quick_inputs import Input, QuickInputs, bounds_of, may_change
 from model_serving.engines.pmml.evaluator.symbols import Texts
 
 if TYPE_CHECKING:
@@ -17,81 +17,75 @@ if TYPE_CHECKING:
 
     from model_serving.core.engine import Columns
     from model_serving.engines.pmml.evaluator.batch import Mask, Rows
-    from model_serving.engines.pmml.evaluator.scope import Field, Program
+    from model_serving.engines.pmml.evaluator.scope import Program
     from model_serving.engines.pmml.evaluator.symbols import Numbers
-    from model_serving.engines.pmml.evaluator.treatment import DataField, Treatment
+    from model_serving.engines.pmml.evaluator.treatment import DataField
 
-__all__ = ["Input", "Inputs"]
+__all__ = ["Inputs"]
 
+_FEW = 4
+"""Up to this number of records, plain Python is faster than numpy."""
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input field of the document, with its treatment. ``field.column`` is its place among the inputs."""
-
-    field: Field
-    data: DataField
-    treatment: Treatment
+_MOST_IN_TABLE = 100_000
 
 
 class Inputs:
-    """Makes batches. In most batches every value is present and valid, which one comparison finds out."""
+    """Makes batches.
+
+    In most batches every value is present and valid. For a few records, ``QuickInputs`` finds that
+    out; for many, one comparison of the whole matrix does.
+    """
 
     def __init__(self, inputs: Sequence[Input], program: Program) -> None:
         self._inputs = inputs
         self._program = program
-        self._texts = [one for one in inputs if not one.data.kind.is_number]
-        self._all_numbers = not self._texts
+        self._quick = QuickInputs(inputs, program)
+        self._all_numbers = all(one.data.kind.is_number for one in inputs)
         self._readers = [_reader(one.data) for one in inputs]
-        bounds = [_bounds(one) for one in inputs]
+        bounds = [bounds_of(one) for one in inputs]
         self._low = np.array([low for low, _ in bounds])
         self._high = np.array([high for _, high in bounds])
-        self._checked = [one for one in inputs if one.field.column in self._columns_to_check()]
+        self._checked = [one for one in inputs if may_change(one) and not _needs_care(one)]
+        self._careful = [(one, _declared(one)) for one in inputs if _needs_care(one)]
         self._whole = _columns(inputs, "integer")
         self._float = _columns(inputs, "float")
         self._boolean = _columns(inputs, "boolean")
-        self._careful = [one for one in inputs if _needs_care(one)]
-        self._fields = [one.field for one in inputs]
 
     def batch(self, columns: Columns) -> Batch:
         """Returns the batch for records of shape (n, inputs)."""
         n = len(columns)
         texts = Texts(self._program.symbols)
         batch = Batch(n, self._program.slots, texts)
-        values, odd = self._encoded(columns, texts)
-        for one in self._to_treat(values, odd):
-            column = one.field.column
-            treated, failed = one.treatment.applied(values[:, column], one.data, odd.get(column))
-            values[:, column] = treated
-            if failed is not None:
-                # An invalid value makes the whole result invalid, even if the model does not look at the field.
-                batch.fail(failed)
+        values = self._quick.values(columns) if n <= _FEW else None
+        if values is None:
+            values, odd = self._encoded(columns, texts)
+            for one in self._to_treat(values, odd):
+                column = one.field.column
+                treated, failed = one.treatment.applied(values[:, column], one.data, odd.get(column))
+                values[:, column] = treated
+                if failed is not None:
+                    # An invalid value makes the whole result invalid, also if the model never uses the field.
+                    batch.fail(failed)
         batch.inputs = values
-        for column, field in enumerate(self._fields):
-            batch.put(field, values[:, column])
         return batch
-
-    def _columns_to_check(self) -> set[int]:
-        return {
-            one.field.column
-            for one in self._inputs
-            if not one.treatment.is_default or one.data.intervals or one.data.missing
-        }
 
     def _to_treat(self, values: Numbers, odd: dict[int, Mask]) -> list[Input]:
         """Returns the inputs of which some value may be missing or not valid."""
-        if not self._checked and not self._careful and not odd:
-            return []
-        good = (values >= self._low) & (values <= self._high)
-        if good.all():
-            doubtful = []
-        else:
-            bad = ~good.all(axis=0)
-            doubtful = [one for one in self._checked if bad[one.field.column]]
-        more = [one for one in self._careful if one not in doubtful]
-        others = [
-            one for one in self._inputs if one.field.column in odd and one not in doubtful and one not in more
+        doubtful: list[Input] = []
+        if self._checked:
+            good = (values >= self._low) & (values <= self._high)
+            if not good.all():
+                bad = ~good.all(axis=0)
+                doubtful = [one for one in self._checked if bad[one.field.column]]
+        doubtful += [
+            one
+            for one, declared in self._careful
+            if declared is None or not declared.all_of(values[:, one.field.column])
         ]
-        return [*doubtful, *more, *others]
+        if odd:
+            known = {one.field.column for one in doubtful}
+            doubtful += [self._inputs[column] for column in odd if column not in known]
+        return doubtful
 
     def _encoded(self, columns: Columns, texts: Texts) -> tuple[Numbers, dict[int, Mask]]:
         odd: dict[int, Mask] = {}
@@ -148,6 +142,32 @@ class Inputs:
             odd[place] = strange
 
 
+class _Declared:
+    """The valid values of a field as a table, for small whole numbers such as codes of texts."""
+
+    def __init__(self, valid: Sequence[float]) -> None:
+        self._table = np.zeros(int(max(valid)) + 2, dtype=bool)
+        self._table[np.array(valid, dtype=np.intp)] = True
+
+    def all_of(self, values: Numbers) -> bool:
+        """Returns whether all values, shape (n,), are valid; a missing value is not."""
+        least, greatest = values.min(), values.max()
+        if not (least >= 0.0 and greatest < len(self._table)):
+            return False
+        places = values.astype(np.intp)
+        return bool(self._table.take(places).all() and (places == values).all())
+
+
+def _declared(one: Input) -> _Declared | None:
+    """Returns the table of an input's valid values, None if they are not small whole numbers."""
+    data = one.data
+    if not data.valid or data.intervals or data.invalid or data.missing or one.treatment.outliers != "asIs":
+        return None
+    if not all(value.is_integer() and 0.0 <= value < _MOST_IN_TABLE for value in data.valid):
+        return None
+    return _Declared(data.valid)
+
+
 def _some(places: Rows, masks: npt.NDArray[np.bool_]) -> dict[int, Mask]:
     """Returns the masks that are not empty, by the place of their column."""
     if not masks.any():
@@ -157,18 +177,6 @@ def _some(places: Rows, masks: npt.NDArray[np.bool_]) -> dict[int, Mask]:
 
 def _reader(data: DataField) -> Callable[[str], float] | None:
     return None if data.kind.is_text or data.kind.is_number else numeric_reader(data.kind.data_type)
-
-
-def _bounds(one: Input) -> tuple[float, float]:
-    """Returns the least and greatest number that need no treatment; infinite where there is no limit."""
-    low, high = -np.inf, np.inf
-    if len(one.data.intervals) == 1:
-        (interval,) = one.data.intervals
-        low = interval.low if interval.closed_low else float(np.nextafter(interval.low, np.inf))
-        high = interval.high if interval.closed_high else float(np.nextafter(interval.high, -np.inf))
-    if one.treatment.outliers != "asIs":
-        low, high = max(low, one.treatment.low), min(high, one.treatment.high)
-    return low, high
 
 
 def _needs_care(one: Input) -> bool:

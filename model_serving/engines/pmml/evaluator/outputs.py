@@ -195,9 +195,8 @@ def _share(feature: str, element: Element, node: ModelNode) -> tuple[Expression,
             some = rows(found)
             if some is None:
                 return _nothing(found)
-            return np.where(found.value == values[:, None], some, 0.0).sum(axis=0) * np.where(
-                np.isnan(found.value), np.nan, 1.0
-            )
+            share: Numbers = np.where(found.value == values[:, None], some, 0.0).sum(axis=0)
+            return np.where(np.isnan(found.value), np.nan, share)
 
         return _Of(DOUBLE, node, of_predicted), None
     value = node.target.class_value(text)

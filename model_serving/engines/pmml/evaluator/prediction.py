@@ -54,7 +54,7 @@ class Prediction:
         return self._each(lambda values: values[..., rows])
 
     def scattered(self, rows: Rows, n: int) -> Prediction:
-        """Returns the prediction for n records, of which these have the places ``rows``; the others are NaN."""
+        """Returns the prediction for n records: these at the places ``rows``, the others NaN."""
 
         def scatter(values: Numbers) -> Numbers:
             made = np.full((*values.shape[:-1], n), np.nan)
@@ -83,8 +83,8 @@ class Predictor(Protocol):
     """A model without its targets and outputs.
 
     ``kind`` is the type of the predicted value. ``classes`` are the values of the classes in the order of the
-    probabilities, empty if there are none. ``entities`` are the ids of what has affinities or a rank (clusters,
-    nodes, neurons), in the document's order, empty if there are none.
+    probabilities, empty if there are none. ``entities`` are the ids of what has affinities or a rank
+    (clusters, nodes, neurons), in the document's order, empty if there are none.
     """
 
     @property

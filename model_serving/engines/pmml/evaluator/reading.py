@@ -237,7 +237,7 @@ def _sparse_array(array: Element) -> npt.NDArray[np.float64]:
         index = np.array([int(place) for place in places], dtype=np.intp) - 1
     except ValueError:
         raise Unsupported(f"a {array.tag} with an index that is not whole") from None
-    if len(index) and not (0 <= index.min() and index.max() < length):
+    if len(index) and (index.min() < 0 or index.max() >= length):
         raise Unsupported(f"a {array.tag} with an index outside of 1 to {length}")
     full[index] = values
     return full

@@ -123,10 +123,10 @@ class Scope:
         """
         scope: Scope | None = self
         while scope is not None:
-            found = scope._own(name)
+            found = scope._own(name)  # noqa: SLF001
             if found is not None:
                 return found
-            scope = scope._parent
+            scope = scope._parent  # noqa: SLF001
         return None
 
     def field(self, name: str | None) -> Field:

@@ -20,6 +20,7 @@ from model_serving.engines.pmml.evaluator.data_types import (
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal, required
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
@@ -101,7 +102,7 @@ def declare_derived(transformations: Element | None, scope: Scope) -> None:
             scope.declare_later(required(element, "name"), _reader(element, scope))
 
 
-def _reader(element: Element, scope: Scope):  # type: ignore[no-untyped-def]
+def _reader(element: Element, scope: Scope) -> Callable[[], Field]:
     return lambda: derived_field(element, scope)
 
 
