@@ -118,7 +118,7 @@ class Batch:
         self._values[field.slot] = values
         failed: Mask | None = self.failed  # mypy does not see that ``evaluate`` sets it
         if failed is not None:
-            self._failures[field.slot] = failed  # type: ignore[unreachable]
+            self._failures[field.slot] = failed
         self.failed = outer
         return values
 
