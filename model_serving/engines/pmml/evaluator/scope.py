@@ -64,6 +64,10 @@ class Program:
         self.warnings: list[str] = []
         self.slots = 0
         self.models = 0
+        self.calls: dict[tuple[object, ...], Expression] = {}
+        """The compiled calls of the document's functions, by function and arguments."""
+        self.calling: list[str] = []
+        """The functions that are being compiled, each called by the one before."""
         self._expressions = 0
 
     def field(
@@ -144,6 +148,10 @@ class Scope:
         """Adds a field; one with the same name that is already there is hidden."""
         self._fields[field.name] = field
         return field
+
+    def declare_as(self, name: str, field: Field) -> None:
+        """Adds a field under another name."""
+        self._fields[name] = field
 
     def declare_later(self, name: str, read: Callable[[], Field]) -> None:
         """Adds a field that is read at its first use."""

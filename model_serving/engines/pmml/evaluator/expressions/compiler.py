@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from model_serving.engines.pmml.evaluator.data_types import (
     constant,
     converted,
     read_kind,
+    spelled_value,
 )
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal, required
 
@@ -24,10 +25,18 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
-    from model_serving.engines.pmml.evaluator.scope import Expression, Field, Scope
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
+    from model_serving.engines.pmml.evaluator.scope import Expression, Field, Program, Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
-__all__ = ["EXPRESSIONS", "compile_expression", "declare_derived", "derived_field"]
+__all__ = [
+    "EXPRESSIONS",
+    "As",
+    "Constant",
+    "as_kind",
+    "compile_expression",
+    "declare_derived",
+    "derived_field",
+]
 
 _HERE = "model_serving.engines.pmml.evaluator.expressions"
 _MODULES = {
@@ -88,8 +97,7 @@ def derived_field(element: Element, scope: Scope) -> Field:
         for part in parts
         if part.tag == "Value" and part.get("property", "valid") == "valid"
     )
-    if kind.data_type != made.kind.data_type:
-        made = As(kind, made)
+    made = as_kind(made, kind, scope.program)
     return scope.program.field(name, kind, made, values)
 
 
@@ -104,6 +112,51 @@ def declare_derived(transformations: Element | None, scope: Scope) -> None:
 
 def _reader(element: Element, scope: Scope) -> Callable[[], Field]:
     return lambda: derived_field(element, scope)
+
+
+def as_kind(expression: Expression, kind: Kind, program: Program) -> Expression:
+    """Returns an expression as values of a type; what the document spells is converted here.
+
+    Raises:
+        Unsupported: there is no such conversion, or a constant does not spell a value of the type.
+    """
+    if expression.kind.data_type == kind.data_type:
+        return expression
+    if isinstance(expression, Constant):
+        return _constant_as(expression, kind, program)
+    if isinstance(expression, Spelled):
+        try:
+            return expression.as_kind(kind, program.symbols)
+        except Unsupported:
+            pass  # only records that get such a value fail
+    return As(kind, expression)
+
+
+def _constant_as(expression: Constant, kind: Kind, program: Program) -> Expression:
+    value = expression.value
+    if value != value:
+        return Constant(kind, value)
+    if expression.kind.is_text:
+        text = program.symbols.texts[int(value)]
+        return Constant(kind, constant(text, kind.data_type, program.symbols))
+    if kind.data_type == "string":
+        return Constant(kind, program.symbols.code(spelled_value(expression.kind.data_type)(value)))
+    if expression.kind.is_number and kind.data_type == "double":
+        return Constant(kind, value)
+    return As(kind, expression)
+
+
+@runtime_checkable
+class Spelled(Protocol):
+    """An expression whose values the document spells: they can be read as values of another type."""
+
+    def as_kind(self, kind: Kind, symbols: Symbols) -> Expression:
+        """Returns the expression with values of another type.
+
+        Raises:
+            Unsupported: a value does not spell one of the type.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""What the built-in functions share: arguments as numbers or texts, and a node that applies a function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, STRING, Kind
+from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, as_kind
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.scope import Expression, Program
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = [
+    "Builder",
+    "Builtin",
+    "Numeric",
+    "as_kind",
+    "as_number",
+    "as_text",
+    "number_kind",
+    "numeric",
+    "operands",
+]
+
+Builder: TypeAlias = "Callable[[Sequence[Expression], Program], Expression]"
+"""Makes what applies a function to arguments."""
+
+
+class Builtin(NamedTuple):
+    """A built-in function: how many arguments it takes, and what builds it."""
+
+    least: int
+    most: int
+    build: Builder
+
+
+def as_number(expression: Expression, program: Program) -> Expression:
+    """Returns an expression whose values are numbers. A text must spell a number.
+
+    Raises:
+        Unsupported: the values are dates or times, or a constant that does not spell a number.
+    """
+    kind = expression.kind
+    if kind.is_text:
+        return as_kind(expression, DOUBLE, program)
+    if kind.data_type in {"date", "time", "dateTime"}:
+        raise Unsupported(f"a value of type {kind.data_type} where a function takes numbers")
+    return expression
+
+
+def as_text(expression: Expression, program: Program) -> Expression:
+    """Returns an expression whose values are codes of texts."""
+    return as_kind(expression, STRING, program)
+
+
+def number_kind(arguments: Sequence[Expression]) -> Kind:
+    """Returns the type that numbers of several types have together: integer < float < double."""
+    types = {argument.kind.data_type for argument in arguments}
+    for widest in ("double", "float"):
+        if widest in types:
+            return Kind(widest, "continuous")
+    return INTEGER
+
+
+def operands(arguments: Sequence[Expression], batch: Batch) -> list[Numbers]:
+    """Returns the values of arguments; a constant after the first argument stays one number."""
+    values = [arguments[0].evaluate(batch)]
+    for argument in arguments[1:]:
+        if type(argument) is Constant:
+            values.append(argument.value)  # type: ignore[arg-type]
+        else:
+            values.append(argument.evaluate(batch))
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric:
+    """A function of numbers. A result that is not a number, of arguments that are, makes the record fail.
+
+    With ``takes_missing`` a missing argument gives a missing result; without it the record fails too, because
+    the standard says for such functions no result of a missing value.
+    """
+
+    kind: Kind
+    function: Callable[..., Numbers]
+    arguments: tuple[Expression, ...]
+    takes_missing: bool
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
+        values = operands(self.arguments, batch)
+        made = self.function(*values)
+        total = np.add.reduce(made)
+        if total != total:  # some value is NaN, or there are infinite values of both signs
+            self._fail(made, values, batch)
+        return made
+
+    def _fail(self, made: Numbers, values: Sequence[Numbers], batch: Batch) -> None:
+        bad = np.isnan(made)
+        if self.takes_missing:
+            for value in values:
+                bad &= ~np.isnan(value)
+        if bad.any():
+            batch.fail(bad)
+
+
+def numeric(
+    kind: Kind,
+    function: Callable[..., Numbers],
+    arguments: Sequence[Expression],
+    *,
+    takes_missing: bool = False,
+) -> Expression:
+    """Returns a function of numbers as an expression of a type; one of constants is computed here."""
+    if kind.data_type == "float":
+        function = _rounded(function)
+    elif kind.data_type == "integer":
+        kind = INTEGER
+    if all(isinstance(argument, Constant) for argument in arguments):
+        with np.errstate(all="ignore"):
+            value = function(*(np.array([argument.value]) for argument in arguments))  # type: ignore[attr-defined]
+        if value[0] == value[0]:
+            return Constant(kind, float(value[0]))
+    return Numeric(kind, function, tuple(arguments), takes_missing)
+
+
+def _rounded(function: Callable[..., Numbers]) -> Callable[..., Numbers]:
+    return lambda *values: function(*values).astype(np.float32).astype(np.float64)
