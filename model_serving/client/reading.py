@@ -123,6 +123,7 @@ def _cells(serving: Serving) -> dict[str, str]:
         "since": as_moment(serving.since) if serving.since else "",
         "loaded in": f"{serving.load_ms:.0f} ms" if serving.state == "ACTIVE" else "",
         "subtasks": ",".join(map(str, serving.subtasks)),
+        "detail": serving.detail,
         "records waiting": f"{serving.waiting:,}" if serving.waiting else "",
         "rejected since": f"{rejected.name} {rejected.version}: {rejected.detail}" if rejected else "",
     }

@@ -28,7 +28,7 @@ class Serving:
 
     ``state`` is ACTIVE, REMOVED, or NONE if no model was ever accepted. ``since`` is epoch milliseconds.
     ``load_ms`` is the longest time that a subtask took to load it. ``rejected`` is the latest rejection since
-    the model began to serve.
+    the model began to serve. ``detail`` is what the job says of the model that serves: its evaluator, notes.
     """
 
     data_type: str
@@ -42,6 +42,7 @@ class Serving:
     rejected: Rejection | None = None
     waiting: int = 0
     """Records that waited for a model when the job last said so; 0 once a model is active."""
+    detail: str = ""
 
     def as_json_value(self) -> dict[str, Any]:
         """Returns a value for ``json.dumps``, with the status message's field names where they exist."""
@@ -76,6 +77,7 @@ def _after(before: Serving, report: ModelStatus) -> Serving:
                 load_ms=max(before.load_ms, report.load_ms),
                 subtasks=tuple(sorted({*before.subtasks, report.subtask})),
                 waiting=0,
+                detail=report.detail or before.detail,
             )
         return Serving(
             data_type=report.dataType,
@@ -86,6 +88,7 @@ def _after(before: Serving, report: ModelStatus) -> Serving:
             since=report.ts,
             load_ms=report.load_ms,
             subtasks=(report.subtask,),
+            detail=report.detail,
         )
     if report.state == ModelStatus.REMOVED:
         if before.state == "REMOVED":

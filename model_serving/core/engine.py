@@ -143,9 +143,9 @@ class InputDescription:
 class ModelDescription:
     """What a loaded model is, for people: ``model-serving try`` and the status show it.
 
-    ``kind`` and ``evaluator`` name the model's format and what computes its scores. ``outputs`` are the names
-    in ``Scores.outputs``, ``classes`` the labels of a classifier in the order that an index counts. ``result``
-    says in words what ``Scores.result`` is. ``notes`` are warnings, a sentence each.
+    ``kind`` and ``evaluator`` name the model's format and what computes its scores. ``outputs`` are the
+    names in ``Scores.outputs``, ``classes`` the labels of a classifier in the order that an index counts.
+    ``result`` says in words what ``Scores.result`` is. ``notes`` are warnings, a sentence each.
     """
 
     kind: str = ""
@@ -155,6 +155,13 @@ class ModelDescription:
     classes: tuple[str, ...] = ()
     result: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The evaluator and the notes on one line; empty if the engine says neither."""
+        evaluator = f"evaluator: {self.evaluator}" if self.evaluator else ""
+        said = (evaluator, *(" ".join(note.split()).rstrip(".") for note in self.notes))
+        return "; ".join(filter(None, said))
 
 
 def description_of(model: LoadedModel) -> ModelDescription:

@@ -9,7 +9,15 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from model_serving.core.engine import Columns, Engine, LoadedModel, RecordSchema, Scores
+from model_serving.core.engine import (
+    Columns,
+    Engine,
+    LoadedModel,
+    ModelDescription,
+    RecordSchema,
+    Scores,
+    description_of,
+)
 from model_serving.core.errors import ModelRejected, ModelServingError, ScoringFailed
 from model_serving.core.messages import ModelToServe
 
@@ -61,6 +69,11 @@ class GuardedModel:
     def findings(self) -> str:
         """See :class:`LoadedModel`."""
         return self._model.findings
+
+    @property
+    def description(self) -> ModelDescription:
+        """See ``description_of``."""
+        return description_of(self._model)
 
     def score(self, columns: Columns) -> Scores:
         """See :class:`LoadedModel`.

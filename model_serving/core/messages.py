@@ -98,7 +98,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class ModelMessage:
-    """A model message as it arrived. A message that deploys has either ``data`` or ``location``."""
+    """A model message as it arrived. A message that deploys has either ``data`` or ``location``.
+
+    For ``signature_name`` and ``result_output`` see :class:`ModelToServe`.
+    """
 
     data_type: str
     name: str = ""
@@ -112,6 +115,8 @@ class ModelMessage:
     output: OutputRule = OutputRule.AUTO
     examples: tuple[Example, ...] = ()
     description: str = ""
+    signature_name: str = ""
+    result_output: str = ""
 
 
 @dataclass(frozen=True, slots=True)

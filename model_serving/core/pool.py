@@ -20,7 +20,7 @@ __all__ = ["ContentReader", "Lease", "ModelPool"]
 ContentReader = Callable[[ModelToServe], ModelToServe]
 """Returns a model with its content; raises ContentUnavailable when the content is not available."""
 
-_Identity = tuple[ModelType, str, tuple[str, ...], OutputRule, RecordSchema]
+_Identity = tuple[ModelType, str, tuple[str, ...], OutputRule, str, str, RecordSchema]
 
 
 @dataclass(slots=True)
@@ -79,7 +79,15 @@ class ModelPool:
             ContentUnavailable: the content of the model is not available from the store.
             Unavailable: something else that the model needs is out of reach.
         """
-        identity = (model.model_type, model.sha256, model.inputs, model.output, schema)
+        identity = (
+            model.model_type,
+            model.sha256,
+            model.inputs,
+            model.output,
+            model.signature_name,
+            model.result_output,
+            schema,
+        )
         with self._lock:
             entry = self._entries.setdefault(identity, _Entry())
             entry.users += 1

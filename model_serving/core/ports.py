@@ -92,7 +92,10 @@ class MessageEncoder(Protocol):
 
 
 class KeptModels(Protocol):
-    """The versions of each data type that a rollback can go back to."""
+    """The versions of each data type that a rollback can go back to.
+
+    ``version`` is the key that a version is kept under, see ``core.state.KeptVersion``.
+    """
 
     def history(self, data_type: str) -> bytes | None:
         """The history that was saved last; None if none was saved."""

@@ -4,8 +4,9 @@ Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 byte
 (UTF-8 JSON), the body. A reader takes every version up to its own and refuses newer ones.
 
 Version 2 adds models whose content is in the model store, and the objects of that store that a data type has
-dropped. Fields that a reader can ignore were added without a new version: ``fallback``, ``findings``,
-``description``.
+dropped. Version 3 adds ``signature_name`` and ``result_output`` of a model: a reader that ignored them would
+take the result from another output. Fields that a reader can ignore were added without a new version:
+``fallback``, ``findings``, ``description``.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ __all__ = [
     "encode_model",
     "encode_payloads",
     "encode_reporters",
+    "model_key",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _PREFIX = struct.Struct(">2sBI")
 _MAGIC = b"MS"
@@ -47,13 +49,21 @@ _MAGIC = b"MS"
 class KeptVersion:
     """A version that can serve a data type. Its content is not part of the history.
 
-    ``stored`` is the path of its content in the model store; empty if the content is in state.
+    ``stored`` is the path of its content in the model store; empty if the content is in state. The same
+    version with another ``signature_name`` or ``result_output`` is another model, with a ``key`` of its own.
     """
 
     version: str
     sha256: str
     name: str
     stored: str = ""
+    signature_name: str = ""
+    result_output: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the model of this version is kept under."""
+        return model_key(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,13 @@ class Activation:
     fallback: bool = False
 
 
+def model_key(model: ModelToServe | KeptVersion) -> str:
+    """What a model is kept under: its version, and its signature and output if the message names them."""
+    if not (model.signature_name or model.result_output):
+        return model.version
+    return f"{model.version}\0{model.signature_name}\0{model.result_output}"
+
+
 def _encode(header: dict[str, Any], body: bytes = b"") -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
     return _PREFIX.pack(_MAGIC, SCHEMA_VERSION, len(text)) + text + body
@@ -132,6 +149,10 @@ def _model_header(model: ModelToServe) -> dict[str, Any]:
         header["findings"] = model.findings
     if model.description:
         header["description"] = model.description
+    if model.signature_name:
+        header["signature_name"] = model.signature_name
+    if model.result_output:
+        header["result_output"] = model.result_output
     return header
 
 
@@ -148,6 +169,8 @@ def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
         stored=StoredContent(*header["stored"]) if "stored" in header else None,
         findings=header.get("findings", ""),
         description=header.get("description", ""),
+        signature_name=header.get("signature_name", ""),
+        result_output=header.get("result_output", ""),
     )
 
 
@@ -167,9 +190,15 @@ def decode_model(data: bytes) -> ModelToServe:
 
 def encode_history(history: History) -> bytes:
     """The versions of a data type, without their contents."""
-    kept = [[version.version, version.sha256, version.name, version.stored] for version in history.kept]
+    kept = [_kept_entry(version) for version in history.kept]
     dropped = [[gone.path, gone.dropped_ms] for gone in history.dropped]
     return _encode({"kept": kept, "sequence": history.sequence, "dropped": dropped})
+
+
+def _kept_entry(version: KeptVersion) -> list[str]:
+    entry = [version.version, version.sha256, version.name, version.stored]
+    choice = [version.signature_name, version.result_output]
+    return entry + choice if any(choice) else entry
 
 
 def decode_history(data: bytes | None) -> History:

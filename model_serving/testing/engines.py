@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_serving.core.engine import Columns, RecordSchema, Scores
+from model_serving.core.engine import Columns, ModelDescription, RecordSchema, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.testing.clock import FakeClock
@@ -41,6 +41,7 @@ class Script:
     extra_results: int = 0
     labels: Sequence[str] | None = None
     outputs: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    description: ModelDescription = field(default_factory=ModelDescription)
 
 
 class FakeModel:
@@ -66,6 +67,11 @@ class FakeModel:
     def findings(self) -> str:
         """See ``core.engine.LoadedModel``."""
         return self._script.findings
+
+    @property
+    def description(self) -> ModelDescription:
+        """See ``core.engine.description_of``."""
+        return self._script.description
 
     def score(self, columns: Columns) -> Scores:
         """See ``core.engine.LoadedModel``."""

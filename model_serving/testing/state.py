@@ -48,10 +48,11 @@ class InMemoryKeptModels:
         Raises:
             AssertionError: a version is kept without its model, or a model without its version.
         """
-        versions = [kept.version for kept in decode_history(self.histories.get(data_type)).kept]
-        if sorted(versions) != sorted(version for of, version in self.models if of == data_type):
-            raise AssertionError(f"the versions {versions} and the models {sorted(self.models)} differ")
-        return versions
+        history = decode_history(self.histories.get(data_type)).kept
+        keys = sorted(kept.key for kept in history)
+        if keys != sorted(key for of, key in self.models if of == data_type):
+            raise AssertionError(f"the versions {keys} and the models {sorted(self.models)} differ")
+        return [kept.version for kept in history]
 
 
 class InMemoryPendingModels:

@@ -35,12 +35,6 @@ __all__ = [
     "unframed",
 ]
 
-_NOT_READ = {
-    "signature_name": "leave it empty; the signature 'serving_default', or the only one, is served",
-    "result_output": "leave it empty; the result is taken as 'output' says",
-}
-"""Fields for later versions. If they were ignored, the model would not answer as its sender meant."""
-
 _KAFKA_BYTES = 256
 """The largest size of what Kafka puts around the message in a batch of one record."""
 
@@ -71,15 +65,13 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
     """A model message as a value of the core.
 
     Raises:
-        ModelRejected: the data type is missing; the data type, name or version is too long; a field has
-            another wire type than declared; or a model type, command or output rule is not known.
+        ModelRejected: the data type is missing; the data type, name, version, signature name or result output
+            is too long; a field has another wire type than declared; or a model type, command or output rule
+            is not known.
     """
     refuse_other_wire_types(descriptor)
     if not descriptor.dataType:
         raise ModelRejected("the model message has no dataType: say which records the model scores")
-    for name, instead in _NOT_READ.items():
-        if getattr(descriptor, name):
-            raise ModelRejected(f"{name} is set, which this version does not follow: {instead}")
     content = descriptor.WhichOneof("MessageContent")
     return ModelMessage(
         data_type=_short_enough(descriptor.dataType, "dataType"),
@@ -96,6 +88,8 @@ def read_model(descriptor: ModelDescriptor) -> ModelMessage:
         examples=tuple(
             Example(example.record, example.expected, example.tolerance) for example in descriptor.examples
         ),
+        signature_name=_short_enough(descriptor.signature_name, "signature_name"),
+        result_output=_short_enough(descriptor.result_output, "result_output"),
     )
 
 
@@ -179,7 +173,7 @@ def fitted_result(message: bytes, limit: int | None) -> bytes:
 
 
 def _short_enough(text: str, field: str) -> str:
-    """Checks the size of a text that is in every result, status and dead letter of the model."""
+    """Checks the size of a text that state, or every result, status and dead letter of the model holds."""
     if (size := len(text.encode())) > NAME_BYTES:
         raise ModelRejected(f"{field} has {size:,} bytes: use at most {NAME_BYTES:,}")
     return text

@@ -260,7 +260,7 @@ def _every_instance_has_every_model(cluster: Cluster, job: str) -> None:
 
 
 NEWER = (
-    "holds state of schema version 99, this software reads up to 2: restore it with the version that wrote"
+    "holds state of schema version 99, this software reads up to 3: restore it with the version that wrote"
 )
 OTHER = "was made by the other job, which keeps its models in another way: restore it with flink run -s"
 

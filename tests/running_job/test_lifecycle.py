@@ -51,7 +51,8 @@ def test_three_versions_are_kept_rolled_back_to_and_removed(job: Traffic) -> Non
     for replaced, version in (("v4", "v3"), ("v3", "v2")):
         status = command(job, "back", "ROLLBACK")
         assert (status.state, status.version, status.previous) == (ModelStatus.ACTIVE, version, replaced)
-        assert (status.load_ms, status.detail) == (0.0, "rolled back")
+        assert status.load_ms == 0.0
+        assert status.detail.startswith("rolled back; evaluator: ")
         assert version_now(job, "back") == version
     status = command(job, "back", "ROLLBACK")
     assert (status.state, "roll back" in status.detail) == (ModelStatus.REJECTED, True)
@@ -95,8 +96,10 @@ def test_the_same_version_again_is_no_second_swap(job: Traffic) -> None:
     # No other data type has loaded these bytes.
     model = forest.message("again", version="v2", data=edition(forest.kind, forest.path.read_bytes(), 1))
     first, second = job.serve(model), job.serve(model)
-    assert (first.version, first.previous, first.detail) == ("v2", "v1", "")
-    assert (second.version, second.previous, second.detail) == ("v2", "", "serves already")
+    assert (first.version, first.previous) == ("v2", "v1")
+    assert first.detail.startswith("evaluator: ")
+    assert (second.version, second.previous) == ("v2", "")
+    assert second.detail == f"serves already; {first.detail}"
     # Nor is it kept twice.
     assert command(job, "again", "ROLLBACK").version == "v1"
     assert command(job, "again", "ROLLBACK").state == ModelStatus.REJECTED

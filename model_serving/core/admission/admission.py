@@ -26,7 +26,7 @@ from model_serving.core.engine import RecordSchema
 from model_serving.core.messages import ModelMessage
 from model_serving.core.model_store import ModelContents, everything_inline
 from model_serving.core.pool import Lease, ModelPool
-from model_serving.core.state import Activation, History, KeptVersion
+from model_serving.core.state import Activation, History, KeptVersion, model_key
 
 __all__ = ["Admission", "Decision"]
 
@@ -80,7 +80,7 @@ class Admission:
     def complete(self, decision: Decision, prepared: Prepared, kept: KeptVersions) -> Activation:
         """Carries out a prepared decision; ``kept`` must be the same as when it was decided."""
         if prepared.model is not None and prepared.lease is not None:
-            self._keep_warm(decision.data_type, prepared.model.version, prepared.lease)
+            self._keep_warm(decision.data_type, model_key(prepared.model), prepared.lease)
         return decision.command.complete(prepared, self._versions(decision.data_type, kept))
 
     def collect(self, kept: KeptVersions) -> int | None:
@@ -107,9 +107,9 @@ class Admission:
     def _versions(self, data_type: str, kept: KeptVersions) -> _Versions:
         return _Versions(data_type, kept, self._warm, self._contents, self._clock)
 
-    def _keep_warm(self, data_type: str, version: str, lease: Lease) -> None:
-        before = self._warm.pop((data_type, version), None)
-        self._warm[data_type, version] = lease
+    def _keep_warm(self, data_type: str, key: str, lease: Lease) -> None:
+        before = self._warm.pop((data_type, key), None)
+        self._warm[data_type, key] = lease
         if before is not None:
             before.release()
 
@@ -124,8 +124,8 @@ class _Versions:
     contents: ModelContents
     clock: Clock
 
-    def is_loaded(self, version: str) -> bool:
-        return (self.data_type, version) in self.warm
+    def is_loaded(self, key: str) -> bool:
+        return (self.data_type, key) in self.warm
 
     def succeed(self, history: History, kept: Iterable[KeptVersion]) -> History:
         after = self.contents.succeed(history, kept, self.clock.epoch_ms())
@@ -133,7 +133,7 @@ class _Versions:
         return after
 
     def forget(self, version: KeptVersion) -> None:
-        self.kept.drop_model(version.version)
-        lease = self.warm.pop((self.data_type, version.version), None)
+        self.kept.drop_model(version.key)
+        lease = self.warm.pop((self.data_type, version.key), None)
         if lease is not None:
             lease.release()

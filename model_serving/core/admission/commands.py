@@ -27,8 +27,8 @@ class Versions(Protocol):
         """The versions in state."""
         ...
 
-    def is_loaded(self, version: str) -> bool:
-        """Whether a version is loaded here."""
+    def is_loaded(self, key: str) -> bool:
+        """Whether the version with this key is loaded here."""
         ...
 
     def succeed(self, history: History, kept: Iterable[KeptVersion]) -> History:
@@ -74,14 +74,20 @@ class Deploy:
         if model is None:
             raise TypeError("a deployment was prepared without a model")
         previous = history.active
-        others = [version for version in history.kept if version.version != model.version]
-        stored = model.stored.path if model.stored else ""
-        latest = [*others, KeptVersion(model.version, model.sha256, model.name, stored)]
+        new = KeptVersion(
+            model.version,
+            model.sha256,
+            model.name,
+            model.stored.path if model.stored else "",
+            model.signature_name,
+            model.result_output,
+        )
+        latest = [*(version for version in history.kept if version.key != new.key), new]
         for version in latest[: -self.keep]:
             versions.forget(version)
         versions.kept.save_model(model)
         after = versions.succeed(history, latest[-self.keep :])
-        again = previous is not None and previous.version == model.version
+        again = previous is not None and previous.key == new.key
         return Activation(
             data_type=model.data_type,
             sequence=after.sequence,
@@ -102,9 +108,9 @@ class Rollback:
         """See :class:`ModelCommand`."""
         history = versions.kept.history()
         good = self._before(history)
-        model = versions.kept.model(good.version)
+        model = versions.kept.model(good.key)
         # After a restart the older versions are not loaded yet.
-        if versions.is_loaded(good.version):
+        if versions.is_loaded(good.key):
             return Preparation(history, lambda: Prepared(history, model), loads=False)
         return Preparation(history, lambda: preparer.load(history, model), loads=True)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from model_serving.core.messages import ModelToServe
 from model_serving.core.ports import KeptModels
-from model_serving.core.state import History, decode_history, decode_model, encode_history, encode_model
+from model_serving.core.state import (
+    History,
+    decode_history,
+    decode_model,
+    encode_history,
+    encode_model,
+    model_key,
+)
 
 __all__ = ["KeptVersions"]
 
@@ -28,18 +35,18 @@ class KeptVersions:
         """Replaces the history."""
         self._port.save_history(self._data_type, encode_history(history))
 
-    def model(self, version: str) -> ModelToServe:
-        """The model of a version that is in the history.
+    def model(self, key: str) -> ModelToServe:
+        """The model of a version that is in the history, by the version's key.
 
         Raises:
             IncompatibleState: a newer version of this software wrote it.
         """
-        return decode_model(self._port.model(self._data_type, version))
+        return decode_model(self._port.model(self._data_type, key))
 
     def save_model(self, model: ModelToServe) -> None:
-        """Saves a model under its version."""
-        self._port.save_model(self._data_type, model.version, encode_model(model))
+        """Saves a model under its key."""
+        self._port.save_model(self._data_type, model_key(model), encode_model(model))
 
-    def drop_model(self, version: str) -> None:
-        """Removes the model of a version."""
-        self._port.drop_model(self._data_type, version)
+    def drop_model(self, key: str) -> None:
+        """Removes the model of a version, by the version's key."""
+        self._port.drop_model(self._data_type, key)

@@ -159,6 +159,8 @@ class Preparer:
             inputs=message.inputs,
             output=message.output,
             description=message.description,
+            signature_name=message.signature_name,
+            result_output=message.result_output,
         )
 
     def _check_examples(self, model: LoadedModel, examples: tuple[Example, ...]) -> None:

@@ -287,7 +287,9 @@ class ServingDesk:
                 subtask=self._place.subtask,
             )
         else:
-            status = self._status(model, ModelState.ACTIVE, activation.detail, activation)
+            summary = self._server.description(activation.data_type).summary
+            detail = "; ".join(filter(None, (activation.detail, summary)))
+            status = self._status(model, ModelState.ACTIVE, detail, activation)
         encoded = self._encoder.status(status)
         return SwapReport(activation.data_type, activation.sequence, self._place.reporter, encoded)
 

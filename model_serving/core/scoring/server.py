@@ -13,7 +13,7 @@ import numpy as np
 
 from model_serving.core.batches import RecordBatch, ScoredBatch
 from model_serving.core.clock import Clock
-from model_serving.core.engine import Columns, RecordSchema, Scores
+from model_serving.core.engine import Columns, ModelDescription, RecordSchema, Scores, description_of
 from model_serving.core.errors import ModelServingError, ScoringFailed, Unavailable
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import DeadLetter, FailingModel, ModelToServe
@@ -90,7 +90,7 @@ class Server:
         failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
         # This value is part of keys that are hashed for each batch, so it has only the fields of results.
-        shown = replace(model, content=b"", findings="", description="")
+        shown = replace(model, content=b"", findings="", description="", signature_name="", result_output="")
         self._serving[model.data_type] = _Serving(lease, shown, failures)
         if old is not None:
             old.lease.release()
@@ -104,6 +104,14 @@ class Server:
     def serves(self, data_type: str) -> bool:
         """Whether a model is loaded for the data type."""
         return data_type in self._serving
+
+    def description(self, data_type: str) -> ModelDescription:
+        """What the model is that serves the data type.
+
+        Raises:
+            KeyError: no model serves the data type.
+        """
+        return description_of(self._serving[data_type].lease.model)
 
     def served_like(self, data_type: str) -> str:
         """A served data type that differs only in case or outer white space; empty if there is none."""

@@ -82,7 +82,15 @@ def test_data_types_are_in_order_and_json_has_the_messages_names() -> None:
         "subtasks": (0,),
         "rejected": None,
         "waiting": 0,
+        "detail": "",
     }
+
+
+def test_what_the_job_says_of_the_model_that_serves_is_shown() -> None:
+    first, second = active(10, "v1"), active(11, "v1")
+    first.detail = "evaluator: ONNX Runtime"
+    assert fold([first, second, rejected(12, "v2")])["wine"].detail == "evaluator: ONNX Runtime"
+    assert fold([first, active(20, "v2")])["wine"].detail == ""
 
 
 def test_data_types_whose_records_wait_are_shown_with_how_many_until_a_model_is_active() -> None:

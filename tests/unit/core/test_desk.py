@@ -8,6 +8,7 @@ import pytest
 
 from model_serving.core.batches import Decoded
 from model_serving.core.channels import AT_ONCE, Channel, Emitted
+from model_serving.core.engine import ModelDescription
 from model_serving.core.messages import FailingModel, ModelState, ModelStatus, ModelToServe, ModelType
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.desk import Place, ServingDesk
@@ -88,6 +89,27 @@ def order(sequence: int, version: str, previous: str = "", *, fallback: bool = F
 
 def take(around: Surroundings, desk: ServingDesk, *records: tuple[int, float]) -> Emitted:
     return desk.take(Decoded([around.messages.batch("wine", records)], []))
+
+
+def test_the_status_says_who_evaluates_the_model_and_what_to_know_of_it(
+    around: Surroundings, desk: Callable[[], ServingDesk]
+) -> None:
+    around.engine.scripts |= {
+        b"v1": Script(description=ModelDescription(evaluator="compiled to numpy")),
+        b"v2": Script(description=ModelDescription(notes=("Scores one by\none.", "Reads no dates"))),
+    }
+    serving = desk()
+    said = []
+    for number, (version, why) in enumerate([("v1", ""), ("v2", ""), ("v1", "rolled back"), ("v3", "x")]):
+        model = ModelToServe("wine", "model", ModelType.PMML, version, version, version.encode())
+        (emitted,) = serving.carry_out(encode_activation(Activation("wine", number, model, detail=why)))
+        said += [detail for *_, detail in around.statuses(emitted)]
+    assert said == [
+        "evaluator: compiled to numpy",
+        "Scores one by one; Reads no dates",
+        "rolled back; evaluator: compiled to numpy",
+        "x",
+    ]
 
 
 def test_a_model_that_does_not_load_where_it_serves_is_taken_back_and_the_old_one_serves(

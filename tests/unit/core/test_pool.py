@@ -53,6 +53,8 @@ def test_one_load_for_all_who_want_the_model_and_one_close(engine: FakeEngine, p
         (replace(MODEL, model_type=ModelType.ONNX), POINT),
         (replace(MODEL, inputs=("x",)), POINT),
         (replace(MODEL, output=OutputRule.ARGMAX), POINT),
+        (replace(MODEL, signature_name="predict"), POINT),
+        (replace(MODEL, result_output="predict"), POINT),
         (MODEL, RecordSchema("Line", ("x", "y"))),
     ],
 )

@@ -33,6 +33,7 @@ from model_serving.core.state import (
     encode_model,
     encode_payloads,
     encode_reporters,
+    model_key,
 )
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -68,6 +69,7 @@ WRITTEN_BY_VERSION_1: Kinds = {
 STORED = replace(
     MODEL, content=b"", stored=StoredContent("20260101T000000-0a1b/vin_ros_-00ff/" + "ab" * 32, 2**40)
 )
+CHOSEN = replace(MODEL, signature_name="prédire", result_output="probability(1)")
 KNOWN = replace(MODEL, findings='{"by":"ab"}')
 WRITTEN_BY_VERSION_2: Kinds = WRITTEN_BY_VERSION_1 | {
     "known_model": (encode_model, decode_model, KNOWN),
@@ -91,6 +93,21 @@ WRITTEN_BY_VERSION_2: Kinds = WRITTEN_BY_VERSION_1 | {
         ),
     ),
 }
+WRITTEN_BY_VERSION_3: Kinds = WRITTEN_BY_VERSION_2 | {
+    "chosen_model": (encode_model, decode_model, CHOSEN),
+    "chosen_activation": (encode_activation, decode_activation, Activation("vin rosé", 7, CHOSEN)),
+    "chosen_history": (
+        encode_history,
+        decode_history,
+        History(
+            (
+                KeptVersion("2024-01", "ab" * 32, "forêt"),
+                KeptVersion("2024-01", "ab" * 32, "forêt", "", "prédire", "probability(1)"),
+            ),
+            8,
+        ),
+    ),
+}
 
 
 def each(kinds: Kinds) -> pytest.MarkDecorator:
@@ -101,7 +118,7 @@ def each(kinds: Kinds) -> pytest.MarkDecorator:
     )
 
 
-KINDS = each(WRITTEN_BY_VERSION_2)
+KINDS = each(WRITTEN_BY_VERSION_3)
 
 
 @each(WRITTEN_BY_VERSION_1)
@@ -109,6 +126,13 @@ def test_what_version_1_wrote_is_still_read(
     kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
 ) -> None:
     assert decode((FIXTURES / f"state_v1_{kind}.bin").read_bytes()) == value
+
+
+@each(WRITTEN_BY_VERSION_2)
+def test_what_version_2_wrote_is_still_read(
+    kind: str, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], value: object
+) -> None:
+    assert decode((FIXTURES / f"state_v2_{kind}.bin").read_bytes()) == value
 
 
 @KINDS
@@ -120,7 +144,7 @@ def test_what_is_written_is_what_the_schema_version_says(
 
 
 def test_the_layout_byte_by_byte() -> None:
-    assert encode_payloads([b"ab", b"c"]) == b'MS\x02\x00\x00\x00\x11{"lengths":[2,1]}abc'
+    assert encode_payloads([b"ab", b"c"]) == b'MS\x03\x00\x00\x00\x11{"lengths":[2,1]}abc'
 
 
 @KINDS
@@ -156,6 +180,15 @@ def test_the_last_kept_version_is_active() -> None:
     assert (history.active, history.find("1"), history.find("3")) == (two, one, None)
 
 
+def test_a_version_with_another_signature_or_output_is_kept_under_another_key() -> None:
+    choices = [("", ""), ("s", ""), ("", "s"), ("s", "o"), ("o", "s")]
+    keys = [KeptVersion("1", "a", "m", "", *choice).key for choice in choices]
+    assert keys[0] == "1"
+    assert len(set(keys)) == len(choices)
+    models = [replace(MODEL, version="1", signature_name=s, result_output=o) for s, o in choices]
+    assert [model_key(model) for model in models] == keys
+
+
 TEXTS = st.text(max_size=20)
 MODELS = st.builds(
     ModelToServe,
@@ -168,8 +201,10 @@ MODELS = st.builds(
     inputs=st.lists(TEXTS, max_size=3).map(tuple),
     output=st.sampled_from(OutputRule),
     stored=st.none() | st.builds(StoredContent, TEXTS, st.integers(0, 2**50)),
+    signature_name=TEXTS,
+    result_output=TEXTS,
 )
-KEPT = st.builds(KeptVersion, TEXTS, TEXTS, TEXTS, TEXTS)
+KEPT = st.builds(KeptVersion, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
 DROPPED = st.builds(DroppedObject, TEXTS, st.integers(0, 2**50))
 
 
