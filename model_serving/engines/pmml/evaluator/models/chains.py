@@ -1,0 +1,159 @@
+"""Chains of models (``modelChain``, ``multiModelChain``): a segment sees the outputs of those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.data_types import converted
+from model_serving.engines.pmml.evaluator.models.ensembles import classes_together, outer_kind
+from model_serving.engines.pmml.evaluator.models.segments import (
+    Segment,
+    Translation,
+    complete,
+    has_probabilities,
+    merged,
+    nodes_by_id,
+    read_segment,
+)
+from model_serving.engines.pmml.evaluator.predicates import ALWAYS
+from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch, Mask
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.prediction import ModelContext, OutputField
+    from model_serving.engines.pmml.evaluator.scope import Field, Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["Chain", "compile_chain"]
+
+
+def compile_chain(parts: Sequence[Element], context: ModelContext, *, several: bool) -> Chain:
+    """Reads the segments of a chain.
+
+    Args:
+        parts: the Segment elements.
+        context: that of the MiningModel.
+        several: whether the segments predict several targets (``multiModelChain``).
+
+    Raises:
+        Unsupported: a part is not known, or the last segment is for another function.
+    """
+    segments: list[Segment] = []
+    for place, element in enumerate(parts, 1):
+        inner = context.scope.inner()
+        segment = read_segment(element, place, inner, context)
+        segments.append(segment)
+        for output in segment.node.outputs:
+            _declare(output.field, segment, context.scope)
+    return Chain(segments, context, several=several)
+
+
+def _declare(field: Field, segment: Segment, scope: Scope) -> None:
+    """Declares an output for the segments that follow: it is missing where the segment is not taken."""
+    if segment.predicate is ALWAYS:
+        scope.declare(field)
+        return
+    before = scope.find(field.name)
+    made = _Conditional(field, segment, before)
+    scope.declare(scope.program.field(field.name, field.kind, made, field.values))
+
+
+@dataclass(frozen=True, slots=True)
+class _Conditional:
+    """An output of a segment with a condition; for other records the field that had this name before."""
+
+    field: Field
+    segment: Segment
+    before: Field | None
+
+    @property
+    def kind(self) -> Kind:
+        return self.field.kind
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        taken = self.segment.taken(batch)
+        if taken is None:
+            return batch.value(self.field)
+        made = np.full(batch.n, np.nan)
+        for rows, field in ((taken, self.field), (~taken, self.before)):
+            places = np.flatnonzero(rows)
+            if field is None or not len(places):
+                continue
+            some = batch.take(places)
+            values = converted(some.value(field), field.kind, self.kind, batch.texts)[0]
+            made[places] = values
+            if some.failed is not None:
+                failed = np.zeros(batch.n, dtype=bool)
+                failed[places] = some.failed
+                batch.fail(failed)
+        return made
+
+
+class Chain:
+    """The prediction of the last segment that a record belongs to, or those for several targets."""
+
+    def __init__(self, segments: Sequence[Segment], context: ModelContext, *, several: bool) -> None:
+        """Creates the chain.
+
+        Raises:
+            Unsupported: a segment that may be the last one is for another function than the chain.
+        """
+        self.segments = nodes_by_id(segments, context)
+        self._targets: list[tuple[str, Segment]] = []
+        if several:
+            self._targets = [(one.node.target.name, one) for one in segments if one.node.target.name]
+            own = [one for name, one in self._targets if name == context.target.name]
+            last = own[-1:] or list(segments[-1:])
+        else:
+            last = _possibly_last(segments)
+            for one in last:
+                if one.node.function != context.function:
+                    raise Unsupported(
+                        f"a modelChain for {context.function} that ends with a model for {one.node.function}"
+                    )
+        self.kind = outer_kind(last, context)
+        target = context.target if context.target.kind == self.kind else context.target.of_kind(self.kind)
+        self.has_probabilities = has_probabilities(last)
+        self._last = [(one, Translation(one.node, target)) for one in last]
+        self.classes: tuple[float, ...] = ()
+        if context.classifies:
+            self.classes = classes_together([translation for _, translation in self._last], context)
+            if len(self._last) == 1:
+                self.classes = self._last[0][1].classes
+        self.entities = tuple(dict.fromkeys(name for one in last for name in one.node.predictor.entities))
+        self.inner_outputs: list[OutputField] = [
+            output for segment in segments for output in segment.node.outputs
+        ]
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        parts: list[tuple[Mask | None, Prediction]] = []
+        for segment, translation in self._last:
+            taken = segment.taken(batch)
+            if taken is not None and not taken.any():
+                continue
+            parts.append((taken, translation.translated(segment.predict(batch, taken), self.classes)))
+        found = complete(merged(parts, batch.n), self.classes if self.has_probabilities else ())
+        if not self._targets:
+            return found
+        others = {name: segment.predict(batch, segment.taken(batch)).value for name, segment in self._targets}
+        return replace(found, more={**found.more, **others})
+
+
+def _possibly_last(segments: Sequence[Segment]) -> list[Segment]:
+    """Returns the segments of which any may be the last one that a record belongs to, in their order."""
+    last: list[Segment] = []
+    for segment in reversed(segments):
+        last.append(segment)
+        if segment.predicate is ALWAYS:
+            break
+    last.reverse()
+    return last

@@ -1,0 +1,224 @@
+"""How the predictions of several models become one (PMML 4.4: Multiple Models, multipleModelMethod).
+
+Values have the shape (models, n). NaN is a missing prediction. ``taken`` masks the models whose segment a
+record belongs to, of the same shape; None means all. A model that is not taken counts nowhere, whereas a
+missing prediction is treated as ``missingPredictionTreatment`` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.engines.pmml.evaluator.prediction import Prediction, winner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model_serving.engines.pmml.evaluator.batch import Mask
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["Combination"]
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A method, the weights of the models (shape (models,)), and the treatment of missing predictions.
+
+    ``single``: sums are made of 32-bit numbers. Sums are always made in the order of the models.
+    """
+
+    method: str
+    weights: Numbers
+    when_missing: str = "continue"
+    threshold: float = 1.0
+    single: bool = False
+
+    def numbers(self, values: Numbers, taken: Mask | None = None) -> Numbers:
+        """Returns the combined number of each record, shape (n,)."""
+        missing = np.isnan(values)
+        if taken is None and not missing.any():
+            return self._of_numbers(values, None)
+        counted = ~missing if taken is None else taken & ~missing
+        made = self._of_numbers(np.where(counted, values, np.nan), counted)
+        made[self._without_result(missing, taken, any_counts=True)] = np.nan
+        return made
+
+    def shares(
+        self,
+        values: Numbers,
+        rows: Callable[[int], Numbers],
+        classes: tuple[float, ...],
+        taken: Mask | None = None,
+    ) -> Prediction:
+        """Returns the class with the greatest combined probability, and the probabilities.
+
+        Args:
+            values: the class that each model predicts.
+            rows: gives the probabilities of the class with this place, shape (models, n).
+            classes: the values of the classes.
+            taken: see the module.
+        """
+        missing = np.isnan(values)
+        counted: Mask | None = None
+        if taken is not None or missing.any():
+            counted = ~missing if taken is None else taken & ~missing
+        if self.method in {"median", "max"}:
+            probabilities = self._of_contributors(
+                np.array([rows(place) for place in range(len(classes))]), counted
+            )
+        else:
+            probabilities = np.array(
+                [self._of_numbers(_only(rows(place), counted), counted) for place in range(len(classes))]
+            )
+        if counted is not None:
+            probabilities[:, self._without_result(missing, taken, any_counts=True)] = np.nan
+        return Prediction(winner(probabilities, classes), probabilities)
+
+    def votes(
+        self,
+        indices: npt.NDArray[np.signedinteger[Any]],
+        classes: tuple[float, ...],
+        taken: Mask | None = None,
+    ) -> Prediction:
+        """Returns the class with the most votes, and the shares of the votes as probabilities.
+
+        On ties the class wins that the first of the models votes for.
+
+        Args:
+            indices: the place of the class that each model votes for, whole numbers; -1 for none.
+            classes: the values of the classes.
+            taken: see the module.
+        """
+        counted = None if taken is None else taken
+        plain = self.method == "majorityVote"
+        votes = np.empty((len(classes), indices.shape[1]))
+        for place in range(len(classes)):
+            cast = indices == place
+            if counted is not None:
+                cast &= counted
+            votes[place] = cast.sum(axis=0) if plain else self.weights @ cast
+        total = votes.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            probabilities = votes / total
+        value = self._elected(indices, votes, classes)
+        missing = indices < 0
+        if taken is not None or missing.any():
+            nothing = self._without_result(missing, taken, any_counts=False)
+            if self.when_missing == "continue":
+                # A missing prediction is a vote too, for no result.
+                cast = missing if taken is None else missing & taken
+                nothing |= (cast.sum(axis=0) if plain else self.weights @ cast) > votes.max(axis=0)
+            value[nothing] = np.nan
+            probabilities[:, nothing] = np.nan
+        return Prediction(value, probabilities)
+
+    def _elected(
+        self, indices: npt.NDArray[np.signedinteger[Any]], votes: Numbers, classes: tuple[float, ...]
+    ) -> Numbers:
+        most = votes.max(axis=0)
+        value = np.array(classes).take(votes.argmax(axis=0))
+        value[~(most > 0.0)] = np.nan
+        for record in np.flatnonzero((votes == most).sum(axis=0) > 1).tolist():
+            if most[record] > 0.0:
+                tied = np.flatnonzero(votes[:, record] == most[record])
+                cast = indices[:, record]
+                value[record] = classes[cast[np.isin(cast, tied)][0]]
+        return value
+
+    def _without_result(self, missing: Mask, taken: Mask | None, *, any_counts: bool) -> Mask:
+        """Returns the records that have no result, because of missing predictions or of no segment."""
+        lacking = missing if taken is None else missing & taken
+        nothing = np.zeros(missing.shape[1], dtype=bool) if taken is None else ~taken.any(axis=0)
+        if self.when_missing == "returnMissing" or (self.when_missing == "continue" and any_counts):
+            return nothing | lacking.any(axis=0)
+        whole = self.weights.sum() if taken is None else self.weights @ taken
+        with np.errstate(invalid="ignore", divide="ignore"):
+            fraction = (self.weights @ lacking) / whole
+        everything = lacking if taken is None else lacking | ~taken
+        return nothing | (fraction > self.threshold) | everything.all(axis=0)
+
+    def _of_numbers(self, values: Numbers, counted: Mask | None) -> Numbers:
+        method = self.method
+        if method == "median":
+            return _median(values)
+        if method == "max":
+            return np.fmax.reduce(values, axis=0)
+        if method == "weightedMedian":
+            return self._weighted_median(values)
+        kind = np.float32 if self.single else np.float64
+        weighted = method.startswith("weighted")
+        if counted is not None:
+            values = np.where(counted, values, 0.0)
+        terms = values.astype(kind) if self.single else values
+        weights = self.weights.astype(kind)
+        if weighted:
+            terms = terms * weights[:, None]
+        total = _sum(terms)
+        if method in {"average", "weightedAverage"}:
+            whole: Numbers
+            if counted is None:
+                whole = _sum(weights[:, None])[0] if weighted else kind(len(values))
+            else:
+                whole = (weights @ counted if weighted else counted.sum(axis=0)).astype(kind)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                total = total / whole
+        return total.astype(np.float64)
+
+    def _weighted_median(self, values: Numbers) -> Numbers:
+        """The least value up to which the models have at least half of the weight."""
+        order = values.argsort(axis=0, kind="stable")
+        ordered = np.take_along_axis(values, order, axis=0)
+        weights = np.where(np.isnan(ordered), 0.0, self.weights[order])
+        sums = weights.cumsum(axis=0)
+        places = (sums >= 0.5 * sums[-1]).argmax(axis=0)
+        return np.take_along_axis(ordered, places[None, :], axis=0)[0]
+
+    def _of_contributors(self, shares: Numbers, counted: Mask | None) -> Numbers:
+        """For ``median`` and ``max``: the mean of the models that give the winner its median or maximum.
+
+        Args:
+            shares: shape (classes, models, n).
+            counted: the models that count, of shape (models, n); None for all.
+        """
+        if counted is not None:
+            shares = np.where(counted, shares, np.nan)
+        best = np.fmax.reduce(shares, axis=1) if self.method == "max" else _median(shares, axis=1)
+        won = np.where(np.isnan(best), -1.0, best).argmax(axis=0)
+        of_winner = np.take_along_axis(shares, won[None, None, :], axis=0)[0]
+        if self.method == "max":
+            chosen = of_winner == np.fmax.reduce(of_winner, axis=0)
+        else:
+            ordered = np.sort(of_winner, axis=0)
+            known = (~np.isnan(of_winner)).sum(axis=0)
+            low = np.take_along_axis(ordered, (np.maximum(known - 1, 0) // 2)[None, :], axis=0)
+            high = np.take_along_axis(ordered, np.minimum(known // 2, len(ordered) - 1)[None, :], axis=0)
+            chosen = (of_winner == low) | (of_winner == high)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            made: Numbers = np.where(chosen, shares, 0.0).sum(axis=1) / chosen.sum(axis=0)
+        return made
+
+
+def _only(values: Numbers, counted: Mask | None) -> Numbers:
+    return values if counted is None else np.where(counted, values, np.nan)
+
+
+def _sum(terms: Numbers) -> Numbers:
+    """Adds the rows one after the other, so that one record alone gets the same sum as in a batch."""
+    if terms.shape[1] == 1:
+        return terms.cumsum(axis=0, dtype=terms.dtype)[-1]
+    made: Numbers = np.add.reduce(terms, axis=0)
+    return made
+
+
+def _median(values: Numbers, axis: int = 0) -> Numbers:
+    """The median of the numbers that are not NaN: the mean of the two in the middle of an even number."""
+    ordered = np.sort(values, axis=axis)  # NaN comes last
+    known = (~np.isnan(values)).sum(axis=axis, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum(known - 1, 0) // 2, axis=axis)
+    high = np.take_along_axis(ordered, np.maximum(np.minimum(known // 2, known - 1), 0), axis=axis)
+    middle: Numbers = (low + high).squeeze(axis) / 2.0
+    return middle

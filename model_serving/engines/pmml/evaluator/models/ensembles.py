@@ -1,0 +1,136 @@
+"""Ensembles: the first segment that a record belongs to, or the combined predictions of all its segments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind
+from model_serving.engines.pmml.evaluator.models.segments import (
+    Segment,
+    Translation,
+    complete,
+    has_probabilities,
+    merged,
+    nodes_by_id,
+)
+from model_serving.engines.pmml.evaluator.predicates import ALWAYS
+from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model_serving.engines.pmml.evaluator.batch import Batch, Mask
+    from model_serving.engines.pmml.evaluator.models.combination import Combination
+    from model_serving.engines.pmml.evaluator.prediction import ModelContext
+
+__all__ = ["Ensemble", "FirstSegment", "classes_together", "outer_kind"]
+
+
+def outer_kind(segments: Sequence[Segment], context: ModelContext) -> Kind:
+    """Returns the type of the outer model's prediction: the target's, else that of the segments."""
+    kind = context.target.kind if context.target.name else segments[-1].node.predictor.kind
+    if context.classifies:
+        return kind
+    if context.function == "clustering":
+        return STRING
+    return kind if kind.is_number or context.function != "regression" else DOUBLE
+
+
+def classes_together(translations: Sequence[Translation], context: ModelContext) -> tuple[float, ...]:
+    """Returns the classes of several models: in the order of the target, then as the models name them.
+
+    A class that the target declares and no model names is left out.
+    """
+    named = dict.fromkeys(value for one in translations for value in one.classes)
+    first = [value for value in context.target.values if value in named]
+    return tuple(dict.fromkeys((*first, *named)))
+
+
+class _Segmented:
+    """What models with segments have in common."""
+
+    def __init__(self, segments: Sequence[Segment], context: ModelContext) -> None:
+        self.kind = outer_kind(segments, context)
+        target = context.target if context.target.kind == self.kind else context.target.of_kind(self.kind)
+        self._translations = [Translation(one.node, target) for one in segments]
+        self._members = list(segments)
+        self.classes: tuple[float, ...] = ()
+        if context.classifies:
+            self.classes = classes_together(self._translations, context)
+        self.entities = tuple(dict.fromkeys(name for one in segments for name in one.node.predictor.entities))
+        self.segments = nodes_by_id(segments, context)
+        self.has_probabilities = has_probabilities(segments)
+
+
+class FirstSegment(_Segmented):
+    """The prediction of the first segment that a record belongs to (``selectFirst``)."""
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        parts: list[tuple[Mask | None, Prediction]] = []
+        left: Mask | None = None
+        for segment, translation in zip(self._members, self._translations, strict=True):
+            taken = segment.taken(batch)
+            if left is not None:
+                taken = left if taken is None else taken & left
+            if taken is not None and not taken.any():
+                continue
+            found = translation.translated(segment.predict(batch, taken), self.classes)
+            parts.append((taken, found))
+            if taken is None:
+                break
+            left = ~taken if left is None else left & ~taken
+            if not left.any():
+                break
+        found = merged(parts, batch.n)
+        return complete(found, self.classes if self.has_probabilities else ())
+
+
+class Ensemble(_Segmented):
+    """The predictions of all segments that a record belongs to, combined."""
+
+    def __init__(self, segments: Sequence[Segment], context: ModelContext, combination: Combination) -> None:
+        """Creates the ensemble.
+
+        Raises:
+            Unsupported: the models of a clustering have no ids of clusters.
+        """
+        super().__init__(segments, context)
+        self._combination = combination
+        self._function = context.function
+        self._conditional = any(one.predicate is not ALWAYS for one in segments)
+        self._voted = self.classes
+        if self._function == "clustering":
+            self._voted = tuple(context.program.symbols.code(one) for one in self.entities)
+            if not self._voted:
+                raise Unsupported("a vote of clusterings of which the clusters have no ids")
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        masks = [one.taken(batch) for one in self._members]
+        found = [one.predict(batch, mask) for one, mask in zip(self._members, masks, strict=True)]
+        taken: Mask | None = None
+        if any(mask is not None for mask in masks):
+            taken = np.array([np.ones(batch.n, dtype=bool) if mask is None else mask for mask in masks])
+        values = np.array(
+            [one.values(prediction.value) for one, prediction in zip(self._translations, found, strict=True)]
+        )
+        combination = self._combination
+        if self._function == "regression":
+            return Prediction(combination.numbers(values, taken))
+        if combination.method in {"majorityVote", "weightedMajorityVote"}:
+            indices = np.full(values.shape, -1, dtype=np.intp)
+            for place, value in enumerate(self._voted):
+                indices[values == value] = place
+            made = combination.votes(indices, self._voted, taken)
+            return made if self.classes else Prediction(made.value, entities=made.value[None, :])
+        shares = np.array(
+            [
+                one.shares(prediction, self.classes)
+                for one, prediction in zip(self._translations, found, strict=True)
+            ]
+        )
+        return combination.shares(values, lambda place: shares[:, place], self.classes, taken)

@@ -1,0 +1,160 @@
+"""Ensembles of which all segments are trees: one walk for all of them, and tables for their answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.engines.pmml.evaluator.models.segments import segment_parts
+from model_serving.engines.pmml.evaluator.models.tree_nodes import kind_of
+from model_serving.engines.pmml.evaluator.models.trees import TreeGraph, is_plain
+from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.reading import children
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.models.combination import Combination
+    from model_serving.engines.pmml.evaluator.models.walk import Walk
+    from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.scope import Scope
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["Forest", "compile_forest"]
+
+Indices = npt.NDArray[np.signedinteger[Any]]
+
+_UNTREATED = frozenset({"name", "usageType", "importance", "optype"})
+_OWN_PARTS = frozenset({"Output", "Targets", "LocalTransformations"})
+
+
+def compile_forest(
+    element: Element, parts: Sequence[Element], context: ModelContext, combination: Combination
+) -> Forest | None:
+    """Reads an ensemble of plain trees.
+
+    Args:
+        element: the MiningModel.
+        parts: its Segment elements.
+        context: that of the MiningModel.
+        combination: how the predictions are combined, with the weights still to be set.
+
+    Returns:
+        The forest, or None when some segment is not a plain tree over the outer model's fields.
+
+    Raises:
+        Unsupported: a part of a tree is not known.
+    """
+    if context.function not in {"regression", "classification"} or _asks_segments(element):
+        return None
+    weights, trees = [], []
+    for place, part in enumerate(parts, 1):
+        _, weight, _, tree = segment_parts(part, place)
+        if not _is_always(part) or not _joins(tree, context):
+            return None
+        weights.append(weight)
+        trees.append(tree)
+    graph = TreeGraph(context)
+    for tree in trees:
+        graph.add(tree, context.scope)
+    ends = graph.ends
+    classes = ends.classes
+    return Forest(
+        kind_of(context),
+        classes,
+        graph.walk(),
+        replace(combination, weights=np.array(weights)),
+        ends.scores,
+        _certain(ends.shares(classes), ends.scores, classes),
+        _elected(ends.scores, classes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Implements ``Predictor`` for many trees. The tables have one column for each end of the walk."""
+
+    kind: Kind
+    classes: tuple[float, ...]
+    walk: Walk
+    combination: Combination
+    scores: Numbers
+    shares: Numbers
+    elected: Indices
+    """The place of each end's class among the classes, -1 for none."""
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """None: nodes have no affinities."""
+        return ()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        ends = self.walk.leaves(batch)
+        combination, classes = self.combination, self.classes
+        if not classes:
+            return Prediction(combination.numbers(self.scores.take(ends)))
+        if combination.method.endswith("ajorityVote"):
+            return combination.votes(self.elected.take(ends), classes)
+        values = self.scores.take(ends)
+        return combination.shares(values, lambda place: self.shares[place].take(ends), classes)
+
+
+def _certain(shares: Numbers | None, scores: Numbers, classes: tuple[float, ...]) -> Numbers:
+    """Returns the probabilities of the ends. An end without a distribution is certain of its class."""
+    certain = (np.array(classes)[:, None] == scores).astype(np.float64)
+    if shares is None:
+        return certain
+    return np.where(np.isnan(shares).all(axis=0) if len(classes) else False, certain, shares)
+
+
+def _elected(scores: Numbers, classes: tuple[float, ...]) -> Indices:
+    made = np.full(len(scores), -1, dtype=np.int8 if len(classes) < 128 else np.intp)
+    for place, value in enumerate(classes):
+        made[scores == value] = place
+    return made
+
+
+def _asks_segments(element: Element) -> bool:
+    """Whether an OutputField is about one segment."""
+    return any("segmentId" in field.attrib for part in element if part.tag == "Output" for field in part)
+
+
+def _is_always(segment: Element) -> bool:
+    return any(part.tag == "True" for part in segment)
+
+
+def _joins(tree: Element, context: ModelContext) -> bool:
+    """Whether a model is a plain tree with nothing of its own but its nodes."""
+    if tree.tag != "TreeModel" or tree.get("functionName") != context.function:
+        return False
+    if tree.get("isScorable", "true") not in {"true", "1"} or not is_plain(tree):
+        return False
+    if (tree.get("x-mathContext") == "float") != context.single:
+        return False
+    if any(part.tag in _OWN_PARTS for part in tree):
+        return False
+    schema = [part for part in tree if part.tag == "MiningSchema"]
+    return len(schema) == 1 and _adds_nothing(schema[0], context.scope)
+
+
+def _adds_nothing(schema: Element, scope: Scope) -> bool:
+    """Whether a MiningSchema treats no field, and names only fields that are declared around it."""
+    for mining in children(schema, frozenset(), ("MiningField",)):
+        attributes = mining.attrib
+        if not attributes.keys() <= _UNTREATED and not (
+            attributes.keys() <= _UNTREATED | {"invalidValueTreatment"}
+            and attributes["invalidValueTreatment"] == "returnInvalid"
+        ):
+            return False
+        if attributes.get("usageType", "active") in {"target", "predicted"}:
+            continue
+        if scope.find(attributes.get("name", "")) is None:
+            return False
+    return True

@@ -1,0 +1,227 @@
+"""Trees in which a record may end in several nodes, or of which the way to the end counts.
+
+These are attributes of a TreeModel (PMML 4.4). ``weightedConfidence``: where a predicate is unknown, the record
+goes to every child that is not false; the answers are weighted with the children's shares of the recordCount,
+and the class with the greatest confidence wins. ``aggregateNodes``: the record goes the same ways, and the
+recordCounts of all the nodes in which it ends are added. ``missingValuePenalty``: confidences are multiplied
+with it once for each level at which a default child or a surrogate was used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.models.tree_nodes import (
+    Ends,
+    Strategies,
+    kind_of,
+    read_node,
+    root_of,
+)
+from model_serving.engines.pmml.evaluator.predicates import Compound, Predicate, compile_predicate
+from model_serving.engines.pmml.evaluator.prediction import Prediction, winner
+from model_serving.engines.pmml.evaluator.reading import Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
+    from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["RoutedTree", "compile_tree"]
+
+_SPREADING = ("weightedConfidence", "aggregateNodes")
+
+
+@dataclass(slots=True)
+class _Node:
+    """A node: its predicate, the place of its answer, its children, and the default child (``wanted``: its id)."""
+
+    predicate: Predicate
+    end: int
+    children: list[_Node]
+    wanted: str | None = None
+    default: _Node | None = None
+    count: float = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Records on their way: the node, their places in the batch, their weights, the levels with a penalty."""
+
+    node: _Node
+    rows: Rows
+    weights: Numbers
+    levels: Rows
+
+    def at(self, node: _Node, some: Mask, factor: float = 1.0, *, more: Mask | None = None) -> _Group:
+        """Returns some of the records at another node. ``more`` are those that get one level more."""
+        levels = self.levels if more is None else self.levels + more[self.rows]
+        return _Group(node, self.rows[some], self.weights[some] * factor, levels[some])
+
+
+def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
+    """Reads a TreeModel with any strategy.
+
+    Raises:
+        Unsupported: a part of it is not known, or weights are needed and a node has no recordCount.
+    """
+    strategies = Strategies.read(element)
+    ends = Ends(context.target, classifies=context.classifies, single=context.single)
+    made: list[_Node] = []
+    pending: list[tuple[Element, _Node | None]] = [(root_of(element), None)]
+    while pending:
+        part, above = pending.pop()
+        node = read_node(part)
+        end = ends.add(part, node.shares, len(made) + 1)
+        one = _Node(compile_predicate(node.predicate, context.scope), end, [], part.get("defaultChild"))
+        made.append(one)
+        if above is not None:
+            above.children.append(one)
+            if above.wanted is not None and above.wanted == part.get("id"):
+                above.default = one
+        pending += [(child, one) for child in reversed(node.nodes)]
+    counts = ends.counts
+    for one in made:
+        one.count = float(counts[one.end])
+    if strategies.when_missing in _SPREADING and np.isnan(counts).any():
+        raise Unsupported(f"missingValueStrategy '{strategies.when_missing}' and a Node without recordCount")
+    return RoutedTree(made[0], strategies, ends, context)
+
+
+class RoutedTree:
+    """Implements ``Predictor``: groups of records are led from node to node."""
+
+    def __init__(self, root: _Node, strategies: Strategies, ends: Ends, context: ModelContext) -> None:
+        self.kind: Kind = kind_of(context)
+        self.classes = ends.classes
+        self.entities: tuple[str, ...] = ()
+        self._root = root
+        self._strategies = strategies
+        self._scores, self._counts = ends.scores, ends.counts
+        self._ids = ends.ids(context.program.symbols)
+        self._shares = ends.shares(self.classes)
+        self._confidences = ends.confidences(self.classes)
+        self.has_probabilities = self._shares is not None
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        place = np.zeros(batch.n, dtype=np.intp)
+        levels = np.zeros(batch.n, dtype=np.intp)
+        reached = np.zeros(batch.n, dtype=np.intp)
+        weights: dict[int, Numbers] = {}
+        for group, end in self._ends_of(batch):
+            place[group.rows] = end
+            levels[group.rows] = group.levels
+            if end:
+                reached[group.rows] += 1
+                weights.setdefault(end, np.zeros(batch.n))[group.rows] += group.weights
+        found = self._plain(place, levels)
+        several = np.flatnonzero(reached > 1)
+        if len(several):
+            self._spread(found, several, {end: weight[several] for end, weight in weights.items()})
+        return found
+
+    def _plain(self, place: Rows, levels: Rows) -> Prediction:
+        confidences = None
+        if self._confidences is not None:
+            confidences = self._confidences[:, place] * self._strategies.penalty**levels
+        return Prediction(
+            self._scores[place],
+            None if self._shares is None else self._shares[:, place],
+            confidences,
+            self._ids[place][None, :],
+        )
+
+    def _spread(self, found: Prediction, rows: Rows, weights: dict[int, Numbers]) -> None:
+        """Sets the prediction of records that end in several nodes."""
+        ends = np.array(list(weights), dtype=np.intp)
+        weight = np.array(list(weights.values()))
+        if found.entities is not None:
+            found.entities[:, rows] = np.nan
+        if self._strategies.when_missing == "aggregateNodes":
+            weight = (weight > 0.0) * self._counts[ends][:, None]
+        weight = weight / weight.sum(axis=0)
+        if not self.classes or self._shares is None:
+            if self.classes:
+                votes = np.array([weight[self._scores[ends] == one].sum(axis=0) for one in self.classes])
+                found.value[rows] = winner(votes, self.classes)
+            else:
+                found.value[rows] = self._scores[ends] @ weight
+            return
+        shares = self._shares[:, ends] @ weight
+        sureness = shares
+        if self._confidences is not None:
+            given = self._confidences[:, ends]
+            sureness = np.where(np.isnan(given), self._shares[:, ends], given) @ weight
+            if found.confidences is not None:
+                found.confidences[:, rows] = sureness
+        if found.probabilities is not None:
+            found.probabilities[:, rows] = shares
+        decisive = sureness if self._strategies.when_missing == "weightedConfidence" else shares
+        found.value[rows] = winner(decisive, self.classes)
+
+    def _ends_of(self, batch: Batch) -> Iterator[tuple[_Group, int]]:
+        """Gives groups of records and the ends in which they end; a record may be in several groups."""
+        n = batch.n
+        everything = _Group(self._root, np.arange(n), np.ones(n), np.zeros(n, dtype=np.intp))
+        true, _ = self._root.predicate.evaluate(batch)
+        yield everything.at(self._root, ~true), 0
+        pending = [everything.at(self._root, true)]
+        while pending:
+            group = pending.pop()
+            if not len(group.rows):
+                continue
+            if not group.node.children:
+                yield group, group.node.end
+                continue
+            left = np.ones(len(group.rows), dtype=bool)
+            for child in group.node.children:
+                true, unknown = child.predicate.evaluate(batch)
+                here, open_question = true[group.rows] & left, unknown[group.rows] & left
+                pending.append(group.at(child, here, more=_by_surrogate(child.predicate, batch)))
+                left &= ~here
+                if self._strategies.when_missing != "none" and open_question.any():
+                    left &= ~open_question
+                    yield from self._unknown(group, open_question, batch, pending)
+            yield group.at(group.node, left), group.node.end if self._strategies.return_last else 0
+
+    def _unknown(
+        self, group: _Group, some: Mask, batch: Batch, pending: list[_Group]
+    ) -> Iterator[tuple[_Group, int]]:
+        """Leads on the records for which a predicate is unknown."""
+        strategy, node = self._strategies.when_missing, group.node
+        if strategy == "lastPrediction":
+            yield group.at(node, some), node.end
+        elif strategy == "defaultChild" and node.default is not None:
+            pending.append(group.at(node.default, some, more=np.ones(batch.n, dtype=bool)))
+        elif strategy in _SPREADING:
+            rows = group.rows[some]
+            possible = np.array(
+                [np.any(one.predicate.evaluate(batch), axis=0)[rows] for one in node.children]
+            )
+            counts = np.array([one.count for one in node.children])
+            whole = np.zeros(batch.n)
+            whole[rows] = counts @ possible
+            for child, mask in zip(node.children, possible, strict=True):
+                chosen = np.zeros(batch.n, dtype=bool)
+                chosen[rows] = mask
+                selected = chosen[group.rows]
+                part = group.at(child, selected)
+                part.weights[:] *= child.count / whole[part.rows]
+                pending.append(part)
+        else:
+            yield group.at(node, some), 0
+
+
+def _by_surrogate(predicate: Predicate, batch: Batch) -> Mask | None:
+    """Returns the records for which the first predicate of a surrogate is unknown."""
+    if not isinstance(predicate, Compound) or predicate.operator != "surrogate":
+        return None
+    return predicate.parts[0].evaluate(batch)[1]

@@ -1,0 +1,172 @@
+"""Leads records through a graph of steps (see ``graph``) to its leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.batch import Gather
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model_serving.engines.pmml.evaluator.batch import Batch, Rows
+    from model_serving.engines.pmml.evaluator.scope import Field
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
+
+__all__ = ["Coded", "Walk"]
+
+_FEW = 64
+"""Up to this number of walks plain Python is faster than numpy: each numpy call takes a microsecond."""
+
+_MOST_IN_LISTS = 200_000
+"""The greatest number of ways that are kept as Python lists too, for walks in plain Python."""
+
+_AT_A_TIME = 4
+"""The number of levels that are walked before checking which walks have reached a leaf."""
+
+_MOST_AT_ONCE = 1 << 17
+"""The greatest number of walks that are led at once, so that their arrays stay in the processor's cache."""
+
+
+@dataclass(slots=True)
+class Coded:
+    """A field of which a value counts by its place among some values: the last two are others and missing."""
+
+    field: Field
+    values: Numbers
+    places: dict[float, int] = dataclass_field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = {value: place for place, value in enumerate(self.values.tolist())}
+
+    def codes(self, batch: Batch) -> Rows:
+        """Returns the places of a batch's values, shape (n,)."""
+        values = batch.value(self.field)
+        count = len(self.values)
+        if batch.n <= 4:
+            places = self.places
+            return np.array([places.get(one, count if one == one else count + 1) for one in values.tolist()])
+        if not count:
+            return np.where(np.isnan(values), 1, 0)
+        found = self.values.searchsorted(values)
+        np.minimum(found, count - 1, out=found)
+        found[self.values.take(found) != values] = count
+        found[np.isnan(values)] = count + 1
+        return found
+
+
+class Walk:
+    """Steps in arrays. Indices below ``steps`` are steps, the others are leaves and lead to themselves."""
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        coded: Sequence[Coded],
+        columns: Rows,
+        thresholds: Numbers,
+        bases: Rows,
+        ways: Rows,
+        roots: Rows,
+        steps: int,
+    ) -> None:
+        """Creates the walk.
+
+        Args:
+            fields: the fields that are compared: the first columns.
+            coded: the fields that are switched by: the columns after them.
+            columns: the column that each step looks at, shape (steps + leaves,).
+            thresholds: the threshold of each step, infinite for switches and leaves.
+            bases: where the ways on of each step begin.
+            ways: the indices of the next steps: for a comparison three (low, high, missing).
+            roots: where the walks begin, shape (trees,).
+            steps: the number of steps.
+        """
+        self._gather = Gather(fields)
+        self._coded = tuple(coded)
+        self._width = len(fields) + len(coded)
+        self._columns, self._thresholds = columns, thresholds
+        self._bases, self._ways, self._roots, self._steps = bases, ways, roots, steps
+        self._lists: tuple[list[int], list[float], list[int], list[int]] | None = None
+        if len(ways) <= _MOST_IN_LISTS:
+            self._lists = (columns.tolist(), thresholds.tolist(), bases.tolist(), ways.tolist())
+
+    @property
+    def trees(self) -> int:
+        """The number of trees."""
+        return len(self._roots)
+
+    def leaves(self, batch: Batch) -> Rows:
+        """Returns every record's leaf in every tree, shape (trees, n)."""
+        n, trees = batch.n, len(self._roots)
+        values, codes = self._table(batch)
+        if self._lists is not None and n * trees <= _FEW:
+            return self._one_by_one(values, codes)
+        made = np.empty((trees, n), dtype=np.intp)
+        at_once = max(1, _MOST_AT_ONCE // max(n, 1))
+        places = np.arange(0, n * self._width, self._width)
+        for first in range(0, trees, at_once):
+            roots = self._roots[first : first + at_once]
+            at = np.repeat(roots, n)
+            self._advance(at, np.tile(places, len(roots)), values.reshape(-1), codes)
+            made[first : first + at_once] = at.reshape(len(roots), n)
+        made -= self._steps
+        return made
+
+    def _table(self, batch: Batch) -> tuple[Numbers, Rows | None]:
+        """Returns the values, shape (n, width), and what is added to the way on: 2 for a missing value."""
+        values = self._gather.matrix(batch)
+        missing = np.isnan(values)
+        if not self._coded:
+            return values, (missing * 2).reshape(-1) if missing.any() else None
+        compared = values.shape[1]
+        codes = np.empty((batch.n, self._width), dtype=np.intp)
+        codes[:, :compared] = missing * 2
+        for place, coded in enumerate(self._coded, compared):
+            codes[:, place] = coded.codes(batch)
+        wide = np.zeros((batch.n, self._width))
+        wide[:, :compared] = values
+        return wide, codes.reshape(-1)
+
+    def _advance(self, at: Rows, offsets: Rows, values: Numbers, codes: Rows | None) -> None:
+        """Moves every walk in ``at`` to its leaf, in place."""
+        columns, thresholds, bases, ways = self._columns, self._thresholds, self._bases, self._ways
+        current: Rows = at
+        active: Rows | None = None
+        while True:
+            for _ in range(_AT_A_TIME):
+                place = columns.take(current)
+                place += offsets
+                way = bases.take(current)
+                way += values.take(place) > thresholds.take(current)
+                if codes is not None:
+                    way += codes.take(place)
+                current = ways.take(way)
+            if active is None:
+                at[:] = current
+            else:
+                at[active] = current
+            walking = np.flatnonzero(current < self._steps)
+            if not len(walking):
+                return
+            if 2 * len(walking) < len(current):
+                active = walking if active is None else active[walking]
+                current, offsets = current[walking], offsets[walking]
+
+    def _one_by_one(self, values: Numbers, codes: Rows | None) -> Rows:
+        columns, thresholds, bases, ways = self._lists or ([], [], [], [])
+        steps = self._steps
+        rows = values.tolist()
+        added = [[0] * self._width] * len(rows) if codes is None else codes.reshape(len(rows), -1).tolist()
+        leaves = []
+        for root in self._roots.tolist():
+            for row, more in zip(rows, added, strict=True):
+                at = root
+                while at < steps:
+                    column = columns[at]
+                    at = ways[bases[at] + (row[column] > thresholds[at]) + more[column]]
+                leaves.append(at - steps)
+        return np.array(leaves, dtype=np.intp).reshape(len(self._roots), len(rows))
