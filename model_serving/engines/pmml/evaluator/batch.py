@@ -30,7 +30,7 @@ class Batch:
     branch that a record does not take cannot make it fail (see ``aside``).
     """
 
-    __slots__ = ("_failures", "_parent", "_predictions", "_rows", "_values", "failed", "inputs", "n", "texts")
+    __slots__ = ("_failures", "_parent", "_predictions", "_rows", "_values", "failed", "faults", "inputs", "n", "texts")
 
     def __init__(
         self, n: int, slots: int, texts: Texts, parent: Batch | None = None, rows: Rows | None = None
@@ -42,6 +42,8 @@ class Batch:
         self.inputs: Numbers | None = None if parent is None or parent.inputs is None else parent.inputs[rows]
         """The values of the input fields, shape (n, inputs), once they have been treated. A record of which a
         value is invalid has failed already."""
+        self.faults: list[tuple[int, Mask]] = []
+        """Places of input fields, each with a mask of the records that fail by its value."""
         self._values: list[Numbers | None] = [None] * slots
         self._failures: dict[int, Mask] = {}
         self._predictions: dict[int, tuple[Prediction, Mask | None]] = {}

@@ -66,8 +66,30 @@ class Inputs:
                 if failed is not None:
                     # An invalid value makes the whole result invalid, also if the model never uses the field.
                     batch.fail(failed)
+                    batch.faults.append((column, failed))
         batch.inputs = values
         return batch
+
+    def fault_of(self, batch: Batch, columns: Columns, record: int) -> str:
+        """Returns which value makes a record fail, and by which rule; empty if none does.
+
+        Args:
+            batch: the batch that was made of ``columns``.
+            columns: shape (n, inputs).
+            record: the record's place.
+        """
+        for place, failed in batch.faults:
+            if failed[record]:
+                one = self._inputs[place]
+                return one.treatment.fault(one.field.name, columns[record, place], one.data)
+        return ""
+
+    def missing_in(self, batch: Batch, record: int) -> list[str]:
+        """Returns the names of the fields of which a record has no value."""
+        if batch.inputs is None:
+            return []
+        places = np.flatnonzero(np.isnan(batch.inputs[record])).tolist()
+        return [self._inputs[place].field.name for place in places]
 
     def _to_treat(self, values: Numbers, odd: dict[int, Mask]) -> list[Input]:
         """Returns the inputs of which some value may be missing or not valid."""

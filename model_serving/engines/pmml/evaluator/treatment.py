@@ -41,6 +41,9 @@ _MINING_ATTRIBUTES = frozenset(
         "invalidValueReplacement",
     }
 )
+_SHORT = 32
+_MOST_SHOWN = 60
+"""How many characters of a text value a message shows."""
 _MISSING = (
     "asIs",
     "asMean",
@@ -101,15 +104,21 @@ class DataField:
 
     def is_valid(self, values: Numbers) -> Mask:
         """Returns a mask of the values that are declared, for values that are not missing."""
-        if self.valid or self.intervals:
-            good: Mask = np.isin(values, self.valid)
-            for interval in self.intervals:
-                good |= interval.holds(values)
-        else:
+        good: Mask | None = _among(values, self.valid) if self.valid else None
+        for interval in self.intervals:
+            held = interval.holds(values)
+            good = held if good is None else good | held
+        if good is None:
             good = np.ones(len(values), dtype=bool)
-        if self.invalid:
-            good &= ~np.isin(values, self.invalid)
-        return good
+        return good & ~_among(values, self.invalid) if self.invalid else good
+
+
+def _among(values: Numbers, listed: tuple[float, ...]) -> Mask:
+    """Returns a mask of the values that are listed. It is faster than ``isin`` for the usual short lists."""
+    if len(listed) > _SHORT:
+        return np.isin(values, listed)
+    found: Mask = (values[:, None] == np.array(listed)).any(axis=1)
+    return found
 
 
 def read_data_field(element: Element, symbols: Symbols) -> DataField:
@@ -197,7 +206,7 @@ class Treatment:
         """
         missing = np.isnan(values) if odd is None else np.isnan(values) & ~odd
         if data is not None and data.missing:
-            missing |= np.isin(values, data.missing)
+            missing |= _among(values, data.missing)
         invalid = np.zeros(len(values), dtype=bool) if data is None else ~data.is_valid(values)
         if odd is not None:
             invalid |= odd
@@ -221,6 +230,22 @@ class Treatment:
             failed = missing if failed is None else failed | missing
         made[missing] = self.missing_replacement
         return made, (failed if failed is not None and failed.any() else None)
+
+    def fault(self, name: str, given: object, data: DataField) -> str:
+        """Returns why a record fails: the field's name, the value that the record has, and the rule."""
+        if given == "" or given != given or given in data.missing:
+            return f"the field '{name}' has no value, and the model says missingValueTreatment returnInvalid"
+        return (
+            f"the field '{name}' has the value {_shown(given)}, which the model declares invalid "
+            f"(invalidValueTreatment {self.when_invalid})"
+        )
+
+
+def _shown(given: object) -> str:
+    """Returns a value as people write it, long texts cut."""
+    if isinstance(given, str):
+        return f"'{given[:_MOST_SHOWN]}'"
+    return f"{float(given):.15g}" if isinstance(given, (int, float, np.number)) else "given"
 
 
 def read_treatment(mining: Element, kind: Kind, symbols: Symbols) -> Treatment:

@@ -1,4 +1,4 @@
-"""How far records are from clusters or from training instances (PMML 4.4: ComparisonMeasure in Clustering)."""
+"""How far records are from clusters or training instances (PMML 4.4, Clustering: ComparisonMeasure)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ _FUNCTIONS = ("absDiff", "gaussSim", "delta", "equal", "table")
 _SIMILARITIES = frozenset({"gaussSim", "equal", "table"})
 _DISTANCES = ("euclidean", "squaredEuclidean", "chebychev", "cityBlock", "minkowski")
 _POWERS = {"euclidean": 2.0, "squaredEuclidean": 2.0, "chebychev": 1.0, "cityBlock": 1.0}
+_SMALL = 1 << 14
+"""Up to how many differences all are computed at once; more are computed field by field, in less memory."""
 _CELLS = ("00", "01", "10", "11")
 _BINARY: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "simpleMatching": ((1, 0, 0, 1), (1, 1, 1, 1)),
     "jaccard": ((0, 0, 0, 1), (0, 1, 1, 1)),
     "tanimoto": ((1, 0, 0, 1), (1, 2, 2, 1)),
 }
-"""Numerator and denominator as weights of how often both are 0, only the second, only the first, both are 1."""
+"""Above and below the line: how much it counts that both are 0, only the second is 1, only the first, both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,29 +55,27 @@ class Compared:
     table: Numbers | None
 
     def difference(self, left: Numbers, right: Numbers) -> Numbers:
-        """Returns the comparison of each of ``left`` with each of ``right``, shape (left, right), not NaN-safe."""
-        first, second = left[:, None], right[None, :]
-        if self.function == "absDiff":
-            return np.abs(first - second)
-        if self.function == "gaussSim":
-            return np.asarray(np.exp(-log(2.0) * (first - second) ** 2 / self.scale**2))
-        if self.function == "table" and self.table is not None:
-            return self._looked_up(left, right)
-        same = first == second
-        return np.where(same, 1.0, 0.0) if self.function == "equal" else np.where(same, 0.0, 1.0)
+        """Returns the comparison of each of ``left`` with each of ``right``, shape (left, right).
 
-    def places(self, values: Numbers) -> npt.NDArray[np.intp]:
+        It is NaN where one of them is missing, or is not in the table. That of ``absDiff`` has its sign.
+        """
+        if self.table is not None:
+            first, second = self._places(left)[:, None], self._places(right)[None, :]
+            return np.where((first < 0) | (second < 0), np.nan, self.table[first, second])
+        made: Numbers = left[:, None] - right[None, :]
+        if self.function == "gaussSim":
+            return np.asarray(np.exp(-log(2.0) * made**2 / self.scale**2))
+        if self.function in {"equal", "delta"}:
+            same, other = (1.0, 0.0) if self.function == "equal" else (0.0, 1.0)
+            return np.where(np.isnan(made), np.nan, np.where(made == 0.0, same, other))
+        return made
+
+    def _places(self, values: Numbers) -> npt.NDArray[np.intp]:
         """Returns the row of the table for each value, -1 for values that are not declared."""
         found = np.full(len(values), -1, dtype=np.intp)
         for place, value in enumerate(self.field.values):
             found[values == value] = place
         return found
-
-    def _looked_up(self, left: Numbers, right: Numbers) -> Numbers:
-        table = self.table
-        assert table is not None
-        first, second = self.places(left)[:, None], self.places(right)[None, :]
-        return np.where((first < 0) | (second < 0), np.nan, table[first, second])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +91,8 @@ class Measure:
     measure: str
     power: float
     cells: tuple[tuple[float, ...], tuple[float, ...]] | None
+    is_squared: bool
+    """Whether it is a sum of squared differences without weights."""
     importance: Numbers
     """How much each field counts where others are missing, shape (fields,)."""
 
@@ -109,34 +111,55 @@ class Measure:
         """
         if self.cells is not None:
             return _of_binary(left, right, self.cells)
-        has_missing = bool(np.isnan(left).any() or np.isnan(right).any())
+        if self.is_squared and left.size * right.shape[1] <= _SMALL:
+            differences = left[:, :, None] - right[:, None, :]
+            differences *= differences
+            made = differences.sum(axis=0)
+        else:
+            made = self._total(left, right, None)
+        if np.isnan(made).any():
+            made = self._adjusted(left, right)
+        if self.measure == "euclidean":
+            np.sqrt(made, out=made)
+        elif self.measure == "minkowski":
+            made **= 1.0 / self.power
+        return made
+
+    def _total(self, left: Numbers, right: Numbers, present: Numbers | None) -> Numbers:
+        """Returns the sum over the fields, or the greatest; adds what each field counts to ``present``.
+
+        Without ``present``, two that lack a value are NaN apart.
+        """
         made: Numbers | None = None
-        present = np.zeros((left.shape[1], right.shape[1])) if has_missing else None
         for place, one in enumerate(self.fields):
             part = one.difference(left[place], right[place])
+            if present is not None:
+                missing = np.isnan(part)
+                part[missing] = 0.0
+                present += np.where(missing, 0.0, self.importance[place])
             if self.power == 2.0:
                 part *= part
-            elif self.power != 1.0:
-                part **= self.power
+            else:
+                np.abs(part, out=part)
+                if self.power != 1.0:
+                    part **= self.power
             if one.weight != 1.0:
                 part *= one.weight
-            if present is not None:
-                both = ~(np.isnan(left[place])[:, None] | np.isnan(right[place])[None, :])
-                part = np.where(both, part, 0.0)
-                present += both * self.importance[place]
             if made is None:
                 made = part
             elif self.measure == "chebychev":
                 np.maximum(made, part, out=made)
             else:
                 made += part
-        assert made is not None
-        if present is not None:
-            made *= self.importance.sum() / present
-        if self.measure == "euclidean":
-            np.sqrt(made, out=made)
-        elif self.measure == "minkowski":
-            made **= 1.0 / self.power
+        if made is None:
+            raise ValueError("nothing to compare")
+        return made
+
+    def _adjusted(self, left: Numbers, right: Numbers) -> Numbers:
+        """Returns the sum over the fields that both have, scaled up for the others."""
+        present = np.zeros((left.shape[1], right.shape[1]))
+        made = self._total(left, right, present)
+        made *= self.importance.sum() / present
         return made
 
 
@@ -228,27 +251,33 @@ def read_comparison(
     fields = tuple(read_compared(one, default, scope) for one in inputs)
     if not fields:
         raise Unsupported("a ComparisonMeasure without a field to compare")
-    cells = None
-    power = _POWERS.get(measure.tag, 1.0)
-    if measure.tag in _DISTANCES:
-        if not is_distance and not all(one.function in _SIMILARITIES for one in fields):
-            raise Unsupported(f"the distance {measure.tag} in a ComparisonMeasure of kind 'similarity'")
-        if measure.tag == "minkowski":
-            children(measure, {"p-parameter"})
-            power = number(measure, "p-parameter")
-            if not power > 0.0:
-                raise Unsupported(f"p-parameter {power:g} of minkowski, which must be above 0")
-    else:
-        if is_distance:
-            raise Unsupported(f"the similarity {measure.tag} in a ComparisonMeasure of kind 'distance'")
-        cells = _BINARY.get(measure.tag) or _parameters(measure)
-    if measure.tag not in {"minkowski", "binarySimilarity"}:
-        children(measure, NOTHING)
+    power, cells = _power_and_cells(measure, fields, is_distance=is_distance)
     if importance is None:
         importance = np.ones(len(fields))
     elif len(importance) != len(fields):
         raise Unsupported(f"{len(importance)} MissingValueWeights for {len(fields)} fields")
-    return Measure(fields, is_distance, measure.tag, power, cells, importance)
+    is_squared = power == 2.0 and all(one.function == "absDiff" and one.weight == 1.0 for one in fields)
+    return Measure(fields, is_distance, measure.tag, power, cells, is_squared, importance)
+
+
+def _power_and_cells(
+    measure: Element, fields: Sequence[Compared], *, is_distance: bool
+) -> tuple[float, tuple[tuple[float, ...], tuple[float, ...]] | None]:
+    if measure.tag not in {"minkowski", "binarySimilarity"}:
+        children(measure, NOTHING)
+    if measure.tag not in _DISTANCES:
+        if is_distance:
+            raise Unsupported(f"the similarity {measure.tag} in a ComparisonMeasure of kind 'distance'")
+        return 1.0, _BINARY.get(measure.tag) or _parameters(measure)
+    if not is_distance and not all(one.function in _SIMILARITIES for one in fields):
+        raise Unsupported(f"the distance {measure.tag} in a ComparisonMeasure of kind 'similarity'")
+    if measure.tag != "minkowski":
+        return _POWERS[measure.tag], None
+    children(measure, {"p-parameter"})
+    power = number(measure, "p-parameter")
+    if not power > 0.0:
+        raise Unsupported(f"p-parameter {power:g} of minkowski, which must be above 0")
+    return power, None
 
 
 def _parameters(measure: Element) -> tuple[tuple[float, ...], tuple[float, ...]]:
