@@ -177,8 +177,9 @@ def _predicted(element: Element, node: ModelNode) -> Expression:
     if target in {None, "", node.target.name}:
         return _Of(node.predictor.kind, node, lambda found: found.value)
     name = str(target)
-    kind = node.scope.field(name).kind
-    return _Of(kind, node, lambda found: found.more.get(name, _nothing(found)))
+    found = node.scope.find(name)
+    kind = DOUBLE if found is None else found.kind  # a target that only the model knows
+    return _Of(kind, node, lambda one: one.more.get(name, _nothing(one)))
 
 
 def _share(feature: str, element: Element, node: ModelNode) -> tuple[Expression, float | None]:

@@ -81,7 +81,7 @@ def derived_field(element: Element, scope: Scope) -> Field:
     Raises:
         Unsupported: a part of it is not known.
     """
-    name = required(element, "name")
+    name = element.get("name", "")
     parts = children(
         element,
         {"name", "displayName", "optype", "dataType", "x-mathContext"},
