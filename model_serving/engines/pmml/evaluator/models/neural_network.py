@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
-    from model_serving.engines.pmml.evaluator.models.neural_inputs import NeuralInputs
+    from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
     from model_serving.engines.pmml.evaluator.models.neurons import Layer
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -82,7 +82,7 @@ class NeuralNetwork:
     """Implements ``Predictor``. Units are the inputs and, after them, the neurons."""
 
     kind: Kind
-    inputs: NeuralInputs
+    inputs: InputMatrix
     input_count: int
     units: int
     layers: tuple[Layer, ...]
