@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.vectors import Machines, read_machines
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -149,7 +149,8 @@ class _ByValue(_Model):
 class _ByVotes(_Model):
     """One machine for each pair of classes. Most votes win: the first class on ties.
 
-    A machine votes for its first class if its value is below the threshold, with ``maxWins`` if it is above.
+    A machine votes for its first class if its value is below the threshold, with ``maxWins`` if it is above. The
+    probabilities are the shares of the votes, as in JPMML; the standard says nothing about them.
     """
 
     classes: tuple[float, ...]
@@ -165,9 +166,11 @@ class _ByVotes(_Model):
         for machine, (first, second) in enumerate(zip(self.firsts, self.seconds, strict=True)):
             votes[first] += chosen[:, machine]
             votes[second] += ~chosen[:, machine]
-        best = np.array(self.classes)[votes.argmax(axis=0)]
+        shares = votes / len(self.firsts)
         missing = np.isnan(values).any(axis=1)
-        return Prediction(np.where(missing, np.nan, best) if missing.any() else best)
+        if missing.any():
+            shares[:, missing] = np.nan
+        return Prediction(winner(shares, self.classes), shares)
 
 
 @dataclass(frozen=True, slots=True)
