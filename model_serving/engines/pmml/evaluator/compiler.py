@@ -7,8 +7,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import declare_derived
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, constant
+from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, declare_derived
 from model_serving.engines.pmml.evaluator.inputs import Inputs
 from model_serving.engines.pmml.evaluator.outputs import most_ranks, read_outputs
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelNode
@@ -143,7 +143,10 @@ class _Compiler:
             kind = _kind_of(mining, data)
             is_input = usage == "active"
             column = len(inputs) if is_input else -1
-            field = self._program.field(name, kind, None, data.valid, column)
+            # No record brings the target: it is missing, unless the schema replaces it.
+            replacement = None if is_input else mining.get("missingValueReplacement")
+            instead = None if replacement is None else self._replacement(replacement, kind)
+            field = self._program.field(name, kind, instead, data.valid, column)
             if scope.find(name) is not None:
                 raise Unsupported(f"two MiningFields '{name}'")
             scope.declare(field)
@@ -152,6 +155,9 @@ class _Compiler:
         if not inputs:
             raise Unsupported("a model without an active field: it would score nothing")
         return inputs
+
+    def _replacement(self, text: str, kind: Kind) -> Constant:
+        return Constant(kind, constant(text, kind.data_type, self._program.symbols))
 
     def node(self, model: Element, scope: Scope, ranks: int = 0, *, is_outer: bool = False) -> ModelNode:
         """Reads a model in a scope, which gets its outputs too.

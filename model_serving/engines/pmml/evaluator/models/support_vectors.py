@@ -149,8 +149,8 @@ class _ByValue(_Model):
 class _ByVotes(_Model):
     """One machine for each pair of classes. Most votes win: the first class on ties.
 
-    A machine votes for its first class if its value is below the threshold, with ``maxWins`` if it is above. The
-    probabilities are the shares of the votes, as in JPMML; the standard says nothing about them.
+    A machine votes for its first class if its value is below the threshold, with ``maxWins`` if it is above.
+    The probabilities are the shares of the votes, as in JPMML; the standard says nothing about them.
     """
 
     classes: tuple[float, ...]
