@@ -30,7 +30,19 @@ class Batch:
     branch that a record does not take cannot make it fail (see ``aside``).
     """
 
-    __slots__ = ("_failures", "_parent", "_predictions", "_rows", "_values", "failed", "faults", "inputs", "n", "texts")
+    __slots__ = (
+        "_failures",
+        "_parent",
+        "_predictions",
+        "_rows",
+        "_values",
+        "failed",
+        "faults",
+        "inputs",
+        "memory",
+        "n",
+        "texts",
+    )
 
     def __init__(
         self, n: int, slots: int, texts: Texts, parent: Batch | None = None, rows: Rows | None = None
@@ -44,6 +56,8 @@ class Batch:
         value is invalid has failed already."""
         self.faults: list[tuple[int, Mask]] = []
         """Places of input fields, each with a mask of the records that fail by its value."""
+        self.memory: dict[object, Numbers] = {}
+        """What several expressions compute together, by what they share."""
         self._values: list[Numbers | None] = [None] * slots
         self._failures: dict[int, Mask] = {}
         self._predictions: dict[int, tuple[Prediction, Mask | None]] = {}

@@ -68,6 +68,8 @@ class Program:
         """The compiled calls of the document's functions, by function and arguments."""
         self.calling: list[str] = []
         """The functions that are being compiled, each called by the one before."""
+        self.shared: dict[tuple[object, ...], object] = {}
+        """What several expressions share, such as the index of the words of a text."""
         self._expressions = 0
 
     def field(

@@ -67,10 +67,7 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     module = _MODULES.get(element.tag)
     if module is None:
         raise Unsupported(f"the expression {element.tag}")
-    try:
-        read: Any = import_module(f"{_HERE}.{module}")
-    except ModuleNotFoundError:
-        raise Unsupported(f"the expression {element.tag}") from None
+    read: Any = import_module(f"{_HERE}.{module}")
     made: Expression = read.compile_expression(element, scope)
     return made
 
@@ -231,6 +228,8 @@ def _read_field_ref(element: Element, scope: Scope) -> Expression:
     children(element, {"field", "mapMissingTo"})
     field = scope.field(element.get("field"))
     replacement = element.get("mapMissingTo")
+    if isinstance(field.expression, Constant):
+        return field.expression
     if replacement is None:
         return field
     return _Reference(field, constant(replacement, field.kind.data_type, scope.program.symbols))

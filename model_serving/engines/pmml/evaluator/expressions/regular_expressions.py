@@ -19,7 +19,7 @@ from model_serving.engines.pmml.evaluator.reading import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LONGEST_TEXT", "STEPS", "Pattern", "compiled", "literal", "replacement"]
+__all__ = ["LONGEST_TEXT", "STEPS", "Pattern", "compiled", "replacement"]
 
 LONGEST_TEXT = 1_000_000
 STEPS = 3e8
@@ -89,11 +89,6 @@ def compiled(text: str, *, ignore_case: bool = False) -> Pattern:
         raise Unsupported(f"the regular expression '{text}' ({error})") from None
     longest = LONGEST_TEXT if power == 0 else int((STEPS / ways) ** (1.0 / power))
     return Pattern(expression, min(longest, LONGEST_TEXT))
-
-
-def literal(text: str, *, ignore_case: bool = False) -> Pattern:
-    """Returns the pattern that matches a text as it is."""
-    return Pattern(re.compile(re.escape(text), re.IGNORECASE if ignore_case else 0), LONGEST_TEXT)
 
 
 def replacement(text: str, pattern: Pattern) -> Callable[[re.Match[str]], str]:
