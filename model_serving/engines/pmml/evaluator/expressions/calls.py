@@ -8,7 +8,6 @@ functions, such as B-splines, would otherwise grow with each level.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element
 
 from model_serving.engines.pmml.evaluator.data_types import read_kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import (
@@ -23,6 +22,7 @@ from model_serving.engines.pmml.evaluator.scope import Field, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.scope import Expression, Program
 
@@ -92,30 +92,7 @@ def _compiled(
             scope.declare_as(name, argument)
         else:
             scope.declare(program.field(name, argument.kind, argument))
-    made = _body(body, scope)
+    made = compile_expression(body, scope)
     if definition.get("dataType") is not None:
         made = as_kind(made, read_kind(definition), program)
     return once(made, program)
-
-
-def _body(body: Element, scope: Scope) -> Expression:
-    """Compiles a function's expression, in which some documents spell a parameter as a Constant."""
-    try:
-        return compile_expression(body, scope)
-    except Unsupported:
-        spelled = [one for one in body.iter("Constant") if (one.text or "").strip() in scope.names()]
-        if not spelled:
-            raise
-        names = ", ".join(sorted({(one.text or "").strip() for one in spelled}))
-        scope.program.warn(f"a Constant that spells a parameter ({names}) stands for the parameter")
-        return compile_expression(_with_references(body, set(map(id, spelled))), scope)
-
-
-def _with_references(element: Element, spelled: set[int]) -> Element:
-    """Returns a copy of an element with references in place of the Constants that spell parameters."""
-    if id(element) in spelled:
-        return Element("FieldRef", {"field": (element.text or "").strip()})
-    copy = Element(element.tag, element.attrib)
-    copy.text = element.text
-    copy.extend(_with_references(child, spelled) for child in element)
-    return copy
