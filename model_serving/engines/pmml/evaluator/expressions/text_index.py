@@ -82,7 +82,7 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
 
 
 def _weighted(counts: Numbers, most: Numbers, weight: str) -> Numbers:
-    """Returns the weights of terms that texts have ``counts`` times, and their commonest word ``most`` times."""
+    """Returns the weights of terms that texts have ``counts`` times; ``most``: of their commonest words."""
     if weight == "binary":
         return np.minimum(counts, 1.0)
     if weight == "logarithmic":
