@@ -127,14 +127,14 @@ def outward_onnx(file: str) -> Hostile:
     product = helper.make_node("MatMul", ["x", "w"], ["y"])
     custom = helper.make_node("Evil", ["x"], ["y"], domain="evil.example")
     return {
-        "ONNX weights elsewhere": (onnx_model(product, initializers=(weights,)), "ONNX Runtime cannot load"),
+        "ONNX weights elsewhere": (onnx_model(product, initializers=(weights,)), "external data"),
         "an ONNX operator of another domain": (
             onnx_model(custom, opsets=(helper.make_opsetid("evil.example", 1),)),
-            "ONNX Runtime cannot load",
+            "export it without custom operators",
         ),
         "ONNX weights that are not there": (
             onnx_model(product, initializers=(huge,)),
-            "ONNX Runtime cannot load",
+            "external data",
         ),
     }
 

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 
 from model_serving.engines.content.kinds import FROZEN_GRAPH, ONNX, SAVED_MODEL_FILE, ContentKind
 
-__all__ = ["tell_protobuf"]
+__all__ = ["LEN", "VARINT", "tell_protobuf", "varint", "walk"]
 
-_VARINT, _FIXED64, _LEN, _FIXED32 = 0, 1, 2, 5
+VARINT, _FIXED64, LEN, _FIXED32 = 0, 1, 2, 5
 
 # Field number → wire type.
-_ONNX_MODEL = {1: _VARINT, 5: _VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), _LEN)
-_GRAPH_DEF = {1: _LEN, 2: _LEN, 3: _VARINT, 4: _LEN, 5: _LEN}
-_NODE_DEF = dict.fromkeys(range(1, 8), _LEN)
-_SAVED_MODEL = {1: _VARINT, 2: _LEN}
+_ONNX_MODEL = {1: VARINT, 5: VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), LEN)
+_GRAPH_DEF = {1: LEN, 2: LEN, 3: VARINT, 4: LEN, 5: LEN}
+_NODE_DEF = dict.fromkeys(range(1, 8), LEN)
+_SAVED_MODEL = {1: VARINT, 2: LEN}
 
 _MOST_FIELDS = 100_000
 """The greatest number of fields that are looked at: if all of them are known, the rest is not checked."""
@@ -61,7 +61,7 @@ def _fields(content: memoryview, known: Mapping[int, int]) -> dict[int, list[mem
     """Returns the fields of a message by number, None when a field or its wire type is not in ``known``."""
     found: dict[int, list[memoryview]] = {}
     try:
-        for count, (number, wire_type, value) in enumerate(_walk(content)):
+        for count, (number, wire_type, value) in enumerate(walk(content)):
             if known.get(number) != wire_type:
                 return None
             if count >= _MOST_FIELDS:
@@ -72,15 +72,20 @@ def _fields(content: memoryview, known: Mapping[int, int]) -> dict[int, list[mem
     return found
 
 
-def _walk(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+def walk(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Gives number, wire type and value of each field of a message; a varint's value is still encoded.
+
+    Raises:
+        ValueError: the content is not a message.
+    """
     position = 0
     while position < len(content):
-        tag, position = _varint(content, position)
+        tag, position = varint(content, position)
         number, wire_type = tag >> 3, tag & 7
-        if wire_type == _VARINT:
-            _, end = _varint(content, position)
-        elif wire_type == _LEN:
-            size, position = _varint(content, position)
+        if wire_type == VARINT:
+            _, end = varint(content, position)
+        elif wire_type == LEN:
+            size, position = varint(content, position)
             end = position + size
         elif wire_type in {_FIXED64, _FIXED32}:
             end = position + (8 if wire_type == _FIXED64 else 4)
@@ -92,7 +97,12 @@ def _walk(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
         position = end
 
 
-def _varint(content: memoryview, position: int) -> tuple[int, int]:
+def varint(content: memoryview, position: int = 0) -> tuple[int, int]:
+    """Returns the number that is encoded at a position, and the position after it.
+
+    Raises:
+        ValueError: there is no varint at the position.
+    """
     value = 0
     for shift in range(0, 64, 7):
         if position >= len(content):

@@ -1,36 +1,28 @@
 """ONNX models, run by ONNX Runtime on one thread.
 
-Inputs, and the result of a model with numeric outputs, are as for TensorFlow. A classifier has an output of
-class labels and an output of probabilities, as scikit-learn's exporter writes them, with ZipMap or without.
-It answers like a PMML classifier: the result is the number that the label spells. If ``output`` is ARGMAX, or
-if a label does not spell a number, the result is the index of the greatest probability. ``labels`` are the
-predicted labels, ``outputs`` the columns of the other outputs: ``probabilities[0]``, ...
+Fields and inputs are paired as ``tensors.pairing`` says, in the order of the file. What the outputs mean
+``tensors.outputs`` says. The classes of a classifier come from the graph: from ZipMap, from the node that
+makes the labels, or from the table that they are looked up in (``onnx.graph``).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from model_serving.core.engine import LoadedModel, RecordSchema, Scores
-from model_serving.core.errors import ModelRejected, ScoringFailed
-from model_serving.core.messages import ModelToServe, OutputRule
-from model_serving.engines.foreign_errors import first_line, rejecting, typed_line
+from model_serving.core.engine import LoadedModel, ModelDescription, RecordSchema
+from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe
+from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
-from model_serving.engines.results import column_names, spelled_number
-from model_serving.engines.tensors.inputs import TensorInput, TensorInputs, plan_inputs
-from model_serving.engines.tensors.model import (
-    OutputReader,
-    Run,
-    Tensor,
-    TensorModel,
-    TensorOutput,
-    TensorReader,
-    choose_result,
-    try_out,
-)
+from model_serving.engines.onnx.graph import Graph, plain, read_graph
+from model_serving.engines.onnx.refusals import EXTERNAL_DATA, load_refusal, run_failure
+from model_serving.engines.tensors.inputs import TensorInput, TensorInputs
+from model_serving.engines.tensors.model import Run, Tensor, make_model
+from model_serving.engines.tensors.outputs import TensorOutput
+from model_serving.engines.tensors.pairing import plan_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +40,8 @@ _DTYPES = {
     for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 }
 _NO_FOLDER = "/nonexistent"
+_QUANTIZING = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
+_QUANTIZED = "Records are scored one at a time, because the model scales its numbers by the whole batch."
 
 
 class OnnxEngine:
@@ -63,18 +57,57 @@ class OnnxEngine:
 
     @staticmethod
     def _load(model: ModelToServe, schema: RecordSchema) -> LoadedModel:
-        session = _open_session(model.content)
-        inputs = plan_inputs([_input(node) for node in session.get_inputs()], model.inputs, schema)
-        outputs = session.get_outputs()
-        label = _label_among(outputs)
-        numbers = [
-            node for node in outputs if node is not label and (node.type in _DTYPES or _is_zip_map(node))
-        ]
-        if label is not None and numbers:
-            return _classifier(session, inputs, label, numbers, model.output)
-        numbers = [node for node in outputs if node.type in _DTYPES]
-        run = _run_in(session, inputs, numbers)
-        return TensorModel(inputs, run, _number_reader(run, inputs, numbers, model.output), lambda: None)
+        import onnxruntime
+
+        try:
+            graph = read_graph(model.content)
+        except ValueError as error:
+            raise ModelRejected(
+                "the content is not an ONNX model: export it again as an .onnx file"
+            ) from error
+        if graph.has_external_data:
+            raise ModelRejected(EXTERNAL_DATA)
+        session, outputs = _open(model.content, graph)
+        inputs = plan_inputs(
+            [_input(node) for node in session.get_inputs()], model.inputs, schema, ordered=True
+        )
+        notes: tuple[str, ...] = ()
+        if graph.has(*_QUANTIZING) and inputs.batch is None:
+            inputs, notes = replace(inputs, batch=1), (_QUANTIZED,)
+        described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=notes)
+        return make_model(
+            lambda places: _run_in(session, inputs, [outputs[place].fetched for place in places]),
+            inputs,
+            [output.described for output in outputs],
+            model,
+            lambda: None,
+            described,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """An output that can be read: the tensor to fetch, and what it is."""
+
+    fetched: str
+    described: TensorOutput
+
+
+def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output]]:
+    session = _open_session(content)
+    before = {node.name: graph.zip_map_of(node.name) for node in session.get_outputs()}
+    zip_maps = {name: node.inputs[0] for name, node in before.items() if node is not None}
+    names = [zip_maps.get(node.name, node.name) for node in session.get_outputs()]
+    given = [node.name for node in session.get_outputs()]
+    if zip_maps:
+        session = _open_session(plain(content, zip_maps))
+    nodes = {node.name: node for node in session.get_outputs()}
+    outputs = [
+        _Output(fetched, _output(nodes[fetched], name, graph))
+        for name, fetched in zip(given, names, strict=True)
+        if nodes[fetched].type == _TEXT or nodes[fetched].type in _DTYPES
+    ]
+    return session, outputs
 
 
 def _open_session(content: bytes) -> Any:
@@ -86,113 +119,47 @@ def _open_session(content: bytes) -> Any:
     options.log_severity_level = 4
     # Without this, weights in other files would be looked for in this process's working directory.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
-    # The fallback would try the same provider again and print a message.
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    try:
+        # The fallback would try the same provider again and print a message.
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:
+        raise load_refusal(error) from error
 
 
-def _classifier(
-    session: Any, inputs: TensorInputs, label: Any, numbers: Sequence[Any], rule: OutputRule
-) -> LoadedModel:
-    run = _run_in(session, inputs, [label, *numbers])
-    with rejecting("trying the model with zeros"):
-        labels = _labels(run(inputs.feeds(inputs.zeros()))[0])
-    spell_numbers = all(spelled_number(text) is not None for text in labels)
-    if rule is OutputRule.VALUE and not spell_numbers:
-        raise ModelRejected(f"output VALUE needs labels that spell numbers, not '{labels[0]}': use ARGMAX")
-    by_label = spell_numbers and rule is not OutputRule.ARGMAX
-    read_numbers = _number_reader(
-        lambda feeds: run(feeds)[1:], inputs, numbers, OutputRule.AUTO if by_label else OutputRule.ARGMAX
-    )
-
-    def read(tensors: Sequence[Tensor], n: int) -> Scores:
-        labels = _labels(tensors[0])
-        if len(labels) != n:
-            raise ScoringFailed(f"the model gives {len(labels)} labels for {n} records")
-        scores = read_numbers(tensors[1:], n)
-        return Scores(_spelled(labels) if by_label else scores.result, labels, scores.outputs)
-
-    return TensorModel(inputs, run, read, lambda: None)
-
-
-def _number_reader(run: Run, inputs: TensorInputs, numbers: Sequence[Any], rule: OutputRule) -> OutputReader:
-    described = [_output(node) for node in numbers]
-    chosen = choose_result(described)
-    columns = try_out(run, inputs, described)
-    names = [column_names(output.name, count) for output, count in zip(described, columns, strict=True)]
-    return TensorReader(names, columns, chosen, rule)
-
-
-def _run_in(session: Any, inputs: TensorInputs, outputs: Sequence[Any]) -> Run:
+def _run_in(session: Any, inputs: TensorInputs, fetched: Sequence[str]) -> Run:
     feed_names = [tensor.name for tensor in inputs.tensors]
-    fetch_names = [node.name for node in outputs]
+    names = list(fetched)
 
     def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         try:
-            answers = session.run(fetch_names, dict(zip(feed_names, tensors, strict=True)))
-            return [_as_tensor(answer) for answer in answers]
+            answers: Sequence[Tensor] = session.run(names, dict(zip(feed_names, tensors, strict=True)))
         except Exception as error:
-            raise ScoringFailed(f"ONNX Runtime failed: {typed_line(error)}") from error
+            raise run_failure(error) from error
+        return answers
 
     return run
 
 
-def _as_tensor(answer: Any) -> Tensor:
-    """Returns an array; ZipMap gives a list of maps, each with the classes in the same order."""
-    return (
-        np.array([tuple(row.values()) for row in answer]) if isinstance(answer, list) else np.asarray(answer)
-    )
-
-
-def _label_among(outputs: Sequence[Any]) -> Any:
-    """Returns the output with the predicted labels, None when there is none.
-
-    It is the only text output, else the only column of int64 if there are other outputs.
-    """
-    for kind in (_TEXT, "tensor(int64)"):
-        found = [
-            node
-            for node in outputs
-            if node.type == kind and all(size == 1 for size in (node.shape or [])[1:])
-        ]
-        if len(found) == 1 and (len(outputs) > 1 or kind == _TEXT):
-            return found[0]
-    return None
-
-
-def _labels(tensor: Tensor) -> list[str]:
-    return [str(value) for value in tensor.ravel()]
-
-
-def _spelled(labels: Sequence[str]) -> npt.NDArray[np.float64]:
-    numbers = [spelled_number(label) for label in labels]
-    if None in numbers:
-        raise ScoringFailed(
-            f"the model predicts '{first_line(labels[numbers.index(None)])}', which does not spell a number"
-        )
-    return np.array(numbers, dtype=np.float64)
-
-
 def _input(node: Any) -> TensorInput:
     if node.type != _TEXT and node.type not in _DTYPES:
-        raise ModelRejected(f"the model's input {node.name} is a {node.type}: export it with float inputs")
-    dtype = None if node.type == _TEXT else np.dtype(_DTYPES[node.type])
-    return TensorInput(node.name, dtype, _sizes(node))
+        raise ModelRejected(
+            f"the model's input {node.name} is a {node.type}: export it with tensors of float32 or "
+            "text as inputs"
+        )
+    return TensorInput(node.name, None if node.type == _TEXT else np.dtype(_DTYPES[node.type]), _sizes(node))
 
 
-def _output(node: Any) -> TensorOutput:
+def _output(node: Any, name: str, graph: Graph) -> TensorOutput:
+    is_float = "float" in node.type or "double" in node.type
+    zip_map = graph.zip_map_of(name)
+    classes = graph.classes_of(name) if zip_map is not None or not is_float else ()
     sizes = _sizes(node)
-    columns = None
-    if sizes is not None and not _is_zip_map(node) and len(sizes) <= 2:
+    columns = len(classes) if zip_map is not None and classes else None
+    if sizes is not None and len(sizes) <= 2 and columns is None:
         columns = 1 if len(sizes) == 1 else sizes[1]
-    return TensorOutput(
-        node.name, columns, _is_zip_map(node) or "float" in node.type or "double" in node.type
-    )
+    return TensorOutput(name, columns, is_float, node.type == _TEXT, classes)
 
 
 def _sizes(node: Any) -> tuple[int | None, ...] | None:
     """Returns None for an unknown rank, which ONNX Runtime does not distinguish from a scalar."""
     return tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape) or None
-
-
-def _is_zip_map(node: Any) -> bool:
-    return bool(node.type.startswith("seq(map("))

@@ -12,19 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model_serving.core.engine import ModelDescription
 from model_serving.core.errors import ScoringFailed
 from model_serving.engines.foreign_errors import quietly, typed_line
-from model_serving.engines.results import column_names
-from model_serving.engines.tensors.inputs import TensorInput, plan_inputs
-from model_serving.engines.tensors.model import (
-    Run,
-    Tensor,
-    TensorModel,
-    TensorOutput,
-    TensorReader,
-    choose_result,
-    try_out,
-)
+from model_serving.engines.tensors.inputs import TensorInput
+from model_serving.engines.tensors.model import Run, Tensor, make_model
+from model_serving.engines.tensors.outputs import TensorOutput
+from model_serving.engines.tensors.pairing import plan_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,26 +75,31 @@ def model_in_session(
 ) -> LoadedModel:
     """Returns a model from a session's tensors, each given by its short name.
 
-    Outputs that are not numbers (class names as text) are left out.
+    Outputs that are neither numbers nor text are left out.
 
     Raises:
         ModelRejected: inputs or outputs do not fit the record type or the descriptor.
     """
     planned = plan_inputs([_input(name, tensor) for name, tensor in inputs.items()], model.inputs, schema)
-    numeric = {name: tensor for name, tensor in outputs.items() if _is_number(tensor)}
-    described = [_output(name, tensor) for name, tensor in numeric.items()]
-    chosen = choose_result(described)
-    run = _run_in(session, [inputs[tensor.name].name for tensor in planned.tensors], list(numeric.values()))
-    columns = try_out(run, planned, described)
-    names = [column_names(output.name, count) for output, count in zip(described, columns, strict=True)]
-    read = TensorReader(names, columns, chosen, model.output)
-    return TensorModel(planned, run, read, lambda: close_session(session))
+    readable = {name: tensor for name, tensor in outputs.items() if _is_number(tensor) or _is_text(tensor)}
+    tensors = list(readable.values())
+    feeds = [inputs[tensor.name].name for tensor in planned.tensors]
+    return make_model(
+        lambda places: _run_in(session, feeds, [tensors[place] for place in places]),
+        planned,
+        [_output(name, tensor) for name, tensor in readable.items()],
+        model,
+        lambda: close_session(session),
+        ModelDescription("TensorFlow", f"TensorFlow {_version()}"),
+    )
 
 
 def _run_in(session: Any, feeds: Sequence[str], fetches: Sequence[Any]) -> Run:
     from tensorflow.core.protobuf import config_pb2
 
-    options = config_pb2.CallableOptions(feed=feeds, fetch=[tensor.name for tensor in fetches])
+    # TensorFlow refuses to fetch what is fed, but an output may be an input as it came.
+    computed = [tensor.name for tensor in fetches if tensor.name not in feeds]
+    options = config_pb2.CallableOptions(feed=feeds, fetch=computed)
     options.run_options.inter_op_thread_pool = -1
     # The public make_callable does not take these options, and its runs take five times as long.
     call = session._make_callable_from_options(options)  # noqa: SLF001
@@ -110,7 +109,10 @@ def _run_in(session: Any, feeds: Sequence[str], fetches: Sequence[Any]) -> Run:
             answer: Sequence[Tensor] = call(*tensors)
         except Exception as error:
             raise ScoringFailed(f"TensorFlow failed: {typed_line(error)}") from error
-        return answer
+        if len(computed) == len(fetches):
+            return answer
+        found = dict(zip(feeds, tensors, strict=True)) | dict(zip(computed, answer, strict=True))
+        return [found[tensor.name] for tensor in fetches]
 
     return run
 
@@ -127,8 +129,18 @@ def _output(name: str, tensor: Any) -> TensorOutput:
         columns = 1
     elif tensor.shape.rank == 2:
         columns = tensor.shape[1]
-    return TensorOutput(name, columns, tensor.dtype.is_floating)
+    return TensorOutput(name, columns, tensor.dtype.is_floating, _is_text(tensor))
 
 
 def _is_number(tensor: Any) -> bool:
     return bool(tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool)
+
+
+def _is_text(tensor: Any) -> bool:
+    return bool(tensor.dtype.name == "string")
+
+
+def _version() -> str:
+    import tensorflow as tf
+
+    return str(tf.__version__)

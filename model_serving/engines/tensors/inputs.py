@@ -1,21 +1,36 @@
-"""Turns the fields of records into the input tensors of a TensorFlow or ONNX model."""
+"""The inputs of a TensorFlow or ONNX model, and the tensors that are made from the fields of records.
+
+Which field goes where is decided in ``tensors.pairing``. A feed may have any of these shapes:
+
+* (n,), (n, 1), (n, 1, 1): one field,
+* (n, k), and the windows (n, k, 1) and (n, 1, k): k fields in order; with k unknown, all that are left,
+* (n, a, b): a × b fields, row by row.
+
+n is the batch size. Where a model fixes it, its records are scored that many at a time, and a batch that is
+not full is filled up with copies of its last record.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.engine import InputDescription
+from model_serving.core.errors import ScoringFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model_serving.core.engine import Columns, RecordSchema
+    from model_serving.core.engine import Columns
 
-__all__ = ["TensorInput", "TensorInputs", "plan_inputs"]
+__all__ = ["Feed", "TensorInput", "TensorInputs"]
+
+_TRIAL_RECORDS = 5
+"""Not 1, 2 or 3, the commonest numbers of output columns, so that rows and columns are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +42,14 @@ class TensorInput:
     shape: tuple[int | None, ...] | None
 
     @property
-    def is_matrix(self) -> bool:
-        """Whether the input takes all fields at once, shape (n, k); true if the rank is unknown."""
-        return self.shape is None or (len(self.shape) == 2 and self.shape[1] != 1)
+    def sizes(self) -> tuple[int | None, ...]:
+        """The sizes after the batch size, as far as the model fixes them."""
+        return (None,) if self.shape is None else self.shape[1:]
+
+    @property
+    def width(self) -> int | None:
+        """The number of fields that the input takes for each record, None when the model does not say."""
+        return None if None in self.sizes else math.prod(size for size in self.sizes if size is not None)
 
     def __str__(self) -> str:
         sizes = (
@@ -41,107 +61,88 @@ class TensorInput:
 
 
 @dataclass(frozen=True, slots=True)
-class TensorInputs:
-    """The record fields that a model takes, and the tensors that are made from them.
+class Feed:
+    """How one input is made: from the columns at ``places``, with ``sizes`` after the batch size."""
 
-    ``one_by_one``: the model's batch size is fixed at 1.
-    """
+    tensor: TensorInput
+    places: tuple[int, ...]
+    sizes: tuple[int, ...]
 
-    fields: tuple[str, ...]
-    tensors: tuple[TensorInput, ...]
-    one_by_one: bool
-
-    @property
-    def has_text(self) -> bool:
-        """Whether a tensor takes text."""
-        return any(tensor.dtype is None for tensor in self.tensors)
-
-    def feeds(self, columns: Columns) -> list[npt.NDArray[np.generic]]:
-        """Returns the tensors, in the order of ``tensors``, for values of shape (n, fields).
+    def of(self, columns: Columns) -> npt.NDArray[np.generic]:
+        """Returns the tensor for values of shape (n, fields).
 
         Raises:
             ScoringFailed: a tensor of whole numbers gets a fraction, NaN, or a number that is too large.
         """
-        if len(self.tensors) == 1 and len(self.tensors[0].shape or (0, 0)) == 2:
-            return [_as(columns, self.tensors[0])]
-        return [
-            _as(columns[:, index], tensor).reshape((-1, *(1,) * (len(tensor.shape or ()) - 1)))
-            for index, tensor in enumerate(self.tensors)
-        ]
-
-    def zeros(self) -> Columns:
-        """Returns records of zeros to try the model with: two, or one when its batch size is fixed at 1."""
-        return np.zeros((1 if self.one_by_one else 2, len(self.fields)))
+        first, count = self.places[0], len(self.places)
+        if self.places == tuple(range(first, first + count)):
+            values = columns if count == columns.shape[1] else columns[:, first : first + count]
+        else:
+            values = columns[:, list(self.places)]
+        made = _as(values, self.tensor)
+        return made if self.sizes == (count,) else made.reshape(len(columns), *self.sizes)
 
 
-def plan_inputs(tensors: Sequence[TensorInput], given: tuple[str, ...], schema: RecordSchema) -> TensorInputs:
-    """Fits a record type to a model's inputs.
+@dataclass(frozen=True, slots=True)
+class TensorInputs:
+    """The record fields that a model takes, and the tensors that are made from them.
 
-    One tensor of shape (n, k) takes ``given`` or else all numeric fields, in order. Tensors of shape (n,) or
-    (n, 1) take one field each: those of ``given`` in the alphabetical order of the tensors (as TensorFlow
-    sorts them), or else the fields with the same names as the tensors.
-
-    Raises:
-        ModelRejected: the record type and the inputs do not fit.
+    ``batch`` is the number of records that the model takes at a time, None when it takes any number.
     """
-    listed = "; ".join(str(tensor) for tensor in tensors)
-    for tensor in tensors:
-        if tensor.dtype is not None and tensor.dtype.kind not in "fiub":
-            raise ModelRejected(
-                f"the model's input {tensor} is neither a number nor text: export it with floats"
-            )
-        if tensor.shape is not None and (not tensor.shape or tensor.shape[0] not in {None, 1}):
-            raise ModelRejected(
-                f"the model's input {tensor} does not take batches of any size: export it as (n, k)"
-            )
-        if tensor.shape is not None and len(tensor.shape) > 2:
-            raise ModelRejected(f"the model's input {tensor} has more than two dimensions: records are flat")
-    if not tensors:
-        raise ModelRejected("the model has no input")
-    if len(tensors) > 1 and any(tensor.is_matrix for tensor in tensors):
-        raise ModelRejected(f"several inputs must take one field each, but this model has {listed}")
-    ordered = tuple(tensors) if len(tensors) == 1 else tuple(sorted(tensors, key=lambda tensor: tensor.name))
-    one_by_one = any(tensor.shape is not None and tensor.shape[0] == 1 for tensor in tensors)
-    if ordered[0].is_matrix or (len(ordered) == 1 and len(given or schema.numeric) == 1):
-        fields = tuple(schema.field_named(name) for name in given) or schema.numeric
-        width = ordered[0].shape[1] if ordered[0].shape and len(ordered[0].shape) == 2 else None
-        if width is not None and width != len(fields):
-            raise ModelRejected(
-                f"the model's input {ordered[0]} takes {width} fields, "
-                f"{'inputs names' if given else schema.name + ' has'} {len(fields)} ({', '.join(fields)}): "
-                "name the fields in inputs, in the order that the model takes them"
-            )
-    else:
-        if given and len(given) != len(ordered):
-            raise ModelRejected(
-                f"inputs names {len(given)} fields, but the model takes {len(ordered)}: {listed}"
-            )
-        fields = tuple(schema.field_named(name) for name in (given or [tensor.name for tensor in ordered]))
-    _check_kinds(ordered, fields, schema)
-    return TensorInputs(fields, ordered, one_by_one)
 
+    fields: tuple[str, ...]
+    parts: tuple[Feed, ...]
+    batch: int | None
 
-def _check_kinds(tensors: Sequence[TensorInput], fields: Sequence[str], schema: RecordSchema) -> None:
-    for index, field in enumerate(fields):
-        tensor = tensors[index] if len(tensors) == len(fields) else tensors[0]
-        if (tensor.dtype is None) != (field in schema.text):
-            raise ModelRejected(
-                f"the model's input {tensor} does not take '{field}' of {schema.name}, "
-                f"which is {'text' if field in schema.text else 'a number'}"
-            )
+    @property
+    def tensors(self) -> tuple[TensorInput, ...]:
+        """The inputs, in the order of ``feeds``."""
+        return tuple(part.tensor for part in self.parts)
+
+    @property
+    def described(self) -> tuple[InputDescription, ...]:
+        """The inputs for people: a line for each field that an input takes."""
+        return tuple(
+            InputDescription(part.tensor.name, str(part.tensor).removeprefix(f"{part.tensor.name} "), field)
+            for part in self.parts
+            for field in (self.fields[place] for place in part.places)
+        )
+
+    def feeds(self, columns: Columns) -> list[npt.NDArray[np.generic]]:
+        """Returns the tensors for values of shape (n, fields).
+
+        Raises:
+            ScoringFailed: a tensor of whole numbers gets a fraction, NaN, or a number that is too large.
+        """
+        return [part.of(columns) for part in self.parts]
+
+    def trial(self) -> Columns:
+        """Returns records to try the model with, of zeros and empty texts."""
+        texts = {place for part in self.parts if part.tensor.dtype is None for place in part.places}
+        count = self.batch or _TRIAL_RECORDS
+        if not texts:
+            return np.zeros((count, len(self.fields)))
+        row: list[Any] = ["" if place in texts else 0.0 for place in range(len(self.fields))]
+        return np.array([row] * count, dtype=object)
 
 
 def _as(values: Columns, tensor: TensorInput) -> npt.NDArray[np.generic]:
     if tensor.dtype is None:
         return values.astype(object)
-    if tensor.dtype.kind in "fb":
+    if tensor.dtype.kind == "f":
         # A number beyond the range of float32 becomes infinite, as it would in the model.
         with np.errstate(over="ignore"):
             return values.astype(tensor.dtype, order="C")
     numbers = values.astype(np.float64)
-    limits = np.iinfo(tensor.dtype)
-    if not ((numbers == np.rint(numbers)) & (numbers >= limits.min) & (numbers <= limits.max)).all():
+    least, greatest = (0, 1) if tensor.dtype.kind == "b" else _limits(tensor.dtype)
+    if not ((numbers == np.rint(numbers)) & (numbers >= least) & (numbers <= greatest)).all():
         raise ScoringFailed(
-            f"the model's input {tensor} takes whole numbers, but a record has another number"
+            f"the model's input {tensor} takes "
+            f"{'0 and 1' if tensor.dtype.kind == 'b' else 'whole numbers'}, but a record has another number"
         )
     return numbers.astype(tensor.dtype, order="C")
+
+
+def _limits(dtype: np.dtype[Any]) -> Sequence[float]:
+    limits = np.iinfo(dtype)
+    return limits.min, limits.max

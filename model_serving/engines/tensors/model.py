@@ -1,163 +1,167 @@
-"""A loaded TensorFlow or ONNX model: turns fields into tensors, and tensors into scores."""
+"""Makes a loaded model from the inputs, the outputs and the ``run`` of a TensorFlow or ONNX model.
+
+An engine describes the inputs (``tensors.pairing`` fits them to the record type) and all outputs that it can
+fetch (``tensors.outputs`` says what they mean), and calls ``make_model``. This scores a few records of zeros
+and empty texts. From them come the columns of the outputs that the model does not state. A model that takes
+only one record at a time is found out too. Whoever writes ``run`` tells two failures apart:
+
+* ``ScoringFailed``: other records may be scored, such as for a category that the model does not know. The
+  model is admitted if it states the columns of its outputs.
+* ``CannotScore``: no record could avoid it, such as for matrices whose sizes do not fit. The model is
+  refused.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from model_serving.core.engine import Columns, Scores
+from model_serving.core.engine import Columns, ModelDescription, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import quietly, scoring_failure
-from model_serving.engines.results import resolve_rule, result_of
+from model_serving.engines.tensors.outputs import TensorOutput, plan_outputs
+from model_serving.engines.tensors.reading import Tensor, TensorReader, as_matrix
 
 if TYPE_CHECKING:
-    from model_serving.core.messages import OutputRule
+    from model_serving.core.messages import ModelToServe
     from model_serving.engines.tensors.inputs import TensorInputs
 
-__all__ = [
-    "OutputReader",
-    "Run",
-    "Tensor",
-    "TensorModel",
-    "TensorOutput",
-    "TensorReader",
-    "choose_result",
-    "try_out",
-]
+__all__ = ["CannotScore", "OutputReader", "Run", "Tensor", "TensorModel", "make_model"]
 
-Tensor = npt.NDArray[Any]
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
-"""Computes the output tensors from the input tensors."""
+"""Computes the output tensors from the input tensors, in the order of the outputs. Raises ScoringFailed."""
 
 OutputReader = Callable[[Sequence[Tensor], int], Scores]
 """Turns the output tensors for n records into scores."""
 
-_RESULT_NAMES = ("probabilities", "predictions", "outputs", "output")
+_ONE_BY_ONE = "Records are scored one at a time, because the model only takes one."
+
+
+class CannotScore(ScoringFailed):
+    """The model failed in a way that no record could avoid."""
+
+
+def make_model(
+    run: Callable[[Sequence[int]], Run],
+    inputs: TensorInputs,
+    outputs: Sequence[TensorOutput],
+    model: ModelToServe,
+    close: Callable[[], None],
+    description: ModelDescription,
+) -> TensorModel:
+    """Returns the model, once it has been tried.
+
+    Args:
+        run: gives a ``Run`` that fetches the outputs at these places.
+        inputs: the inputs, fitted to the record type.
+        outputs: all outputs of the model that are numbers or text.
+        model: the message.
+        close: releases the model; called once, and not when this function raises.
+        description: kind, evaluator and notes; the rest is filled in.
+
+    Raises:
+        ModelRejected: the model cannot score, or its outputs do not fit the message.
+    """
+    if not outputs:
+        raise ModelRejected("the model has no output of numbers or text: export it with one")
+    tried = _tried(run(range(len(outputs))), inputs, outputs)
+    plan = plan_outputs(tried.outputs, model.output, model.result_output)
+    used = [
+        place
+        for place in range(len(tried.outputs))
+        if place == plan.label or plan.names[place] or (plan.source and plan.source[0] == place)
+    ]
+    narrow = replace(
+        plan,
+        outputs=tuple(plan.outputs[place] for place in used),
+        names=tuple(plan.names[place] for place in used),
+        label=None if plan.label is None else used.index(plan.label),
+        source=None if plan.source is None else (used.index(plan.source[0]), *plan.source[1:]),
+    )
+    fetched = run([tried.places[place] for place in used])
+    described = replace(
+        description,
+        inputs=inputs.described,
+        outputs=tuple(name for names in narrow.names for name in names),
+        classes=plan.classes,
+        result=plan.result,
+        notes=(*description.notes, *tried.notes, *plan.notes),
+    )
+    return TensorModel(replace(inputs, batch=tried.batch), fetched, TensorReader(narrow), close, described)
 
 
 @dataclass(frozen=True, slots=True)
-class TensorOutput:
-    """A numeric output of a model: its short name, and its number of columns if the model gives it."""
+class _Tried:
+    """The outputs that can be read and their places among all, the batch size, and warnings."""
 
-    name: str
-    columns: int | None
-    is_float: bool = True
-
-
-def choose_result(outputs: Sequence[TensorOutput]) -> int:
-    """Returns the index of the output that gives the result.
-
-    It is the only output, else the only output of floats, else the only output of floats that has one of the
-    names in ``_RESULT_NAMES``.
-
-    Raises:
-        ModelRejected: there is no output, or it is not clear which one gives the result.
-    """
-    if not outputs:
-        raise ModelRejected("the model has no numeric output")
-    floats = [index for index, output in enumerate(outputs) if output.is_float]
-    telling = [index for index in floats if outputs[index].name in _RESULT_NAMES]
-    for candidates in (range(len(outputs)), floats, telling):
-        if len(candidates) == 1:
-            return candidates[0]
-    raise ModelRejected(
-        f"the model has the outputs {', '.join(output.name for output in outputs)} and none stands out: "
-        f"export it with one, or call the one with the result {_RESULT_NAMES[0]} or {_RESULT_NAMES[1]}"
-    )
+    outputs: tuple[TensorOutput, ...]
+    places: tuple[int, ...]
+    batch: int | None
+    notes: tuple[str, ...]
 
 
-class TensorReader:
-    """Reads numeric outputs: the result from one of them, and all columns of all of them by name.
-
-    A single output of one column is the result, and is not among the named outputs.
-    """
-
-    def __init__(
-        self, names: Sequence[Sequence[str]], columns: Sequence[int], chosen: int, rule: OutputRule
-    ) -> None:
-        """Creates the reader.
-
-        Args:
-            names: for each output the names of its columns, empty when its columns get no names.
-            columns: the number of columns of each output.
-            chosen: the index of the output that gives the result.
-            rule: how the result follows from that output.
-
-        Raises:
-            ModelRejected: the rule does not fit the chosen output.
-        """
-        self._chosen = chosen
-        self._rule = resolve_rule(rule, columns[chosen])
-        self._columns = tuple(columns)
-        self._names = () if self._columns == (1,) else tuple(names)
-
-    def __call__(self, tensors: Sequence[Tensor], n: int) -> Scores:
-        """See ``OutputReader``.
-
-        Raises:
-            ScoringFailed: a tensor does not have n rows, or has other columns than when the model was loaded.
-        """
-        matrices = [as_matrix(tensor, n) for tensor in tensors]
-        if tuple(matrix.shape[1] for matrix in matrices) != self._columns:
-            raise ScoringFailed("the model gives a different number of columns than when it was loaded")
-        outputs: dict[str, npt.NDArray[np.float64]] = {}
-        for names, matrix in zip(self._names, matrices, strict=False):
-            outputs.update(zip(names, matrix.T, strict=False))
-        return Scores(result_of(matrices[self._chosen], self._rule), None, outputs)
-
-
-def as_matrix(tensor: Tensor, n: int) -> npt.NDArray[np.float64]:
-    """Returns a tensor of shape (n, columns) from (n,), (n, columns) or one with more dimensions of size 1.
-
-    Raises:
-        ScoringFailed: the tensor has any other shape.
-    """
-    rows, *rest = tensor.shape or (0,)
-    if rows != n or sum(size != 1 for size in rest) > 1:
-        raise ScoringFailed(
-            f"the model gives a tensor of shape {tensor.shape} for {n} records, not (n, columns)"
-        )
-    return tensor.reshape(n, -1).astype(np.float64)
-
-
-def try_out(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> tuple[int, ...]:
-    """Returns the number of columns of each output, found by scoring records of zeros.
-
-    A model may fail on zeros and still score real records, and a model that takes text cannot score zeros. So
-    the numbers of columns that such a model gives for itself are used, if it gives them all.
-
-    Raises:
-        ModelRejected: the model fails and does not give its columns, or does not give a row for each record.
-    """
-    zeros = inputs.zeros()
+def _tried(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> _Tried:
+    records = inputs.trial()
     try:
-        if inputs.has_text:
-            raise ScoringFailed("a model that takes text must give the shapes of its outputs")
-        tensors = run(inputs.feeds(zeros))
+        return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
     except ScoringFailed as error:
-        said = tuple(output.columns for output in outputs if output.columns is not None)
-        if len(said) == len(outputs):
-            return said
+        if inputs.batch is None:
+            try:
+                return _read(run(inputs.feeds(records[:1])), 1, outputs, 1, (_ONE_BY_ONE,))
+            except ScoringFailed:
+                pass
+        stated = all(output.columns is not None for output in outputs)
+        if stated and not isinstance(error, CannotScore):
+            return _Tried(tuple(outputs), tuple(range(len(outputs))), inputs.batch, ())
         raise ModelRejected(f"trying the model with zeros: {error}") from error
-    try:
-        return tuple(as_matrix(tensor, len(zeros)).shape[1] for tensor in tensors)
-    except ScoringFailed as error:
-        raise ModelRejected(str(error)) from error
+
+
+def _read(
+    tensors: Sequence[Tensor],
+    n: int,
+    outputs: Sequence[TensorOutput],
+    batch: int | None,
+    notes: tuple[str, ...],
+) -> _Tried:
+    if n > 1 and not any(tensor.shape for tensor in tensors):
+        raise ModelRejected(
+            f"the model gives one value for {n} records: export it so that it gives one for each record"
+        )
+    kept, places, errors = [], [], []
+    for place, (output, tensor) in enumerate(zip(outputs, tensors, strict=True)):
+        try:
+            columns = as_matrix(tensor, n, output.columns or (tensor.size if n == 1 else None)).shape[1]
+        except ScoringFailed as error:
+            errors.append(CannotScore(f"{output.name}: {error}"))
+            notes = (*notes, f"The output {output.name} is left out, because it has no row for each record.")
+            continue
+        kept.append(replace(output, columns=columns))
+        places.append(place)
+    if not kept:
+        raise errors[0]
+    return _Tried(tuple(kept), tuple(places), batch, notes)
 
 
 class TensorModel:
     """A model that is ready to score."""
 
-    def __init__(self, inputs: TensorInputs, run: Run, read: OutputReader, close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        inputs: TensorInputs,
+        run: Run,
+        read: OutputReader,
+        close: Callable[[], None],
+        description: ModelDescription | None = None,
+    ) -> None:
         """``run`` raises ``ScoringFailed``; ``close`` is called once."""
         self._inputs = inputs
         self._run = run
         self._read = read
         self._close = close
+        self._description = description or ModelDescription()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -168,6 +172,11 @@ class TensorModel:
     def findings(self) -> str:
         """Empty: the library reads the model again at each load."""
         return ""
+
+    @property
+    def description(self) -> ModelDescription:
+        """What the model is, for people."""
+        return self._description
 
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
@@ -185,9 +194,24 @@ class TensorModel:
             self._close()
 
     def _score(self, columns: Columns) -> Scores:
-        feeds = self._inputs.feeds(columns)
+        batch, n = self._inputs.batch, len(columns)
+        if batch is None or batch == n:
+            return self._read(self._run(self._inputs.feeds(columns)), n)
+        return _joined([self._part(columns[at : at + batch], batch) for at in range(0, n, batch)])
+
+    def _part(self, columns: Columns, batch: int) -> Scores:
+        """Scores at most ``batch`` records. Those that are missing are copies of the last one."""
         n = len(columns)
-        if not self._inputs.one_by_one or n == 1:
-            return self._read(self._run(feeds), n)
-        each = [self._run([feed[index : index + 1] for feed in feeds]) for index in range(n)]
-        return self._read([np.concatenate(tensors) for tensors in zip(*each, strict=True)], n)
+        full = (
+            columns if n == batch else np.concatenate([columns, np.repeat(columns[-1:], batch - n, axis=0)])
+        )
+        scores = self._read(self._run(self._inputs.feeds(full)), batch)
+        return scores if n == batch else scores.rows(np.arange(n))
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    if len(parts) == 1:
+        return parts[0]
+    labels = None if parts[0].labels is None else [label for part in parts for label in part.labels or ()]
+    outputs = {name: np.concatenate([part.outputs[name] for part in parts]) for name in parts[0].outputs}
+    return Scores(np.concatenate([part.result for part in parts]), labels, outputs)

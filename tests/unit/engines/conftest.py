@@ -31,8 +31,21 @@ def load(schema: RecordSchema) -> Iterator[Load]:
         inputs: tuple[str, ...] = (),
         output: OutputRule = OutputRule.AUTO,
         schema: RecordSchema = default_schema,
+        result_output: str = "",
+        signature_name: str = "",
     ) -> LoadedModel:
-        offered = ModelToServe("sample", "model", model_type, "1", "", content, inputs, output)
+        offered = ModelToServe(
+            "sample",
+            "model",
+            model_type,
+            "1",
+            "",
+            content,
+            inputs,
+            output,
+            result_output=result_output,
+            signature_name=signature_name,
+        )
         model = engine_for(model_type).load(offered, schema)
         loaded.append(model)
         return model

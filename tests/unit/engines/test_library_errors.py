@@ -26,7 +26,7 @@ from model_serving.engines.tensorflow import saved as saved_engine
 from model_serving.engines.tensors.model import TensorModel
 from model_serving.engines.trial import engine as trial
 from tests.unit.engines.pmml_builders import SCHEMA, document, mining, numeric_target
-from tests.unit.engines.test_onnx import classifier, weighed
+from tests.unit.engines.onnx_builders import classifier, weighed
 from tests.unit.engines.test_tensorflow import frozen, saved, tf, variable, x
 
 Load = Callable[..., LoadedModel]
@@ -83,12 +83,12 @@ LOADS: dict[str, tuple[ModelType, Callable[[], bytes], object, str, str]] = {
         "_open_session",
         "ONNX Runtime cannot load the model",
     ),
-    "ONNX, labels": (
+    "ONNX, inputs": (
         ModelType.ONNX,
         lambda: classifier(["3", "4", "5"], True),
         onnx_engine,
-        "_labels",
-        "trying the model with zeros",
+        "plan_inputs",
+        "ONNX Runtime cannot load the model",
     ),
     "graph, session": (ModelType.TENSORFLOW, graph_content, graph, "open_session", "the frozen graph"),
     "graph, terminal": (ModelType.TENSORFLOW, graph_content, graph, "_only_terminal", "the frozen graph"),
@@ -178,18 +178,6 @@ def test_an_error_of_a_tensor_library_costs_the_records(load: Load, error: Excep
         with pytest.raises(ScoringFailed) as failed:
             scored(model)
         assert str(failed.value) == f"the model's tensors cannot be read: {told(error)}"
-
-
-def test_an_answer_that_is_no_table_costs_the_records(load: Load) -> None:
-    """Numpy cannot make a matrix of it."""
-
-    class Session:
-        def run(self, *_: object) -> Any:
-            return [[{"a": 1.0}, {"a": 1.0, "b": 2.0}]]
-
-    run = onnx_engine._run_in(Session(), load(ModelType.ONNX, weighed(1))._inputs, [])  # type: ignore[attr-defined]
-    with pytest.raises(ScoringFailed, match=r"^ONNX Runtime failed: ValueError: "):
-        run([np.zeros((1, 2))])
 
 
 @EACH

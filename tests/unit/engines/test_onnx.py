@@ -2,75 +2,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from model_serving.core.engine import LoadedModel
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelType, OutputRule
+from tests.unit.engines.onnx_builders import (
+    DOUBLE,
+    FLOAT,
+    ROWS,
+    WHOLE,
+    classifier,
+    external,
+    model_of,
+    value,
+    weighed,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Load = Callable[..., LoadedModel]
-ROWS = np.array([[1.0, 2.0], [3.0, 1.0]])
-FLOAT, DOUBLE, WHOLE, TEXT = (
-    TensorProto.FLOAT,
-    TensorProto.DOUBLE,
-    TensorProto.INT64,
-    TensorProto.STRING,
-)
-
-
-def value(name: str, *shape: int | str | None, kind: int = FLOAT) -> Any:
-    return helper.make_tensor_value_info(name, kind, list(shape))
-
-
-def model_of(nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], *constants: Any) -> bytes:
-    graph = helper.make_graph(list(nodes), "graph", list(inputs), list(outputs), list(constants))
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    content: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
-    return content
-
-
-def weighed(columns: int, kind: int = FLOAT, rows: int | str | None = "n") -> bytes:
-    weights = helper.make_tensor("w", kind, [2, columns], list(range(2 * columns)))
-    return model_of(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])],
-        [value("x", rows, 2, kind=kind)],
-        [value("y", rows, columns, kind=kind)],
-        weights,
-    )
-
-
-def classifier(labels: Sequence[Any], zip_map: bool) -> bytes:
-    text = isinstance(labels[0], str)
-    kind = TEXT if text else WHOLE
-    nodes = [
-        helper.make_node(
-            "LinearClassifier",
-            ["x"],
-            ["label", "scores"],
-            domain="ai.onnx.ml",
-            coefficients=[1.0, 0.0, 0.0, 1.0, 0.5, 0.5],
-            intercepts=[0.0, 0.0, 0.0],
-            **cast("Any", {"classlabels_strings" if text else "classlabels_ints": list(labels)}),
-        )
-    ]
-    outputs = [value("label", None, kind=kind)]
-    if zip_map:
-        keys: Any = {"classlabels_strings" if text else "classlabels_int64s": list(labels)}
-        nodes.append(helper.make_node("ZipMap", ["scores"], ["maps"], domain="ai.onnx.ml", **keys))
-        of_floats = helper.make_tensor_type_proto(FLOAT, [])
-        maps = helper.make_sequence_type_proto(helper.make_map_type_proto(kind, of_floats))
-        outputs.append(helper.make_value_info("maps", maps))
-    else:
-        outputs.append(value("scores", None, 3))
-    return model_of(nodes, [value("x", None, 2)], outputs)
 
 
 @pytest.mark.parametrize("kind", [FLOAT, DOUBLE], ids=["float", "double"])
@@ -98,7 +55,7 @@ def test_one_tensor_a_field(load: Load) -> None:
         [value("sum", None, 1)],
     )
     model = load(ModelType.ONNX, content)
-    assert model.fields == ("first_number", "other")
+    assert model.fields == ("other", "first_number")
     np.testing.assert_array_equal(model.score(ROWS).result, [3.0, 4.0])
 
 
@@ -120,28 +77,17 @@ def test_a_classifier_gives_its_label_or_the_index(
     scores = load(ModelType.ONNX, classifier(labels, zip_map), output=output).score(ROWS)
     np.testing.assert_array_equal(scores.result, results)
     assert scores.labels == [str(labels[1]), str(labels[0])]
-    name = "maps" if zip_map else "scores"
     assert {key: list(values) for key, values in scores.outputs.items()} == {
-        f"{name}[0]": [1.0, 3.0],
-        f"{name}[1]": [2.0, 1.0],
-        f"{name}[2]": [1.5, 2.0],
+        f"probability_{labels[0]}": [1.0, 3.0],
+        f"probability_{labels[1]}": [2.0, 1.0],
+        f"probability_{labels[2]}": [1.5, 2.0],
     }
-
-
-def external() -> bytes:
-    weights = helper.make_tensor("w", FLOAT, [2, 1], np.zeros(2, np.float32).tobytes(), raw=True)
-    weights.ClearField("raw_data")
-    weights.data_location = TensorProto.EXTERNAL
-    entry = weights.external_data.add()
-    entry.key, entry.value = "location", "weights.bin"
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
-    return model_of(nodes, [value("x", None, 2)], [value("y", None, 1)], weights)
 
 
 def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights.bin").write_bytes(np.ones(2, np.float32).tobytes())
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelRejected, match=r"^ONNX Runtime cannot load the model: .*External data"):
+    with pytest.raises(ModelRejected, match=r"^the model's weights are in another file .*export it into one"):
         load(ModelType.ONNX, external())
 
 
@@ -151,10 +97,7 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
         (
             b"<PMML/>",
             OutputRule.AUTO,
-            (
-                "ONNX Runtime cannot load the model: InvalidProtobuf: [ONNXRuntimeError] : 7 : "
-                "INVALID_PROTOBUF : Failed to load model because protobuf parsing failed."
-            ),
+            "the content is not an ONNX model: export it again as an .onnx file",
         ),
         (
             weighed(3),
@@ -166,13 +109,8 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
             OutputRule.VALUE,
             "output VALUE needs labels that spell numbers, not 'bad': use ARGMAX",
         ),
-        (
-            weighed(1, rows=5),
-            OutputRule.AUTO,
-            "the model's input x float32 [5, 2] does not take batches of any size: export it as (n, k)",
-        ),
     ],
-    ids=["no model", "value of three", "value of text", "fixed batch"],
+    ids=["no model", "value of three", "value of text"],
 )
 def test_models_that_cannot_serve_are_rejected(
     load: Load, content: bytes, output: OutputRule, text: str

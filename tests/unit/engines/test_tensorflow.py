@@ -176,11 +176,11 @@ REACHES_OUT = "reaches files, hosts or code outside the model, or is not known: 
         ),
         (
             lambda: tf.reduce_sum(weighed(x(None, 2), 1)),
-            "the model gives a tensor of shape () for 2 records, not (n, columns)",
+            "the model gives one value for 5 records: export it so that it gives one for each record",
         ),
         (
             lambda: tf.strings.as_string(x(None, 2)),
-            "the model has no numeric output",
+            "the model has no output of numbers: export it with one",
         ),
         (reads_a_file, f"the model's operation 'ReadFile' (ReadFile) {REACHES_OUT}"),
         (calls_python, f"the model's operation 'python' (PyFunc) {REACHES_OUT}"),
@@ -198,7 +198,7 @@ REACHES_OUT = "reaches files, hosts or code outside the model, or is not known: 
             lambda: tf.identity(x(None, 3)),
             (
                 "the model's input x float32 [n, 3] takes 3 fields, Sample has 2 (first_number, other): "
-                "name the fields in inputs, in the order that the model takes them"
+                "name the fields in inputs, in the order in which the model takes them"
             ),
         ),
     ],
@@ -346,8 +346,7 @@ def writes_while_serving() -> tuple[dict[str, Any], dict[str, Any]]:
             unclear,
             ("predict",),
             (
-                "the model has the outputs a, b and none stands out: "
-                "export it with one, or call the one with the result probabilities or predictions"
+                "the model has the outputs a, b: say in result_output which one gives the result"
             ),
         ),
         (
