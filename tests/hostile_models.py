@@ -134,7 +134,7 @@ def outward_onnx(file: str) -> Hostile:
         ),
         "ONNX weights that are not there": (
             onnx_model(product, initializers=(huge,)),
-            "external data",
+            "ONNX Runtime cannot load",
         ),
     }
 

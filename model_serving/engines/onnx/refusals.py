@@ -76,13 +76,13 @@ def load_refusal(error: Exception) -> ModelRejected:
             f"the model uses the operator {unknown[1].removeprefix(':')}, which ONNX Runtime does not have: "
             "export it without custom operators"
         )
-    if "external data" in text.lower():
+    if "External data path" in text:
         return ModelRejected(EXTERNAL_DATA)
     if _LOCALE.search(text):
         return ModelRejected(
             "the model changes text to lower case by the rules of a locale (en_US.UTF-8 if it names none) "
-            "that is not installed where the job runs: install it there (Debian: apt-get install locales, then "
-            "locale-gen), or export the vectorizer with lowercase=False"
+            "that is not installed where the job runs: install it there (Debian: apt-get install locales, "
+            "then locale-gen), or export the vectorizer with lowercase=False"
         )
     advice = next((f": {words}" for pattern, words in _ADVICE if pattern.search(text)), "")
     return ModelRejected(f"ONNX Runtime cannot load the model: {typed_line(error)}{advice}")
