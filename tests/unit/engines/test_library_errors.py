@@ -25,8 +25,8 @@ from model_serving.engines.tensorflow import archive, graph, session
 from model_serving.engines.tensorflow import saved as saved_engine
 from model_serving.engines.tensors.model import TensorModel
 from model_serving.engines.trial import engine as trial
-from tests.unit.engines.pmml_builders import SCHEMA, document, mining, numeric_target
 from tests.unit.engines.onnx_builders import classifier, weighed
+from tests.unit.engines.pmml_builders import SCHEMA, document, mining, numeric_target
 from tests.unit.engines.test_tensorflow import frozen, saved, tf, variable, x
 
 Load = Callable[..., LoadedModel]
