@@ -92,7 +92,7 @@ class Target:
         if missing.any():
             prediction = self._filled(prediction, missing, classes)
             value = prediction.value
-        if self._rescales:
+        if self._rescales and not classes and self.kind.is_number:
             prediction.value = self._rescaled(value)
         return prediction
 

@@ -114,11 +114,12 @@ class Chain:
             last = own[-1:] or list(segments[-1:])
         else:
             last = _possibly_last(segments)
-            for one in last:
-                if one.node.function != context.function:
-                    raise Unsupported(
-                        f"a modelChain for {context.function} that ends with a model for {one.node.function}"
-                    )
+            if last[-1].node.function != context.function:
+                raise Unsupported(
+                    f"a modelChain for {context.function} that ends with a model for "
+                    f"{last[-1].node.function}"
+                )
+            last = [one for one in last if one.node.function == context.function]
         self.kind = outer_kind(last, context)
         target = context.target if context.target.kind == self.kind else context.target.of_kind(self.kind)
         self.has_probabilities = has_probabilities(last)

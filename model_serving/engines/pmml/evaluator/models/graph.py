@@ -115,7 +115,7 @@ class Graph:
         thresholds[:compared] = self._thresholds
         bases = np.empty(total, dtype=np.intp)
         bases[:compared] = np.arange(0, 3 * compared, 3)
-        first = {field: len(self._columns) + rank for rank, field in enumerate(coded)}
+        first = {field: max(1, len(self._columns)) + rank for rank, field in enumerate(coded)}
         for rank, (_, field, named, other, unknown) in enumerate(self._switches):
             start, values = starts[rank], coded[field].values
             row = np.full(len(values) + 2, other, dtype=np.intp)

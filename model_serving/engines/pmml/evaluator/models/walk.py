@@ -76,7 +76,7 @@ class Walk:
         """Creates the walk.
 
         Args:
-            fields: the fields that are compared: the first columns.
+            fields: the fields that are compared: the first columns. Without them there is a column of zeros.
             coded: the fields that are switched by: the columns after them.
             columns: the column that each step looks at, shape (steps + leaves,).
             thresholds: the threshold of each step, infinite for switches and leaves.
@@ -87,7 +87,8 @@ class Walk:
         """
         self._gather = Gather(fields)
         self._coded = tuple(coded)
-        self._width = len(fields) + len(coded)
+        # Leaves look at the first column, which must not be one that is switched by.
+        self._width = max(1, len(fields)) + len(coded)
         self._columns, self._thresholds = columns, thresholds
         self._bases, self._ways, self._roots, self._steps = bases, ways, roots, steps
         self._lists: tuple[list[int], list[float], list[int], list[int]] | None = None
@@ -123,9 +124,9 @@ class Walk:
         if not self._coded:
             return values, (missing * 2).reshape(-1) if missing.any() else None
         compared = values.shape[1]
-        codes = np.empty((batch.n, self._width), dtype=np.intp)
+        codes = np.zeros((batch.n, self._width), dtype=np.intp)
         codes[:, :compared] = missing * 2
-        for place, coded in enumerate(self._coded, compared):
+        for place, coded in enumerate(self._coded, max(1, compared)):
             codes[:, place] = coded.codes(batch)
         wide = np.zeros((batch.n, self._width))
         wide[:, :compared] = values
