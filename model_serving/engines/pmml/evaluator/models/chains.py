@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.models.combination import Combination
     from model_serving.engines.pmml.evaluator.prediction import ModelContext, OutputField
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["Chain", "compile_chain"]
 
 
-def compile_chain(parts: Sequence[Element], context: ModelContext, *, several: bool) -> Chain:
+def compile_chain(parts: Sequence[Element], context: ModelContext, combination: Combination) -> Chain:
     """Reads the segments of a chain.
 
     Args:
         parts: the Segment elements.
         context: that of the MiningModel.
-        several: whether the segments predict several targets (``multiModelChain``).
+        combination: the method, and what a missing prediction of a segment means.
 
     Raises:
         Unsupported: a part is not known, or the last segment is for another function.
@@ -53,7 +54,7 @@ def compile_chain(parts: Sequence[Element], context: ModelContext, *, several: b
         segments.append(segment)
         for output in segment.node.outputs:
             _declare(output.field, segment, context.scope)
-    return Chain(segments, context, several=several)
+    return Chain(segments, context, combination)
 
 
 def _declare(field: Field, segment: Segment, scope: Scope) -> None:
@@ -100,15 +101,16 @@ class _Conditional:
 class Chain:
     """The prediction of the last segment that a record belongs to, or those for several targets."""
 
-    def __init__(self, segments: Sequence[Segment], context: ModelContext, *, several: bool) -> None:
+    def __init__(self, segments: Sequence[Segment], context: ModelContext, combination: Combination) -> None:
         """Creates the chain.
 
         Raises:
             Unsupported: a segment that may be the last one is for another function than the chain.
         """
         self.segments = nodes_by_id(segments, context)
+        self._needed = list(segments) if combination.when_missing == "returnMissing" else []
         self._targets: list[tuple[str, Segment]] = []
-        if several:
+        if combination.method == "multiModelChain":
             self._targets = [(one.node.target.name, one) for one in segments if one.node.target.name]
             own = [one for name, one in self._targets if name == context.target.name]
             last = own[-1:] or list(segments[-1:])
@@ -116,8 +118,7 @@ class Chain:
             last = _possibly_last(segments)
             if last[-1].node.function != context.function:
                 raise Unsupported(
-                    f"a modelChain for {context.function} that ends with a model for "
-                    f"{last[-1].node.function}"
+                    f"a modelChain for {context.function} that ends with a model for {last[-1].node.function}"
                 )
             last = [one for one in last if one.node.function == context.function]
         self.kind = outer_kind(last, context)
@@ -143,10 +144,24 @@ class Chain:
                 continue
             parts.append((taken, translation.translated(segment.predict(batch, taken), self.classes)))
         found = complete(merged(parts, batch.n), self.classes if self.has_probabilities else ())
-        if not self._targets:
+        if self._targets:
+            others = {
+                name: segment.predict(batch, segment.taken(batch)).value for name, segment in self._targets
+            }
+            found = replace(found, more={**found.more, **others})
+        return self._without_missing(found, batch)
+
+    def _without_missing(self, found: Prediction, batch: Batch) -> Prediction:
+        """Takes the result from records for which a needed segment predicts nothing."""
+        lacking = np.zeros(batch.n, dtype=bool)
+        for segment in self._needed:
+            taken = segment.taken(batch)
+            missing = np.isnan(segment.predict(batch, taken).value)
+            lacking |= missing if taken is None else missing & taken
+        if not lacking.any():
             return found
-        others = {name: segment.predict(batch, segment.taken(batch)).value for name, segment in self._targets}
-        return replace(found, more={**found.more, **others})
+        rows = np.flatnonzero(~lacking)
+        return found.take(rows).scattered(rows, batch.n)
 
 
 def _possibly_last(segments: Sequence[Segment]) -> list[Segment]:

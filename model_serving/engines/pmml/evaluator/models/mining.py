@@ -68,15 +68,15 @@ def compile_model(element: Element, context: ModelContext) -> Predictor:
     method = choice(
         segmentation, "multipleModelMethod", (*every, *(f"x-{one}" for one in every)), None
     ).removeprefix("x-")
+    combination = _combination(segmentation, method, context)
     if method in _CHAINS:
-        return compile_chain(parts, context, several=method == "multiModelChain")
+        return compile_chain(parts, context, combination)
     if method == "selectAll" and len(parts) > 1:
         raise Unsupported("multipleModelMethod 'selectAll', which gives a record several results")
     if method in {"selectFirst", "selectAll"}:
         return FirstSegment(read_segments(parts, context), context)
     if method not in _METHODS.get(context.function, ()):
         raise Unsupported(f"multipleModelMethod '{method}' of a MiningModel for {context.function}")
-    combination = _combination(segmentation, method, context)
     return compile_forest(element, parts, context, combination) or _ensemble(parts, context, combination)
 
 

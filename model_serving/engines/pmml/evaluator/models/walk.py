@@ -13,7 +13,7 @@ from model_serving.engines.pmml.evaluator.batch import Gather
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model_serving.engines.pmml.evaluator.batch import Batch, Rows
+    from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
     from model_serving.engines.pmml.evaluator.scope import Field
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -86,9 +86,10 @@ class Walk:
             steps: the number of steps.
         """
         self._gather = Gather(fields)
-        self._coded = tuple(coded)
+        self._fields, self._coded = tuple(fields), tuple(coded)
         # Leaves look at the first column, which must not be one that is switched by.
-        self._width = max(1, len(fields)) + len(coded)
+        self._first_coded = max(1, len(fields))
+        self._width = self._first_coded + len(coded)
         self._columns, self._thresholds = columns, thresholds
         self._bases, self._ways, self._roots, self._steps = bases, ways, roots, steps
         self._lists: tuple[list[int], list[float], list[int], list[int]] | None = None
@@ -103,7 +104,9 @@ class Walk:
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
         n, trees = batch.n, len(self._roots)
-        values, codes = self._table(batch)
+        values, codes, failing = self._table(batch)
+        if failing is not None:
+            batch.fail(self._touches(failing, values, codes))
         if self._lists is not None and n * trees <= _FEW:
             return self._one_by_one(values, codes)
         made = np.empty((trees, n), dtype=np.intp)
@@ -117,20 +120,57 @@ class Walk:
         made -= self._steps
         return made
 
-    def _table(self, batch: Batch) -> tuple[Numbers, Rows | None]:
-        """Returns the values, shape (n, width), and what is added to the way on: 2 for a missing value."""
-        values = self._gather.matrix(batch)
+    def _table(self, batch: Batch) -> tuple[Numbers, Rows | None, Mask | None]:
+        """Returns the values, shape (n, width), what is added to the way on, and which values failed.
+
+        What is added is 2 for a missing value and the place of a value that is switched by. None stands for
+        zeros, and for no failures.
+        """
+        with batch.aside():
+            values = self._gather.matrix(batch)
+            wide, codes = self._coded_table(values, batch)
+            failing = None if batch.failed is None else self._failures(batch)
+        return wide, codes, failing
+
+    def _coded_table(self, values: Numbers, batch: Batch) -> tuple[Numbers, Rows | None]:
         missing = np.isnan(values)
         if not self._coded:
             return values, (missing * 2).reshape(-1) if missing.any() else None
         compared = values.shape[1]
         codes = np.zeros((batch.n, self._width), dtype=np.intp)
         codes[:, :compared] = missing * 2
-        for place, coded in enumerate(self._coded, max(1, compared)):
+        for place, coded in enumerate(self._coded, self._first_coded):
             codes[:, place] = coded.codes(batch)
         wide = np.zeros((batch.n, self._width))
         wide[:, :compared] = values
         return wide, codes.reshape(-1)
+
+    def _failures(self, batch: Batch) -> Mask:
+        """Returns which values could not be computed, shape (n, width)."""
+        failing = np.zeros((batch.n, self._width), dtype=bool)
+        places = [*enumerate(self._fields), *enumerate((one.field for one in self._coded), self._first_coded)]
+        for place, field in places:
+            with batch.aside():
+                batch.value(field)
+                if batch.failed is not None:
+                    failing[:, place] = batch.failed
+        return failing
+
+    def _touches(self, failing: Mask, values: Numbers, codes: Rows | None) -> Mask:
+        """Returns the records of which some walk looks at a value that could not be computed."""
+        touched = np.zeros(len(failing), dtype=bool)
+        rows = np.flatnonzero(failing.any(axis=1))
+        flat, looked_at = values.reshape(-1), failing.reshape(-1)
+        current = np.repeat(self._roots, len(rows))
+        record = np.tile(rows, len(self._roots))
+        while len(current):
+            place = self._columns.take(current) + record * self._width
+            touched[record[looked_at.take(place)]] = True
+            way = self._bases.take(current) + (flat.take(place) > self._thresholds.take(current))
+            current = self._ways.take(way if codes is None else way + codes.take(place))
+            walking = current < self._steps
+            current, record = current[walking], record[walking]
+        return touched
 
     def _advance(self, at: Rows, offsets: Rows, values: Numbers, codes: Rows | None) -> None:
         """Moves every walk in ``at`` to its leaf, in place."""
