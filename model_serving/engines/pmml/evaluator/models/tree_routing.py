@@ -1,8 +1,8 @@
 """Trees in which a record may end in several nodes, or of which the way to the end counts.
 
 They are attributes of a TreeModel (PMML 4.4). ``weightedConfidence``: where a predicate is unknown, the
-record goes to every child that is not false; the answers are weighted with the children's shares of the recordCount,
-and the class with the greatest confidence wins. ``aggregateNodes``: the record goes the same ways, and the
+record goes to every child that is not false; the answers are weighted with the children's shares of the
+recordCount, and the class with the greatest confidence wins. ``aggregateNodes``: the record goes the same ways, and the
 recordCounts of all the nodes in which it ends are added. ``missingValuePenalty``: confidences are multiplied
 with it once for each level at which a default child or a surrogate was used.
 """
@@ -41,7 +41,7 @@ _SPREADING = ("weightedConfidence", "aggregateNodes")
 
 @dataclass(slots=True)
 class _Node:
-    """A node: its predicate, the place of its answer, its children, and its default child (``wanted`` is the id)."""
+    """A node: predicate, place of its answer, children, and default child (``wanted`` is the child's id)."""
 
     predicate: Predicate
     end: int
