@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Combination"]
 
+_Terms = npt.NDArray[np.floating[Any]]
+_Places = npt.NDArray[np.signedinteger[Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Combination:
@@ -93,34 +96,31 @@ class Combination:
             classes: the values of the classes.
             taken: see the module.
         """
-        counted = None if taken is None else taken
+        missing = indices < 0
+        if taken is not None:
+            indices = np.where(taken, indices, -1)
         plain = self.method == "majorityVote"
         votes = np.empty((len(classes), indices.shape[1]))
         for place in range(len(classes)):
             cast = indices == place
-            if counted is not None:
-                cast &= counted
-            votes[place] = cast.sum(axis=0) if plain else self.weights @ cast
+            votes[place] = cast.sum(axis=0) if plain else self._weighed(cast)
         total = votes.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             probabilities = votes / total
         value = self._elected(indices, votes, classes)
-        missing = indices < 0
         if taken is not None or missing.any():
             nothing = self._without_result(missing, taken, any_counts=False)
             if self.when_missing == "continue":
                 # A missing prediction is a vote too, for no result.
                 cast = missing if taken is None else missing & taken
-                nothing |= (cast.sum(axis=0) if plain else self.weights @ cast) > votes.max(axis=0)
+                nothing |= (cast.sum(axis=0) if plain else self._weighed(cast)) > votes.max(axis=0)
             value[nothing] = np.nan
             probabilities[:, nothing] = np.nan
         return Prediction(value, probabilities)
 
-    def _elected(
-        self, indices: npt.NDArray[np.signedinteger[Any]], votes: Numbers, classes: tuple[float, ...]
-    ) -> Numbers:
+    def _elected(self, indices: _Places, votes: Numbers, classes: tuple[float, ...]) -> Numbers:
         most = votes.max(axis=0)
-        value = np.array(classes).take(votes.argmax(axis=0))
+        value: Numbers = np.array(classes).take(votes.argmax(axis=0))
         value[~(most > 0.0)] = np.nan
         for record in np.flatnonzero((votes == most).sum(axis=0) > 1).tolist():
             if most[record] > 0.0:
@@ -132,41 +132,47 @@ class Combination:
     def _without_result(self, missing: Mask, taken: Mask | None, *, any_counts: bool) -> Mask:
         """Returns the records that have no result, because of missing predictions or of no segment."""
         lacking = missing if taken is None else missing & taken
-        nothing = np.zeros(missing.shape[1], dtype=bool) if taken is None else ~taken.any(axis=0)
+        nothing: Mask = np.zeros(missing.shape[1], dtype=bool) if taken is None else ~taken.any(axis=0)
         if self.when_missing == "returnMissing" or (self.when_missing == "continue" and any_counts):
-            return nothing | lacking.any(axis=0)
-        whole = self.weights.sum() if taken is None else self.weights @ taken
+            nothing |= lacking.any(axis=0)
+            return nothing
+        whole = self.weights.sum() if taken is None else self._weighed(taken)
         with np.errstate(invalid="ignore", divide="ignore"):
-            fraction = (self.weights @ lacking) / whole
+            nothing |= self._weighed(lacking) / whole > self.threshold
         everything = lacking if taken is None else lacking | ~taken
-        return nothing | (fraction > self.threshold) | everything.all(axis=0)
+        nothing |= everything.all(axis=0)
+        return nothing
+
+    def _weighed(self, counted: Mask) -> Numbers:
+        """Returns the weight of the models that count, shape (n,)."""
+        made: Numbers = _sum(np.where(counted, self.weights[:, None], 0.0))
+        return made
 
     def _of_numbers(self, values: Numbers, counted: Mask | None) -> Numbers:
         method = self.method
         if method == "median":
             return _median(values)
         if method == "max":
-            return np.fmax.reduce(values, axis=0)
+            greatest: Numbers = np.fmax.reduce(values, axis=0)
+            return greatest
         if method == "weightedMedian":
             return self._weighted_median(values)
-        kind = np.float32 if self.single else np.float64
-        weighted = method.startswith("weighted")
         if counted is not None:
             values = np.where(counted, values, 0.0)
-        terms = values.astype(kind) if self.single else values
-        weights = self.weights.astype(kind)
+        kind: Any = np.float32 if self.single else np.float64
+        terms: _Terms = values.astype(kind, copy=False)
+        weighted = method.startswith("weighted")
         if weighted:
-            terms = terms * weights[:, None]
-        total = _sum(terms)
+            terms = terms * self.weights.astype(kind)[:, None]
+        total: _Terms = _sum(terms)
         if method in {"average", "weightedAverage"}:
-            whole: Numbers
             if counted is None:
-                whole = _sum(weights[:, None])[0] if weighted else kind(len(values))
-            else:
-                whole = (weights @ counted if weighted else counted.sum(axis=0)).astype(kind)
+                counted = np.ones((len(values), 1), dtype=bool)
+            whole = self._weighed(counted) if weighted else counted.sum(axis=0)
             with np.errstate(invalid="ignore", divide="ignore"):
-                total = total / whole
-        return total.astype(np.float64)
+                total = total / whole.astype(kind)
+        made: Numbers = total.astype(np.float64, copy=False)
+        return made
 
     def _weighted_median(self, values: Numbers) -> Numbers:
         """The least value up to which the models have at least half of the weight."""
@@ -175,7 +181,8 @@ class Combination:
         weights = np.where(np.isnan(ordered), 0.0, self.weights[order])
         sums = weights.cumsum(axis=0)
         places = (sums >= 0.5 * sums[-1]).argmax(axis=0)
-        return np.take_along_axis(ordered, places[None, :], axis=0)[0]
+        middle: Numbers = np.take_along_axis(ordered, places[None, :], axis=0)[0]
+        return middle
 
     def _of_contributors(self, shares: Numbers, counted: Mask | None) -> Numbers:
         """For ``median`` and ``max``: the mean of the models that give the winner its median or maximum.
@@ -206,12 +213,11 @@ def _only(values: Numbers, counted: Mask | None) -> Numbers:
     return values if counted is None else np.where(counted, values, np.nan)
 
 
-def _sum(terms: Numbers) -> Numbers:
+def _sum(terms: _Terms) -> Any:
     """Adds the rows one after the other, so that one record alone gets the same sum as in a batch."""
     if terms.shape[1] == 1:
         return terms.cumsum(axis=0, dtype=terms.dtype)[-1]
-    made: Numbers = np.add.reduce(terms, axis=0)
-    return made
+    return np.add.reduce(terms, axis=0)
 
 
 def _median(values: Numbers, axis: int = 0) -> Numbers:

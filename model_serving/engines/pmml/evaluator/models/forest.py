@@ -108,10 +108,11 @@ class Forest:
 
 def _certain(shares: Numbers | None, scores: Numbers, classes: tuple[float, ...]) -> Numbers:
     """Returns the probabilities of the ends. An end without a distribution is certain of its class."""
-    certain = (np.array(classes)[:, None] == scores).astype(np.float64)
+    certain: Numbers = (np.array(classes)[:, None] == scores).astype(np.float64)
     if shares is None:
         return certain
-    return np.where(np.isnan(shares).all(axis=0) if len(classes) else False, certain, shares)
+    made: Numbers = np.where(np.isnan(shares).all(axis=0), certain, shares)
+    return made
 
 
 def _elected(scores: Numbers, classes: tuple[float, ...]) -> Indices:

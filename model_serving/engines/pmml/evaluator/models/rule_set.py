@@ -1,7 +1,7 @@
 """RuleSetModel: rules with predicates, of which the first, the heaviest or the heaviest class is chosen.
 
-See PMML 4.4, Ruleset. A rule inside of CompoundRules fires when their predicates are true too. A rule of which
-a predicate is unknown does not fire.
+See PMML 4.4, Ruleset. A rule inside of CompoundRules fires when their predicates are true too. A rule with an
+unknown predicate does not fire.
 """
 
 from __future__ import annotations

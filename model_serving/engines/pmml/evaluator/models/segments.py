@@ -203,7 +203,7 @@ class Translation:
         """
         given = found.probabilities
         if given is None:
-            made = (np.array(classes)[:, None] == self.values(found.value)).astype(np.float64)
+            made: Numbers = (np.array(classes)[:, None] == self.values(found.value)).astype(np.float64)
             made[:, np.isnan(found.value)] = np.nan
             return made
         return _aligned(given, self.classes, classes)
@@ -284,6 +284,7 @@ def merged(parts: Sequence[tuple[Mask | None, Prediction]], n: int) -> Predictio
         together([one.confidences for one in predictions]),
         together([one.entities for one in predictions]),
         together([one.affinities for one in predictions]),
+        together([one.ranked_affinities for one in predictions]),
         together([one.reasons for one in predictions]),
         more,
     )

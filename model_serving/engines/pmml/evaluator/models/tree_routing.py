@@ -2,9 +2,9 @@
 
 They are attributes of a TreeModel (PMML 4.4). ``weightedConfidence``: where a predicate is unknown, the
 record goes to every child that is not false; the answers are weighted with the children's shares of the
-recordCount, and the class with the greatest confidence wins. ``aggregateNodes``: the record goes the same ways, and the
-recordCounts of all the nodes in which it ends are added. ``missingValuePenalty``: confidences are multiplied
-with it once for each level at which a default child or a surrogate was used.
+recordCount, and the class with the greatest confidence wins. ``aggregateNodes``: the record goes the same
+ways, and the recordCounts of all the nodes in which it ends are added. ``missingValuePenalty``: confidences
+are multiplied with it once for each level at which a default child or a surrogate was used.
 """
 
 from __future__ import annotations
