@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,15 +68,18 @@ class Scores:
     """The scores of n records.
 
     ``result`` has shape (n,), float64; NaN stands for "no result". ``labels`` are the n predicted classes of
-    a classifier. ``outputs`` maps the name of an output, such as a probability, to n values.
+    a classifier. ``outputs`` maps the name of an output, such as a probability, to n values. ``why`` says for
+    the place of a record without a result why it has none; empty if that is not known. Engines may leave it
+    out. It is called only for such records, so it may be slow.
     """
 
     result: npt.NDArray[np.float64]
     labels: Sequence[str] | None = None
     outputs: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    why: Callable[[int], str] | None = field(default=None, repr=False, compare=False)
 
     def rows(self, index: npt.NDArray[np.intp]) -> Scores:
-        """The scores of the records at the places ``index``, shape (m,)."""
+        """The scores of the records at the places ``index``, shape (m,), without ``why``."""
         return Scores(
             self.result[index],
             None if self.labels is None else [self.labels[place] for place in index.tolist()],

@@ -166,8 +166,8 @@ class Server:
             return
         submission_ts = batch.submission_ts
         if not all_finite(scores.result) and (without := np.isnan(scores.result)).any():
-            nothing = ScoringFailed("the model gives no result for this record")
             for place in np.flatnonzero(without).tolist():
+                nothing = _no_result(scores, place)
                 outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, nothing))
             self._count(serving, columns, without.tolist(), nothing, outcome)
             scored = np.flatnonzero(~without)
@@ -226,6 +226,11 @@ class Server:
             model=model.name,
             version=model.version,
         )
+
+
+def _no_result(scores: Scores, place: int) -> ScoringFailed:
+    why = "" if scores.why is None else scores.why(place)
+    return ScoringFailed("the model gives no result for this record" + (f": {why}" if why else ""))
 
 
 def _check_shapes(scores: Scores, n: int) -> None:

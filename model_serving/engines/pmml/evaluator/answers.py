@@ -15,10 +15,12 @@ from model_serving.core.engine import Scores
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import OutputRule
 from model_serving.engines.foreign_errors import first_line
-from model_serving.engines.pmml.evaluator.data_types import spelled
+from model_serving.engines.pmml.evaluator.data_types import spelled, spelled_value
 from model_serving.engines.results import MOST_NAMED_COLUMNS, spelled_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.prediction import ModelNode, OutputField, Prediction
     from model_serving.engines.pmml.evaluator.symbols import Numbers
@@ -48,7 +50,11 @@ class Answers:
         self.result_is_index = any(
             self._results[label] != spelled_number(label) for label in self.classes.values()
         )
-        self._outputs = [output for output in node.outputs if output.is_final and output.field.kind.is_number]
+        # Of two outputs with one name, the last one counts.
+        named = {output.field.name: output for output in node.outputs if output.is_final}
+        self._outputs = [output for output in named.values() if output.field.kind.is_number]
+        self._further = _further_targets(node, set(named))
+        self._numbers = {value: self._results[label] for value, label in self.classes.items()}
         self._shares = _shares_without_output(node, self.classes, self._outputs)
         self._from = result_output
         if result_output and result_output not in self.names:
@@ -60,12 +66,18 @@ class Answers:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the outputs."""
-        return (*(output.field.name for output in self._outputs), *(name for name, _ in self._shares))
+        shares = (name for name, _ in self._shares)
+        return (*(output.field.name for output in self._outputs), *self._further, *shares)
 
-    def read(self, batch: Batch) -> Scores:
-        """Scores the batch. Records that fail have the result NaN, no label and outputs of NaN."""
+    def read(self, batch: Batch, why: Callable[[int], str] | None = None) -> Scores:
+        """Scores the batch. Records that fail have the result NaN, no label and outputs of NaN.
+
+        ``why`` says why a record has no result (see ``core.engine.Scores``).
+        """
         prediction = batch.prediction(self._node)
         outputs = {output.field.name: batch.value(output.field) for output in self._outputs}
+        for name in self._further:
+            outputs[name] = prediction.more[name]
         outputs.update(self._shares_of(prediction))
         failed = batch.failed
         value = prediction.value
@@ -73,9 +85,9 @@ class Answers:
             value = np.where(failed, np.nan, value)
             outputs = {name: np.where(failed, np.nan, values) for name, values in outputs.items()}
         if not self._is_class:
-            return Scores(outputs[self._from] if self._from else value.copy(), None, outputs)
+            return Scores(outputs[self._from] if self._from else value.copy(), None, outputs, why)
         labels, result = self._labelled(value, batch)
-        return Scores(outputs[self._from] if self._from else result, labels, outputs)
+        return Scores(outputs[self._from] if self._from else result, labels, outputs, why)
 
     def _shares_of(self, prediction: Prediction) -> dict[str, Numbers]:
         if prediction.probabilities is None:
@@ -83,23 +95,30 @@ class Answers:
         return {name: prediction.probabilities[row] for name, row in self._shares}
 
     def _labelled(self, values: Numbers, batch: Batch) -> tuple[list[str], Numbers]:
-        kind = self._node.predictor.kind
-        labels: list[str] = []
-        result = np.empty(len(values))
-        for place, value in enumerate(values.tolist()):
-            if value != value:
-                labels.append("")
-                result[place] = np.nan
-                continue
-            label = self.classes.get(value)
-            if label is None:
-                label = spelled(value, kind, batch.texts)
-            labels.append(label)
-            number = self._results.get(label)
-            if number is None:
-                number = spelled_number(label)
-            result[place] = np.nan if number is None else number
-        return labels, result
+        plain = values.tolist()
+        try:
+            labels = [self.classes[value] for value in plain]
+            return labels, np.array([self._numbers[value] for value in plain])
+        except KeyError:
+            pass  # some record has no result, or a class that the document does not name
+        pairs = [self._pair(value, batch) for value in plain]
+        return [label for label, _ in pairs], np.array([number for _, number in pairs])
+
+    def _pair(self, value: float, batch: Batch) -> tuple[str, float]:
+        """Returns the label of a value and the number that stands for it."""
+        if value != value:
+            return "", np.nan
+        label = self.classes.get(value)
+        if label is None:
+            label = spelled(value, self._node.predictor.kind, batch.texts)
+        number = self._results.get(label, spelled_number(label))
+        return label, np.nan if number is None else number
+
+
+def _further_targets(node: ModelNode, taken: set[str]) -> tuple[str, ...]:
+    """Returns the names of the numbers that are predicted beside the target and that no output gives."""
+    names = getattr(node.predictor, "further_numbers", ())
+    return tuple(name for name in names if name not in taken)
 
 
 def _labels_of(node: ModelNode) -> dict[float, str]:
@@ -117,7 +136,7 @@ def _labels_of(node: ModelNode) -> dict[float, str]:
             known = target.labels.get(value)
             if known is None and kind.is_text:
                 known = target.symbols.texts[int(value)]
-            labels[value] = f"{value:g}" if known is None else known
+            labels[value] = spelled_value(kind.data_type)(value) if known is None else known
     return labels
 
 
@@ -150,9 +169,5 @@ def _shares_without_output(
         if output.feature == "probability" and output.class_value is not None
     }
     taken = {output.field.name for output in outputs}
-    found = [
-        (f"probability_{labels.get(value, f'{value:g}')}", row)
-        for row, value in enumerate(classes)
-        if value not in given
-    ]
+    found = [(f"probability_{labels[value]}", row) for row, value in enumerate(classes) if value not in given]
     return [(name, row) for name, row in found if name not in taken]

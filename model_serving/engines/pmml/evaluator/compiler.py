@@ -215,11 +215,12 @@ class _Compiler:
             inner.declare(self._program.field(name, found.kind, treated, found.values))
 
     def _target(self, model: Element, function: str, targets: Element | None) -> Target:
-        names = [
-            required(mining, "name")
+        minings = {
+            required(mining, "name"): mining
             for mining in _mining_fields(model)
             if mining.get("usageType", "active") in _TARGETS
-        ]
+        }
+        names = list(minings)
         if model.get("targetFieldName") in names:
             names.sort(key=lambda one: one != model.get("targetFieldName"))
         data = self._dictionary.get(names[0]) if names else None
@@ -229,8 +230,8 @@ class _Compiler:
             kind = STRING if function in {"classification", "clustering"} else DOUBLE
             return read_targets(targets, Target(name, kind, symbols, further=tuple(names[1:])))
         target = Target(
-            data.name,
-            data.kind,
+            name,
+            _kind_of(minings[name], data),
             symbols,
             data.valid,
             dict(data.labels),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,12 @@ from model_serving.engines.pmml.evaluator.answers import Answers
 if TYPE_CHECKING:
     from model_serving.core.engine import Columns, Scores
     from model_serving.core.messages import OutputRule
+    from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.compiler import Compiled
 
 __all__ = ["EVALUATOR", "EvaluatedModel"]
 
+_MOST_NAMED = 5
 EVALUATOR = "compiled to numpy"
 """How statuses name this evaluator."""
 
@@ -52,12 +55,26 @@ class EvaluatedModel:
         """See ``LoadedModel.score``."""
         try:
             with np.errstate(all="ignore"):
-                return self._answers.read(self._inputs.batch(columns))
+                batch = self._inputs.batch(columns)
+                return self._answers.read(batch, partial(self._why, batch, columns))
         except Exception as error:
             failure = scoring_failure("the PMML model failed", error)
             if failure is error:
                 raise
             raise failure from error
+
+    def _why(self, batch: Batch, columns: Columns, record: int) -> str:
+        """Returns why a record has no result: a value that is not allowed, else what has no value."""
+        fault = self._inputs.fault_of(batch, columns, record)
+        if fault:
+            return fault
+        missing = self._inputs.missing_in(batch, record)
+        if missing:
+            more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+            return "it has no value of " + ", ".join(f"'{name}'" for name in missing[:_MOST_NAMED]) + more
+        if batch.failed is not None and batch.failed[record]:
+            return "a value that the model derives from its fields cannot be computed"
+        return ""
 
     def close(self) -> None:
         """Does nothing: the model holds only memory."""

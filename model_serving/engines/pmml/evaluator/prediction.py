@@ -122,7 +122,9 @@ class ModelNode:
     def predict(self, batch: Batch) -> Prediction:
         """Returns the prediction after the treatment by ``Targets``."""
         prediction = self.predictor.predict(batch)
-        return self.target.treated(prediction, self.predictor.classes)
+        predictor = self.predictor
+        is_number = not predictor.classes and not predictor.kind.is_text
+        return self.target.treated(prediction, predictor.classes, is_number=is_number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.data_types import Kind, constant
+from model_serving.engines.pmml.evaluator.data_types import OPTYPES, Kind, constant
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
     Unsupported,
@@ -79,11 +79,11 @@ class Target:
         """Returns the target with another type of values."""
         return replace(self, kind=kind, labels=dict(self.labels))
 
-    def treated(self, prediction: Prediction, classes: tuple[float, ...]) -> Prediction:
+    def treated(self, prediction: Prediction, classes: tuple[float, ...], *, is_number: bool) -> Prediction:
         """Returns a prediction after the target's default, limits, rescaling and rounding, in this order.
 
         The order is the standard's (PMML 4.4, Targets). A missing prediction takes the default value, or the
-        priors of the classes.
+        priors of the classes. Limits, rescaling and rounding are for numbers, not for classes and clusters.
         """
         if self.default is None and not self.priors and not self._rescales:
             return prediction
@@ -92,7 +92,7 @@ class Target:
         if missing.any():
             prediction = self._filled(prediction, missing, classes)
             value = prediction.value
-        if self._rescales and not classes and self.kind.is_number:
+        if self._rescales and is_number:
             prediction.value = self._rescaled(value)
         return prediction
 
@@ -132,6 +132,8 @@ def read_targets(element: Element | None, target: Target) -> Target:
         if part.get("field", target.name) not in {target.name, ""} and target.name:
             continue  # a further target of a model that predicts several
         found = children(part, _ATTRIBUTES, ("TargetValue",))
+        if "optype" in part.attrib:
+            target.kind = target.kind._replace(optype=choice(part, "optype", OPTYPES, None))
         if "castInteger" in part.attrib:
             target.cast = choice(part, "castInteger", tuple(_CASTS), None)
         low, high = optional_number(part, "min"), optional_number(part, "max")

@@ -41,7 +41,7 @@ _BINARY: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "jaccard": ((0, 0, 0, 1), (0, 1, 1, 1)),
     "tanimoto": ((1, 0, 0, 1), (1, 2, 2, 1)),
 }
-"""Above and below the line: how much it counts that both are 0, only the second is 1, only the first, both."""
+"""Above and below the line: what it counts that both are 0, only the second is 1, only the first, both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -121,7 +121,7 @@ def _local(name: str) -> str:
 
 
 def _read(cells: Sequence[str | None], kind: Kind, symbols: Symbols) -> tuple[Numbers, str | None]:
-    """Returns the values, and one of the cells that do not spell a value of the type, None if there is none."""
+    """Returns the values, and a cell that does not spell a value of the type, None if there is none."""
     if kind.is_text:
         return np.array([np.nan if cell is None else symbols.code(cell) for cell in cells]), None
     read = numeric_reader(kind.data_type)

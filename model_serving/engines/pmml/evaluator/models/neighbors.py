@@ -1,4 +1,4 @@
-"""NearestNeighborModel: a record is like the training instances nearest to it (PMML 4.4: Nearest Neighbors)."""
+"""NearestNeighborModel: a record is like the training instances that are nearest (PMML 4.4)."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _precedence(classes: tuple[float, ...], places: Numbers, kind: Kind, context
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestNeighborModel:
-    """Implements ``Predictor``. ``instances`` has shape (fields, instances), ``codes`` are those of the ids."""
+    """Implements ``Predictor``. ``instances`` has shape (fields, instances), ``codes`` stand for the ids."""
 
     comparison: Measure
     inputs: Gather
@@ -210,6 +210,11 @@ class NearestNeighborModel:
     def classes(self) -> tuple[float, ...]:
         """The classes of the first target."""
         return self.targets[0].classes if self.targets else ()
+
+    @property
+    def further_numbers(self) -> tuple[str, ...]:
+        """The names of the targets after the first one that are numbers."""
+        return tuple(target.name for target in self.targets[1:] if not target.kind.is_text)
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
@@ -239,7 +244,7 @@ class NearestNeighborModel:
         return Prediction(value, probabilities, entities=entities, ranked_affinities=affinities.T, more=more)
 
     def _nearest(self, records: Numbers) -> tuple[Rows, Numbers]:
-        """Returns the places of the nearest instances and their affinities, shape (n, neighbors), best first."""
+        """Returns the places of the nearest instances and their affinities, shape (n, neighbors)."""
         size = max(1, _MOST_PAIRS // self.instances.shape[1])
         pieces = []
         for start in range(0, len(records), size):
@@ -253,7 +258,7 @@ class NearestNeighborModel:
 
 
 def _least(values: Numbers, count: int) -> Rows:
-    """Returns the places of the least values of each row in order, the first ones on ties; NaN comes last."""
+    """Returns the places of each row's least values in order, the first ones on ties; NaN comes last."""
     if 4 * count >= values.shape[1]:
         return np.asarray(values.argsort(axis=1, kind="stable")[:, :count])
     found = np.sort(values.argpartition(count - 1, axis=1)[:, :count], axis=1)

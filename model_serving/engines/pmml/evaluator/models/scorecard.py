@@ -76,8 +76,8 @@ def compile_model(element: Element, context: ModelContext) -> Scorecard:
 class _Characteristic:
     """The attributes of a characteristic, in order: the first one that is true counts.
 
-    ``scores`` and ``reasons`` have one more place than there are attributes, for records of which none is true.
-    ``reasons`` are places among the reason codes. ``complex`` are the attributes whose scores are computed.
+    ``scores`` and ``reasons`` have one more place than there are attributes, for records of which none is
+    true. ``reasons`` are places among the reason codes. ``complex`` are the attributes with computed scores.
     """
 
     predicates: list[Predicate]
@@ -154,7 +154,7 @@ def _read_characteristic(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorecard:
-    """Implements ``Predictor``. ``sign`` is 1 for pointsAbove, -1 for pointsBelow; ``codes`` are reason codes."""
+    """Implements ``Predictor``. ``sign`` is 1 for pointsAbove, -1 for pointsBelow; ``codes`` are reasons."""
 
     kind: Kind
     initial: float
