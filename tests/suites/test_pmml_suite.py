@@ -1,4 +1,4 @@
-"""A fixed sample of the PMML suite through the engine: nothing in it is wrong (all of it: ``make suites``)."""
+"""A fixed sample of the PMML suite through the engine: nothing in it is wrong (all: ``make suites``)."""
 
 from __future__ import annotations
 

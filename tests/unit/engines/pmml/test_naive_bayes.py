@@ -37,7 +37,8 @@ def stats(name: str, n: str, p: str) -> str:
 def bayes(inputs: str, threshold: float = 0.001, output: str = counts(30, 70)) -> str:
     return document(
         f'<NaiveBayesModel functionName="classification" threshold="{threshold}">{{schema}}'
-        f'<BayesInputs>{inputs}</BayesInputs><BayesOutput fieldName="y">{output}</BayesOutput></NaiveBayesModel>',
+        f"<BayesInputs>{inputs}</BayesInputs>"
+        f'<BayesOutput fieldName="y">{output}</BayesOutput></NaiveBayesModel>',
         FIELDS,
     )
 
