@@ -1,0 +1,185 @@
+"""Expressions and built-in functions (PMML 4.4, Transformations, Built-in functions)."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tests.naive_pmml.values import Value, equals, read
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from tests.naive_pmml.fields import Record
+
+__all__ = ["evaluate"]
+
+
+def evaluate(element: Element, record: Record) -> Value:
+    """Returns the value of an expression for a record."""
+    return _EXPRESSIONS[element.tag](element, record)
+
+
+def _constant(element: Element, _: Record) -> Value:
+    return read(element.text or "", element.get("dataType") or "double")
+
+
+def _reference(element: Element, record: Record) -> Value:
+    name = str(element.get("field"))
+    value = record.value(name)
+    if value is None and "mapMissingTo" in element.attrib:
+        return read(element.attrib["mapMissingTo"], record.type_of(name))
+    return value
+
+
+def _norm_continuous(element: Element, record: Record) -> Value:
+    value = record.value(str(element.get("field")))
+    if value is None:
+        return _optional(element, "mapMissingTo")
+    points = [(float(one.attrib["orig"]), float(one.attrib["norm"])) for one in element]
+    place = float(value)
+    outliers = element.get("outliers", "asIs")
+    if place < points[0][0] or place > points[-1][0]:
+        if outliers == "asMissingValues":
+            return _optional(element, "mapMissingTo")
+        if outliers == "asExtremeValues":
+            return points[0][1] if place < points[0][0] else points[-1][1]
+    # Between two points, or on the line through the first two or the last two.
+    index = next((at for at in range(1, len(points) - 1) if place < points[at][0]), len(points) - 1)
+    (x1, y1), (x2, y2) = points[index - 1], points[index]
+    return y1 + (place - x1) / (x2 - x1) * (y2 - y1)
+
+
+def _norm_discrete(element: Element, record: Record) -> Value:
+    name = str(element.get("field"))
+    value = record.value(name)
+    if value is None:
+        return _optional(element, "mapMissingTo")
+    return 1.0 if equals(value, read(element.attrib["value"], record.type_of(name))) else 0.0
+
+
+def _discretize(element: Element, record: Record) -> Value:
+    value = record.value(str(element.get("field")))
+    if value is None:
+        return element.get("mapMissingTo")
+    for bin_ in element:
+        if _holds(bin_[0], float(value)):
+            return bin_.get("binValue")
+    return element.get("defaultValue")
+
+
+def _holds(interval: Element, value: float) -> bool:
+    closure = interval.attrib["closure"]
+    low = float(interval.get("leftMargin", "-inf"))
+    high = float(interval.get("rightMargin", "inf"))
+    above = value >= low if closure.startswith("closed") else value > low
+    below = value <= high if closure.endswith("Closed") else value < high
+    return above and below
+
+
+def _map_values(element: Element, record: Record) -> Value:
+    given = {one.attrib["column"]: record.value(str(one.get("field"))) for one in element if one.get("field")}
+    if any(value is None for value in given.values()):
+        return element.get("mapMissingTo")
+    for row in element.iterfind("InlineTable/row"):
+        if all(row.findtext(column) == value for column, value in given.items()):
+            return row.findtext(element.attrib["outputColumn"])
+    return element.get("defaultValue")
+
+
+def _apply(element: Element, record: Record) -> Value:
+    name = element.attrib["function"]
+    if name == "if":
+        condition = evaluate(element[0], record)
+        if condition is None:
+            return _optional(element, "mapMissingTo")
+        if condition:
+            return evaluate(element[1], record)
+        return evaluate(element[2], record) if len(element) == 3 else None
+    values = [evaluate(part, record) for part in element]
+    if name in {"isMissing", "isNotMissing"}:
+        return (values[0] is None) == (name == "isMissing")
+    if name in _OF_MANY:
+        present = [value for value in values if value is not None]
+        return _OF_MANY[name](present) if present else _optional(element, "mapMissingTo")
+    if any(value is None for value in values):
+        return _optional(element, "mapMissingTo")
+    made = _FUNCTIONS[name](*values)
+    return _optional(element, "defaultValue") if made is None else made
+
+
+def _optional(element: Element, attribute: str) -> Value:
+    text = element.get(attribute)
+    return None if text is None else float(text)
+
+
+def _power(one: float, other: float) -> float:
+    try:
+        return float(one**other)
+    except OverflowError:
+        return math.inf
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+_OF_MANY: dict[str, Callable[[Sequence[Any]], Value]] = {
+    "min": min,
+    "max": max,
+    "sum": math.fsum,
+    "avg": statistics.fmean,
+    "median": statistics.median,
+    "product": math.prod,
+}
+"""Functions of any number of arguments, which ignore missing ones."""
+
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "log10": math.log10,
+    "ln": math.log,
+    "sqrt": math.sqrt,
+    "abs": abs,
+    "exp": _exp,
+    "pow": _power,
+    "threshold": lambda a, b: 1.0 if a > b else 0.0,
+    "floor": lambda a: float(math.floor(a)),
+    "ceil": lambda a: float(math.ceil(a)),
+    "round": lambda a: float(math.floor(a + 0.5)),
+    "rint": lambda a: float(round(a)),
+    "modulo": lambda a, b: a - b * math.floor(a / b),
+    "equal": equals,
+    "notEqual": lambda a, b: not equals(a, b),
+    "lessThan": lambda a, b: a < b,
+    "lessOrEqual": lambda a, b: a <= b,
+    "greaterThan": lambda a, b: a > b,
+    "greaterOrEqual": lambda a, b: a >= b,
+    "and": lambda *values: all(values),
+    "or": lambda *values: any(values),
+    "not": lambda a: not a,
+    "isIn": lambda a, *values: any(equals(a, one) for one in values),
+    "isNotIn": lambda a, *values: not any(equals(a, one) for one in values),
+    "uppercase": lambda a: a.upper(),
+    "lowercase": lambda a: a.lower(),
+    "trimBlanks": lambda a: a.strip(),
+    "concat": lambda *values: "".join(values),
+    "substring": lambda a, start, length: a[int(start) - 1 : int(start) - 1 + int(length)],
+}
+
+_EXPRESSIONS: dict[str, Callable[[Element, Record], Value]] = {
+    "Constant": _constant,
+    "FieldRef": _reference,
+    "NormContinuous": _norm_continuous,
+    "NormDiscrete": _norm_discrete,
+    "Discretize": _discretize,
+    "MapValues": _map_values,
+    "Apply": _apply,
+}
