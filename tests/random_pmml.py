@@ -59,7 +59,7 @@ class _Writer:
         self._classifies = classifies
         self._nodes = 0
         self._numbers = list(NUMBERS)
-        self._texts = [("c", _COLOURS), ("s", _SHAPES)]
+        self._texts: list[tuple[str, tuple[str, ...]]] = [("c", _COLOURS), ("s", _SHAPES)]
 
     def document(self, kind: str) -> str:
         derived = self._derived_fields()
@@ -159,7 +159,8 @@ class _Writer:
             rng = self._rng
             if rng.random() < 0.3:
                 expression, texts = self._text_expression()
-                made += f'<DerivedField name="{name}" optype="categorical" dataType="string">{expression}</DerivedField>'
+                head = f'<DerivedField name="{name}" optype="categorical" dataType="string">'
+                made += f"{head}{expression}</DerivedField>"
                 self._texts.append((name, texts))
             else:
                 kind = rng.choice(["double", "double", "float"])
@@ -174,12 +175,13 @@ class _Writer:
         rng = self._rng
         kind = rng.randint(0, 3)
         if kind == 0:
-            bins = (
-                '<DiscretizeBin binValue="low"><Interval closure="openOpen" rightMargin="-1"/></DiscretizeBin>'
-                '<DiscretizeBin binValue="mid"><Interval closure="closedClosed" leftMargin="-1" rightMargin="1"/>'
-                "</DiscretizeBin>"
-                '<DiscretizeBin binValue="high"><Interval closure="openOpen" leftMargin="1" rightMargin="3"/>'
-                "</DiscretizeBin>"
+            bins = "".join(
+                f'<DiscretizeBin binValue="{name}"><Interval closure="{closure}" {margins}/></DiscretizeBin>'
+                for name, closure, margins in (
+                    ("low", "openOpen", 'rightMargin="-1"'),
+                    ("mid", "closedClosed", 'leftMargin="-1" rightMargin="1"'),
+                    ("high", "openOpen", 'leftMargin="1" rightMargin="3"'),
+                )
             )
             more = self._maybe('defaultValue="high"') + " " + self._maybe('mapMissingTo="mid"')
             return f'<Discretize field="{rng.choice(self._numbers)}" {more}>{bins}</Discretize>', _BINS
@@ -190,20 +192,18 @@ class _Writer:
                 if rng.random() < 0.8
             )
             more = self._maybe('defaultValue="low"') + " " + self._maybe('mapMissingTo="mid"')
-            return (
-                f'<MapValues outputColumn="out" {more}><FieldColumnPair field="s" column="in"/>'
-                f"<InlineTable>{rows}</InlineTable></MapValues>",
-                _BINS,
-            )
+            pair = '<FieldColumnPair field="s" column="in"/>'
+            table = f"{pair}<InlineTable>{rows}</InlineTable>"
+            return f'<MapValues outputColumn="out" {more}>{table}</MapValues>', _BINS
         if kind == 2:
             then, other = (f'<Constant dataType="string">{one}</Constant>' for one in ("low", "high"))
             return f'<Apply function="if">{self._condition()}{then}{other}</Apply>', _BINS
-        return (
-            '<Apply function="concat"><Apply function="uppercase"><FieldRef field="s"/></Apply>'
-            '<Constant dataType="string">-</Constant><Apply function="substring"><FieldRef field="c"/>'
-            '<Constant dataType="integer">1</Constant><Constant dataType="integer">2</Constant></Apply></Apply>',
-            tuple(f"{one.upper()}-re" for one in _SHAPES),
-        )
+        upper = '<Apply function="uppercase"><FieldRef field="s"/></Apply>'
+        dash = '<Constant dataType="string">-</Constant>'
+        bounds = "".join(f'<Constant dataType="integer">{one}</Constant>' for one in (1, 2))
+        start = f'<Apply function="substring"><FieldRef field="c"/>{bounds}</Apply>'
+        made = f'<Apply function="concat">{upper}{dash}{start}</Apply>'
+        return made, tuple(f"{one.upper()}-re" for one in _SHAPES)
 
     def _number(self, depth: int) -> str:
         rng = self._rng
@@ -218,15 +218,16 @@ class _Writer:
             more = self._maybe(' mapMissingTo="0.25"')
             return (
                 f'<NormContinuous field="{rng.choice(self._numbers)}" outliers="{outliers}"{more}>'
-                '<LinearNorm orig="-2" norm="-1"/><LinearNorm orig="0" norm="0"/><LinearNorm orig="3" norm="0.5"/>'
-                "</NormContinuous>"
+                '<LinearNorm orig="-2" norm="-1"/><LinearNorm orig="0" norm="0"/>'
+                '<LinearNorm orig="3" norm="0.5"/></NormContinuous>'
             )
         if kind == 1:
             name, texts = rng.choice(self._texts)
             more = self._maybe(' mapMissingTo="0.5"')
             return f'<NormDiscrete field="{name}" value="{rng.choice(texts)}"{more}/>'
         if kind == 2:
-            return f'<Apply function="if">{self._condition()}{self._number(depth - 1)}{self._number(depth - 1)}</Apply>'
+            two = self._number(depth - 1) + self._number(depth - 1)
+            return f'<Apply function="if">{self._condition()}{two}</Apply>'
         if kind == 3:
             function = rng.choice(["min", "max", "sum", "avg", "median", "product"])
             return (
@@ -241,7 +242,8 @@ class _Writer:
             plus = f'<Apply function="+">{inner}<Constant dataType="double">1</Constant></Apply>'
             return f'<Apply function="{rng.choice(["ln", "log10", "sqrt"])}">{plus}</Apply>'
         more = self._maybe(' mapMissingTo="-1"', 0.2)
-        return f'<Apply function="{rng.choice("+-*")}"{more}>{self._number(depth - 1)}{self._number(depth - 1)}</Apply>'
+        two = self._number(depth - 1) + self._number(depth - 1)
+        return f'<Apply function="{rng.choice("+-*")}"{more}>{two}</Apply>'
 
     def _condition(self) -> str:
         rng = self._rng
@@ -283,8 +285,8 @@ class _Writer:
                 return f'<SimplePredicate field="{name}" operator="{operator}" value="{rng.choice(texts)}"/>'
             items = " ".join(f'"{one}"' for one in rng.sample(texts, 2))
             array = f'<Array n="2" type="string">{items}</Array>'
-            operator = rng.choice(["isIn", "isNotIn"])
-            return f'<SimpleSetPredicate field="{name}" booleanOperator="{operator}">{array}</SimpleSetPredicate>'
+            head = f'field="{name}" booleanOperator="{rng.choice(["isIn", "isNotIn"])}"'
+            return f"<SimpleSetPredicate {head}>{array}</SimpleSetPredicate>"
         operators = ["lessThan", "lessOrEqual", "greaterThan", "greaterOrEqual", "equal", "notEqual"]
         value = rng.choice([rng.randint(-3, 3), round(rng.gauss(0, 1), 2)])
         name = rng.choice(self._numbers)
@@ -342,10 +344,8 @@ class _Writer:
             for one in texts
         ]
         if rng.random() < 0.4:
-            one, other = rng.sample(self._numbers, 2)
-            parts.append(
-                f'<PredictorTerm coefficient="0.05"><FieldRef field="{one}"/><FieldRef field="{other}"/></PredictorTerm>'
-            )
+            factors = "".join(f'<FieldRef field="{one}"/>' for one in rng.sample(self._numbers, 2))
+            parts.append(f'<PredictorTerm coefficient="0.05">{factors}</PredictorTerm>')
         return (
             f'<RegressionTable intercept="{rng.gauss(0, 1):.4f}"{category}>{"".join(parts)}</RegressionTable>'
         )
