@@ -24,6 +24,7 @@ from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.evaluator.compiler import Compiled, compile_document
 from model_serving.engines.pmml.evaluator.model import EvaluatedModel
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.verification import verify
 from model_serving.engines.pmml.xml_tree import read_xml
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _load(root: Element, model: ModelToServe, schema: RecordSchema) -> LoadedMod
     if root.tag != "PMML":
         raise ModelRejected(f"not a PMML document: its root element is '{first_line(root.tag)}'")
     compiled = _compiled(root)
+    verify(compiled, compiled.node.element)
     fields = _fields_for(compiled.input_fields, model.inputs, schema)
     return EvaluatedModel(compiled, fields, model.output, model.result_output)
 
