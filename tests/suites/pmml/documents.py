@@ -139,20 +139,17 @@ def _columns(
 ) -> Columns:
     made = np.empty((len(rows), len(fields)), dtype=object)
     for column, name in enumerate(fields):
-        read = _READERS.get(types[name], _number) if types[name] in _NUMBERS else None
+        is_number = types[name] in _NUMBERS
         for place, row in enumerate(rows):
             value = row.get(name)
-            if read is None:
+            if not is_number:
                 made[place, column] = value or ""
             else:
-                made[place, column] = math.nan if value is None else read(value)
+                made[place, column] = math.nan if value is None else _number(value)
     numbers_only = all(types[name] in _NUMBERS for name in fields)
     return made.astype(np.float64) if numbers_only else made
 
 
 def _number(text: str) -> float:
-    """Reads a number; one document has truths in a field of numbers, which a record spells 1 and 0."""
-    return float({"true": "1", "false": "0"}.get(text.lower(), text))
-
-
-_READERS = {"boolean": lambda text: float(text.lower() in {"true", "1", "1.0"})}
+    truth = {"true": 1.0, "false": 0.0}.get(text.lower())
+    return float(text) if truth is None else truth
