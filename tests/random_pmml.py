@@ -59,6 +59,7 @@ class _Writer:
         self._classifies = classifies
         self._nodes = 0
         self._numbers = list(NUMBERS)
+        self._doubles = ["a", "k"]
         self._texts: list[tuple[str, tuple[str, ...]]] = [("c", _COLOURS), ("s", _SHAPES)]
 
     def document(self, kind: str) -> str:
@@ -169,6 +170,8 @@ class _Writer:
                     f"{self._number(3)}</DerivedField>"
                 )
                 self._numbers.append(name)
+                if kind == "double":
+                    self._doubles.append(name)
         return made
 
     def _text_expression(self) -> tuple[str, tuple[str, ...]]:
@@ -184,7 +187,7 @@ class _Writer:
                 )
             )
             more = self._maybe('defaultValue="high"') + " " + self._maybe('mapMissingTo="mid"')
-            return f'<Discretize field="{rng.choice(self._numbers)}" {more}>{bins}</Discretize>', _BINS
+            return f'<Discretize field="{rng.choice(self._doubles)}" {more}>{bins}</Discretize>', _BINS
         if kind == 1:
             rows = "".join(
                 f"<row><in>{one}</in><out>{other}</out></row>"
@@ -211,13 +214,13 @@ class _Writer:
             if rng.random() < 0.3:
                 return f'<Constant dataType="double">{rng.choice([-1, 0, 0.5, 2, 10])}</Constant>'
             more = self._maybe(' mapMissingTo="1"', 0.2)
-            return f'<FieldRef field="{rng.choice(self._numbers)}"{more}/>'
+            return f'<FieldRef field="{rng.choice(self._doubles)}"{more}/>'
         kind = rng.randint(0, 6)
         if kind == 0:
             outliers = rng.choice(["asIs", "asMissingValues", "asExtremeValues"])
             more = self._maybe(' mapMissingTo="0.25"')
             return (
-                f'<NormContinuous field="{rng.choice(self._numbers)}" outliers="{outliers}"{more}>'
+                f'<NormContinuous field="{rng.choice(self._doubles)}" outliers="{outliers}"{more}>'
                 '<LinearNorm orig="-2" norm="-1"/><LinearNorm orig="0" norm="0"/>'
                 '<LinearNorm orig="3" norm="0.5"/></NormContinuous>'
             )
@@ -249,13 +252,14 @@ class _Writer:
         rng = self._rng
         kind = rng.randint(0, 3)
         if kind == 0:
-            field = f'<FieldRef field="{rng.choice(self._numbers)}"/>'
+            field = f'<FieldRef field="{rng.choice(self._doubles)}"/>'
             return f'<Apply function="{rng.choice(["isMissing", "isNotMissing"])}">{field}</Apply>'
         if kind == 1:
             name, texts = rng.choice(self._texts)
             some = "".join(f'<Constant dataType="string">{one}</Constant>' for one in texts[:2])
             function = rng.choice(["isIn", "isNotIn"])
-            return f'<Apply function="{function}"><FieldRef field="{name}"/>{some}</Apply>'
+            field = f'<FieldRef field="{name}" mapMissingTo="{rng.choice(texts)}"/>'
+            return f'<Apply function="{function}">{field}{some}</Apply>'
         if kind == 2:
             name, texts = rng.choice(self._texts)
             return (
@@ -363,7 +367,9 @@ class _Writer:
             segments += (
                 f'<Segment id="{index}"{weight}>{predicate}{self._model(kind, "", is_outer=False)}</Segment>'
             )
-        segmentation = f'<Segmentation multipleModelMethod="{method}">{segments}</Segmentation>'
+        missing = rng.choice(["returnMissing", "skipSegment"])
+        attributes = f'multipleModelMethod="{method}" missingPredictionTreatment="{missing}"'
+        segmentation = f"<Segmentation {attributes}>{segments}</Segmentation>"
         return f"<MiningModel {head}>{before}{segmentation}</MiningModel>"
 
 

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tests.naive_pmml.values import Value, equals, read
+from tests.naive_pmml.values import NoAnswer, Value, equals, read
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -94,7 +94,7 @@ def _apply(element: Element, record: Record) -> Value:
     if name == "if":
         condition = evaluate(element[0], record)
         if condition is None:
-            return _optional(element, "mapMissingTo")
+            return _of_missing(element, name)
         if condition:
             return evaluate(element[1], record)
         return evaluate(element[2], record) if len(element) == 3 else None
@@ -104,10 +104,23 @@ def _apply(element: Element, record: Record) -> Value:
     if name in _OF_MANY:
         present = [value for value in values if value is not None]
         return _OF_MANY[name](present) if present else _optional(element, "mapMissingTo")
+    if name == "concat":
+        values = [value for value in values if value is not None]
     if any(value is None for value in values):
-        return _optional(element, "mapMissingTo")
+        return _of_missing(element, name)
     made = _FUNCTIONS[name](*values)
     return _optional(element, "defaultValue") if made is None else made
+
+
+def _of_missing(element: Element, name: str) -> Value:
+    """Returns the value of a function of which an argument is missing.
+
+    Raises:
+        NoAnswer: the function needs all arguments, and the document does not say what to do instead.
+    """
+    if name not in _LENIENT and "mapMissingTo" not in element.attrib:
+        raise NoAnswer(f"{name} of a missing value")
+    return _optional(element, "mapMissingTo")
 
 
 def _optional(element: Element, attribute: str) -> Value:
@@ -127,6 +140,10 @@ def _exp(value: float) -> float:
         return math.exp(value)
     except OverflowError:
         return math.inf
+
+
+def _whole(function: Callable[[float], int], value: float) -> float:
+    return float(function(value)) if math.isfinite(value) else value
 
 
 _OF_MANY: dict[str, Callable[[Sequence[Any]], Value]] = {
@@ -151,10 +168,10 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "exp": _exp,
     "pow": _power,
     "threshold": lambda a, b: 1.0 if a > b else 0.0,
-    "floor": lambda a: float(math.floor(a)),
-    "ceil": lambda a: float(math.ceil(a)),
-    "round": lambda a: float(math.floor(a + 0.5)),
-    "rint": lambda a: float(round(a)),
+    "floor": lambda a: _whole(math.floor, a),
+    "ceil": lambda a: _whole(math.ceil, a),
+    "round": lambda a: _whole(lambda one: math.floor(one + 0.5), a),
+    "rint": lambda a: _whole(round, a),
     "modulo": lambda a, b: a - b * math.floor(a / b),
     "equal": equals,
     "notEqual": lambda a, b: not equals(a, b),
@@ -173,6 +190,9 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "concat": lambda *values: "".join(values),
     "substring": lambda a, start, length: a[int(start) - 1 : int(start) - 1 + int(length)],
 }
+
+_LENIENT = frozenset("+-*/")
+"""Functions of which a missing argument gives a missing result; others need all arguments, or have none."""
 
 _EXPRESSIONS: dict[str, Callable[[Element, Record], Value]] = {
     "Constant": _constant,

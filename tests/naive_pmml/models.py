@@ -171,25 +171,23 @@ def _regression(model: _Model, record: Record) -> Prediction:
 
 
 def _equation(table: Element, record: Record) -> float | None:
-    made = float(table.attrib["intercept"])
+    terms: list[float | None] = [float(table.attrib["intercept"])]
     for part in table:
         coefficient = float(part.attrib["coefficient"])
         if part.tag == "CategoricalPredictor":
             name = part.attrib["name"]
             value = record.value(name)
-            if value is not None and equals(value, read(part.attrib["value"], record.type_of(name))):
-                made += coefficient
+            is_it = value is not None and equals(value, read(part.attrib["value"], record.type_of(name)))
+            terms.append(coefficient if is_it else 0.0)
             continue
-        names = (
+        factors = (
             [part.attrib["name"]] if part.tag == "NumericPredictor" else [one.attrib["field"] for one in part]
         )
-        values = [record.value(name) for name in names]
-        if any(value is None for value in values):
-            return None
-        made += coefficient * math.prod(float(value or 0) for value in values) ** int(
-            part.get("exponent", "1")
-        )
-    return made
+        values = [record.value(name) for name in factors]
+        power = int(part.get("exponent", "1"))
+        product = None if None in values else math.prod(float(value or 0) for value in values) ** power
+        terms.append(None if product is None else coefficient * product)
+    return None if None in terms else math.fsum(term or 0.0 for term in terms)
 
 
 def _mining(model: _Model, record: Record) -> Prediction:
@@ -208,8 +206,13 @@ def _mining(model: _Model, record: Record) -> Prediction:
         return Prediction()
     if method in {"selectFirst", "modelChain"}:
         return found[-1][0]
-    if any(made.value is None for made, _ in found):
+    present = [(made, weight) for made, weight in found if made.value is not None]
+    missing = segmentation.get("missingPredictionTreatment")
+    if not present or (len(present) < len(found) and missing == "returnMissing"):
         return Prediction()
+    if len(present) < len(found) and missing != "skipSegment":
+        raise KeyError(f"missingPredictionTreatment {missing}")
+    found = present
     weighted = method.startswith("weighted")
     weights = [weight if weighted else 1.0 for _, weight in found]
     if not model.classifies:
