@@ -82,6 +82,12 @@ class Batch:
                 self.fail(failed)
         return found
 
+    def prepare(self, field: Field) -> None:
+        """Computes the values of a field before they are used; who fails in it does not fail for that."""
+        if self._values[field.slot] is None:
+            with self.aside():
+                self.value(field)
+
     def prediction(self, node: ModelNode) -> Prediction:
         """Returns what a model predicts for every record, and counts the records that fail in it."""
         found = self._predictions.get(node.index)

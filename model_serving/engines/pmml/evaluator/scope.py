@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from model_serving.engines.pmml.evaluator.nesting import Nesting
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 from model_serving.engines.pmml.evaluator.symbols import Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Expression", "Field", "Program", "Scope"]
 
 _MOST_FIELDS = 200_000
+_MOST_CALLS = 20_000
 _MOST_EXPRESSIONS = 2_000_000
 
 
@@ -70,7 +72,9 @@ class Program:
         """The functions that are being compiled, each called by the one before."""
         self.shared: dict[tuple[object, ...], object] = {}
         """What several expressions share, such as the index of the words of a text."""
+        self.nesting = Nesting()
         self._expressions = 0
+        self._calls = 0
 
     def field(
         self,
@@ -105,6 +109,18 @@ class Program:
         if self._expressions > _MOST_EXPRESSIONS:
             raise Unsupported(f"more than {_MOST_EXPRESSIONS:,} expressions once its functions are called")
 
+    def count_call(self) -> None:
+        """Counts a compiled call of a function that the document defines.
+
+        Raises:
+            Unsupported: there are too many: each function may call others several times.
+        """
+        self._calls += 1
+        if self._calls > _MOST_CALLS:
+            raise Unsupported(
+                f"functions that come to more than {_MOST_CALLS:,} different calls of functions"
+            )
+
     def warn(self, text: str) -> None:
         """Keeps a warning for whoever publishes the model; each text once."""
         if text not in self.warnings:
@@ -118,7 +134,7 @@ class Scope:
         self.program = program
         self._parent = parent
         self._fields: dict[str, Field] = {}
-        self._later: dict[str, Callable[[], Field]] = {}
+        self._later: dict[str, tuple[Callable[[], Field], Callable[[], Iterable[str]]]] = {}
         self._being_read: set[str] = set()
 
     def find(self, name: str) -> Field | None:
@@ -144,6 +160,7 @@ class Scope:
         found = None if name is None else self.find(name)
         if found is None:
             raise Unsupported(f"the field '{name}', which is declared nowhere")
+        self.program.nesting.stand_on(found)
         return found
 
     def declare(self, field: Field) -> Field:
@@ -155,9 +172,11 @@ class Scope:
         """Adds a field under another name."""
         self._fields[name] = field
 
-    def declare_later(self, name: str, read: Callable[[], Field]) -> None:
-        """Adds a field that is read at its first use."""
-        self._later[name] = read
+    def declare_later(
+        self, name: str, read: Callable[[], Field], needs: Callable[[], Iterable[str]] = tuple
+    ) -> None:
+        """Adds a field that is read at its first use; ``needs`` gives the names of fields to read before."""
+        self._later[name] = (read, needs)
 
     def names(self) -> set[str]:
         """Returns the names of this scope's own fields."""
@@ -172,9 +191,29 @@ class Scope:
         if found is None and name in self._later:
             if name in self._being_read:
                 return None  # a derived field may take the name of the field that it is made from
-            self._being_read.add(name)
-            try:
-                found = self._fields[name] = self._later[name]()
-            finally:
-                self._being_read.discard(name)
+            for needed in self._unread(name):
+                self._being_read.add(needed)
+                try:
+                    self._fields[needed] = self._later[needed][0]()
+                finally:
+                    self._being_read.discard(needed)
+            found = self._fields[name]
         return found
+
+    def _unread(self, name: str) -> list[str]:
+        """Returns the fields to read for a field, itself last, so that none is read through many others."""
+        order: list[str] = []
+        seen = {name}
+        waiting: list[tuple[str, bool]] = [(name, False)]
+        while waiting:
+            one, is_ready = waiting.pop()
+            if is_ready:
+                order.append(one)
+                continue
+            waiting.append((one, True))
+            for needed in self._later[one][1]():
+                unread = needed in self._later and needed not in self._fields
+                if unread and needed not in seen and needed not in self._being_read:
+                    seen.add(needed)
+                    waiting.append((needed, False))
+        return order

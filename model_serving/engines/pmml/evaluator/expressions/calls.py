@@ -13,7 +13,7 @@ from model_serving.engines.pmml.evaluator.data_types import read_kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import (
     EXPRESSIONS,
     Constant,
-    compile_expression,
+    compile_whole,
 )
 from model_serving.engines.pmml.evaluator.expressions.missing import once
 from model_serving.engines.pmml.evaluator.expressions.operands import as_kind
@@ -54,7 +54,10 @@ def call(name: str, arguments: Sequence[Expression], scope: Scope) -> Expression
     ]
     key = (name, *(_identity(one) for one in given))
     known = program.calls.get(key)
+    if isinstance(known, Field):
+        program.nesting.stand_on(known)
     if known is None:
+        program.count_call()
         program.calling.append(name)
         try:
             known = program.calls[key] = _compiled(definition, body[0], parameters, given, program)
@@ -92,7 +95,7 @@ def _compiled(
             scope.declare_as(name, argument)
         else:
             scope.declare(program.field(name, argument.kind, argument))
-    made = compile_expression(body, scope)
+    made = compile_whole(body, scope)
     if definition.get("dataType") is not None:
         made = as_kind(made, read_kind(definition), program)
     return once(made, program)

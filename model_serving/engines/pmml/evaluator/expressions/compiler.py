@@ -18,14 +18,16 @@ from model_serving.engines.pmml.evaluator.data_types import (
     read_kind,
     spelled_value,
 )
+from model_serving.engines.pmml.evaluator.nesting import STAGE, Staged, deep_parts
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal, required
+from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
-    from model_serving.engines.pmml.evaluator.scope import Expression, Field, Program, Scope
+    from model_serving.engines.pmml.evaluator.scope import Expression, Program, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Constant",
     "as_kind",
     "compile_expression",
+    "compile_whole",
     "declare_derived",
     "derived_field",
 ]
@@ -59,6 +62,56 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     Raises:
         Unsupported: a part of it is not known.
     """
+    nesting = scope.program.nesting
+    if nesting.is_outermost:
+        return compile_whole(element, scope)
+    prepared = nesting.prepared.get(id(element))
+    if prepared is not None:
+        nesting.stand_on(prepared)
+        return prepared
+    return _staged(element, scope)[0]
+
+
+def compile_whole(element: Element, scope: Scope) -> Expression:
+    """Reads an expression that is not a part of another. However deep it nests, Python's stack does not.
+
+    Raises:
+        Unsupported: a part of it is not known.
+    """
+    return _compiled_whole(element, scope)[0]
+
+
+def _compiled_whole(element: Element, scope: Scope) -> tuple[Expression, int, tuple[Field, ...]]:
+    nesting = scope.program.nesting
+    parts = deep_parts(element, EXPRESSIONS)
+    for part in parts:
+        made, height, stages = _staged(part, scope)
+        field = scope.program.field("", made.kind, made)
+        nesting.keep(field, height, stages)
+        nesting.prepared[id(part)] = field
+    whole = _staged(element, scope)
+    for part in parts:
+        del nesting.prepared[id(part)]
+    return whole
+
+
+def _staged(element: Element, scope: Scope) -> tuple[Expression, int, tuple[Field, ...]]:
+    """Returns an expression, its height, and the stages that it stands on; a high one becomes a stage."""
+    nesting = scope.program.nesting
+    nesting.enter()
+    try:
+        made = _compiled(element, scope)
+    finally:
+        height, stages = nesting.leave()
+    if height >= STAGE:
+        made = scope.program.field("", made.kind, Staged(made.kind, stages, made) if stages else made)
+        height, stages = 0, (*stages, made)
+        nesting.keep(made, height, stages)
+    nesting.stand(height, stages)
+    return made, height, stages
+
+
+def _compiled(element: Element, scope: Scope) -> Expression:
     scope.program.count_expression()
     if element.tag == "Constant":
         return _read_constant(element, scope)
@@ -87,7 +140,7 @@ def derived_field(element: Element, scope: Scope) -> Field:
     expressions = [part for part in parts if part.tag != "Value"]
     if len(expressions) != 1:
         raise Unsupported(f"DerivedField '{name}' without one expression")
-    made = compile_expression(expressions[0], scope)
+    made, height, stages = _compiled_whole(expressions[0], scope)
     kind = read_kind(element, made.kind)
     values = tuple(
         constant(part.get("value", ""), kind.data_type, scope.program.symbols)
@@ -95,7 +148,12 @@ def derived_field(element: Element, scope: Scope) -> Field:
         if part.tag == "Value" and part.get("property", "valid") == "valid"
     )
     made = as_kind(made, kind, scope.program)
-    return scope.program.field(name, kind, made, values)
+    if isinstance(made, Field):  # the same values under another name
+        field = Field(name, kind, made.slot, made.expression, values, made.column)
+    else:
+        field = scope.program.field(name, kind, Staged(kind, stages, made) if stages else made, values)
+    scope.program.nesting.keep(field, height + 1, stages)
+    return field
 
 
 def declare_derived(transformations: Element | None, scope: Scope) -> None:
@@ -104,7 +162,17 @@ def declare_derived(transformations: Element | None, scope: Scope) -> None:
         return
     for element in children(transformations, frozenset(), ("DerivedField", "DefineFunction")):
         if element.tag == "DerivedField":
-            scope.declare_later(required(element, "name"), _reader(element, scope))
+            scope.declare_later(required(element, "name"), _reader(element, scope), _needs(element))
+
+
+def _needs(element: Element) -> Callable[[], Iterable[str]]:
+    """Returns what gives the names of the fields that a derived field refers to."""
+    return lambda: [
+        part.attrib[attribute]
+        for part in element.iter()
+        for attribute in ("field", "textField")
+        if attribute in part.attrib
+    ]
 
 
 def _reader(element: Element, scope: Scope) -> Callable[[], Field]:

@@ -30,7 +30,9 @@ def once(expression: Expression, program: Program) -> Expression:
     """Returns an expression that may stand in several places and is computed once."""
     if isinstance(expression, Field | Constant):
         return expression
-    return program.field("", expression.kind, expression)
+    field = program.field("", expression.kind, expression)
+    program.nesting.keep_current(field)
+    return field
 
 
 def treated(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from model_serving.engines.pmml.evaluator.expressions.expression_syntax import translated
@@ -74,6 +75,7 @@ class Pattern:
         return text
 
 
+@lru_cache(maxsize=256)  # many terms of a document name the same expressions
 def compiled(text: str, *, ignore_case: bool = False) -> Pattern:
     """Compiles a regular expression.
 
