@@ -15,7 +15,7 @@ from model_serving.core.admission.preparation import Prepared
 from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.admission.rejections import Rejections
 from model_serving.core.clock import Clock
-from model_serving.core.engine import Engine
+from model_serving.core.engine import Engine, RecordSchema
 from model_serving.core.messages import ModelType
 from model_serving.core.model_store import ModelContents, everything_inline
 from model_serving.core.pool import ModelPool
@@ -92,7 +92,7 @@ class Parts:
         """The queue that admits models, in order, and loads them in threads beside the caller's."""
         return ModelQueue(
             self.admission(),
-            self._loads(),
+            self.loads(),
             ModelMessages(),
             self._rejections(subtask),
             kept,
@@ -130,12 +130,15 @@ class Parts:
         """The count of instances that have swapped a model; ``reporters`` are all who report each swap."""
         return SwapCount(reports, reporters)
 
-    def server(self) -> Server:
-        """The server, which holds the loaded models and scores with them."""
+    def server(self, schema: RecordSchema | None = None) -> Server:
+        """The server, which holds the loaded models and scores with them.
+
+        ``schema`` has the fields of the records, if they are not those of the record type.
+        """
         settings = self._settings
         return Server(
             self._limited_pool(),
-            self.codec.schema,
+            schema or self.codec.schema,
             settings.data_topic,
             self._clock,
             missing=settings.missing,
@@ -143,8 +146,11 @@ class Parts:
             with_content=self._contents().at_hand,
         )
 
-    def admission(self) -> Admission:
-        """Admission, which decides on model messages and first tries models of native code in a process."""
+    def admission(self, schema: RecordSchema | None = None) -> Admission:
+        """Admission, which decides on model messages and first tries models of native code in a process.
+
+        ``schema`` has the fields of the records, if they are not those of the record type.
+        """
         settings, limits = self._settings, self._limits()
         pool = self._limited_pool()
         if settings.trial_timeout_s:
@@ -160,7 +166,7 @@ class Parts:
         return Admission(
             # Content of another format than the message says is rejected before any library or trial sees it.
             pool=pool.with_engines(KindCheckedEngine),
-            schema=self.codec.schema,
+            schema=schema or self.codec.schema,
             read_location=LocationStore(
                 settings.base_dir, settings.model_size_limit, settings.allow_locations
             ).read,
@@ -170,7 +176,8 @@ class Parts:
             contents=self._contents(),
         )
 
-    def _loads(self) -> BackgroundLoads[Prepared]:
+    def loads(self) -> BackgroundLoads[Prepared]:
+        """The threads that load models, with the time limit for a load."""
         sys.setswitchinterval(_HAND_OVER_S)
         return BackgroundLoads(_LOADS_AT_ONCE, self._settings.load_timeout_s, self._clock)
 

@@ -12,6 +12,7 @@ from model_serving.client import commands
 from model_serving.client.decoding import Kind
 from model_serving.client.option_values import (
     count,
+    fields,
     names,
     not_negative,
     one_of,
@@ -22,6 +23,7 @@ from model_serving.client.option_values import (
 )
 from model_serving.client.printable import printable
 from model_serving.client.record_types import DEFAULT_RECORD_TYPE
+from model_serving.client.trying.limits import LIMITS
 from model_serving.core.messages import ModelType, OutputRule, Reason
 from model_serving.messaging.topics import TopicNames
 
@@ -105,8 +107,46 @@ def _publish_models_options(models: argparse.ArgumentParser) -> None:
     models.add_argument("--once", action="store_true", help="publish each model once, instead of for ever")
     models.add_argument("--by-location", action="store_true", help="send the model's location, not its bytes")
     _add_details(models)
+    checks = models.add_argument_group("trying the models first, see also the command try")
+    checks.add_argument(
+        "--try",
+        dest="tried",
+        type=Path,
+        metavar="CSV",
+        help="load each model and score these records as a job would; if a job would reject a model, or a "
+        "record is not scored, nothing is sent, not the other models either, and the exit status is 1",
+    )
+    checks.add_argument(
+        "--examples",
+        type=count,
+        metavar="N",
+        help="put N of the records with their results into the messages, which the job then checks",
+    )
     _add_key_file(models)
+    _add_record_type(models)
+    _add_limits(models)
     _add_topics(models, Kind.MODELS)
+
+
+def _try_options(tried: argparse.ArgumentParser) -> None:
+    tried.add_argument(
+        "model", type=place, metavar="MODEL", help="a model file, a SavedModel folder, or a URL"
+    )
+    tried.add_argument(
+        "csv", nargs="?", type=Path, metavar="CSV", help="records to score, with `;` or `,` and a header"
+    )
+    tried.add_argument(
+        "--fields",
+        type=fields,
+        default=(),
+        metavar="A:TYPE,B:TYPE",
+        help="the fields of a record: double, float, int32, int64, uint32, uint64, bool or string "
+        "(default: those of --record-type, else told from the model and the header)",
+    )
+    tried.add_argument("--json", action="store_true", help="print one JSON object a record")
+    _add_choices(tried)
+    _add_record_type(tried, "")
+    _add_limits(tried)
 
 
 def _publish_data_options(data: argparse.ArgumentParser) -> None:
@@ -198,18 +238,22 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
 
 
 def _add_details(models: argparse.ArgumentParser) -> None:
+    details = _add_choices(models)
+    details.add_argument(
+        "--version", type=some_text, help="the version of one model (default: from the content's SHA-256)"
+    )
+    details.add_argument(
+        "--description", type=some_text, help="a description in words (default: type and file)"
+    )
+
+
+def _add_choices(models: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     details = models.add_argument_group("the description of the model, for your own models")
     details.add_argument(
         "--model-type",
         type=one_of(ModelType, _TYPES),
         metavar="TYPE",
         help=f"{', '.join(_TYPES)} (default: recognized from the content)",
-    )
-    details.add_argument(
-        "--version", type=some_text, help="the version of one model (default: from the content's SHA-256)"
-    )
-    details.add_argument(
-        "--description", type=some_text, help="a description in words (default: type and file)"
     )
     details.add_argument(
         "--inputs",
@@ -234,6 +278,7 @@ def _add_details(models: argparse.ArgumentParser) -> None:
     details.add_argument(
         "--signature-name", type=some_text, metavar="NAME", help="the signature of a SavedModel"
     )
+    return details
 
 
 _TOPIC_FLAGS = {
@@ -251,11 +296,16 @@ def _add_topics(parser: argparse.ArgumentParser, *kinds: Kind) -> None:
         _add_setting(parser, flag, default, f"topic of the {kind.value.replace('-', ' ')}", metavar="TOPIC")
 
 
-def _add_record_type(parser: argparse.ArgumentParser) -> None:
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for flag in LIMITS:
+        _add_setting(parser, f"--{flag.name}", flag.default, flag.help, metavar="VALUE")
+
+
+def _add_record_type(parser: argparse.ArgumentParser, default: str = DEFAULT_RECORD_TYPE) -> None:
     _add_setting(
         parser,
         "--record-type",
-        DEFAULT_RECORD_TYPE,
+        default,
         "the protobuf message of a record",
         metavar="MODULE:CLASS",
     )
@@ -295,6 +345,11 @@ _COMMANDS: dict[
         commands.run_publish_models,
         "Publish models in turn; their types are recognized from their content.",
         _publish_models_options,
+    ),
+    "try": (
+        commands.run_try,
+        "Load a model as a job would, without Kafka: what it is, and what it makes of records.",
+        _try_options,
     ),
     "publish-data": (
         commands.run_publish_data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from model_serving.client.broker.embedded import EmbeddedBroker, Retention
@@ -12,9 +13,12 @@ from model_serving.client.errors import WrongCall
 from model_serving.client.model_messages import Content, Details, models_at, models_of_samples
 from model_serving.client.publishing import publish_command, publish_data, publish_models
 from model_serving.client.reading import Form, print_status, read_topic
-from model_serving.client.record_files import load_record_type
+from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type
 from model_serving.client.replay import replay
 from model_serving.client.samples import sample_records
+from model_serving.client.trying.check import ModelCheck
+from model_serving.client.trying.command import try_model
+from model_serving.client.trying.limits import settings_of
 from model_serving.core.admission.signing import read_keys
 from model_serving.core.messages import Command, Reason
 from model_serving.messaging.access import KafkaAccess, read_kafka_config
@@ -30,6 +34,7 @@ __all__ = [
     "run_read",
     "run_replay",
     "run_status",
+    "run_try",
 ]
 
 _DEFAULT_INTERVAL_S = 60.0
@@ -58,19 +63,26 @@ def run_broker(options: argparse.Namespace) -> None:
         broker.wait()
 
 
+def run_try(options: argparse.Namespace) -> None:
+    """Runs ``try``."""
+    try_model(
+        options.model,
+        options.csv,
+        _choices(options),
+        settings_of(options, options.record_type or DEFAULT_RECORD_TYPE),
+        fields=options.fields,
+        record_type=options.record_type,
+        form=_form(options),
+    )
+
+
 def run_publish_models(options: argparse.Namespace) -> None:
     """Runs ``publish-models``."""
-    details = Details(
-        model_type=options.model_type,
-        version=options.version or "",
-        description=options.description or "",
-        inputs=options.inputs,
-        output=options.output,
-        result_output=options.result_output or "",
-        signature_name=options.signature_name or "",
-    )
+    details = replace(_choices(options), version=options.version or "", description=options.description or "")
     if not options.paths and details != Details():
         raise WrongCall("the options that describe a model are for your own models: name them (PATH)")
+    if options.examples and options.tried is None:
+        raise WrongCall("--examples takes its records from a file: name it with --try")
     pause_s = 0.0 if options.once else _DEFAULT_INTERVAL_S
     publish_models(
         _kafka(options),
@@ -81,6 +93,14 @@ def run_publish_models(options: argparse.Namespace) -> None:
         interval_s=pause_s if options.interval_s is None else options.interval_s,
         rounds=1 if options.once else None,
         key=_key(options),
+        check=None
+        if options.tried is None
+        else ModelCheck(
+            options.tried,
+            settings_of(options, options.record_type),
+            data_type=options.data_type,
+            examples=options.examples or 0,
+        ),
     )
 
 
@@ -150,6 +170,16 @@ def run_replay(options: argparse.Namespace) -> None:
         [Reason[options.reason]] if options.reason else list(Reason),
         again=options.again,
         dry_run=options.dry_run,
+    )
+
+
+def _choices(options: argparse.Namespace) -> Details:
+    return Details(
+        model_type=options.model_type,
+        inputs=options.inputs,
+        output=options.output,
+        result_output=options.result_output or "",
+        signature_name=options.signature_name or "",
     )
 
 

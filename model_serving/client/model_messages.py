@@ -29,6 +29,7 @@ __all__ = [
     "Content",
     "Details",
     "ModelToPublish",
+    "TooLarge",
     "build_command",
     "build_message",
     "describe",
@@ -44,6 +45,10 @@ _BY_A_SERVER = (ModelType.TFSERVING, ModelType.OPENINFERENCE)
 
 _WITH_SIGNATURES = (ModelType.TENSORFLOWSAVED, *_BY_A_SERVER)
 _OWN_TYPE = "leave --model-type out, and it is recognized from the content"
+
+
+class TooLarge(ClientError):
+    """A model that does not fit into a message."""
 
 
 class Content(Enum):
@@ -114,7 +119,8 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     """Returns the message that offers a model. It has the SHA-256 of the content, also for a location.
 
     Raises:
-        ClientError: the file is not a model, or is too large for a message.
+        ClientError: the file is not a model.
+        TooLarge: the content is too large for a message.
     """
     details, place = model.details, model.path
     kind, bytes_there = _look_at(place, details)
@@ -141,7 +147,7 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
     message.data = bytes_there
     message.sha256 = hashlib.sha256(message.data).hexdigest()
     if (size := message.ByteSize()) + _ENVELOPE_BYTES > MAX_MESSAGE_BYTES:
-        raise ClientError(
+        raise TooLarge(
             f"{model.path} makes a message of {size / 2**20:.1f} MiB, but a message holds at most "
             f"{MAX_MESSAGE_BYTES // 2**20} MiB: publish it by its location (--by-location)"
         )

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from model_serving.client.record_columns import LEFT_OUT
+from model_serving.client.trying.fields import FIELD_TYPES, Field
 
-__all__ = ["count", "names", "not_negative", "one_of", "place", "port", "rate", "some_text"]
+__all__ = ["count", "fields", "names", "not_negative", "one_of", "place", "port", "rate", "some_text"]
 
 _Kinds = TypeVar("_Kinds", bound=IntEnum)
 
@@ -47,6 +48,22 @@ def names(text: str) -> tuple[str, ...]:
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise argparse.ArgumentTypeError(f"'{twice}' is there twice")
     return names
+
+
+def fields(text: str) -> tuple[Field, ...]:
+    """Reads fields as ``name:type`` with commas between them; a name alone is a double."""
+    found = []
+    for part in names(text):
+        name, colon, kind = part.rpartition(":")
+        field = Field(name.strip(), kind.strip()) if colon else Field(part)
+        if not field.name or field.type not in FIELD_TYPES:
+            raise argparse.ArgumentTypeError(
+                f"'{part}' is not name:type with one of the types {', '.join(FIELD_TYPES)}"
+            )
+        found.append(field)
+    if twice := next((one.name for one in found if [each.name for each in found].count(one.name) > 1), None):
+        raise argparse.ArgumentTypeError(f"'{twice}' is there twice")
+    return tuple(found)
 
 
 def one_of(kinds: type[_Kinds], allowed: Sequence[str]) -> Callable[[str], _Kinds]:

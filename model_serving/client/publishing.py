@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from model_serving.client.errors import ClientError
 from model_serving.client.model_messages import (
     Content,
     ModelToPublish,
@@ -19,6 +20,7 @@ from model_serving.client.printable import printable
 from model_serving.client.record_files import FileRecord, RecordType, read_record_file
 from model_serving.client.samples import sample_records
 from model_serving.client.schedule import steady
+from model_serving.client.trying.check import ModelCheck, Refused
 from model_serving.core.admission.signing import sign
 from model_serving.core.messages import Command
 from model_serving.messaging.access import KafkaAccess
@@ -40,26 +42,51 @@ def publish_models(
     interval_s: float,
     rounds: int | None,
     key: bytes | None = None,
+    check: ModelCheck | None = None,
 ) -> None:
     """Publishes the models in turn, ``interval_s`` seconds apart, for ever when ``rounds`` is None.
 
-    If there is a ``key``, the messages are signed with it.
+    If there is a ``key``, the messages are signed with it. With a ``check``, all models are tried first, and
+    nothing is sent if one of them is refused.
 
     Raises:
-        ClientError: a file is not a model or is too large (nothing is sent then), or Kafka refuses a message.
+        ClientError: a file is not a model or is too large, or a model is refused (nothing is sent then); or
+            Kafka refuses a message.
     """
-    for model in models:
-        build_message(model, data_type=data_type, content=content)
+
+    def message_of(model: ModelToPublish) -> ModelDescriptor:
+        message = build_message(model, data_type=data_type, content=content)
+        return message if check is None else check(message)
+
+    _require_all(models, message_of)
     turns = itertools.count() if rounds is None else range(rounds)
     with Sender(kafka, topic) as sender:
         for number, model in enumerate(model for _ in turns for model in models):
             if number:
                 time.sleep(interval_s)
             # Each turn reads the file again, because a new training may have replaced it meanwhile.
-            message = build_message(model, data_type=data_type, content=content)
+            message = message_of(model)
             sender.send(_signed(message, key))
             sender.flush()
             print(printable(f"published {describe(message)}"), flush=True)
+
+
+def _require_all(
+    models: Sequence[ModelToPublish], message_of: Callable[[ModelToPublish], ModelDescriptor]
+) -> None:
+    """Makes every message once. Says for each model that is refused why, before it raises an error."""
+    refused = []
+    for model in models:
+        try:
+            message_of(model)
+        except Refused as error:
+            refused.append(str(error))
+    if len(refused) == 1:
+        raise ClientError(f"{refused[0]}; nothing is sent")
+    if refused:
+        for line in refused:
+            print(printable(line), file=sys.stderr, flush=True)
+        raise ClientError(f"{len(refused)} of {len(models)} models are refused, so nothing is sent")
 
 
 def publish_data(

@@ -16,7 +16,7 @@ from model_serving.client.errors import WrongCall
 from model_serving.client.record_cells import is_number, is_whole_number, may_be_absent
 from model_serving.client.record_types import RecordType
 
-__all__ = ["LEFT_OUT", "Columns", "Row", "find_columns"]
+__all__ = ["LEFT_OUT", "Columns", "Row", "find_columns", "spelling"]
 
 LEFT_OUT = "-"
 """The name in ``--columns`` for a column that is left out."""
@@ -132,12 +132,12 @@ def _by_name(names: Sequence[str], record_type: RecordType) -> tuple[FieldDescri
     known = [*record_type.fields, record_type.data_type]
     if record_type.time is not None:
         known.append(record_type.time)
-    spelled = {_spelling(field.name): field for field in reversed(known)}
+    spelled = {spelling(field.name): field for field in reversed(known)}
     # Databases often use this name for the column of the data type.
     spelled.setdefault("data_type", record_type.data_type)
     found: list[FieldDescriptor | None] = []
     for name in names:
-        field = spelled.get(_spelling(name))
+        field = spelled.get(spelling(name))
         found.append(None if field in found else field)
     return tuple(found)
 
@@ -161,5 +161,6 @@ def _names(record_type: RecordType) -> str:
     return ", ".join(field.name for field in record_type.fields)
 
 
-def _spelling(name: str) -> str:
+def spelling(name: str) -> str:
+    """Returns a name as columns and fields are compared: without case, separators taken as equal."""
     return name.strip().translate(_SEPARATORS).casefold()

@@ -21,13 +21,18 @@ __all__ = [
     "FileRecord",
     "RecordFile",
     "RecordType",
+    "WrongCell",
+    "check_width",
     "load_record_type",
+    "no_records",
     "read_record_file",
     "read_records",
+    "read_rows",
+    "wrong_line",
 ]
 
 
-class _WrongCellError(ValueError):
+class WrongCell(ValueError):
     """The field cannot hold the value of a cell."""
 
     def __init__(self, column: int, why: str) -> None:
@@ -76,44 +81,51 @@ def read_record_file(
     Raises:
         ClientError: the file cannot be read, or a line is not a record; the text has the line's number.
     """
+    rows = read_rows(path)
+    records: list[FileRecord] = []
+    line = rows[0].line
+    try:
+        found = find_columns(rows, record_type, columns)
+        for row in rows[found.headers :]:
+            line = row.line
+            check_width(row, rows[0])
+            records.append(_record(row, found, record_type, data_type))
+    except WrongCell as error:
+        raise wrong_line(path, f"{line}, column {error.column}", error) from error
+    except ValueError as error:
+        raise wrong_line(path, f"{line}", error) from error
+    if not records:
+        raise no_records(path)
+    assumed = [found.assumed] if found.assumed else []
+    if record_type.data_type in found.fields:
+        assumed.append(f"records have the data type in their column, or '{data_type}' if it is empty")
+    if record_type.time is not None and record_type.time in found.fields:
+        assumed.append("records have the time in their column, or the time of sending if it is empty")
+    return RecordFile(tuple(records), tuple(f"{path}: {line}" for line in assumed))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Returns the lines of a CSV file that are not empty, with any number of cells; at least one line.
+
+    Raises:
+        ClientError: the file cannot be read, is not a CSV file in UTF-8, or is empty.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _read(file, path, record_type, data_type, columns)
+            rows = list(_rows(file, path))
     except OSError as error:
         raise ClientError(f"{path} cannot be read ({error.strerror}): give a CSV file of records") from error
     except UnicodeDecodeError as error:
         raise ClientError(f"{path} is not text in UTF-8: give a CSV file of records") from error
-
-
-def _read(
-    file: TextIO, path: Path, record_type: RecordType, data_type: str, named: Sequence[str] | None
-) -> RecordFile:
-    rows = list(_rows(file, path))
-    records: list[FileRecord] = []
     if not rows:
-        raise _no_records(path)
-    line = rows[0].line
-    try:
-        columns = find_columns(rows, record_type, named)
-        for row in rows[columns.headers :]:
-            line = row.line
-            if len(row.cells) != len(rows[0].cells):
-                raise ValueError(
-                    f"{len(row.cells)} columns, but the lines before it have {len(rows[0].cells)}"
-                )
-            records.append(_record(row, columns, record_type, data_type))
-    except _WrongCellError as error:
-        raise _wrong_line(path, f"{line}, column {error.column}", error) from error
-    except ValueError as error:
-        raise _wrong_line(path, f"{line}", error) from error
-    if not records:
-        raise _no_records(path)
-    assumed = [columns.assumed] if columns.assumed else []
-    if record_type.data_type in columns.fields:
-        assumed.append(f"records have the data type in their column, or '{data_type}' if it is empty")
-    if record_type.time is not None and record_type.time in columns.fields:
-        assumed.append("records have the time in their column, or the time of sending if it is empty")
-    return RecordFile(tuple(records), tuple(f"{path}: {line}" for line in assumed))
+        raise no_records(path)
+    return rows
+
+
+def check_width(row: Row, first: Row) -> None:
+    """Raises ValueError unless a line has as many cells as the first one."""
+    if len(row.cells) != len(first.cells):
+        raise ValueError(f"{len(row.cells)} columns, but the lines before it have {len(first.cells)}")
 
 
 def _rows(file: TextIO, path: Path) -> Iterator[Row]:
@@ -128,7 +140,7 @@ def _rows(file: TextIO, path: Path) -> Iterator[Row]:
             if any(cell.strip() for cell in cells):
                 yield Row(rows.line_num, cells)
     except csv.Error as error:
-        raise _wrong_line(path, f"{rows.line_num}", error) from error
+        raise wrong_line(path, f"{rows.line_num}", error) from error
 
 
 def _record(row: Row, columns: Columns, record_type: RecordType, data_type: str) -> FileRecord:
@@ -140,7 +152,7 @@ def _record(row: Row, columns: Columns, record_type: RecordType, data_type: str)
         try:
             value = cell_value(field, cell)
         except ValueError as error:
-            raise _WrongCellError(number, str(error)) from None
+            raise WrongCell(number, str(error)) from None
         if value is not None:
             values[field.name] = value
             has_time = has_time or field == record_type.time
@@ -150,9 +162,11 @@ def _record(row: Row, columns: Columns, record_type: RecordType, data_type: str)
         raise ValueError(f"it cannot be a {record_type.name} ({error})") from None
 
 
-def _wrong_line(path: Path, line: str, error: Exception) -> ClientError:
+def wrong_line(path: Path, line: str, error: Exception) -> ClientError:
+    """Returns the error about a line of a file."""
     return ClientError(f"{path}, line {line}: {error}; correct the line or remove it")
 
 
-def _no_records(path: Path) -> ClientError:
+def no_records(path: Path) -> ClientError:
+    """Returns the error about a file without records."""
     return ClientError(f"{path} has no records: give a CSV file with a record on each line")

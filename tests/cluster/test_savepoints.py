@@ -1,8 +1,9 @@
 """Jobs that are restored from savepoints: of older software, with another parallelism, or refused.
 
 The savepoints under ``tests/fixtures/savepoints`` were made by ``tests/fixtures/make_savepoints.py``: with
-older software (``-v1``), with the software before its core was separated from Flink (``-v2``), and with
-software whose state has a future version (``-v99``).
+older software (``-v1``), with the software before its core was separated from Flink (``-v2``), with the
+software that first kept the chosen output of a model (``-v3``), and with software whose state has a future
+version (``-v99``).
 """
 
 from __future__ import annotations
@@ -216,15 +217,18 @@ def test_a_job_goes_on_from_version_1_and_with_one_three_and_two_instances(
         assert sum(map(len, traffic.statuses.values())) == traffic.sent[topics.models]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def another_broker() -> Iterator[EmbeddedBroker]:
     """Runs another Kafka. A savepoint holds its topics with offsets, so each needs a Kafka of its own."""
     with EmbeddedBroker() as running:
         yield running
 
 
+@pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_job_goes_on_from_version_2(another_broker: EmbeddedBroker, tmp_path: Path, variant: str) -> None:
+def test_a_job_goes_on_from_later_versions(
+    another_broker: EmbeddedBroker, tmp_path: Path, variant: str, version: int
+) -> None:
     topics, servers = topics_of(variant), another_broker.bootstrap_servers
     write_history(another_broker, topics)
     flags = job_flags(servers, topics, tmp_path / "checkpoints", topics.models)
@@ -232,7 +236,7 @@ def test_a_job_goes_on_from_version_2(another_broker: EmbeddedBroker, tmp_path: 
     with Traffic(variant, servers, topics, current.still) as traffic:
         talk = Conversation(traffic)
         talk.take_over()
-        with local(variant, flags, str(savepoint(variant, 2)), tmp_path / "job.log", current):
+        with local(variant, flags, str(savepoint(variant, version)), tmp_path / "job.log", current):
             talk.send(4)
             talk.check()
             assert dict(traffic.statuses) == {}
