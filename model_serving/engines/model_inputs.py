@@ -69,7 +69,7 @@ def _of_pmml(content: bytes, limits: Limits) -> Iterator[ModelInput]:
         field.get("name", ""): field.get("dataType", "")
         for field in root.iterfind("DataDictionary/DataField")
     }
-    model = next(child for child in root if child.tag not in _PMML_NO_MODELS)
+    model = [child for child in root if child.tag not in _PMML_NO_MODELS][0]  # noqa: RUF015 - LookupError
     for field in model.iterfind("MiningSchema/MiningField"):
         name = field.get("name", "")
         if field.get("usageType", "active") == "active" and name in types:
@@ -108,7 +108,7 @@ def _of_saved_model(content: memoryview, signature_name: str) -> Iterator[ModelI
     served = [graph for graph in graphs if _SERVE in [bytes(tag) for tag in _all(_one(graph, 1), 4)]]
     signatures = {_text(entry, 1): _one(entry, 2) for entry in _all((served or graphs)[0], 5)}
     signatures.pop(_INITIALIZER, None)
-    name = signature_name or (_DEFAULT if _DEFAULT in signatures else next(iter(signatures)))
+    name = signature_name or (_DEFAULT if _DEFAULT in signatures else min(signatures))
     for entry in _all(signatures[name], 1):
         info = _one(entry, 2)
         shape = _all(info, 3)

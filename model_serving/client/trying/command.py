@@ -92,10 +92,11 @@ def _message(place: Place, details: Details) -> ModelDescriptor:
 
 
 def _messages(csv_file: Path | None, record_type: str) -> tuple[RecordSchema, Records | None]:
+    known = load_record_type(record_type)
     codec = RecordCodec(record_type)
     if csv_file is None:
         return codec.schema, None
-    file = read_record_file(csv_file, load_record_type(record_type), _DATA_TYPE)
+    file = read_record_file(csv_file, known, _DATA_TYPE)
     for line in file.assumed:
         _remark(line)
     return codec.schema, MessageRecords(file, codec)

@@ -93,7 +93,8 @@ def told_fields(
 
 def _without_records(inputs: Sequence[ModelInput], given: tuple[str, ...]) -> Fields:
     if not inputs or any(one.width is None for one in inputs):
-        if given:
+        if given or not inputs:
+            # Without inputs, the engine says what is wrong with the model.
             return Fields(tuple(Field(name) for name in given))
         raise WrongCall(
             "what the model takes cannot be told from it: give a CSV file with its records, or --fields"
@@ -122,20 +123,23 @@ def _of_named_inputs(inputs: Sequence[ModelInput], given: tuple[str, ...], table
 
 def _of_columns(inputs: Sequence[ModelInput], given: tuple[str, ...], table: Table) -> Fields:
     """The fields of a model that may take a matrix: all columns, but for a label that is one too many."""
-    named = {found: one for one in inputs if one.width == 1 and (found := table.find(one.name)) is not None}
+    named = {
+        found: one.is_text for one in inputs if one.width == 1 and (found := table.find(one.name)) is not None
+    }
+    is_by_name = bool(named) and len(named) == len(inputs)
+    kinds = [one.is_text for one in inputs for _ in range(one.width or len(given))]
     for place, name in enumerate(given):
         column = table.column(name)
-        if inputs:
-            named[column] = inputs[place] if len(inputs) == len(given) else inputs[0]
+        named[column] = kinds[place] if len(kinds) == len(given) else not table.is_numeric(column)
     fields = [
-        Field(name, _type(named[name].is_text if name in named else not table.is_numeric(name)))
+        Field(name, _type(named[name] if name in named else not table.is_numeric(name)))
         for name in table.columns
-        if name in named or name in given or name.casefold() not in _RESERVED
+        if name in named or name.casefold() not in _RESERVED
     ]
     numbers = [field for field in fields if field.type != TEXT]
     width = sum(one.width or 0 for one in inputs if not one.is_text)
     is_told = bool(inputs) and all(one.width for one in inputs)
-    if given or not is_told or len(named) == len(inputs) or len(numbers) != width + 1:
+    if given or is_by_name or not is_told or len(numbers) != width + 1:
         return Fields(tuple(fields))
     label = next((field for field in reversed(numbers) if field.name.casefold() in _LABELS), numbers[-1])
     note = (

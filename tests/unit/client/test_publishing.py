@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -18,35 +17,6 @@ NAMES = (
     "total_sulfur_dioxide,density,pH,sulphates,alcohol"
 )
 ROW = "7.4,0.7,0,1.9,0.076,11,34,0.9978,3.51,0.56,9.4"
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Returns the payloads that the commands send."""
-    payloads: list[bytes] = []
-
-    class KeepingSender:
-        def __init__(self, *_: object, **__: object) -> None:
-            pass
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def send(self, payload: bytes) -> None:
-            payloads.append(payload)
-
-        def flush(self) -> None:
-            pass
-
-        def serve(self) -> None:
-            pass
-
-    monkeypatch.setattr("model_serving.client.publishing.Sender", KeepingSender)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    return payloads
 
 
 @pytest.fixture
