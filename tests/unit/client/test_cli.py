@@ -68,7 +68,15 @@ def test_a_wrong_call_is_one_line_and_status_2(
             "publish-models",
             (
                 "--data-type --interval-s --once --by-location --inputs --output --result-output "
-                "--signature-name --version --description --model-type"
+                "--signature-name --version --description --model-type --try --examples --record-type "
+                "--missing"
+            ),
+        ),
+        (
+            "try",
+            (
+                "--fields --inputs --output --result-output --signature-name --model-type --record-type "
+                "--json --missing --trial-timeout-s"
             ),
         ),
         ("publish-data", "--data-type --rate --count --loop --columns --record-type"),
@@ -96,7 +104,7 @@ def test_the_help_of_a_command_names_its_flags_and_what_they_mean(
 
 def test_the_readme_has_a_row_for_each_detail_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "publish-models", "--help")
-    details = out.partition("the description of the model")[2].partition("settings")[0]
+    details = out.partition("the description of the model")[2].partition("trying the models first")[0]
     table = README.partition("| flag of `publish-models` |")[2].partition("\n\n")[0]
     in_help = set(re.findall(r"^  (--[a-z-]+)", details, re.MULTILINE))
     assert set(re.findall(r"^\| `(--[a-z-]+)", table, re.MULTILINE)) == in_help | {"--by-location"}
@@ -105,7 +113,16 @@ def test_the_readme_has_a_row_for_each_detail_of_a_model(capsys: pytest.CaptureF
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "--help")
     assert status == 0
-    for command in ("broker", "publish-models", "publish-data", "read", "status", "rollback", "remove"):
+    for command in (
+        "broker",
+        "publish-models",
+        "try",
+        "publish-data",
+        "read",
+        "status",
+        "rollback",
+        "remove",
+    ):
         assert f"\n    {command}" in out
     assert "`model-serving COMMAND --help` shows the options of a command" in out
 

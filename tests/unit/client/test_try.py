@@ -103,7 +103,7 @@ def test_a_record_that_lacks_a_value_is_refused_unless_the_job_would_pass_it_on(
     )
     assert second["result"] == 141.5
     first, second = desk.rows(model, csv, "--missing", "pass")
-    assert first["error"] == "the model gives no result for this record"
+    assert first["error"].startswith("the model gives no result for this record")
     assert second["result"] == 141.5
 
 
