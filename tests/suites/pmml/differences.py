@@ -28,6 +28,15 @@ _SOFTMAX = (
 )
 _OUTPUT = "Output: an output field without a value does not take away the predicted value"
 _NO_TARGET = "Mining Schema: a model needs no target field; its classes are those of its RegressionTables"
+_NEAREST = (
+    "Nearest Neighbors: a model without targets names the nearest training instances by their ids. Here the "
+    "id of the nearest one is the predicted value, where the reference has none"
+)
+_NAN = "Mining Schema: NaN is no value. Here it stands for a missing one; the reference finds it invalid"
+_SINGLE = (
+    "Data Dictionary: a field of type float has values of 32 bits, so a margin of 6.9 includes the value "
+    "6.9; the reference compares the value rounded to 32 bits with the margin of 64"
+)
 
 DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "drools.LinearRegressionSample_": (range(26), _WHOLE_TARGET),
@@ -37,6 +46,7 @@ DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "evalhist.rattle.NaiveBayesIris": ((18, 37), _LIKELIHOODS),
     "evaluator.evaluator.AlternateBinaryTargetCategoryTest": ((0, 2, 10, 16), _ROUNDED),
     "evaluator.evaluator.CategoricalResidualTest": (range(26), _OUTPUT),
+    "evaluator.evaluator.ClusteringNeighborhoodTest": (range(26), _NEAREST),
     "evaluator.evaluator.PriorProbabilitiesTest": (range(26), _NO_TARGET),
     "evaluator.evaluator.RegressionOutputTest": (range(26), _OUTPUT),
     "evaluator.evaluator.TargetValueCountsTest": (range(26), _SHARES),
@@ -45,6 +55,11 @@ DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "jpmml-legacy.knime.RegressionOzone": (range(40), _WHOLE_TARGET),
     "pmml4s.dmg_general_multinomial_logistic": ((21,), _SOFTMAX),
     "pmml4s.dmg_svm_classification_cont_predictors": (range(26), _THRESHOLD),
+    "sklearn.sklearn.DecisionTreeIrisNA": ((16, 28, 30), _NAN),
+    "sklearn.sklearn.NearestNeighborsWheat": (range(40), _NEAREST),
+    "sklearn.sklearn.OrdinalEncoderAutoNA": ((21, 28, 32), _NAN),
+    "sklearn.sklearn.RandomForestIrisNA": ((18, 19, 25, 29), _NAN),
+    "sklearn.sklearn.SelectFirstIris": ((25,), _SINGLE),
 }
 """By document: the places of its rows, and the rule of the standard (PMML 4.4) that decides."""
 

@@ -8,7 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, constant
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, declare_derived
+from model_serving.engines.pmml.evaluator.dependents import Dependents
+from model_serving.engines.pmml.evaluator.expressions.compiler import (
+    Constant,
+    declare_derived,
+    declare_derived_field,
+)
 from model_serving.engines.pmml.evaluator.inputs import Inputs
 from model_serving.engines.pmml.evaluator.outputs import most_ranks, read_outputs
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelNode
@@ -98,7 +103,7 @@ def compile_document(root: Element) -> Compiled:
     program = Program(functions)
     dictionary = _dictionary(root, program)
     document = Scope(program)
-    compiler = _Compiler(program, dictionary)
+    compiler = _Compiler(program, dictionary, transformations)
     inputs = compiler.declare_inputs(model, document)
     inner = document.inner()
     declare_derived(transformations, inner)
@@ -127,9 +132,12 @@ def _dictionary(root: Element, program: Program) -> dict[str, DataField]:
 class _Compiler:
     """Reads models. All of one document share the program and the DataDictionary."""
 
-    def __init__(self, program: Program, dictionary: Mapping[str, DataField]) -> None:
+    def __init__(
+        self, program: Program, dictionary: Mapping[str, DataField], transformations: Element | None
+    ) -> None:
         self._program = program
         self._dictionary = dictionary
+        self._dependents = Dependents(transformations)
 
     def declare_inputs(self, model: Element, scope: Scope) -> list[Input]:
         """Declares the fields of the outer MiningSchema, and returns those that records bring."""
@@ -196,7 +204,8 @@ class _Compiler:
         return node
 
     def _declare_mining_fields(self, model: Element, outer: Scope, inner: Scope) -> None:
-        """Declares the fields of a nested model that it treats in a way of its own."""
+        """Declares the fields that a nested model treats in its own way, and what is made of them."""
+        names: set[str] = set()
         for mining in _mining_fields(model):
             name = required(mining, "name")
             if choice(mining, "usageType", _USAGES, "active") in _TARGETS:
@@ -213,6 +222,9 @@ class _Compiler:
                 continue
             treated = _Treated(found.kind, found, treatment, self._dictionary.get(name))
             inner.declare(self._program.field(name, found.kind, treated, found.values))
+            names.add(name)
+        for element in self._dependents.of(names):
+            declare_derived_field(element, inner)
 
     def _target(self, model: Element, function: str, targets: Element | None) -> Target:
         minings = {

@@ -61,6 +61,7 @@ _ATTRIBUTES = frozenset(
 )
 _BEST = ("entityId", "clusterId", "ruleId", "ruleValue")
 _AFFINITIES = ("affinity", "entityAffinity", "clusterAffinity")
+_TEXT_TYPES = ("string", "date", "time", "dateTime")
 _RANKED = frozenset({*_BEST, *_AFFINITIES, "reasonCode"})
 _FEATURES = frozenset(
     {
@@ -104,25 +105,32 @@ def read_outputs(
     if output is None:
         return
     for element in children(output, NOTHING, ("OutputField",)):
-        parts = children(element, _ATTRIBUTES, {"Decisions", "Value", *EXPRESSIONS})
         name, feature = required(element, "name"), element.get("feature", "predictedValue")
         if feature not in _FEATURES:
             # The prediction does not depend on it. What does is refused, because its field is not there.
             scope.program.warn(f"the output '{name}' is left out: its feature '{feature}' is not supported")
             continue
+        try:
+            made = _read(element, node, scope, segments)
+        except Unsupported as unsupported:
+            if element.get("dataType") not in _TEXT_TYPES:
+                raise
+            # Only numbers are among the answers, so nobody asks for this output but other fields.
+            scope.program.warn(f"the output '{name}' is left out: it has {unsupported}")
+            continue
         if any(output.field.name == name for output in node.outputs):
             scope.program.warn(f"the output '{name}' is there more than once: the last one counts")
-        node.outputs.append(_read(element, parts, node, scope, segments))
-        scope.declare(node.outputs[-1].field)
+        node.outputs.append(made)
+        scope.declare(made.field)
 
 
 def _read(
     element: Element,
-    parts: list[Element],
     node: ModelNode,
     scope: Scope,
     segments: dict[str, ModelNode],
 ) -> OutputField:
+    parts = children(element, _ATTRIBUTES, {"Decisions", "Value", *EXPRESSIONS})
     feature = element.get("feature", "predictedValue")
     name = required(element, "name")
     segment = element.get("segmentId")

@@ -44,6 +44,16 @@ def may_change(one: Input) -> bool:
     return not one.treatment.is_default or bool(one.data.intervals)
 
 
+def _is_special(data: DataField) -> bool:
+    """Whether neither one range nor a list of values tells which numbers are declared."""
+    if data.kind.data_type == "float" and not all(
+        one.closed_low and one.closed_high for one in data.intervals
+    ):
+        return True  # a number next to the end of the range may be rounded onto it
+    lists = data.invalid or data.missing or (data.valid and data.intervals)
+    return bool(lists) or len(data.intervals) > 1
+
+
 class QuickInputs:
     """Encodes a few records, and notices when one of their values needs a closer look."""
 
@@ -99,7 +109,7 @@ class QuickInputs:
             self._never = True
         elif data.kind.data_type == "boolean":
             self._known.append((place, frozenset({0.0, 1.0} & set(data.valid or (0.0, 1.0)))))
-        elif data.invalid or data.missing or len(data.intervals) > 1 or (data.valid and data.intervals):
+        elif _is_special(data):
             self._never = True
         elif data.valid:
             self._known.append((place, frozenset(data.valid)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +70,10 @@ class Interval:
         inside: Mask = above & below
         return inside
 
+    def rounded(self) -> Interval:
+        """Returns the range with its ends rounded to 32 bits."""
+        return replace(self, low=float(np.float32(self.low)), high=float(np.float32(self.high)))
+
 
 def read_interval(element: Element) -> Interval:
     """Reads an ``Interval`` element.
@@ -133,6 +137,10 @@ def read_data_field(element: Element, symbols: Symbols) -> DataField:
         ("Value", "Interval"),
     )
     kind = read_kind(element)
+    intervals = tuple(read_interval(part) for part in parts if part.tag == "Interval")
+    if kind.data_type == "float":
+        # Values of the field are rounded to 32 bits, so margins that spell values of the field are as well.
+        intervals = tuple(one.rounded() for one in intervals)
     values: dict[str, list[float]] = {"valid": [], "invalid": [], "missing": []}
     labels: dict[float, str] = {}
     displayed: dict[float, str] = {}
@@ -155,7 +163,7 @@ def read_data_field(element: Element, symbols: Symbols) -> DataField:
         tuple(dict.fromkeys(values["valid"])),
         tuple(values["invalid"]),
         tuple(values["missing"]),
-        tuple(read_interval(part) for part in element if part.tag == "Interval"),
+        intervals,
         labels,
         displayed,
         kind.is_text and symbols.codes.get("") in {*values["valid"], *values["invalid"]},

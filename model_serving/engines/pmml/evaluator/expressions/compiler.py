@@ -38,6 +38,7 @@ __all__ = [
     "compile_expression",
     "compile_whole",
     "declare_derived",
+    "declare_derived_field",
     "derived_field",
 ]
 
@@ -162,7 +163,12 @@ def declare_derived(transformations: Element | None, scope: Scope) -> None:
         return
     for element in children(transformations, frozenset(), ("DerivedField", "DefineFunction")):
         if element.tag == "DerivedField":
-            scope.declare_later(required(element, "name"), _reader(element, scope), _needs(element))
+            declare_derived_field(element, scope)
+
+
+def declare_derived_field(element: Element, scope: Scope) -> None:
+    """Declares a DerivedField in a scope. It is read at its first use."""
+    scope.declare_later(required(element, "name"), _reader(element, scope), _needs(element))
 
 
 def _needs(element: Element) -> Callable[[], Iterable[str]]:

@@ -112,9 +112,9 @@ class Measure:
         if self.cells is not None:
             return _of_binary(left, right, self.cells)
         if self.is_squared and left.size * right.shape[1] <= _SMALL:
-            differences = left[:, :, None] - right[:, None, :]
+            differences: Numbers = left[:, :, None] - right[:, None, :]
             differences *= differences
-            made = differences.sum(axis=0)
+            made: Numbers = differences.sum(axis=0)
         else:
             made = self._total(left, right, None)
         if np.isnan(made).any():
