@@ -190,9 +190,22 @@ def winner(scores: Numbers, classes: tuple[float, ...]) -> Numbers:
         scores: shape (classes, n).
         classes: the values of the classes.
     """
+    if scores.shape[1] == 1:
+        return np.array([_winner_of_one(scores[:, 0].tolist(), classes)])
     best: Numbers = np.array(classes).take(scores.argmax(axis=0))
     greatest = scores.max(axis=0)
     nothing = ~(greatest > 0.0)
     if nothing.any():
         best[nothing] = np.nan
     return best
+
+
+def _winner_of_one(scores: list[float], classes: tuple[float, ...]) -> float:
+    """Does the same for one record, for which numpy would take several times as long."""
+    best, found = 0.0, np.nan
+    for score, value in zip(scores, classes, strict=True):
+        if score != score:
+            return np.nan
+        if score > best:
+            best, found = score, value
+    return found

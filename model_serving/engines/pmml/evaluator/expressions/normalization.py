@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.scope import Expression, Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
-__all__ = ["Piecewise", "compile_expression", "read_piecewise"]
+__all__ = ["Indicator", "Piecewise", "compile_expression", "read_piecewise"]
 
 _OUTLIERS = ("asIs", "asMissingValues", "asExtremeValues")
 
@@ -42,7 +42,7 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     children(element, {"field", "value", "method", "mapMissingTo"})
     choice(element, "method", ("indicator",), "indicator")
     field = scope.field(element.get("field"))
-    return _Indicator(field, _wanted(required(element, "value"), field, scope), _when_missing(element))
+    return Indicator(field, _wanted(required(element, "value"), field, scope), _when_missing(element))
 
 
 def _wanted(text: str, field: Field, scope: Scope) -> float:
@@ -59,7 +59,7 @@ def _when_missing(element: Element) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Indicator:
+class Indicator:
     """1 where a field has a value, 0 where it has another."""
 
     field: Field
@@ -68,6 +68,7 @@ class _Indicator:
     kind: Kind = DOUBLE
 
     def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
         values = batch.value(self.field)
         made: Numbers = (values == self.value).astype(np.float64)
         total = np.add.reduce(values)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Gather
+from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix, column_of
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
-__all__ = ["LinearSums", "Term", "numeric_field"]
+__all__ = ["NOT_NUMBERS", "LinearSums", "Term", "numeric_field"]
 
-_NOT_NUMBERS = frozenset({"string", "date", "time", "dateTime"})
+NOT_NUMBERS = frozenset({"string", "date", "time", "dateTime"})
+"""The data types whose values are not numbers to calculate with."""
+
 _MOST_COEFFICIENTS = 50_000_000
 
 
@@ -74,7 +77,7 @@ def numeric_field(scope: Scope, name: str | None, where: str) -> Field:
         Unsupported: there is none with this name, or its values are texts or points in time.
     """
     field = scope.field(name)
-    if field.kind.data_type in _NOT_NUMBERS:
+    if field.kind.data_type in NOT_NUMBERS:
         raise Unsupported(
             f"{where} with the field '{name}' of type {field.kind.data_type}, which is not a number"
         )
@@ -128,7 +131,7 @@ class LinearSums:
         fields = [*(term.powers[0][0] for term in numbers), *extra]
         # Missing is NaN, and NaN times zero is NaN: a needed field has the coefficient zero.
         unused = np.zeros((len(extra), len(sums)), dtype=self._type)
-        self._numbers = Gather(fields) if fields else None
+        self._numbers = InputMatrix([column_of(field) for field in fields]) if fields else None
         self._number_coefficients = np.concatenate([self._matrix(numbers, sums), unused])
         self._categories = Gather([term.categories[0][0] for term in categories]) if categories else None
         self._wanted = np.array([term.categories[0][1] for term in categories])

@@ -32,13 +32,14 @@ Change: TypeAlias = Callable[[Numbers], Numbers]
 
 def softmax(scores: Numbers) -> Numbers:
     """Returns the softmax over the first axis. It cannot overflow: the greatest score is taken off first."""
-    powers = np.exp(scores - scores.max(axis=0))
-    return np.asarray(powers / powers.sum(axis=0))
+    powers: Numbers = np.exp(scores - np.maximum.reduce(scores))
+    powers /= np.add.reduce(powers)
+    return powers
 
 
 def simplemax(scores: Numbers) -> Numbers:
     """Returns each score's share in the sum over the first axis."""
-    return np.asarray(scores / scores.sum(axis=0))
+    return np.asarray(scores / np.add.reduce(scores))
 
 
 def cumulative_normal(values: Numbers) -> Numbers:
@@ -141,4 +142,7 @@ def differences(cumulative: Numbers) -> Numbers:
 
 def _with_rest(shares: Numbers) -> Numbers:
     """Adds the last class, which gets what the others leave."""
-    return np.concatenate([shares, 1.0 - shares.sum(axis=0, keepdims=True)])
+    made = np.empty((len(shares) + 1, shares.shape[1]), dtype=shares.dtype)
+    made[:-1] = shares
+    np.subtract(1.0, shares[0] if len(shares) == 1 else shares.sum(axis=0), out=made[-1])
+    return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,9 +64,14 @@ def compile_model(element: Element, context: ModelContext) -> NeuralNetwork:
     count = len(units)
     data_type = np.float32 if context.single else np.float64
     layers = tuple(read_layer(part, element, units, data_type) for part in named(parts, "NeuralLayer"))
+    read = [
+        _read_output(part, units, context)
+        for part in children(outputs, {"numberOfOutputs"}, ("NeuralOutput",))
+    ]
+    is_chain = _is_chain(layers, count, read)
     found: dict[str, list[_Output]] = {}
-    for part in children(outputs, {"numberOfOutputs"}, ("NeuralOutput",)):
-        output = _read_output(part, units, context)
+    hidden = len(units) - len(layers[-1].biases) if is_chain else 0
+    for output in (replace(one, unit=one.unit - hidden) for one in read):
         found.setdefault(output.field, []).append(output)
     if not found:
         raise Unsupported("NeuralOutputs without a NeuralOutput")
@@ -74,12 +79,21 @@ def compile_model(element: Element, context: ModelContext) -> NeuralNetwork:
     heads = {name: _head(name, some, context) for name, some in found.items()}
     first = heads.pop(main)
     kind = context.target.kind if isinstance(first, _Classes) else context.number_kind
-    return NeuralNetwork(kind, matrix, count, len(units), layers, data_type, first, heads)
+    return NeuralNetwork(kind, matrix, count, len(units), layers, data_type, first, heads, is_chain)
+
+
+def _is_chain(layers: tuple[Layer, ...], inputs: int, outputs: list[_Output]) -> bool:
+    start, end = 0, inputs
+    for layer in layers:
+        if (layer.first, layer.last) != (start, end):
+            return False
+        start, end = end, end + len(layer.biases)
+    return bool(layers) and all(output.unit >= start for output in outputs)
 
 
 @dataclass(frozen=True, slots=True)
 class NeuralNetwork:
-    """Implements ``Predictor``. Units are the inputs and, after them, the neurons."""
+    """Implements ``Predictor``. Units are the inputs and, after them, the neurons; in a chain the last layer's."""
 
     kind: Kind
     inputs: InputMatrix
@@ -89,6 +103,8 @@ class NeuralNetwork:
     data_type: npt.DTypeLike
     head: _Number | _Classes
     others: Mapping[str, _Number | _Classes]
+    is_chain: bool
+    """Whether each layer takes the one before it only, and the outputs take the last one."""
 
     @property
     def classes(self) -> tuple[float, ...]:
@@ -102,17 +118,29 @@ class NeuralNetwork:
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
-        units = np.empty((batch.n, self.units), dtype=self.data_type)
-        units[:, : self.input_count] = self.inputs.matrix(batch)
-        start = self.input_count
-        for layer in self.layers:
-            end = start + len(layer.biases)
-            units[:, start:end] = layer.output(units)
-            start = end
+        units = self.inputs.matrix(batch)
+        if self.data_type is not np.float64:
+            units = units.astype(self.data_type)
+        if self.is_chain:
+            for layer in self.layers:
+                units = layer.output(units)
+        else:
+            units = self._all_units(units)
         prediction = self.head.prediction(units)
         if self.others:
             prediction.more = {name: head.prediction(units).value for name, head in self.others.items()}
         return prediction
+
+    def _all_units(self, inputs: Numbers) -> Numbers:
+        """Returns the inputs and the outputs of all neurons, shape (n, units)."""
+        units = np.empty((len(inputs), self.units), dtype=inputs.dtype)
+        units[:, : self.input_count] = inputs
+        start = self.input_count
+        for layer in self.layers:
+            end = start + len(layer.biases)
+            units[:, start:end] = layer.output(units[:, layer.first : layer.last])
+            start = end
+        return units
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +188,15 @@ class _Classes:
     codes: Numbers
 
     def prediction(self, units: Numbers) -> Prediction:
-        shares = units.take(self.units, axis=1).T.astype(np.float64)
+        shares = units.take(self.units, axis=1).T.astype(np.float64, copy=False)
         if len(shares) < len(self.classes):
             shares = np.concatenate([shares, 1.0 - shares])
         best = shares.argmax(axis=0)
         value = self.values.take(best)
         entities = self.codes.take(best)
-        unknown = np.isnan(shares.max(axis=0))
-        if unknown.any():
+        total = np.add.reduce(shares, axis=None)
+        if total != total:
+            unknown = np.isnan(shares).any(axis=0)
             value[unknown] = entities[unknown] = np.nan
         return Prediction(value, shares, entities=entities[None, :])
 

@@ -69,9 +69,8 @@ class Layer:
     normalized: Change | None
     radial: _Radial | None
 
-    def output(self, units: Numbers) -> Numbers:
-        """Returns the outputs of the neurons, shape (n, neurons), from the units so far, shape (n, units)."""
-        given = units[:, self.first : self.last]
+    def output(self, given: Numbers) -> Numbers:
+        """Returns the outputs of the neurons, shape (n, neurons), of units, shape (n, last - first)."""
         if self.radial is None:
             made: Any = self.activation(given @ self.weights + self.biases)
         else:

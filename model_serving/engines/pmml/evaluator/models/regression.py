@@ -63,7 +63,11 @@ def compile_model(element: Element, context: ModelContext) -> RegressionModel:
     if ordinal and set(classes) <= set(context.target.values):
         pairs.sort(key=lambda pair: context.target.values.index(pair[0]))
         classes = tuple(value for value, _ in pairs)
-    sums = _sums([table for _, table in pairs], context, len(classes))
+    tables = [table for _, table in pairs]
+    if len(classes) == 2 and not ordinal and method not in {"softmax", "simplemax"}:
+        sums = _first_of_two(tables, context)
+    else:
+        sums = _sums(tables, context, len(classes))
     change = class_normalization(method, len(classes), ordinal=ordinal)
     return RegressionModel(context.target.kind, sums, change, classes)
 
@@ -125,6 +129,14 @@ def _sums(tables: list[Element], context: ModelContext, count: int = 1) -> Linea
     read = [_read_table(table, context.scope) for table in tables]
     read += [(0.0, {})] * (count - len(read))
     return LinearSums([one[0] for one in read], [one[1] for one in read], single=context.single)
+
+
+def _first_of_two(tables: list[Element], context: ModelContext) -> LinearSums:
+    """Returns the sum of the first class: all that counts of the other are the numbers that must be there."""
+    intercept, terms = _read_table(tables[0], context.scope)
+    others = [term for table in tables[1:] for term in _read_table(table, context.scope)[1]]
+    needed = [field for term in others for field, _ in term.powers]
+    return LinearSums([intercept], [terms], needed, single=context.single)
 
 
 def _read_table(element: Element, scope: Scope) -> tuple[float, dict[Term, float]]:

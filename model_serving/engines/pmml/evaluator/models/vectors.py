@@ -8,7 +8,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import constant
 from model_serving.engines.pmml.evaluator.expressions.compiler import compile_expression
-from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix, Scaled
+from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix, Scaled, column_of
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kernel", "Machines", "read_machines"]
 
-_AT_ONCE = 4_000_000
-"""How many kernel values to have in memory at a time."""
+_AT_ONCE = 64_000
+"""How many kernel values to compute at a time: as many as a processor's cache holds."""
 
 
 class Kernel:
@@ -76,10 +76,14 @@ class Kernel:
             vectors: shape (fields, vectors).
             squares: the vectors' squared lengths, shape (vectors,).
         """
-        products = rows @ vectors
-        if self._kind == "RadialBasisKernelType":
-            distances = (rows * rows).sum(axis=1, keepdims=True) + squares - 2.0 * products
-            return np.asarray(np.exp(-self._gamma * np.maximum(distances, 0.0)))
+        products: Numbers = rows @ vectors
+        if self.is_radial:
+            products *= 2.0
+            products -= squares
+            products -= (rows * rows).sum(axis=1, keepdims=True)
+            np.minimum(products, 0.0, out=products)  # no distance is below zero, but for rounding
+            products *= self._gamma
+            return np.asarray(np.exp(products, out=products))
         if self.is_linear:
             return products
         products = self._gamma * products + self._shift
@@ -160,10 +164,8 @@ def read_machines(
     if fields is None:
         raise Unsupported("a VectorDictionary without VectorFields")
     columns = [
-        _column(place, part, context.scope)
-        for place, part in enumerate(
-            children(fields, {"numberOfFields"}, ("FieldRef", "CategoricalPredictor"))
-        )
+        _column(part, context.scope)
+        for part in children(fields, {"numberOfFields"}, ("FieldRef", "CategoricalPredictor"))
     ]
     if not columns:
         raise Unsupported("VectorFields without a field")
@@ -185,18 +187,18 @@ def read_machines(
     return Machines(InputMatrix(columns), read, vectors[used], coefficients[used], biases)
 
 
-def _column(place: int, element: Element, scope: Scope) -> Scaled | Category:
+def _column(element: Element, scope: Scope) -> Scaled | Category:
     if element.tag == "CategoricalPredictor":
         children(element, {"name", "value", "coefficient"})
         field = scope.field(required(element, "name"))
         if number(element, "coefficient", 1.0) != 1.0:
             raise Unsupported("CategoricalPredictor in VectorFields with a coefficient that is not 1")
         value = constant(required(element, "value"), field.kind.data_type, scope.program.symbols)
-        return Category(place, field, value)
+        return Category(field, value)
     field = numeric_field(scope, element.get("field"), "VectorFields")
     if "mapMissingTo" in element.attrib:
         field = scope.program.field("", field.kind, compile_expression(element, scope))
-    return Scaled(place, field)
+    return column_of(field)
 
 
 def _vectors(parts: list[Element], width: int) -> tuple[Numbers, dict[str, int]]:
