@@ -18,7 +18,7 @@ S, T, K, X = ref("s"), ref("t"), ref("k"), ref("x")
 
 
 def text(expression: str, **record: object) -> float | str | None:
-    return value(expression, "string", **record)
+    return values(expression, record, data_type="string")[0]
 
 
 def replaced(given: str, pattern: str, substitute: str) -> float | str | None:
@@ -196,9 +196,9 @@ def test_each_different_text_is_worked_on_once(monkeypatch: pytest.MonkeyPatch) 
     calls: list[str] = []
     found = Pattern.found
 
-    def counted(self: Pattern, given: str) -> bool:
-        calls.append(given)
-        return found(self, given)
+    def counted(self: Pattern, text: str) -> bool:
+        calls.append(text)
+        return found(self, text)
 
     monkeypatch.setattr(Pattern, "found", counted)
     rows = [{"s": "a"}, {"s": "b"}] * 10

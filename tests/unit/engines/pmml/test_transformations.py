@@ -111,7 +111,7 @@ def test_map_values_of_several_fields() -> None:
     made = table(
         "a 1 p", "a 2.0 q", "b 1 r", fields="s:from k:number", defaultValue="none", mapMissingTo="gone"
     )
-    rows = [
+    rows: list[dict[str, object]] = [
         {"s": "a", "k": 1},
         {"s": "a", "k": 2},
         {"s": "b", "k": 1},
