@@ -58,7 +58,6 @@ MODELS: Mapping[str, str] = {
     "Scorecard": "scorecard",
     "RuleSetModel": "rule_set",
     "GaussianProcessModel": "gaussian_process",
-    "TimeSeriesModel": "time_series",
     "BaselineModel": "baseline",
     "AnomalyDetectionModel": "anomaly_detection",
 }

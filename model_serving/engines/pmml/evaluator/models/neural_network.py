@@ -93,7 +93,7 @@ def _is_chain(layers: tuple[Layer, ...], inputs: int, outputs: list[_Output]) ->
 
 @dataclass(frozen=True, slots=True)
 class NeuralNetwork:
-    """Implements ``Predictor``. Units are the inputs and, after them, the neurons; in a chain the last layer's."""
+    """Implements ``Predictor``. Units: the inputs, then the neurons; in a chain the last layer's."""
 
     kind: Kind
     inputs: InputMatrix
