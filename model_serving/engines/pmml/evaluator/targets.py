@@ -79,6 +79,14 @@ class Target:
         """Returns the target with another type of values."""
         return replace(self, kind=kind, labels=dict(self.labels))
 
+    def take_place(self, other: Target) -> None:
+        """Becomes ``other``, a target of a part of the model, if it is another one of this model's targets."""
+        if other.name in self.further:
+            names = (*self.all_names,)
+            self.name, self.kind, self.values = other.name, other.kind, other.values
+            self.labels, self.displayed = dict(other.labels), dict(other.displayed)
+            self.further = tuple(name for name in names if name != other.name)
+
     def treated(self, prediction: Prediction, classes: tuple[float, ...], *, is_number: bool) -> Prediction:
         """Returns a prediction after the target's default, limits, rescaling and rounding, in this order.
 

@@ -121,6 +121,7 @@ class Chain:
                     f"a modelChain for {context.function} that ends with a model for {last[-1].node.function}"
                 )
             last = [one for one in last if one.node.function == context.function]
+        context.target.take_place(last[-1].node.target)
         self.kind = outer_kind(last, context)
         target = context.target if context.target.kind == self.kind else context.target.of_kind(self.kind)
         self.has_probabilities = has_probabilities(last)
