@@ -62,7 +62,7 @@ def compile_forest(
         trees.append(tree)
     graph = TreeGraph(context)
     for tree in trees:
-        graph.add(tree, context.scope)
+        graph.add(tree)
     ends = graph.ends
     classes = ends.classes
     return Forest(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from model_serving.engines.pmml.evaluator.models.bounds import OPPOSITES, Bounds
 from model_serving.engines.pmml.evaluator.models.graph import Graph
 from model_serving.engines.pmml.evaluator.models.tree_nodes import (
     Ends,
@@ -36,17 +37,9 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.models.walk import Walk
     from model_serving.engines.pmml.evaluator.predicates import Predicate
     from model_serving.engines.pmml.evaluator.prediction import ModelContext, Predictor
-    from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["TreeGraph", "TreeModel", "compile_model", "is_plain"]
-
-_OPPOSITES = {
-    "lessOrEqual": "greaterThan",
-    "greaterThan": "lessOrEqual",
-    "lessThan": "greaterOrEqual",
-    "greaterOrEqual": "lessThan",
-}
 
 
 def compile_model(element: Element, context: ModelContext) -> Predictor:
@@ -61,7 +54,7 @@ def compile_model(element: Element, context: ModelContext) -> Predictor:
 
         return tree_routing.compile_tree(element, context)
     graph = TreeGraph(context)
-    graph.add(element, context.scope)
+    graph.add(element)
     ends = graph.ends
     classes = ends.classes
     return TreeModel(
@@ -123,6 +116,8 @@ class TreeGraph:
     def __init__(self, context: ModelContext) -> None:
         self._graph = Graph(context.program)
         self.ends = Ends(context.target, classifies=context.classifies, single=context.single)
+        self._scope = context.scope
+        self._bounds = Bounds(context.scope)
         self._roots: list[int] = []
         self._nothing = self._graph.label()
         self._graph.leaf(self._nothing)
@@ -131,14 +126,14 @@ class TreeGraph:
         """Returns the steps of all the trees. Its leaves are the ends."""
         return self._graph.walk(self._roots)
 
-    def add(self, element: Element, scope: Scope) -> None:
+    def add(self, element: Element) -> None:
         """Adds a plain TreeModel (see ``is_plain``).
 
         Raises:
             Unsupported: a part of it is not known.
         """
         strategies = Strategies.read(element)
-        graph = self._graph
+        graph, scope = self._graph, self._scope
         root = read_node(root_of(element))
         start = label = graph.label()
         self._roots.append(start)
@@ -156,7 +151,7 @@ class TreeGraph:
                 self.ends.add(node.element, node.shares, count)
                 continue
             below = [(read_node(child), graph.label()) for child in node.nodes]
-            self._split(node, label, below, strategies, scope, count)
+            self._split(node, label, below, strategies, count)
             below.reverse()
             pending += below
 
@@ -166,7 +161,6 @@ class TreeGraph:
         label: int,
         below: list[tuple[Node, int]],
         strategies: Strategies,
-        scope: Scope,
         count: int,
     ) -> None:
         itself = -1
@@ -186,20 +180,26 @@ class TreeGraph:
                     unknown = place
                     break
         counts_as_false = strategies.when_missing == "none"
-        self._ask_in_turn(label, below, scope, no_child, None if counts_as_false else unknown)
+        self._ask_in_turn(label, below, no_child, None if counts_as_false else unknown)
 
     def _ask_in_turn(
         self,
         label: int,
         below: list[tuple[Node, int]],
-        scope: Scope,
         no_child: int,
         unknown: int | None,
     ) -> None:
         """Adds the tests of the children. ``unknown`` None: an unknown predicate counts as false."""
-        graph = self._graph
-        predicates = _predicates(below, scope)
+        graph, scope = self._graph, self._scope
         labels = [place for _, place in below]
+        if len(below) == 2:
+            split = self._bounds.split(below[0][0].predicate, below[1][0].predicate)
+            if split is not None:
+                field, threshold, is_low_first = split
+                low, high = labels if is_low_first else (labels[1], labels[0])
+                graph.compare(label, field, threshold, (low, high, no_child if unknown is None else unknown))
+                return
+        predicates = [compile_predicate(child.predicate, scope) for child, _ in below]
         at, count = 0, len(below)
         while at < count:
             predicate = predicates[at]
@@ -220,10 +220,6 @@ class TreeGraph:
             at += width
 
 
-def _predicates(below: list[tuple[Node, int]], scope: Scope) -> list[Predicate]:
-    return [compile_predicate(child.predicate, scope) for child, _ in below]
-
-
 def _width(predicates: Sequence[Predicate], at: int) -> int:
     """Returns how many predicates from ``at`` on are one step: about one threshold, or one field's sets."""
     predicate = predicates[at]
@@ -233,7 +229,7 @@ def _width(predicates: Sequence[Predicate], at: int) -> int:
             isinstance(other, Comparison)
             and other.field is predicate.field
             and other.value == predicate.value
-            and _OPPOSITES[predicate.operator] == other.operator
+            and OPPOSITES[predicate.operator] == other.operator
         ):
             return 2
     if not isinstance(predicate, SetTest):
