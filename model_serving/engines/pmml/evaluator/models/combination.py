@@ -100,10 +100,7 @@ class Combination:
         if taken is not None:
             indices = np.where(taken, indices, -1)
         plain = self.method == "majorityVote"
-        votes = np.empty((len(classes), indices.shape[1]))
-        for place in range(len(classes)):
-            cast = indices == place
-            votes[place] = cast.sum(axis=0) if plain else self._weighed(cast)
+        votes = self._counted(indices, len(classes))
         total = votes.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             probabilities = votes / total
@@ -118,15 +115,25 @@ class Combination:
             probabilities[:, nothing] = np.nan
         return Prediction(value, probabilities)
 
+    def _counted(self, indices: _Places, classes: int) -> Numbers:
+        """Returns the votes for each class, shape (classes, n)."""
+        n = indices.shape[1]
+        # One number for each class and record, in which the votes for no class come first.
+        boxes = (indices + np.intp(1)) * n + np.arange(n)
+        weights = None if self.method == "majorityVote" else np.repeat(self.weights, n)
+        votes = np.bincount(boxes.reshape(-1), weights, minlength=(classes + 1) * n)
+        return votes[n:].reshape(classes, n).astype(np.float64, copy=False)
+
     def _elected(self, indices: _Places, votes: Numbers, classes: tuple[float, ...]) -> Numbers:
         most = votes.max(axis=0)
         value: Numbers = np.array(classes).take(votes.argmax(axis=0))
         value[~(most > 0.0)] = np.nan
-        for record in np.flatnonzero((votes == most).sum(axis=0) > 1).tolist():
-            if most[record] > 0.0:
-                tied = np.flatnonzero(votes[:, record] == most[record])
-                cast = indices[:, record]
-                value[record] = classes[cast[np.isin(cast, tied)][0]]
+        tied = votes == most
+        rows = np.flatnonzero((tied.sum(axis=0) > 1) & (most > 0.0))
+        if len(rows):
+            cast = indices[:, rows]
+            is_for_tied = tied[cast, rows] & (cast >= 0)
+            value[rows] = np.array(classes)[cast[is_for_tied.argmax(axis=0), np.arange(len(rows))]]
         return value
 
     def _without_result(self, missing: Mask, taken: Mask | None, *, any_counts: bool) -> Mask:

@@ -23,12 +23,12 @@ _FEW = 64
 """Up to this number of walks plain Python is faster than numpy: each numpy call takes a microsecond."""
 
 _MOST_IN_LISTS = 200_000
-"""The greatest number of ways that are kept as Python lists too, for walks in plain Python."""
+"""The greatest number of ways of which the steps are kept as Python lists too, for walks in plain Python."""
 
 _AT_A_TIME = 4
 """The number of levels that are walked before checking which walks have reached a leaf."""
 
-_MOST_AT_ONCE = 1 << 17
+_MOST_AT_ONCE = 1 << 15
 """The greatest number of walks that are led at once, so that their arrays stay in the processor's cache."""
 
 
@@ -90,11 +90,16 @@ class Walk:
         # Leaves look at the first column, which must not be one that is switched by.
         self._first_coded = max(1, len(fields))
         self._width = self._first_coded + len(coded)
-        self._columns, self._thresholds = columns, thresholds
-        self._bases, self._ways, self._roots, self._steps = bases, ways, roots, steps
-        self._lists: tuple[list[int], list[float], list[int], list[int]] | None = None
+        self._roots, self._steps = roots, steps
+        # Where no value is missing and nothing is switched by, each step has two ways on.
+        two = np.stack([ways[bases], ways[bases + 1]], axis=1).reshape(-1)
+        self._steps_in_arrays = (columns, thresholds, bases, ways, two)
+        self._steps_in_lists: tuple[Sequence[int], Sequence[float], Sequence[int], Sequence[int]]
         if len(ways) <= _MOST_IN_LISTS:
-            self._lists = (columns.tolist(), thresholds.tolist(), bases.tolist(), ways.tolist())
+            self._steps_in_lists = (columns.tolist(), thresholds.tolist(), bases.tolist(), ways.tolist())
+        else:
+            # Slower than lists, but it needs no more memory.
+            self._steps_in_lists = (columns.data, thresholds.data, bases.data, ways.data)
 
     @property
     def trees(self) -> int:
@@ -107,7 +112,7 @@ class Walk:
         values, codes, failing = self._table(batch)
         if failing is not None:
             batch.fail(self._touches(failing, values, codes))
-        if self._lists is not None and n * trees <= _FEW:
+        if n * trees <= _FEW:
             return self._one_by_one(values, codes)
         made = np.empty((trees, n), dtype=np.intp)
         at_once = max(1, _MOST_AT_ONCE // max(n, 1))
@@ -158,34 +163,44 @@ class Walk:
 
     def _touches(self, failing: Mask, values: Numbers, codes: Rows | None) -> Mask:
         """Returns the records of which some walk looks at a value that could not be computed."""
+        columns, thresholds, bases, ways, _ = self._steps_in_arrays
         touched = np.zeros(len(failing), dtype=bool)
         rows = np.flatnonzero(failing.any(axis=1))
         flat, looked_at = values.reshape(-1), failing.reshape(-1)
         current = np.repeat(self._roots, len(rows))
         record = np.tile(rows, len(self._roots))
         while len(current):
-            place = self._columns.take(current) + record * self._width
+            place = columns.take(current) + record * self._width
             touched[record[looked_at.take(place)]] = True
-            way = self._bases.take(current) + (flat.take(place) > self._thresholds.take(current))
-            current = self._ways.take(way if codes is None else way + codes.take(place))
+            way = bases.take(current) + (flat.take(place) > thresholds.take(current))
+            current = ways.take(way if codes is None else way + codes.take(place))
             walking = current < self._steps
             current, record = current[walking], record[walking]
         return touched
 
     def _advance(self, at: Rows, offsets: Rows, values: Numbers, codes: Rows | None) -> None:
         """Moves every walk in ``at`` to its leaf, in place."""
-        columns, thresholds, bases, ways = self._columns, self._thresholds, self._bases, self._ways
+        columns, thresholds, bases, ways, two = self._steps_in_arrays
         current: Rows = at
         active: Rows | None = None
         while True:
+            place = np.empty(len(current), dtype=np.intp)
+            value, threshold = np.empty(len(current)), np.empty(len(current))
             for _ in range(_AT_A_TIME):
-                place = columns.take(current)
+                # The mode saves numpy a copy; no index is ever outside.
+                np.take(columns, current, out=place, mode="clip")
                 place += offsets
-                way = bases.take(current)
-                way += values.take(place) > thresholds.take(current)
-                if codes is not None:
+                np.take(values, place, out=value, mode="clip")
+                np.take(thresholds, current, out=threshold, mode="clip")
+                if codes is None:
+                    way = current + current
+                    way += value > threshold
+                    current = two.take(way)
+                else:
+                    way = bases.take(current)
+                    way += value > threshold
                     way += codes.take(place)
-                current = ways.take(way)
+                    current = ways.take(way)
             if active is None:
                 at[:] = current
             else:
@@ -198,7 +213,7 @@ class Walk:
                 current, offsets = current[walking], offsets[walking]
 
     def _one_by_one(self, values: Numbers, codes: Rows | None) -> Rows:
-        columns, thresholds, bases, ways = self._lists or ([], [], [], [])
+        columns, thresholds, bases, ways = self._steps_in_lists
         steps = self._steps
         rows = values.tolist()
         added = [[0] * self._width] * len(rows) if codes is None else codes.reshape(len(rows), -1).tolist()
