@@ -243,8 +243,16 @@ def _number_or(text: str, read: Callable[[str], float]) -> float:
         return read(text)
 
 
+def _read_double(text: str) -> float:
+    """Reads a number; ``true`` and ``false`` are 1 and 0, as some exporters write truth values."""
+    try:
+        return decimal(text)
+    except ValueError:
+        return _read_boolean(text)
+
+
 def _read_integer(text: str) -> float:
-    value = decimal(text)
+    value = _read_double(text)
     if not value.is_integer():
         raise ValueError(text)
     return value
@@ -252,7 +260,7 @@ def _read_integer(text: str) -> float:
 
 def _read_float(text: str) -> float:
     with np.errstate(over="ignore"):
-        return float(np.float32(decimal(text)))
+        return float(np.float32(_read_double(text)))
 
 
 def _read_boolean(text: str) -> float:
@@ -280,7 +288,7 @@ def _read_time(text: str) -> float:
 
 _READERS: dict[str, Callable[[str], float]] = {
     "integer": _read_integer,
-    "double": decimal,
+    "double": _read_double,
     "float": _read_float,
     "boolean": _read_boolean,
     "date": _read_date,

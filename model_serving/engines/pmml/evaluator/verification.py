@@ -32,8 +32,8 @@ _MOST_ROWS = 200
 _PRECISION, _ZERO_THRESHOLD = 1e-6, 1e-16
 """What the standard takes for granted where a VerificationField does not say."""
 
-_LEAST_PRECISION, _LEAST_ZERO = 1e-9, 1e-12
-"""Exporters write 1E-13, but two right programs that add in another order differ by more than that."""
+_LEAST_PRECISION, _LEAST_ZERO = 1e-6, 1e-9
+"""Exporters write 1E-13, but two right programs that add in another order, or in 32 bits, differ by more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ class NearestNeighborModel:
         entities = self.codes[chosen].T
         value, probabilities = entities[0], None
         more: dict[str, Numbers] = {}
-        weights = 1.0 / (affinities + self.threshold)
+        weights = self._weights(affinities)
         nothing = np.isnan(affinities).any(axis=1)
         some = nothing.any()
         for place, target in enumerate(self.targets):
@@ -242,6 +242,14 @@ class NearestNeighborModel:
             entities = np.where(nothing, np.nan, entities)
             value = np.where(nothing, np.nan, value)
         return Prediction(value, probabilities, entities=entities, ranked_affinities=affinities.T, more=more)
+
+    def _weights(self, affinities: Numbers) -> Numbers:
+        """Returns the weights of neighbors. With a threshold of 0, only those without distance count."""
+        weights = 1.0 / (affinities + self.threshold)
+        if self.threshold == 0.0:
+            endless = np.isinf(weights)
+            weights = np.where(endless.any(axis=1)[:, None], endless, weights)
+        return weights
 
     def _nearest(self, records: Numbers) -> tuple[Rows, Numbers]:
         """Returns the places of the nearest instances and their affinities, shape (n, neighbors)."""
