@@ -47,17 +47,18 @@ def holds(element: Element, record: Record) -> bool | None:
 
 
 def _compound(element: Element, record: Record) -> bool | None:
-    found = [holds(part, record) for part in element]
+    """Evaluates the parts in order, as far as it takes to know."""
     operator = element.attrib["booleanOperator"]
-    if operator == "surrogate":
-        return next((one for one in found if one is not None), None)
-    if operator == "and":
-        return False if False in found else (None if None in found else True)
-    if operator == "or":
-        return True if True in found else (None if None in found else False)
-    if operator == "xor":
-        return None if None in found else bool(sum(map(bool, found)) % 2)
-    raise KeyError(operator)
+    found: list[bool | None] = []
+    for part in element:
+        found.append(holds(part, record))
+        if (operator, found[-1]) in {("and", False), ("or", True)}:
+            return found[-1]
+        if operator == "surrogate" and found[-1] is not None:
+            return found[-1]
+    if None in found or operator == "surrogate":
+        return None
+    return {"and": True, "or": False, "xor": bool(sum(map(bool, found)) % 2)}[operator]
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {

@@ -169,14 +169,15 @@ class Walk:
         flat, looked_at = values.reshape(-1), failing.reshape(-1)
         current = np.repeat(self._roots, len(rows))
         record = np.tile(rows, len(self._roots))
-        while len(current):
+        while True:
+            walking = current < self._steps  # the root of a tree may be a leaf already
+            current, record = current[walking], record[walking]
+            if not len(current):
+                return touched
             place = columns.take(current) + record * self._width
             touched[record[looked_at.take(place)]] = True
             way = bases.take(current) + (flat.take(place) > thresholds.take(current))
             current = ways.take(way if codes is None else way + codes.take(place))
-            walking = current < self._steps
-            current, record = current[walking], record[walking]
-        return touched
 
     def _advance(self, at: Rows, offsets: Rows, values: Numbers, codes: Rows | None) -> None:
         """Moves every walk in ``at`` to its leaf, in place."""
