@@ -18,8 +18,9 @@ __all__ = ["evaluate"]
 
 
 def evaluate(element: Element, record: Record) -> Value:
-    """Returns the value of an expression for a record."""
-    return _EXPRESSIONS[element.tag](element, record)
+    """Returns the value of an expression for a record; what is not a number is missing."""
+    made = _EXPRESSIONS[element.tag](element, record)
+    return None if isinstance(made, float) and math.isnan(made) else made
 
 
 def _constant(element: Element, _: Record) -> Value:
@@ -72,10 +73,9 @@ def _discretize(element: Element, record: Record) -> Value:
 
 def _holds(interval: Element, value: float) -> bool:
     closure = interval.attrib["closure"]
-    low = float(interval.get("leftMargin", "-inf"))
-    high = float(interval.get("rightMargin", "inf"))
-    above = value >= low if closure.startswith("closed") else value > low
-    below = value <= high if closure.endswith("Closed") else value < high
+    low, high = interval.get("leftMargin"), interval.get("rightMargin")
+    above = low is None or value > float(low) or (value == float(low) and closure.startswith("closed"))
+    below = high is None or value < float(high) or (value == float(high) and closure.endswith("Closed"))
     return above and below
 
 

@@ -167,7 +167,12 @@ class Compound:
         """See ``Predicate.evaluate``."""
         true, unknown = self.parts[0].evaluate(batch)
         for part in self.parts[1:]:
-            other, other_unknown = part.evaluate(batch)
+            with batch.aside():
+                other, other_unknown = part.evaluate(batch)
+                failed = batch.failed
+            if failed is not None:
+                # A part that a record does not need, as those before it have decided, cannot make it fail.
+                batch.fail(failed & ~self._decided(true, unknown))
             if self.operator == "surrogate":
                 true = true | (unknown & other)
                 unknown = unknown & other_unknown
@@ -182,6 +187,14 @@ class Compound:
                 true = true & other
                 unknown = possible & ~true
         return true, unknown
+
+    def _decided(self, true: Mask, unknown: Mask) -> Mask:
+        """Returns the records for which the parts so far tell what the whole is."""
+        if self.operator == "surrogate":
+            return ~unknown
+        if self.operator == "or":
+            return true
+        return ~(true | unknown) if self.operator == "and" else np.zeros_like(true)
 
 
 @dataclass(frozen=True, slots=True)
