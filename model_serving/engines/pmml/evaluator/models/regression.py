@@ -136,7 +136,11 @@ def _first_of_two(tables: list[Element], context: ModelContext) -> LinearSums:
     intercept, terms = _read_table(tables[0], context.scope)
     others = [term for table in tables[1:] for term in _read_table(table, context.scope)[1]]
     needed = [field for term in others for field, _ in term.powers]
-    return LinearSums([intercept], [terms], needed, single=context.single)
+    # A derived category that cannot be computed makes the record fail, though it counts for nothing here.
+    unused = {
+        term: 0.0 for term in others if any(field.expression is not None for field, _ in term.categories)
+    }
+    return LinearSums([intercept], [{**unused, **terms}], needed, single=context.single)
 
 
 def _read_table(element: Element, scope: Scope) -> tuple[float, dict[Term, float]]:
