@@ -73,7 +73,11 @@ class FirstSegment(_Segmented):
         parts: list[tuple[Mask | None, Prediction]] = []
         left: Mask | None = None
         for segment, translation in zip(self._members, self._translations, strict=True):
-            taken = segment.taken(batch)
+            with batch.aside():
+                taken = segment.taken(batch)
+                failed = batch.failed
+            if failed is not None:  # of the records that an earlier segment has taken, nobody asks
+                batch.fail(failed if left is None else failed & left)
             if left is not None:
                 taken = left if taken is None else taken & left
             if taken is not None and not taken.any():
