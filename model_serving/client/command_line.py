@@ -13,6 +13,7 @@ from model_serving.client.decoding import Kind
 from model_serving.client.option_values import (
     count,
     fields,
+    inputs,
     names,
     not_negative,
     one_of,
@@ -257,7 +258,7 @@ def _add_choices(models: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     )
     details.add_argument(
         "--inputs",
-        type=names,
+        type=inputs,
         default=(),
         metavar="A,B,C",
         help="the record fields in the order of the model's inputs (default: the job pairs them)",

@@ -15,7 +15,18 @@ from typing import TypeVar
 from model_serving.client.record_columns import LEFT_OUT
 from model_serving.client.trying.fields import FIELD_TYPES, Field
 
-__all__ = ["count", "fields", "names", "not_negative", "one_of", "place", "port", "rate", "some_text"]
+__all__ = [
+    "count",
+    "fields",
+    "inputs",
+    "names",
+    "not_negative",
+    "one_of",
+    "place",
+    "port",
+    "rate",
+    "some_text",
+]
 
 _Kinds = TypeVar("_Kinds", bound=IntEnum)
 
@@ -39,11 +50,17 @@ def some_text(text: str) -> str:
     return text
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Reads names with commas between them. Only ``-`` may be there twice."""
+def inputs(text: str) -> tuple[str, ...]:
+    """Reads names with commas between them; a model may take a field twice."""
     names = tuple(name.strip() for name in text.split(","))
     if not all(names):
         raise argparse.ArgumentTypeError(f"'{text}' has an empty name: give names with commas between them")
+    return names
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Reads names with commas between them. Only ``-`` may be there twice."""
+    names = inputs(text)
     named = [name for name in names if name != LEFT_OUT]
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise argparse.ArgumentTypeError(f"'{twice}' is there twice")

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from model_serving.client.printable import as_cell, as_json, printable
 from model_serving.client.trying.trial import Pace, Trial, TriedRow
+from model_serving.core.engine import InputDescription
 from model_serving.engines.registry import spec_of
 
 __all__ = ["print_description", "print_description_as_json", "print_rows", "print_rows_as_json"]
@@ -23,6 +24,9 @@ _MOST_COLUMNS = 8
 _NAMED = 3
 _WIDTHS_FROM = 100
 """From how many rows the widths of the columns are found; the others are printed as they come."""
+
+_LOADED_AGAIN_BYTES = 64 << 20
+"""Models up to this size are loaded a second time, for the time that a running job takes."""
 
 _LISTED = 40
 """How many classes or outputs are listed by name."""
@@ -108,10 +112,7 @@ def _facts(trial: Trial, pace: Pace | None) -> Iterator[tuple[str, str]]:
     if about.evaluator:
         yield "evaluator", about.evaluator
     if about.inputs:
-        widest = max(len(one.name) for one in about.inputs[:_LISTED])
-        for number, one in enumerate(about.inputs):
-            takes = "" if one.field == one.name else f" takes the field {one.field}"
-            yield "" if number else "inputs", f"{one.name:<{widest}}  {one.type}{takes}"
+        yield from _inputs(about.inputs)
     else:
         yield "fields", _listed(trial.fields)
     if about.outputs:
@@ -122,11 +123,25 @@ def _facts(trial: Trial, pace: Pace | None) -> Iterator[tuple[str, str]]:
         yield "result", about.result
     for number, note in enumerate(about.notes):
         yield "" if number else "notes", note
-    of_native_code = spec_of(model.model_type).native
-    with_start = ", with its trial and the start of the library" if of_native_code else ""
-    yield "loaded in", f"{trial.load_ms:,.1f} ms{with_start}"
+    if spec_of(model.model_type).native and model.size <= _LOADED_AGAIN_BYTES:
+        first = f"{trial.load_ms:,.1f} ms with its trial and the start of the library"
+        yield "loaded in", f"{trial.load_again_ms():,.1f} ms; the first time in {first}"
+    else:
+        yield "loaded in", f"{trial.load_ms:,.1f} ms"
     if pace is not None:
         yield "scoring", f"{pace.in_batches_us:,.2f} µs a record in batches, {pace.alone_us:,.1f} µs alone"
+
+
+def _inputs(inputs: Sequence[InputDescription]) -> Iterator[tuple[str, str]]:
+    """A line for each input; the fields of an input that takes several are on its line."""
+    taken: dict[tuple[str, str], list[str]] = {}
+    for one in inputs:
+        taken.setdefault((one.name, one.type), []).append(one.field)
+    widest = max(len(name) for name, _ in taken)
+    broadest = max(len(kind) for _, kind in taken)
+    for number, ((name, kind), fields) in enumerate(taken.items()):
+        takes = "" if fields == [name] else f"  takes {', '.join(fields)}"
+        yield "" if number else "inputs", f"{name:<{widest}}  {kind:<{broadest}}{takes}".rstrip()
 
 
 def _listed(names: Sequence[str]) -> str:

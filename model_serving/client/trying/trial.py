@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 
 from model_serving.assembly import build, new_pool
+from model_serving.client.trying.quiet import only_python_prints
 from model_serving.client.trying.records import Part, Records, batch_of
 from model_serving.core.admission.kept import KeptVersions
 from model_serving.core.admission.preparation import Prepared
@@ -52,7 +53,9 @@ class Pace:
 class Trial:
     """A model that is loaded. ``load_ms`` is how long that took, with the trial and the library's start."""
 
-    def __init__(self, prepared: Prepared, schema: RecordSchema, server: Server) -> None:
+    def __init__(
+        self, prepared: Prepared, schema: RecordSchema, server: Server, settings: ServingSettings
+    ) -> None:
         if prepared.model is None or prepared.lease is None:
             raise TypeError("a deployment was prepared without a model")
         self.model = prepared.model
@@ -60,6 +63,7 @@ class Trial:
         self._loaded = prepared.lease.model
         self._schema = schema
         self._server = server
+        self._settings = settings
 
     @property
     def description(self) -> ModelDescription:
@@ -70,6 +74,20 @@ class Trial:
     def fields(self) -> tuple[str, ...]:
         """The record fields that the model takes, in its order."""
         return self._loaded.fields
+
+    def load_again_ms(self) -> float:
+        """Loads the model a second time, as a running job does without the trial; returns how long it took.
+
+        Raises:
+            ModelRejected: the model does not load a second time.
+        """
+        server = build(self._settings, SystemClock(), new_pool()).server(self._schema)
+        start_ns = time.perf_counter_ns()
+        try:
+            server.activate(self.model)
+            return (time.perf_counter_ns() - start_ns) / 1e6
+        finally:
+            server.close()
 
     def score(self, records: Records) -> Iterator[TriedRow]:
         """Yields what becomes of each record, in their order."""
@@ -139,6 +157,11 @@ def admitted(payload: bytes, schema: RecordSchema | None, settings: ServingSetti
         ModelRejected: a job would reject the message.
         Unavailable: something that the model needs is out of reach.
     """
+    with only_python_prints():
+        yield from _admitted(payload, schema, settings)
+
+
+def _admitted(payload: bytes, schema: RecordSchema | None, settings: ServingSettings) -> Iterator[Trial]:
     parts = build(settings, SystemClock(), new_pool())
     admission, server, loads = parts.admission(schema), parts.server(schema), parts.loads()
     try:
@@ -148,7 +171,7 @@ def admitted(payload: bytes, schema: RecordSchema | None, settings: ServingSetti
         if prepared is None:
             raise TypeError("a load that was waited for has no result")
         try:
-            trial = Trial(prepared, schema or parts.codec.schema, server)
+            trial = Trial(prepared, schema or parts.codec.schema, server, settings)
             server.activate(trial.model)
             yield trial
         finally:

@@ -222,6 +222,27 @@ def test_a_matrix_takes_the_numeric_columns_and_the_label_is_said(desk: Desk) ->
     assert "takes 11 fields, narrow.csv has 2 (a, b)" in desk.refusal(str(ONNX.path), narrow)
 
 
+NOISE = """
+import os
+from model_serving.client.trying.quiet import only_python_prints
+
+print("before")
+with only_python_prints():
+    os.write(1, b"noise")
+    os.write(2, b"noise")
+    print("inside é")
+os.write(1, b"after")
+"""
+
+
+def test_what_native_libraries_print_is_dropped_and_python_goes_on_printing() -> None:
+    command = [sys.executable, "-X", "utf8", "-c", NOISE]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=True)
+    # The order of the last two is that of Python's buffers.
+    assert sorted(done.stdout.replace("after", "after\n").split()) == ["after", "before", "inside", "é"]
+    assert done.stderr == ""
+
+
 def test_the_program_prints_json_and_nothing_else(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "model_serving.client.cli", "try", str(ONNX.path), str(sample_records())]
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=300, check=False)

@@ -57,6 +57,7 @@ def test_pmml_takes_its_own_fields_only_and_each_must_be_there(table: Table) -> 
 def test_inputs_are_dealt_out_by_widths(table: Table) -> None:
     fields = dict(told(MIXED, table, "age", "height", "zip"))
     assert (fields["age"], fields["height"], fields["zip"]) == ("double", "double", "string")
+    assert told(MATRIX, table, "age", "age")[0] == ("age", "double")
     with pytest.raises(ClientError, match="has no column 'sex'"):
         told(MATRIX, table, "age", "sex")
 
