@@ -104,15 +104,17 @@ def read_record_file(
     return RecordFile(tuple(records), tuple(f"{path}: {line}" for line in assumed))
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, *, with_empty_cells: bool = False) -> list[Row]:
     """Returns the lines of a CSV file that are not empty, with any number of cells; at least one line.
+
+    ``with_empty_cells``: a line with nothing but separators is one of them.
 
     Raises:
         ClientError: the file cannot be read, is not a CSV file in UTF-8, or is empty.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(_rows(file, path))
+            rows = [row for row in _rows(file, path) if with_empty_cells or any(map(str.strip, row.cells))]
     except OSError as error:
         raise ClientError(f"{path} cannot be read ({error.strerror}): give a CSV file of records") from error
     except UnicodeDecodeError as error:
@@ -137,7 +139,7 @@ def _rows(file: TextIO, path: Path) -> Iterator[Row]:
     )
     try:
         for cells in rows:
-            if any(cell.strip() for cell in cells):
+            if len(cells) > 1 or any(cell.strip() for cell in cells):
                 yield Row(rows.line_num, cells)
     except csv.Error as error:
         raise wrong_line(path, f"{rows.line_num}", error) from error

@@ -75,7 +75,8 @@ def try_model(
         schema = found.schema("the record" if table is None else table.path.name)
     try:
         with admitted(message.SerializeToString(), schema, settings) as trial:
-            if table is not None:
+            if table is not None and isinstance(records, ColumnRecords):
+                records.read(trial.fields)
                 _say_left_out(table, found, trial)
             _print(trial, records, form)
     except (ModelRejected, Unavailable) as error:

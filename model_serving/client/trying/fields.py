@@ -45,7 +45,9 @@ class Field:
         if not cell:
             return np.nan
         if not is_number(cell) and cell.casefold() not in _TRUTHS:
-            raise ValueError(f"'{cell[:40]}' is not a number for '{self.name}'")
+            raise ValueError(
+                f"'{cell[:40]}' is not a number for '{self.name}'; leave the cell empty if it is missing"
+            )
         if self.type in _WHOLE and not is_whole_number(cell):
             raise ValueError(f"'{cell[:40]}' is not a whole number for '{self.name}'")
         value = _TRUTHS[cell.casefold()] if cell.casefold() in _TRUTHS else float(cell)

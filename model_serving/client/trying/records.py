@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from model_serving.client.record_files import RecordFile, wrong_line
-from model_serving.client.trying.fields import TEXT, Fields
+from model_serving.client.trying.fields import TEXT, Field, Fields
 from model_serving.client.trying.table import Table
 from model_serving.core.batches import Features, RecordBatch
-from model_serving.core.engine import RecordSchema
+from model_serving.core.engine import Columns, RecordSchema
 from model_serving.wire import RecordCodec
-from model_serving.wire.rows import Rows
 
 __all__ = ["ColumnRecords", "MessageRecords", "Part", "Records", "batch_of"]
 
@@ -50,45 +49,68 @@ class Records(Protocol):
 
 
 class ColumnRecords:
-    """The lines of a table, whose columns are fields. An empty cell is a missing value."""
+    """The lines of a table, whose columns are fields. An empty cell is a missing value.
+
+    Call ``read`` first, with the fields that are needed: what is in other columns does not matter.
+    """
 
     def __init__(self, table: Table, fields: Fields) -> None:
-        """Reads all cells.
+        self.schema = fields.schema(table.path.name)
+        self._table = table
+        self._fields = {one.name: one for one in fields.fields}
+        self._values: dict[str, npt.NDArray[Any]] = {}
+        self._empty = {place for place, row in enumerate(table.rows) if not any(map(str.strip, row.cells))}
+
+    def read(self, names: Sequence[str]) -> None:
+        """Reads the columns of these fields.
 
         Raises:
             ClientError: a field cannot hold the value of a cell.
         """
-        self.schema = fields.schema(table.path.name)
-        self._count = len(table.rows)
-        numbers = [one for one in fields.fields if one.type != TEXT]
-        columns = []
-        for one in numbers:
-            values = []
-            for row, cell in zip(table.rows, table.cells(one.name), strict=True):
-                try:
-                    values.append(one.number(cell))
-                except ValueError as error:
-                    raise wrong_line(table.path, f"{row.line}", error) from error
-            columns.append(values)
-        texts = [
-            [cell.strip() for cell in table.cells(one.name)] for one in fields.fields if one.type == TEXT
-        ]
-        rows = Rows(self._count, self.schema)
-        for place in range(self._count):
-            rows.put(
-                place, "", place, [values[place] for values in columns], [values[place] for values in texts]
-            )
-        (batch,) = rows.batches([b""] * self._count)
-        self._features = batch.features
+        for name in names:
+            self._values[name] = self._column(self._fields[name])
 
     def __len__(self) -> int:
         """See ``Records``."""
-        return self._count
+        return len(self._table.rows)
 
     def part(self, start: int, stop: int) -> list[Part]:
         """See ``Records``."""
-        places = np.arange(start, min(stop, self._count))
-        return [Part(places, self._features.rows(places.astype(np.intp)))]
+        wanted = range(start, min(stop, len(self)))
+        places = np.array([place for place in wanted if place not in self._empty], dtype=np.int64)
+        refused = {place: "the record has none of its fields set" for place in wanted if place in self._empty}
+        if not len(places):
+            return [Part(places, None, refused)]
+        return [Part(places, _Columns(self._values).rows(places), refused)]
+
+    def _column(self, field: Field) -> npt.NDArray[Any]:
+        cells = self._table.cells(field.name)
+        if field.type == TEXT:
+            return np.array([cell.strip() for cell in cells], dtype=object)
+        values = np.empty(len(cells))
+        for place, cell in enumerate(cells):
+            try:
+                values[place] = field.number(cell)
+            except ValueError as error:
+                raise wrong_line(self._table.path, f"{self._table.rows[place].line}", error) from error
+        return values
+
+
+class _Columns:
+    """See ``core.batches.Features``: n values for each field."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._values = values
+
+    def columns(self, fields: tuple[str, ...]) -> Columns:
+        taken = [self._values[name] for name in fields]
+        is_text = any(values.dtype == object for values in taken)
+        return np.column_stack([values.astype(object) if is_text else values for values in taken])
+
+    def rows(self, index: npt.NDArray[np.intp]) -> _Columns:
+        return _Columns({name: values[index] for name, values in self._values.items()})
 
 
 class MessageRecords:

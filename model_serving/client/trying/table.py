@@ -55,11 +55,13 @@ class Table:
         return [row.cells[place] for row in self.rows]
 
     def is_numeric(self, column: str) -> bool:
-        """Whether all cells of a column are numbers, truth values or empty."""
-        return all(
-            not cell.strip() or is_number(cell) or cell.strip().casefold() in _TRUTHS
-            for cell in self.cells(column)
-        )
+        """Whether most cells of a column that are not empty are numbers or truth values.
+
+        Where a number is due, another cell is an error, not a reason to take the column for text.
+        """
+        filled = [cell.strip() for cell in self.cells(column) if cell.strip()]
+        numbers = sum(is_number(cell) or cell.casefold() in _TRUTHS for cell in filled)
+        return 2 * numbers >= len(filled)
 
 
 def read_table(path: Path) -> Table:
@@ -68,10 +70,10 @@ def read_table(path: Path) -> Table:
     Raises:
         ClientError: the file cannot be read, has no header, no line below it, or a line of another width.
     """
-    first, *rows = read_rows(path)
+    first, *rows = read_rows(path, with_empty_cells=True)
     names = [cell.strip() for cell in first.cells]
     counted = [name for name in names if name] == [str(n) for n in range(sum(map(bool, names)))]
-    if any(map(is_number, names)) and not counted:
+    if not any(names) or (any(map(is_number, names)) and not counted):
         raise ClientError(
             f"{path} has no header: its first line must name the columns, because the model finds its fields "
             "by their names"

@@ -107,6 +107,13 @@ def test_a_record_that_lacks_a_value_is_refused_unless_the_job_would_pass_it_on(
     assert second["result"] == 141.5
 
 
+def test_a_line_of_empty_cells_is_a_record_and_an_empty_line_is_none(desk: Desk) -> None:
+    csv = desk.file("r.csv", "id,age,body weight,colour\n\n,,,\nx,1,70,red\n")
+    first, second = desk.rows(desk.file("dose.pmml", DOSE), csv, "--missing", "pass")
+    assert first["error"] == "the record has none of its fields set"
+    assert second["result"] == 151.5
+
+
 def test_people_read_what_the_model_is_and_a_line_a_record(desk: Desk) -> None:
     status, out, err = desk.run(
         desk.file("risk.pmml", RISK), desk.file("rows.csv", "id,x,y\n7,0.5,yes\n8,,no\n9,-800,no\n")
@@ -185,19 +192,30 @@ def test_a_wrong_call_is_one_line_and_status_2(desk: Desk, options: tuple[str, .
     ("csv", "options", "said"),
     [
         ("age,colour\n1,red\n", (), "has no column 'body weight' (it has age, colour): add it"),
-        ("age,body weight,colour\nold,7,red\n", (), "line 2: 'old' is not a number for 'age'"),
+        ("age,body weight,colour\n1,7,red\nNA,7,red\n", (), "line 3: 'NA' is not a number for 'age'; leave"),
+        (",,\n1,70,red\n", (), "has no header"),
         ("age,body weight,colour\n1,7\n", (), "line 2: 2 columns, but the lines before it have 3"),
         ("1,70,red\n2,80,red\n", (), "has no header: its first line must name the columns"),
         ("age,body weight,colour\n", (), "has no records"),
         ("", (), "has no records"),
         ("age,body weight\n1,7\n", ("--fields", "age:int32,colour:string"), "has no column 'colour'"),
-        ("age\n1.5\n", ("--fields", "age:int32"), "line 2: '1.5' is not a whole number for 'age'"),
+        (
+            "age,body weight,colour\n1.5,7,red\n",
+            ("--fields", "age:int32,body weight,colour:string"),
+            "line 2: '1.5' is not a whole number for 'age'",
+        ),
     ],
 )
 def test_a_file_that_is_no_table_of_records_is_one_line(
     desk: Desk, csv: str, options: tuple[str, ...], said: str
 ) -> None:
     assert said in desk.refusal(desk.file("dose.pmml", DOSE), desk.file("rows.csv", csv), *options)
+
+
+def test_what_is_in_columns_that_the_model_does_not_take_does_not_matter(desk: Desk) -> None:
+    csv = desk.file("r.csv", "ticket,age,body weight,colour\n12,1,70,blue\n13,1,70,blue\nA 7,1,70,blue\n")
+    rows = desk.rows(desk.file("dose.pmml", DOSE), csv)
+    assert [row["result"] for row in rows] == [141.5] * 3
 
 
 def test_the_record_type_of_the_job_can_be_used(desk: Desk) -> None:

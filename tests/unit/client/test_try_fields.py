@@ -42,6 +42,11 @@ def test_columns_of_numbers_are_numbers_and_the_others_text(table: Table) -> Non
     assert told(UNKNOWN, table) == every
 
 
+def test_a_column_of_numbers_with_a_few_other_cells_is_still_one_of_numbers(tmp_path: Path) -> None:
+    found = told((), written(tmp_path, "a,b,c\n1,x,\n2,1,\nNA,y,\n"))
+    assert found == [("a", "double"), ("b", "string"), ("c", "double")]
+
+
 def test_a_column_has_the_type_of_the_input_with_its_name(table: Table) -> None:
     inputs = (ModelInput("ZIP", is_text=True), ModelInput("height", is_text=False))
     assert told(inputs, table)[1:] == [("height", "double"), ("city", "string"), ("zip", "string")]
