@@ -20,7 +20,8 @@ __all__ = ["FakeEngine", "FakeModel", "Script"]
 class Script:
     """The behaviour of the model of one content. By default its result is the field ``x`` + ``offset``.
 
-    ``poison``: an x that makes its batch fail. ``nothing``: an x without a result. A fault is an exception
+    ``poison``: an x that makes its batch fail. ``nothing``: an x without a result, and ``why`` the text
+    that says why, with the record's place after it. A fault is an exception
     that an engine does not document. Loading takes ``load_ns`` and scoring ``score_ns`` on the engine's
     clock. Loading waits until ``gate`` is set, if there is one.
     """
@@ -36,6 +37,7 @@ class Script:
     score_ns: int = 0
     poison: float | None = None
     nothing: float | None = None
+    why: str = ""
     score_fault: BaseException | None = None
     close_fault: Exception | None = None
     extra_results: int = 0
@@ -91,6 +93,7 @@ class FakeModel:
             result=np.concatenate([result, np.zeros(script.extra_results)]),
             labels=script.labels,
             outputs={name: np.array(values, dtype=np.float64) for name, values in script.outputs.items()},
+            why=(lambda place: f"{script.why} {place}") if script.why else None,
         )
 
     def close(self) -> None:

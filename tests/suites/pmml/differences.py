@@ -55,10 +55,10 @@ DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "jpmml-legacy.knime.RegressionOzone": (range(40), _WHOLE_TARGET),
     "pmml4s.dmg_general_multinomial_logistic": ((21,), _SOFTMAX),
     "pmml4s.dmg_svm_classification_cont_predictors": (range(26), _THRESHOLD),
-    "sklearn.sklearn.DecisionTreeIrisNA": ((16, 28, 30), _NAN),
+    "sklearn.sklearn.DecisionTreeIrisNA": ((14, 16, 28, 30, 36), f"{_NAN}. {_SINGLE}"),
     "sklearn.sklearn.NearestNeighborsWheat": (range(40), _NEAREST),
     "sklearn.sklearn.OrdinalEncoderAutoNA": ((21, 28, 32), _NAN),
-    "sklearn.sklearn.RandomForestIrisNA": ((18, 19, 25, 29), _NAN),
+    "sklearn.sklearn.RandomForestIrisNA": ((18, 19, 22, 25, 29), f"{_NAN}. {_SINGLE}"),
     "sklearn.sklearn.SelectFirstIris": ((25,), _SINGLE),
 }
 """By document: the places of its rows, and the rule of the standard (PMML 4.4) that decides."""

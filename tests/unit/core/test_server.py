@@ -127,6 +127,17 @@ def test_no_result_for_any_record_is_no_batch(server: Server, engine: FakeEngine
     )
 
 
+def test_a_model_may_say_why_a_record_has_no_result(server: Server, engine: FakeEngine) -> None:
+    engine.scripts[b"one"] = Script(nothing=2.0, why="too even at")
+    server.activate(MODEL)
+    scored, letters = serve(server, point(1), point(2, 1), point(3), point(2, 2))
+    assert [one.result for one in scored] == [1.0, 3.0]
+    assert letters == [
+        failed(b"2,1,red", "the model gives no result for this record: too even at 1"),
+        failed(b"2,2,red", "the model gives no result for this record: too even at 3"),
+    ]
+
+
 def test_infinity_is_a_result(server: Server) -> None:
     server.activate(MODEL)
     assert serve(server, point(math.inf)) == ([result(math.inf)], [])

@@ -75,8 +75,9 @@ def children(
         Unsupported: the element has another attribute or another child.
     """
     if not element.attrib.keys() <= attributes:
-        unknown = sorted(element.attrib.keys() - attributes)
-        raise Unsupported(f"the attribute {', '.join(unknown)} of {element.tag}")
+        unknown = sorted(name for name in element.attrib.keys() - attributes if not _of_xml(name))
+        if unknown:
+            raise Unsupported(f"the attribute {', '.join(unknown)} of {element.tag}")
     if not len(element):
         return []
     found = [child for child in element if child.tag in parts]
@@ -85,6 +86,11 @@ def children(
             if child.tag not in parts and child.tag not in _WITHOUT_EFFECT:
                 raise Unsupported(f"the element {child.tag} in {element.tag}")
     return found
+
+
+def _of_xml(name: str) -> bool:
+    """Whether an attribute belongs to XML, not to PMML: a namespace, or where a schema is."""
+    return name == "xmlns" or name.startswith(("xmlns:", "xml:", "xsi:"))
 
 
 def named(elements: Collection[Element], tag: str) -> list[Element]:

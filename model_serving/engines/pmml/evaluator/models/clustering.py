@@ -73,7 +73,9 @@ def compile_model(element: Element, context: ModelContext) -> ClusteringModel:
     for code, cluster in zip(codes.tolist(), clusters, strict=True):
         if "name" in cluster.attrib:
             context.target.displayed[code] = cluster.attrib["name"]
-    return ClusteringModel(comparison, Gather(fields), centers, ids, codes, min(context.ranks, len(ids)))
+    return ClusteringModel(
+        comparison.turned(), Gather(fields), centers, ids, codes, min(context.ranks, len(ids))
+    )
 
 
 def _center(cluster: Element, fields: list[Field], context: ModelContext) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ _POWERS = {"euclidean": 2.0, "squaredEuclidean": 2.0, "chebychev": 1.0, "cityBlo
 _SMALL = 1 << 14
 """Up to how many differences all are computed at once; more are computed field by field, in less memory."""
 _CELLS = ("00", "01", "10", "11")
-_BINARY: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+_BINARY: dict[str, tuple[tuple[float, ...], ...]] = {
     "simpleMatching": ((1, 0, 0, 1), (1, 1, 1, 1)),
     "jaccard": ((0, 0, 0, 1), (0, 1, 1, 1)),
     "tanimoto": ((1, 0, 0, 1), (1, 2, 2, 1)),
@@ -90,7 +90,7 @@ class Measure:
     is_distance: bool
     measure: str
     power: float
-    cells: tuple[tuple[float, ...], tuple[float, ...]] | None
+    cells: tuple[tuple[float, ...], ...] | None
     is_squared: bool
     """Whether it is a sum of squared differences without weights."""
     importance: Numbers
@@ -103,8 +103,8 @@ class Measure:
         which no field can be compared are NaN apart.
 
         Args:
-            left: shape (fields, m).
-            right: shape (fields, n).
+            left: the records, shape (fields, m).
+            right: what they are compared with, shape (fields, n).
 
         Returns:
             Shape (m, n).
@@ -124,6 +124,12 @@ class Measure:
         elif self.measure == "minkowski":
             made **= 1.0 / self.power
         return made
+
+    def turned(self) -> Measure:
+        """Returns the measure for ``between`` with the records on the right."""
+        cells = self.cells and tuple((both[0], both[2], both[1], both[3]) for both in self.cells)
+        fields = tuple(replace(one, table=None if one.table is None else one.table.T) for one in self.fields)
+        return replace(self, fields=fields, cells=cells)
 
     def _total(self, left: Numbers, right: Numbers, present: Numbers | None) -> Numbers:
         """Returns the sum over the fields, or the greatest; adds what each field counts to ``present``.
@@ -163,7 +169,7 @@ class Measure:
         return made
 
 
-def _of_binary(left: Numbers, right: Numbers, cells: tuple[tuple[float, ...], tuple[float, ...]]) -> Numbers:
+def _of_binary(left: Numbers, right: Numbers, cells: tuple[tuple[float, ...], ...]) -> Numbers:
     """Counts how often binary values agree, and relates the counts. Values other than 0 and 1 give NaN."""
     first, second = left.T, right
     other_first, other_second = 1.0 - first, 1.0 - second
@@ -262,7 +268,7 @@ def read_comparison(
 
 def _power_and_cells(
     measure: Element, fields: Sequence[Compared], *, is_distance: bool
-) -> tuple[float, tuple[tuple[float, ...], tuple[float, ...]] | None]:
+) -> tuple[float, tuple[tuple[float, ...], ...] | None]:
     if measure.tag not in {"minkowski", "binarySimilarity"}:
         children(measure, NOTHING)
     if measure.tag not in _DISTANCES:
@@ -280,7 +286,7 @@ def _power_and_cells(
     return power, None
 
 
-def _parameters(measure: Element) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _parameters(measure: Element) -> tuple[tuple[float, ...], ...]:
     names = [f"{letter}{cell}-parameter" for letter in "cd" for cell in _CELLS]
     children(measure, set(names))
     values = tuple(number(measure, name) for name in names)
