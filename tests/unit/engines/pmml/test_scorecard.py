@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def scorecard(*characteristics: str, attributes: str = 'initialScore="100"', ran
 
 
 def test_the_first_true_attribute_of_each_characteristic_counts() -> None:
-    rows = [{"x": 0, "c": "a"}, {"x": 4, "c": "b"}, {"x": None, "c": "b"}]
+    rows: list[dict[str, Any]] = [{"x": 0, "c": "a"}, {"x": 4, "c": "b"}, {"x": None, "c": "b"}]
     found = score(document(scorecard(OF_X, OF_C), FIELDS), rows)
     assert found.result.tolist() == [105, 119, 106]
 
