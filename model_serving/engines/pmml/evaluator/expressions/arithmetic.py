@@ -199,6 +199,7 @@ _DOUBLES: Mapping[str, tuple[int, Callable[..., Numbers]]] = {
     "ln1p": (1, np.log1p),
     "exp": (1, np.exp),
     "expm1": (1, np.expm1),
+    "expit": (1, lambda value: 1.0 / (1.0 + np.exp(-value))),
     "sqrt": (1, np.sqrt),
     "hypot": (2, np.hypot),
     "sin": (1, np.sin),

@@ -33,7 +33,7 @@ BUILT_IN: Mapping[str, Builtin] = {
     **dates.FUNCTIONS,
     **formats.FUNCTIONS,
 }
-"""The built-in functions of PMML 4.4 by name."""
+"""The built-in functions of PMML 4.4 by name, and ``expit``, which some documents use without defining it."""
 
 _ATTRIBUTES = frozenset({"function", "mapMissingTo", "defaultValue", "invalidValueTreatment"})
 
@@ -46,8 +46,9 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     """
     parts = children(element, _ATTRIBUTES, EXPRESSIONS)
     name = required(element, "function")
-    builtin = BUILT_IN.get(name.removeprefix("x-"))
-    if builtin is None and name not in scope.program.functions:
+    is_defined = name in scope.program.functions
+    builtin = None if is_defined else BUILT_IN.get(name.removeprefix("x-"))
+    if builtin is None and not is_defined:
         raise Unsupported(f"the function '{name}', which is neither built in nor defined in the document")
     arguments = [compile_argument(part, scope) for part in parts]
     if builtin is None:
