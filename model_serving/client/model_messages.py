@@ -20,7 +20,7 @@ from model_serving.client.model_files import (
 )
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
 from model_serving.client.samples import SampleModel, sample_models, sample_records
-from model_serving.core.messages import Command, ModelType, OutputRule
+from model_serving.core.messages import WITH_SIGNATURES, Command, ModelType, OutputRule
 from model_serving.engines.content import tell
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
@@ -43,7 +43,6 @@ _ENVELOPE_BYTES = 1024
 _BY_A_SERVER = (ModelType.TFSERVING, ModelType.OPENINFERENCE)
 """The types whose content is never sent, because a model server has the model and scores."""
 
-_WITH_SIGNATURES = (ModelType.TENSORFLOWSAVED, *_BY_A_SERVER)
 _OWN_TYPE = "leave --model-type out, and it is recognized from the content"
 
 
@@ -95,7 +94,7 @@ def models_at(places: Sequence[Place], details: Details | None = None) -> list[M
     models = []
     for place in places:
         kind, _ = _look_at(place, details)
-        if details.signature_name and kind not in _WITH_SIGNATURES:
+        if details.signature_name and kind not in WITH_SIGNATURES:
             raise WrongCall(f"--signature-name is for SavedModels, and {place} is {kind.name}: leave it out")
         description = details.description or f"{kind.name} model from {_file_name(place)}"
         models.append(ModelToPublish(place, _name(place), description, details=details))

@@ -51,8 +51,12 @@ def dead_letter(
     model: str = "",
     version: str = "",
 ) -> DeadLetter:
-    """The dead letter for a message of ``topic`` that was given up at ``ts`` (epoch milliseconds)."""
-    return DeadLetter(_REASONS[type(error)], str(error), payload, topic, ts, data_type, model, version)
+    """The dead letter for a message of ``topic`` that was given up at ``ts`` (epoch milliseconds).
+
+    An engine's own error has the reason of the error that it is derived from.
+    """
+    reason = next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
+    return DeadLetter(reason, str(error), payload, topic, ts, data_type, model, version)
 
 
 def fitted(letter: DeadLetter, limit: int | None) -> DeadLetter:

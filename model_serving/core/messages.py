@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 __all__ = [
+    "WITH_SIGNATURES",
     "Command",
     "DeadLetter",
     "Envelope",
@@ -31,6 +32,10 @@ class ModelType(IntEnum):
     ONNX = 3
     TFSERVING = 4
     OPENINFERENCE = 5
+
+
+WITH_SIGNATURES = frozenset({ModelType.TENSORFLOWSAVED, ModelType.TFSERVING, ModelType.OPENINFERENCE})
+"""The types whose models may have several signatures, of which a message can choose one."""
 
 
 class Command(IntEnum):

@@ -127,6 +127,7 @@ def _say_left_out(table: Table, found: Fields, trial: Trial) -> None:
     if found.note:
         _remark(found.note)
     others = [f"'{name}'" for name in table.columns if name not in (*trial.fields, found.label)]
+    others += table.left_out
     if others:
         _remark(f"{table.path}: left out, because the model does not take it: {', '.join(others)}")
 

@@ -21,13 +21,14 @@ class Table:
     """The lines of a CSV file below its header. ``columns`` are the names in the header, each once.
 
     ``places`` are the positions of the columns in a line. A column without a name, or with a name that was
-    there before, is left out.
+    there before, is left out; ``left_out`` says which.
     """
 
     path: Path
     columns: tuple[str, ...]
     places: tuple[int, ...]
     rows: Sequence[Row]
+    left_out: tuple[str, ...] = ()
 
     def find(self, name: str) -> str | None:
         """Returns the column with this name, or else one whose name differs only in case or separators."""
@@ -87,4 +88,8 @@ def read_table(path: Path) -> Table:
             raise wrong_line(path, f"{row.line}", error) from error
     places = {name: place for place, name in reversed(list(enumerate(names))) if name}
     columns = sorted(places, key=lambda name: places[name])
-    return Table(path, tuple(columns), tuple(places[name] for name in columns), rows)
+    others = [f"'{name}' (again)" if name else "a column without a name" for name in names]
+    left_out = [other for place, other in enumerate(others) if place not in places.values()]
+    return Table(
+        path, tuple(columns), tuple(places[name] for name in columns), rows, tuple(dict.fromkeys(left_out))
+    )

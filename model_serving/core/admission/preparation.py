@@ -22,7 +22,7 @@ from model_serving.core.errors import (
     ScoringFailed,
     UnparsableMessage,
 )
-from model_serving.core.messages import Example, ModelMessage, ModelToServe
+from model_serving.core.messages import WITH_SIGNATURES, Example, ModelMessage, ModelToServe
 from model_serving.core.model_store import ModelContents
 from model_serving.core.pool import Lease, ModelPool
 from model_serving.core.state import History
@@ -135,6 +135,11 @@ class Preparer:
         return (self._clock.monotonic_ns() - start_ns) / 1e6
 
     def _resolve(self, message: ModelMessage) -> ModelToServe:
+        if message.signature_name and message.model_type not in WITH_SIGNATURES:
+            raise ModelRejected(
+                f"signature_name is '{message.signature_name}', but a model of the type "
+                f"{message.model_type.name} has no signatures: leave signature_name empty"
+            )
         if message.data is not None:
             content = message.data
         elif message.location:

@@ -98,7 +98,8 @@ def test_without_a_file_the_model_names_its_fields() -> None:
 def test_a_header_may_count_and_may_have_a_column_without_a_name(tmp_path: Path) -> None:
     assert written(tmp_path, ",0,1\n0,5,6\n").columns == ("0", "1")
     twice = written(tmp_path, "a;b;a\n1;2;3\n")
-    assert (twice.columns, twice.cells("a")) == (("a", "b"), ["1"])
+    assert (twice.columns, twice.cells("a"), twice.left_out) == (("a", "b"), ["1"], ("'a' (again)",))
+    assert written(tmp_path, ",a,\n0,5,6\n").left_out == ("a column without a name",)
     with pytest.raises(ClientError, match="has no header"):
         written(tmp_path, "1,0\n0,1\n")
 

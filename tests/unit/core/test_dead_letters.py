@@ -40,8 +40,18 @@ def test_an_error_becomes_its_dead_letter(error: ModelServingError, reason: Reas
     ) == DeadLetter(reason, detail, b"", "models", 18, "wine", "forest", "v1")
 
 
+def test_an_error_of_an_engine_has_the_reason_of_what_it_is_derived_from() -> None:
+    class CannotScore(ScoringFailed):
+        """An engine's own error."""
+
+    assert dead_letter(CannotScore("no"), b"", "mdata", 17).reason is Reason.SCORING_FAILED
+
+
 def test_no_error_and_no_reason_is_left_out() -> None:
-    # Subclasses of Unavailable are the engines' own.
     faults = {ModelServingError, IncompatibleState} | every_error(Unavailable)
-    assert {type(error) for error, _, _ in ERRORS} == every_error(ModelServingError) - faults
+    # Engines have errors of their own, derived from these.
+    of_the_core = {
+        one for one in every_error(ModelServingError) if one.__module__.startswith("model_serving.core.")
+    }
+    assert {type(error) for error, _, _ in ERRORS} == of_the_core - faults
     assert {reason for _, reason, _ in ERRORS} == set(Reason) - {Reason.UNSPECIFIED}

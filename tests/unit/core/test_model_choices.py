@@ -13,7 +13,7 @@ from model_serving.core.pool import ModelPool
 from model_serving.testing import POINT, FakeClock, FakeEngine, FakeLocations, read_point
 from tests.unit.core.carrying_out import OneDataType, offer
 
-PLAIN = ModelMessage("wine", "model", ModelType.PMML, b"v1", version="v1")
+PLAIN = ModelMessage("wine", "model", ModelType.TENSORFLOWSAVED, b"v1", version="v1")
 DOSE = replace(PLAIN, signature_name="predict", result_output="dose")
 RISK = replace(DOSE, result_output="risk")
 ROLLBACK = ModelMessage("wine", command=Command.ROLLBACK)
@@ -80,6 +80,19 @@ def test_the_same_choice_again_serves_already(
         offer(admission, message, kept)
     assert offer(admission, DOSE, kept).detail == "serves already"
     assert len(engine.events) == 2
+
+
+@pytest.mark.parametrize("kind", [ModelType.PMML, ModelType.ONNX, ModelType.TENSORFLOW])
+def test_a_signature_of_a_model_that_has_none_is_rejected_not_ignored(
+    admission: Admission, kept: OneDataType, kind: ModelType
+) -> None:
+    with pytest.raises(ModelRejected) as rejected:
+        offer(admission, replace(DOSE, model_type=kind), kept)
+    assert str(rejected.value) == (
+        f"signature_name is 'predict', but a model of the type {kind.name} has no signatures: "
+        "leave signature_name empty"
+    )
+    assert kept.versions == []
 
 
 def test_a_version_is_bound_to_its_content_whatever_the_choice(
