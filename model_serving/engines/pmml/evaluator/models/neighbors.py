@@ -40,8 +40,9 @@ _ATTRIBUTES = MODEL_ATTRIBUTES | {
     "threshold",
 }
 _PARTS = ("TrainingInstances", "ComparisonMeasure", "KNNInputs")
-_MOST_PAIRS = 1 << 20
-"""How many pairs of a record and an instance are compared at a time, to bound memory."""
+_MOST_PASSES = 50
+_MOST_PAIRS = 1 << 15
+"""How many pairs of a record and an instance are compared at a time: few enough for the cache."""
 
 
 def compile_model(element: Element, context: ModelContext) -> NearestNeighborModel:
@@ -267,14 +268,14 @@ class NearestNeighborModel:
 
 def _least(values: Numbers, count: int) -> Rows:
     """Returns the places of each row's least values in order, the first ones on ties; NaN comes last."""
-    if 4 * count >= values.shape[1]:
+    if count > _MOST_PASSES:
         return np.asarray(values.argsort(axis=1, kind="stable")[:, :count])
-    found = np.sort(values.argpartition(count - 1, axis=1)[:, :count], axis=1)
-    least = np.take_along_axis(values, found, axis=1)
-    # Where others are as near as the last one found, it is not said which of them argpartition takes.
-    ties = (values <= least.max(axis=1)[:, None]).sum(axis=1) != count
-    order = least.argsort(axis=1, kind="stable")
-    chosen = np.take_along_axis(found, order, axis=1)
-    if ties.any():
-        chosen[ties] = values[ties].argsort(axis=1, kind="stable")[:, :count]
+    # A pass for each neighbor: for the usual few it is much faster than to sort or to partition.
+    left = np.where(np.isnan(values), np.inf, values)
+    records = np.arange(len(values))
+    chosen = np.empty((len(values), count), dtype=np.intp)
+    for rank in range(count):
+        best = left.argmin(axis=1)
+        chosen[:, rank] = best
+        left[records, best] = np.inf
     return chosen
