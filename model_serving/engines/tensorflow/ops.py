@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.tensorflow.op_names import computes
+from model_serving.engines.tensorflow.origins import Origin, Origins
+from model_serving.engines.tensorflow.reach import data_inputs, nodes_within_reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
-__all__ = ["CHECKPOINT_READS", "CHECKPOINT_WRITES", "refuse_reaching_out", "refuse_within_reach"]
+__all__ = [
+    "CHECKPOINT_READS",
+    "CHECKPOINT_WRITES",
+    "TABLE_FILES",
+    "refuse_foreign_files",
+    "refuse_reaching_out",
+    "refuse_within_reach",
+]
 
 CHECKPOINT_READS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
 CHECKPOINT_WRITES = frozenset({"Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints"})
+TABLE_FILES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+"""Operations that fill a table from a file: of a SavedModel's own files, for which see below."""
+
+_TEXT = 7
+"""DT_STRING of ``tensorflow/core/framework/types.proto``."""
+
+_WRITES = re.compile(r"Resource(Scatter|StridedSlice)\w*|Assign(Add|Sub)?(VariableOp)?|Scatter\w*")
+"""Operations that write into a variable, besides ``AssignVariableOp``."""
 
 
-def refuse_reaching_out(graph: Any) -> None:
+def refuse_reaching_out(graph: Any, *, tables: bool = False) -> None:
     """Refuses a GraphDef if an operation in it, or in one of its functions, does more than compute.
 
-    Checkpoint operations are left to ``refuse_within_reach``.
+    Checkpoint operations are left to ``refuse_within_reach``, tables from files to ``refuse_foreign_files``
+    if ``tables``.
 
     Raises:
         ModelRejected: there is such an operation; the text names it.
     """
+    left = CHECKPOINT_READS | CHECKPOINT_WRITES | (TABLE_FILES if tables else frozenset())
     functions = {function.signature.name for function in graph.library.function}
     for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
-        if computes(node.op) or node.op in CHECKPOINT_READS | CHECKPOINT_WRITES:
+        if computes(node.op) or node.op in left:
             continue
         # A function is called by its name. With the name of an operation, it is not clear which one runs.
         if node.op not in functions or _is_registered(node.op):
@@ -52,7 +72,7 @@ def refuse_within_reach(graph: Any, roots: Iterable[str], refused: frozenset[str
     Raises:
         ModelRejected: there is such an operation; the text names it.
     """
-    for node in _run_with(graph, roots):
+    for node in nodes_within_reach(graph, roots):
         if node.op in refused:
             raise ModelRejected(
                 f"the model's operation '{node.name}' ({node.op}) would touch files while the model serves: "
@@ -60,36 +80,46 @@ def refuse_within_reach(graph: Any, roots: Iterable[str], refused: frozenset[str
             )
 
 
-def _run_with(graph: Any, roots: Iterable[str]) -> Iterator[Any]:
-    nodes = {node.name: node for node in graph.node}
-    functions = {function.signature.name: function for function in graph.library.function}
-    seen_functions: set[str] = set()
-    seen: set[str] = set()
-    names = [_node_name(root) for root in roots]
-    bodies: list[Any] = []
-    while names or bodies:
-        if bodies:
-            node = bodies.pop()
-        else:
-            name = names.pop()
-            if name in seen or name not in nodes:
-                continue
-            seen.add(name)
-            node = nodes[name]
-            names.extend(_node_name(source) for source in node.input)
-        yield node
-        for called in _functions_of(node):
-            if called in functions and called not in seen_functions:
-                seen_functions.add(called)
-                bodies.extend(functions[called].node_def)
+def refuse_foreign_files(graph: Any, assets: Collection[str]) -> None:
+    """Refuses a GraphDef if one of its tables is filled from another file than the model's own.
+
+    Args:
+        graph: all that is imported.
+        assets: the nodes that give the paths of the SavedModel's own files.
+
+    Raises:
+        ModelRejected: there is such a table; the text names it.
+    """
+    origins = Origins(graph)
+    for place in origins.nodes():
+        if place.node.op not in TABLE_FILES:
+            continue
+        given = data_inputs(place.node)
+        paths = origins.of(given[1], place.function) if len(given) > 1 else []
+        if any(path.node is not None and path.node.op == "ReadVariableOp" for path in paths):
+            paths = [path for path in paths if path.node is None or path.node.op != "ReadVariableOp"]
+            paths += _written_texts(origins)
+        if not paths or any(
+            path.function or path.node is None or path.node.name not in assets for path in paths
+        ):
+            raise ModelRejected(
+                f"the model's table '{first_line(place.node.name)}' is filled from a file outside the "
+                "SavedModel: save the vocabulary with the model (tf.saved_model.Asset, or the vocabulary of "
+                "a Keras layer), or give it as a list"
+            )
 
 
-def _node_name(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]
+def _written_texts(origins: Origins) -> list[Origin]:
+    """Returns where every text comes from that is written into any variable.
 
-
-def _functions_of(node: Any) -> Iterator[str]:
-    yield node.op
-    for value in node.attr.values():
-        yield value.func.name
-        yield from (function.name for function in value.list.func)
+    TensorFlow 2 keeps the path of a file in a variable. Two handles may mean the same variable, so all count.
+    """
+    found: list[Origin] = []
+    for place in origins.nodes():
+        given = data_inputs(place.node)
+        if place.node.op == "AssignVariableOp":
+            if place.node.attr["dtype"].type == _TEXT:
+                found += origins.of(given[1], place.function) if len(given) > 1 else [Origin("", None)]
+        elif _WRITES.fullmatch(place.node.op) and _TEXT in {value.type for value in place.node.attr.values()}:
+            found.append(Origin("", None))
+    return found

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model_serving.core.engine import LoadedModel, RecordSchema
     from model_serving.core.messages import ModelToServe
 
-__all__ = ["close_session", "import_tensorflow", "model_in_session", "open_session"]
+__all__ = ["close_session", "import_graph", "import_tensorflow", "model_in_session", "open_session"]
 
 
 def import_tensorflow() -> Any:
@@ -44,9 +44,22 @@ def import_tensorflow() -> Any:
 def open_session(tf: Any) -> Any:
     """Returns a session on the CPU with a graph of its own. It uses no thread except the caller's."""
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0}
+        intra_op_parallelism_threads=1,
+        inter_op_parallelism_threads=1,
+        device_count={"GPU": 0},
+        allow_soft_placement=True,
     )
     return tf.compat.v1.Session(graph=tf.Graph(), config=config)
+
+
+def import_graph(tf: Any, session: Any, definition: Any, operations: Any = None) -> None:
+    """Imports a GraphDef that was checked into the session's graph, under the names that it has.
+
+    ``operations`` is the list that the exporting TensorFlow wrote of what it knew; it says which attributes
+    have only their defaults, and may be unknown here.
+    """
+    with session.graph.as_default():
+        tf.compat.v1.import_graph_def(definition, name="", producer_op_list=operations)
 
 
 def close_session(session: Any) -> None:

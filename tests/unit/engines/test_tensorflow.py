@@ -340,7 +340,7 @@ def writes_while_serving() -> tuple[dict[str, Any], dict[str, Any]]:
         (
             linear,
             ("a", "b"),
-            "a SavedModel must have the signature 'serving_default' or only one, but this one has a, b",
+            "a SavedModel must have the signature 'serving_default' or only one, but this one has a, b: set signature_name to one of them",
         ),
         (
             unclear,

@@ -1,0 +1,128 @@
+"""Finds out where a tensor of a GraphDef comes from: through identities, and into and out of functions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.engines.tensorflow.reach import called_functions, data_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Origin", "Origins"]
+
+_PASSING = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_BRANCHES = frozenset({"If", "StatelessIf"})
+_MOST_ELEMENTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A node that gives a tensor, and the function that it is in, empty for the graph itself.
+
+    ``node`` is None where it cannot be told: an argument of a loop, or of an unknown operation.
+    """
+
+    function: str
+    node: Any
+
+
+class Origins:
+    """Answers for one GraphDef. The work for a tensor is at most one step for each tensor of the graph."""
+
+    def __init__(self, graph: Any) -> None:
+        self._functions = {function.signature.name: function for function in graph.library.function}
+        self._nodes: dict[str, dict[str, Any]] = {"": {node.name: node for node in graph.node}}
+        for name, function in self._functions.items():
+            self._nodes[name] = {node.name: node for node in function.node_def}
+        self._arguments = {
+            name: {argument.name: index for index, argument in enumerate(function.signature.input_arg)}
+            for name, function in self._functions.items()
+        }
+        self._calls: dict[str, list[Origin]] = defaultdict(list)
+        for origin in self.nodes():
+            for called in set(called_functions(origin.node)) & self._functions.keys():
+                self._calls[called].append(origin)
+
+    def nodes(self) -> Iterator[Origin]:
+        """Gives all nodes of the graph and of its functions."""
+        for function, nodes in self._nodes.items():
+            for node in nodes.values():
+                yield Origin(function, node)
+
+    def of(self, tensor: str, function: str = "") -> list[Origin]:
+        """Returns every node that may give the tensor of this name, which is inside of ``function``."""
+        found: list[Origin] = []
+        seen: set[tuple[str, str]] = set()
+        pending = [(function, tensor)]
+        while pending:
+            place = pending.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            before = self._before(*place)
+            if before is None:
+                found.append(Origin(place[0], self._nodes[place[0]].get(place[1].partition(":")[0])))
+            else:
+                pending.extend(before)
+        return found
+
+    def constant(self, tensor: str, function: str = "") -> npt.NDArray[Any] | None:
+        """Returns the value of a tensor if it is a constant of at most 100,000 elements, else None."""
+        from tensorflow.python.framework import tensor_util
+
+        origins = self.of(tensor, function)
+        if len(origins) != 1 or origins[0].node is None or origins[0].node.op != "Const":
+            return None
+        value = origins[0].node.attr["value"].tensor
+        sizes = [dimension.size for dimension in value.tensor_shape.dim]
+        # A few bytes may say that they stand for a huge tensor.
+        if min(sizes, default=0) < 0 or float(np.prod(sizes, dtype=np.float64)) > _MOST_ELEMENTS:
+            return None
+        array: npt.NDArray[Any] = tensor_util.MakeNdarray(value)
+        return array
+
+    def _before(self, function: str, tensor: str) -> list[tuple[str, str]] | None:
+        """Returns the tensors that are passed on as this one, None when a node makes it."""
+        name = tensor.partition(":")[0]
+        node = self._nodes[function].get(name)
+        if node is None:
+            return self._passed_as(function, name)
+        if node.op in _PASSING and node.input:
+            return [(function, node.input[0])]
+        called = node.attr["f"].func.name if node.op in _CALLS else node.op
+        if called not in self._functions:
+            return None
+        results = self._functions[called].signature.output_arg
+        place = self._place(tensor, [result.name for result in results])
+        if place >= len(results):
+            return None
+        return [(called, self._functions[called].ret[results[place].name])]
+
+    def _passed_as(self, function: str, argument: str) -> list[tuple[str, str]] | None:
+        place = self._arguments.get(function, {}).get(argument)
+        if place is None:
+            return None
+        passed = []
+        for call in self._calls[function]:
+            skipped = 1 if call.node.op in _BRANCHES else 0
+            known = skipped or call.node.op in _CALLS or call.node.op == function
+            given = data_inputs(call.node)
+            if not known or place + skipped >= len(given):
+                return None
+            passed.append((call.function, given[place + skipped]))
+        return passed
+
+    @staticmethod
+    def _place(tensor: str, results: list[str]) -> int:
+        """Returns the index of a call's result: ``node``, ``node:2``, ``node:output:2``, ``node:name:0``."""
+        _, *parts = tensor.split(":")
+        if len(parts) == 2 and parts[0] in results and parts[0] != "output":
+            return results.index(parts[0])
+        return int(parts[-1]) if parts and parts[-1].isdigit() else 0
