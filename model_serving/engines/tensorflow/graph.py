@@ -1,7 +1,7 @@
 """Frozen TensorFlow graphs: a serialized GraphDef whose weights are constants.
 
-The input is the only placeholder. The output is the only terminal operation: the operation that is computed
-from the placeholder, and that no other operation takes data from or waits for.
+Which placeholders are the inputs and which operations give the results is found out in ``ends``. Only what
+these results are computed from is imported. Tables are filled from the constants that the graph has for them.
 """
 
 from __future__ import annotations
@@ -11,28 +11,30 @@ from typing import TYPE_CHECKING, Any
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
+from model_serving.engines.tensorflow.ends import output_tensors, placeholders, terminals
+from model_serving.engines.tensorflow.leftovers import without_leftovers
+from model_serving.engines.tensorflow.model import GraphModel, model_in_session
 from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
     CHECKPOINT_WRITES,
     refuse_reaching_out,
     refuse_within_reach,
 )
+from model_serving.engines.tensorflow.reach import data_inputs, node_name, within_reach
 from model_serving.engines.tensorflow.session import (
     close_session,
+    import_graph,
     import_tensorflow,
-    model_in_session,
     open_session,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from model_serving.core.engine import LoadedModel, RecordSchema
     from model_serving.core.messages import ModelToServe
 
 __all__ = ["TensorFlowGraphEngine"]
 
-_MOST_LISTED = 8
+_FILLS = frozenset({"InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"})
 
 
 class TensorFlowGraphEngine:
@@ -50,23 +52,23 @@ class TensorFlowGraphEngine:
     def _load(model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         with rejecting("TensorFlow cannot be used"):
             tf = import_tensorflow()
-        definition = _parse(tf, model.content)
-        refuse_reaching_out(definition)
-        refuse_within_reach(
-            definition, [node.name for node in definition.node], CHECKPOINT_READS | CHECKPOINT_WRITES
-        )
+        graph = without_leftovers(_parse(tf, model.content))
+        ends = terminals(graph, model.result_output)
+        fillings = _fillings(graph, within_reach(graph, ends))
+        part = within_reach(graph, [*ends, *fillings])
+        refuse_reaching_out(part)
+        refuse_within_reach(part, [node.name for node in part.node], CHECKPOINT_READS | CHECKPOINT_WRITES)
         session = open_session(tf)
         try:
             with rejecting("TensorFlow cannot load the graph"):
-                with session.graph.as_default():
-                    tf.graph_util.import_graph_def(definition, name="")
-                operations = session.graph.get_operations()
-            source = _only_placeholder(operations)
-            sink = _only_terminal(operations, source)
+                import_graph(tf, session, part)
+                operations = [session.graph.get_operation_by_name(node.name) for node in part.node]
+            inputs = placeholders(operations, schema)
+            outputs = output_tensors(session.graph, part, ends, model.result_output)
             with rejecting("TensorFlow cannot run the graph"):
-                return model_in_session(
-                    session, {source.name: source.outputs[0]}, {sink.name: sink.outputs[0]}, model, schema
-                )
+                session.run([session.graph.get_operation_by_name(name) for name in fillings])
+                found = GraphModel(session, part, inputs, outputs, (), "TensorFlow frozen graph")
+                return model_in_session(tf, found, model, schema)
         except BaseException:
             close_session(session)
             raise
@@ -82,47 +84,11 @@ def _parse(tf: Any, content: bytes) -> Any:
     return definition
 
 
-def _only_placeholder(operations: Sequence[Any]) -> Any:
-    found = [operation for operation in operations if operation.type == "Placeholder"]
-    if len(found) != 1:
-        raise ModelRejected(
-            f"a frozen graph must have one placeholder, but this one has {_listed(found)}: "
-            "freeze it with one input, or send a SavedModel"
-        )
-    return found[0]
-
-
-def _only_terminal(operations: Sequence[Any], source: Any) -> Any:
-    # A group operation without outputs waits for others only to give them one name.
-    awaited = {waited for operation in operations if operation.outputs for waited in operation.control_inputs}
-    found = [
-        operation
-        for operation in _computed_from(source)
-        if operation.outputs
-        and operation not in awaited
-        and not any(output.consumers() for output in operation.outputs)
+def _fillings(graph: Any, serving: Any) -> list[str]:
+    """Returns the operations that fill the tables that are looked into while the graph serves."""
+    tables = {node.name for node in serving.node}
+    return [
+        node.name
+        for node in graph.node
+        if node.op in _FILLS and any(node_name(source) in tables for source in data_inputs(node)[:1])
     ]
-    if len(found) != 1 or len(found[0].outputs) != 1:
-        raise ModelRejected(
-            "a frozen graph must have one terminal operation with one output, "
-            f"but this one has {_listed(found)}: freeze it with one output"
-        )
-    return found[0]
-
-
-def _computed_from(source: Any) -> list[Any]:
-    computed = {source: None}
-    pending = [source]
-    while pending:
-        for output in pending.pop().outputs:
-            for consumer in output.consumers():
-                if consumer not in computed:
-                    computed[consumer] = None
-                    pending.append(consumer)
-    return list(computed)[1:]
-
-
-def _listed(operations: Sequence[Any]) -> str:
-    names = [f"{operation.name} ({operation.type})" for operation in operations]
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return f"{len(names)}: {', '.join(names[:_MOST_LISTED])}{more}" if names else "none"

@@ -20,6 +20,7 @@ _PASSING = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"}
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _MOST_ELEMENTS = 100_000
+_MOST_RESHAPED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,23 @@ class Origins:
         return found
 
     def constant(self, tensor: str, function: str = "") -> npt.NDArray[Any] | None:
-        """Returns the value of a tensor if it is a constant of at most 100,000 elements, else None."""
+        """Returns the values of a tensor if it is a constant, reshaped or not; else None.
+
+        The shape is the constant's own. Constants of more than 100,000 elements count as unknown.
+        """
         from tensorflow.python.framework import tensor_util
 
-        origins = self.of(tensor, function)
-        if len(origins) != 1 or origins[0].node is None or origins[0].node.op != "Const":
+        for _ in range(_MOST_RESHAPED):
+            origins = self.of(tensor, function)
+            if len(origins) != 1 or origins[0].node is None:
+                return None
+            node = origins[0].node
+            if node.op != "Reshape":
+                break
+            tensor, function = node.input[0], origins[0].function
+        if node.op != "Const":
             return None
-        value = origins[0].node.attr["value"].tensor
+        value = node.attr["value"].tensor
         sizes = [dimension.size for dimension in value.tensor_shape.dim]
         # A few bytes may say that they stand for a huge tensor.
         if min(sizes, default=0) < 0 or float(np.prod(sizes, dtype=np.float64)) > _MOST_ELEMENTS:

@@ -14,6 +14,7 @@ from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
 from model_serving.engines.tensorflow.archive import unpacked
 from model_serving.engines.tensorflow.leftovers import without_leftovers
+from model_serving.engines.tensorflow.model import GraphModel, model_in_session
 from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
     CHECKPOINT_WRITES,
@@ -28,10 +29,14 @@ from model_serving.engines.tensorflow.session import (
     close_session,
     import_graph,
     import_tensorflow,
-    model_in_session,
     open_session,
 )
-from model_serving.engines.tensorflow.signatures import dense_tensors, serving_graph, serving_signature
+from model_serving.engines.tensorflow.signatures import (
+    dense_tensors,
+    input_order,
+    serving_graph,
+    serving_signature,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +60,7 @@ class TensorFlowSavedEngine:
             with rejecting("TensorFlow cannot be used"):
                 tf = import_tensorflow()
             meta_graph = serving_graph(folder)
-            _, signature = serving_signature(meta_graph, model.signature_name)
+            name, signature = serving_signature(meta_graph, model.signature_name)
             assets = asset_files(meta_graph, folder)
             part = _serving_part(meta_graph, signature, assets)
             session = open_session(tf)
@@ -65,7 +70,10 @@ class TensorFlowSavedEngine:
                     inputs = dense_tensors(session.graph, signature.inputs, "input")
                     outputs = dense_tensors(session.graph, signature.outputs, "output")
                     restore(tf, session, meta_graph, part, folder, assets)
-                    return model_in_session(session, inputs, outputs, model, schema)
+                    order = input_order(meta_graph, frozenset(inputs))
+                    kind = f"TensorFlow SavedModel, signature {name}"
+                    found = GraphModel(session, part, inputs, outputs, order, kind)
+                    return model_in_session(tf, found, model, schema)
             except BaseException:
                 close_session(session)
                 raise
