@@ -97,7 +97,9 @@ def _notes(outputs: Mapping[str, Any], feeding: Feeding) -> tuple[str, ...]:
 def _run_in(session: Any, feeding: Feeding, fetches: Sequence[Any], failures: Failures) -> Run:
     from tensorflow.core.protobuf import config_pb2
 
-    options = config_pb2.CallableOptions(feed=feeding.names, fetch=[tensor.name for tensor in fetches])
+    # TensorFlow refuses to fetch what is fed, but an output may be an input as it came.
+    computed = [tensor.name for tensor in fetches if tensor.name not in feeding.names]
+    options = config_pb2.CallableOptions(feed=feeding.names, fetch=computed)
     options.run_options.inter_op_thread_pool = -1
     # The public make_callable does not take these options, and its runs take five times as long.
     call = session._make_callable_from_options(options)  # noqa: SLF001
@@ -105,11 +107,15 @@ def _run_in(session: Any, feeding: Feeding, fetches: Sequence[Any], failures: Fa
 
     def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         try:
-            answer: Sequence[Tensor] = call(*(tensors if made is None else made(tensors)))
+            feeds = tensors if made is None else made(tensors)
+            answer: Sequence[Tensor] = call(*feeds)
         except Exception as error:
             kind = CannotScore if failures.no_record_avoids(error) else ScoringFailed
             raise kind(f"TensorFlow failed: {typed_line(error)}") from error
-        return answer
+        if len(computed) == len(fetches):
+            return answer
+        found = dict(zip(feeding.names, feeds, strict=True)) | dict(zip(computed, answer, strict=True))
+        return [found[tensor.name] for tensor in fetches]
 
     return run
 
