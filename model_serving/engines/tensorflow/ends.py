@@ -122,22 +122,22 @@ def _is_field(schema: RecordSchema, name: str) -> bool:
     return True
 
 
-def output_tensors(graph: Any, definition: Any, ends: Sequence[str], result_output: str) -> dict[str, Any]:
+def output_tensors(graph: Any, whole: Any, ends: Sequence[str], result_output: str) -> dict[str, Any]:
     """Returns the tensors to fetch, by the operation's name, or ``name:0``, ``name:1`` if it has several.
 
     Args:
-        graph: the graph that ``definition`` was imported into.
-        definition: the GraphDef.
+        graph: the graph that the part within reach of ``ends`` was imported into.
+        whole: the GraphDef that it is a part of.
         ends: see ``terminals``.
         result_output: the tensor of this name is called so, even if its other name is shorter.
     """
     operations = [graph.get_operation_by_name(name) for name in ends]
     tensors = [tensor for operation in operations for tensor in operation.outputs]
-    others = [tensor for tensor in tensors if not _is_guard(definition, tensor)]
-    tensors = others or tensors
-    if all(tensor.shape.rank == 0 for tensor in tensors):
-        # What is only reported may be computed from the results: a mean for a summary.
-        tensors = _reported(tensors, graph) or tensors
+    tensors = [tensor for tensor in tensors if not _is_guard(whole, tensor)] or tensors
+    reported = {node_name(source) for node in whole.node if only_reports(node.op) for source in node.input}
+    if all(tensor.shape.rank == 0 and tensor.op.name in reported for tensor in tensors):
+        # A summary has, for example, the mean of the results.
+        tensors = _summarized(tensors) or tensors
     named = {}
     for tensor in tensors:
         name = tensor.op.name if len(tensor.op.outputs) == 1 else tensor.name
@@ -145,14 +145,14 @@ def output_tensors(graph: Any, definition: Any, ends: Sequence[str], result_outp
     return named
 
 
-def _is_guard(definition: Any, tensor: Any) -> bool:
+def _is_guard(graph: Any, tensor: Any) -> bool:
     """Whether a tensor only says that an assertion held."""
     if not tensor.dtype.is_bool or tensor.shape.rank:
         return False
-    return any(node.op == "Assert" for node in nodes_within_reach(definition, [tensor.op.name]))
+    return any(node.op == "Assert" for node in nodes_within_reach(graph, [tensor.op.name]))
 
 
-def _reported(tensors: Sequence[Any], graph: Any) -> list[Any]:
+def _summarized(tensors: Sequence[Any]) -> list[Any]:
     """Returns the tensors with a row for each record that scalars are computed from."""
     found, seen = [], set()
     pending = list(tensors)

@@ -64,7 +64,7 @@ class TensorFlowGraphEngine:
                 import_graph(tf, session, part)
                 operations = [session.graph.get_operation_by_name(node.name) for node in part.node]
             inputs = placeholders(operations, schema)
-            outputs = output_tensors(session.graph, part, ends, model.result_output)
+            outputs = output_tensors(session.graph, graph, ends, model.result_output)
             with rejecting("TensorFlow cannot run the graph"):
                 session.run([session.graph.get_operation_by_name(name) for name in fillings])
                 found = GraphModel(session, part, inputs, outputs, (), "TensorFlow frozen graph")

@@ -6,12 +6,13 @@ session prepares once. It takes 16 µs for one small record, while ``Session.run
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from model_serving.core.engine import ModelDescription
 from model_serving.core.errors import ScoringFailed
 from model_serving.engines.foreign_errors import first_line, typed_line
+from model_serving.engines.tensorflow.batches import depends_on_batch
 from model_serving.engines.tensorflow.classes import labelled
 from model_serving.engines.tensorflow.failures import Failures
 from model_serving.engines.tensorflow.feeding import Feeding, feeding_of
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from model_serving.core.messages import ModelToServe
 
 __all__ = ["GraphModel", "model_in_session"]
+
+_BATCH_MATTERS = (
+    "Records are scored one at a time, because a record's score depends on the others of its batch."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,9 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         lambda fetches: run(fetches)(planned.feeds(planned.trial())),
     )
     fetched = [tensor for _, tensor in outputs]
+    notes = _notes(found.outputs, feeding)
+    if planned.batch is None and depends_on_batch(run(fetched), planned):
+        planned, notes = replace(planned, batch=1), (*notes, _BATCH_MATTERS)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
         lambda places: run([fetched[place] for place in places]),
@@ -82,7 +90,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         [output for output, _ in outputs],
         model,
         lambda: close_session(found.session),
-        ModelDescription(kind=found.kind, evaluator=evaluator, notes=_notes(found.outputs, feeding)),
+        ModelDescription(kind=found.kind, evaluator=evaluator, notes=notes),
     )
 
 

@@ -34,6 +34,7 @@ from model_serving.engines.tensorflow.session import (
 from model_serving.engines.tensorflow.signatures import (
     dense_tensors,
     input_order,
+    refuse_composite_inputs,
     serving_graph,
     serving_signature,
 )
@@ -61,6 +62,7 @@ class TensorFlowSavedEngine:
                 tf = import_tensorflow()
             meta_graph = serving_graph(folder)
             name, signature = serving_signature(meta_graph, model.signature_name)
+            refuse_composite_inputs(meta_graph, signature)
             assets = asset_files(meta_graph, folder)
             part = _serving_part(meta_graph, signature, assets)
             session = open_session(tf)

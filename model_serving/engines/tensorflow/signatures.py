@@ -6,17 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line, rejecting
+from model_serving.engines.tensorflow.reach import called_functions, node_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["INITIALIZER", "dense_tensors", "input_order", "serving_graph", "serving_signature"]
+__all__ = [
+    "INITIALIZER",
+    "dense_tensors",
+    "input_order",
+    "refuse_composite_inputs",
+    "serving_graph",
+    "serving_signature",
+]
 
 INITIALIZER = "__saved_model_init_op"
 """The signature by whose name TensorFlow 2 keeps the operation that fills the tables."""
 
 _DEFAULT = "serving_default"
 _MOST_LISTED = 20
+_MAKE_DENSE = (
+    "export the model with dense tensors, one row for each record (tf.sparse.to_dense, .to_tensor())"
+)
 
 
 def serving_graph(folder: Path) -> Any:
@@ -98,10 +109,46 @@ def dense_tensors(graph: Any, infos: Any, what: str) -> dict[str, Any]:
         if encoding != "name":
             kind = "sparse" if encoding == "coo_sparse" else "sparse or ragged"
             raise ModelRejected(
-                f"the signature's {what} '{first_line(name)}' is a {kind} tensor: export the model with a "
-                f"dense {what}, one value for each record (tf.sparse.to_dense, or .to_tensor())"
+                f"the signature's {what} '{first_line(name)}' is a {kind} tensor: {_MAKE_DENSE}"
             )
     return {name: graph.get_tensor_by_name(infos[name].name) for name in sorted(infos)}
+
+
+def refuse_composite_inputs(meta_graph: Any, signature: Any) -> None:
+    """Refuses a signature whose function takes a sparse or ragged tensor.
+
+    TensorFlow 2 writes the parts of such a tensor as inputs of their own: ``x``, ``x_1``, ``x_2``.
+
+    Raises:
+        ModelRejected: there is such an input; the text names the signature's inputs.
+    """
+    graph, concrete = meta_graph.graph_def, meta_graph.object_graph_def.concrete_functions
+    ends = {node_name(tensor.name) for tensor in signature.outputs.values()}
+    wrappers = {name for node in graph.node if node.name in ends for name in called_functions(node)}
+    called = set(wrappers)
+    for function in graph.library.function:
+        if function.signature.name in wrappers:
+            called |= {name for node in function.node_def for name in called_functions(node)}
+    for name in sorted(called & concrete.keys()):
+        if kind := _composite(concrete[name].canonicalized_input_signature):
+            raise ModelRejected(
+                f"the signature takes a {kind} tensor, whose parts are its inputs "
+                f"{', '.join(map(first_line, sorted(signature.inputs)))}: {_MAKE_DENSE}"
+            )
+
+
+def _composite(value: Any) -> str:
+    """Returns "sparse" or "ragged" if a structure has such a tensor, else nothing."""
+    kind = value.WhichOneof("kind")
+    if kind == "type_spec_value":
+        name = value.type_spec_value.type_spec_class_name
+        return next((word for word in ("sparse", "ragged") if word in name.casefold()), "")
+    items: Any = ()
+    if kind in {"tuple_value", "list_value"}:
+        items = getattr(value, kind).values
+    elif kind == "dict_value":
+        items = value.dict_value.fields.values()
+    return next((found for item in items if (found := _composite(item))), "")
 
 
 def input_order(meta_graph: Any, names: frozenset[str]) -> tuple[str, ...]:
