@@ -22,12 +22,13 @@ from model_serving.engines.pmml import gateway as pmml_gateway
 from model_serving.engines.pmml.compiled.model import CompiledModel
 from model_serving.engines.pmml.gateway import GatewayLostError, PmmlGateway, current_gateway
 from model_serving.engines.tensorflow import archive, graph, session
+from model_serving.engines.tensorflow import model as graph_model
 from model_serving.engines.tensorflow import saved as saved_engine
 from model_serving.engines.tensors.model import TensorModel
 from model_serving.engines.trial import engine as trial
 from tests.unit.engines.onnx_builders import classifier, weighed
 from tests.unit.engines.pmml_builders import SCHEMA, document, mining, numeric_target
-from tests.unit.engines.test_tensorflow import frozen, saved, tf, variable, x
+from tests.unit.engines.tensorflow_builders import frozen, saved, tf, variable, x
 
 Load = Callable[..., LoadedModel]
 
@@ -91,11 +92,11 @@ LOADS: dict[str, tuple[ModelType, Callable[[], bytes], object, str, str]] = {
         "ONNX Runtime cannot load the model",
     ),
     "graph, session": (ModelType.TENSORFLOW, graph_content, graph, "open_session", "the frozen graph"),
-    "graph, terminal": (ModelType.TENSORFLOW, graph_content, graph, "_only_terminal", "the frozen graph"),
+    "graph, terminal": (ModelType.TENSORFLOW, graph_content, graph, "terminals", "the frozen graph"),
     "graph, tensors": (
         ModelType.TENSORFLOW,
         graph_content,
-        session,
+        graph_model,
         "plan_inputs",
         "TensorFlow cannot run the graph",
     ),
@@ -241,9 +242,9 @@ def saved_content(folder: Path) -> bytes:
     ("module", "kind", "name"),
     [
         (graph, ModelType.TENSORFLOW, "model_in_session"),
-        (graph, ModelType.TENSORFLOW, "_only_terminal"),
+        (graph, ModelType.TENSORFLOW, "placeholders"),
         (saved_engine, ModelType.TENSORFLOWSAVED, "model_in_session"),
-        (saved_engine, ModelType.TENSORFLOWSAVED, "_tensors"),
+        (saved_engine, ModelType.TENSORFLOWSAVED, "dense_tensors"),
     ],
 )
 def test_a_half_loaded_session_is_closed(
