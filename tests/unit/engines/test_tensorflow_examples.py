@@ -30,7 +30,7 @@ def scored(model: LoadedModel, *records: dict[str, Any]) -> Scores:
 
 
 def test_messages_are_those_of_the_library() -> None:
-    kinds = {"a": np.dtype("f4"), "n": np.dtype("i8"), "city": None}
+    kinds: dict[str, np.dtype[Any] | None] = {"a": np.dtype("f4"), "n": np.dtype("i8"), "city": None}
     write = serialized([TensorInput(name, kind, (None, 2)) for name, kind in kinds.items()])
     values = [
         np.array([[1.5, np.nan], [-1e30, 0.0]], "f4"),
