@@ -199,14 +199,17 @@ class Translation:
     def shares(self, found: Prediction, classes: tuple[float, ...]) -> Numbers:
         """Returns the probabilities in the order of ``classes``, shape (classes, n).
 
-        A model without probabilities is certain of the class that it predicts.
+        Where a model gives no probabilities it is certain of the class that it predicts.
         """
-        given = found.probabilities
-        if given is None:
-            made: Numbers = (np.array(classes)[:, None] == self.values(found.value)).astype(np.float64)
-            made[:, np.isnan(found.value)] = np.nan
-            return made
-        return _aligned(given, self.classes, classes)
+        given = None
+        if found.probabilities is not None:
+            given = _aligned(found.probabilities, self.classes, classes)
+            without = np.isnan(given).all(axis=0) & ~np.isnan(found.value)
+            if not without.any():
+                return given
+        certain: Numbers = (np.array(classes)[:, None] == self.values(found.value)).astype(np.float64)
+        certain[:, np.isnan(found.value)] = np.nan
+        return certain if given is None else np.where(without, certain, given)
 
     def translated(self, found: Prediction, classes: tuple[float, ...]) -> Prediction:
         """Returns a prediction in the outer model's classes."""
