@@ -236,6 +236,7 @@ def test_a_matrix_takes_the_numeric_columns_and_the_label_is_said(desk: Desk) ->
     assert results[: len(ONNX.expected)] == pytest.approx(list(ONNX.expected), abs=ONNX.tolerance)
     assert "the column 'quality' is taken for the label, because the model takes 11 numbers" in err
     assert err.count("\n") == 1
+    assert "'nothing'" in desk.refusal(str(ONNX.path), "--result-output", "nothing")
     narrow = desk.file("narrow.csv", "a,b\n1,2\n")
     assert "takes 11 fields, narrow.csv has 2 (a, b)" in desk.refusal(str(ONNX.path), narrow)
 
