@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix, column_of
+from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.models.instances import Instances
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
@@ -80,7 +80,7 @@ def compile_model(element: Element, context: ModelContext) -> GaussianProcessMod
     except np.linalg.LinAlgError:
         raise Unsupported("a GaussianProcessModel with covariances that have no inverse") from None
     weights = inverse.T @ (inverse @ answers)
-    inputs = InputMatrix([column_of(field) for field in fields])
+    inputs = InputMatrix(fields)
     return GaussianProcessModel(context.number_kind, inputs, points, kernel, inverse, weights, noise)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Gather
-from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix, column_of
+from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class LinearSums:
         fields = [*(term.powers[0][0] for term in numbers), *extra]
         # Missing is NaN, and NaN times zero is NaN: a needed field has the coefficient zero.
         unused = np.zeros((len(extra), len(sums)), dtype=self._type)
-        self._numbers = InputMatrix([column_of(field) for field in fields]) if fields else None
+        self._numbers = InputMatrix(fields) if fields else None
         self._number_coefficients = np.concatenate([self._matrix(numbers, sums), unused])
         self._categories = Gather([term.categories[0][0] for term in categories]) if categories else None
         self._wanted = np.array([term.categories[0][1] for term in categories])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model_serving.engines.pmml.evaluator.expressions.compiler import derived_field
-from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix, column_of
+from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.models.linear import NOT_NUMBERS
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, required
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from model_serving.engines.pmml.evaluator.models.input_matrix import Category, Scaled
-    from model_serving.engines.pmml.evaluator.scope import Scope
+    from model_serving.engines.pmml.evaluator.scope import Field, Scope
 
 __all__ = ["read_inputs"]
 
@@ -28,7 +27,7 @@ def read_inputs(element: Element, scope: Scope) -> tuple[InputMatrix, dict[str, 
         Unsupported: a part is not known.
     """
     places: dict[str, int] = {}
-    columns: list[Scaled | Category] = []
+    columns: list[Field] = []
     for place, part in enumerate(children(element, {"numberOfInputs"}, ("NeuralInput",))):
         derived = children(part, {"id"}, ("DerivedField",))
         if len(derived) != 1:
@@ -36,7 +35,7 @@ def read_inputs(element: Element, scope: Scope) -> tuple[InputMatrix, dict[str, 
         field = derived_field(derived[0], scope)
         if field.kind.data_type in NOT_NUMBERS:
             raise Unsupported(f"a NeuralInput of type {field.kind.data_type}, which is not a number")
-        columns.append(column_of(field))
+        columns.append(field)
         places[required(part, "id")] = place
     if len(places) != len(columns) or not places:
         raise Unsupported("NeuralInputs without a NeuralInput, or with two of the same id")

@@ -8,7 +8,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import constant
 from model_serving.engines.pmml.evaluator.expressions.compiler import compile_expression
-from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix, Scaled, column_of
+from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
-    from model_serving.engines.pmml.evaluator.scope import Scope
+    from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Kernel", "Machines", "read_machines"]
@@ -187,7 +187,7 @@ def read_machines(
     return Machines(InputMatrix(columns), read, vectors[used], coefficients[used], biases)
 
 
-def _column(element: Element, scope: Scope) -> Scaled | Category:
+def _column(element: Element, scope: Scope) -> Field | Category:
     if element.tag == "CategoricalPredictor":
         children(element, {"name", "value", "coefficient"})
         field = scope.field(required(element, "name"))
@@ -198,7 +198,7 @@ def _column(element: Element, scope: Scope) -> Scaled | Category:
     field = numeric_field(scope, element.get("field"), "VectorFields")
     if "mapMissingTo" in element.attrib:
         field = scope.program.field("", field.kind, compile_expression(element, scope))
-    return column_of(field)
+    return field
 
 
 def _vectors(parts: list[Element], width: int) -> tuple[Numbers, dict[str, int]]:
