@@ -84,8 +84,15 @@ def most_ranks(output: Element | None) -> int:
     if output is None:
         return 0
     return max(
-        (whole_number(field, "rank", 1) for field in output if field.get("feature") in _RANKED), default=0
+        (_rank(field) for field in output if field.get("feature") in _RANKED), default=0
     )
+
+
+def _rank(element: Element) -> int:
+    rank = whole_number(element, "rank", 1)
+    if rank < 1:
+        raise Unsupported(f"rank {rank} of OutputField '{element.get('name')}': the first rank is 1")
+    return rank
 
 
 def read_outputs(
@@ -176,7 +183,7 @@ def _of_feature(
 
 
 def _ranked(feature: str, element: Element, node: ModelNode) -> Expression:
-    place = whole_number(element, "rank", 1) - 1
+    place = _rank(element) - 1
     if feature == "reasonCode":
         return FromPrediction(STRING, node, lambda found: row(found.reasons, place, found))
     return FromPrediction(STRING, node, lambda found: row(found.entities, place, found))
@@ -236,7 +243,7 @@ def _affinity(element: Element, node: ModelNode) -> Expression:
             raise Unsupported(f"value '{text}' of OutputField '{element.get('name')}', which is no entity")
         place = entities.index(text)
         return FromPrediction(DOUBLE, node, lambda found: row(found.affinities, place, found))
-    rank = whole_number(element, "rank", 1)
+    rank = _rank(element)
     return FromPrediction(DOUBLE, node, lambda found: row(found.ranked_affinities, rank - 1, found))
 
 

@@ -185,6 +185,13 @@ def test_a_wrong_model_is_refused_by_name(model: str, why: str) -> None:
         score(document(model, FIELDS), [{"x": 1, "z": 1}])
 
 
+@pytest.mark.parametrize("feature", ["entityId", "affinity"])
+def test_ranks_begin_with_1(feature: str) -> None:
+    output = f'<Output><OutputField name="o" feature="{feature}" rank="0" dataType="double"/></Output>'
+    with pytest.raises(ModelRejected, match="rank 0 of OutputField 'o'"):
+        score(document(clustering("<euclidean/>", output=output), FIELDS), [{"x": 1, "z": 1}])
+
+
 def test_text_has_no_differences() -> None:
     model = clustering("<euclidean/>", centers="a|b", inputs='<ClusteringField field="c"/>')
     with pytest.raises(ModelRejected, match="'c', which is text"):
