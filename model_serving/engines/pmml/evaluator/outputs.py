@@ -83,9 +83,7 @@ def most_ranks(output: Element | None) -> int:
     """Returns how many of the best entities or reasons the OutputFields ask for, 0 if they ask for none."""
     if output is None:
         return 0
-    return max(
-        (_rank(field) for field in output if field.get("feature") in _RANKED), default=0
-    )
+    return max((_rank(field) for field in output if field.get("feature") in _RANKED), default=0)
 
 
 def _rank(element: Element) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "optional_number",
     "real_array",
     "required",
+    "single_child",
     "text_array",
     "whole_number",
 ]
@@ -108,6 +109,18 @@ def only(elements: Collection[Element], tag: str) -> Element | None:
     if len(found) > 1:
         raise Unsupported(f"{len(found)} elements {tag} where one belongs")
     return found[0] if found else None
+
+
+def single_child(element: Element, parts: Collection[str]) -> Element:
+    """Returns the one child of an element without attributes.
+
+    Raises:
+        Unsupported: it has an attribute, another child, no child or several.
+    """
+    found = children(element, NOTHING, parts)
+    if len(found) != 1:
+        raise Unsupported(f"{element.tag} with {len(found)} elements where one belongs")
+    return found[0]
 
 
 def required(element: Element, attribute: str) -> str:

@@ -14,7 +14,6 @@ from model_serving.engines.pmml.evaluator.prediction import ModelContext, Predic
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
-    NOTHING,
     Unsupported,
     children,
     choice,
@@ -23,6 +22,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     named,
     only,
     real_array,
+    single_child,
     text_array,
 )
 
@@ -55,10 +55,7 @@ def compile_model(element: Element, context: ModelContext) -> ClusteringModel:
     # Fields that are not center fields only describe the clusters.
     inputs = [part for part in named(parts, "ClusteringField") if flag(part, "isCenterField", default=True)]
     weights = only(parts, "MissingValueWeights")
-    importance = None
-    if weights is not None:
-        (array,) = children(weights, NOTHING, ("Array",)) or (None,)
-        importance = None if array is None else real_array(array)
+    importance = None if weights is None else real_array(single_child(weights, ("Array",)))
     comparison = read_comparison(only(parts, "ComparisonMeasure"), inputs, context.scope, importance)
     clusters = named(parts, "Cluster")
     if not clusters:

@@ -18,6 +18,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     number,
     only,
     required,
+    single_child,
 )
 
 if TYPE_CHECKING:
@@ -217,10 +218,9 @@ def read_compared(element: Element, default: str, scope: Scope) -> Compared:
     if function == "table":
         if comparisons is None:
             raise Unsupported(f"compareFunction 'table' of {where} without Comparisons")
-        (grid,) = children(comparisons, NOTHING, ("Matrix",)) or (None,)
-        table = None if grid is None else matrix(grid)
+        table = matrix(single_child(comparisons, ("Matrix",)))
         count = len(field.values)
-        if table is None or not count or table.shape != (count, count):
+        if not count or table.shape != (count, count):
             raise Unsupported(f"Comparisons of {where} without a row and a column for each declared value")
     return Compared(field, weight, function, scale, table)
 

@@ -22,6 +22,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     number,
     only,
     optional_number,
+    single_child,
 )
 
 if TYPE_CHECKING:
@@ -132,10 +133,7 @@ def _read_characteristic(
         predicates.append(compile_predicate(conditions[0], scope))
         formula = only(inner, "ComplexPartialScore")
         if formula is not None:
-            (expression,) = children(formula, NOTHING, EXPRESSIONS) or (None,)
-            if expression is None:
-                raise Unsupported("a ComplexPartialScore without an expression")
-            computed.append((place, compile_expression(expression, scope)))
+            computed.append((place, compile_expression(single_child(formula, EXPRESSIONS), scope)))
         scores.append(number(part, "partialScore", np.nan if formula is not None else None))
         code = part.get("reasonCode", element.get("reasonCode"))
         if ranks and code is None:
