@@ -82,6 +82,11 @@ class Batch:
                 self.fail(failed)
         return found
 
+    def one(self, field: Field) -> float:
+        """Returns the value of a field for the only record, and counts a failure."""
+        made: float = self.value(field).item()
+        return made
+
     def prepare(self, field: Field) -> None:
         """Computes the values of a field before they are used; who fails in it does not fail for that."""
         if self._values[field.slot] is None:
@@ -136,7 +141,8 @@ class Batch:
         if field.expression is None or (parent is not None and parent._values[field.slot] is not None):  # noqa: SLF001
             values = self._inherited(field)
         else:
-            values = field.expression.evaluate(self)
+            one = getattr(field.expression, "one", None) if self.n == 1 else None
+            values = field.expression.evaluate(self) if one is None else np.array((one(self),))
         self._values[field.slot] = values
         failed: Mask | None = self.failed  # mypy does not see that ``evaluate`` sets it
         if failed is not None:

@@ -178,8 +178,7 @@ def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numb
         made = texts.numbers(values, number)
         return made, (np.isin(values, bad) if bad else None)
     if target == "float":
-        with np.errstate(over="ignore"):
-            return values.astype(np.float32).astype(np.float64), None
+        return values.astype(np.float32).astype(np.float64), None
     if target == "double":
         return values, None
     if target == "integer":
@@ -220,6 +219,8 @@ def _java_number(value: np.float64 | np.float32) -> str:
 
 
 def _whole(values: Numbers, source: str) -> tuple[Numbers, Mask | None]:
+    if np.isfinite(values).all() and (np.floor(values) == values).all():
+        return values, None
     odd = ~np.isnan(values) & (values != np.floor(values)) | np.isinf(values)
     if source == "boolean" or not odd.any():
         return values, None

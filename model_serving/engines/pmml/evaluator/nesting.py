@@ -41,6 +41,13 @@ class Staged:
             batch.prepare(stage)
         return self.inner.evaluate(batch)
 
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        for stage in self.stages:
+            batch.prepare(stage)
+        one = getattr(self.inner, "one", None)
+        return float(self.inner.evaluate(batch)[0]) if one is None else one(batch)
+
 
 class _Level:
     """What an expression that is being compiled stands on: how many levels, and which stages."""

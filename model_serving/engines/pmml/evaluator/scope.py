@@ -56,6 +56,10 @@ class Field:
         """A field is an expression too."""
         return batch.value(self)
 
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        return batch.one(self)
+
 
 class Program:
     """What all parts of one compiled document share: texts, slots for values, functions, warnings."""

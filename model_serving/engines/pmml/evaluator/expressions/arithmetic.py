@@ -8,6 +8,7 @@ integer for ``floor``, ``ceil`` and ``round``.
 from __future__ import annotations
 
 import math
+import operator
 from functools import partial, reduce
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from model_serving.engines.pmml.evaluator.expressions.operands import (
     number_kind,
     numeric,
 )
+from model_serving.engines.pmml.evaluator.expressions.single import aggregate_of_floats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +76,8 @@ def _aggregate(
     kind = number_kind(numbers)
     if kind == INTEGER and result is not None:
         kind = result
-    return numeric(kind, lambda *values: function(values), numbers, takes_missing=True)
+    floats = aggregate_of_floats(_OF_PRESENT[function]) if function in _OF_PRESENT else None
+    return numeric(kind, lambda *values: function(values), numbers, takes_missing=True, floats=floats)
 
 
 def _present(values: Sequence[Numbers], neutral: float) -> tuple[list[Numbers], Numbers]:
@@ -125,6 +128,19 @@ def _least(values: Sequence[Numbers]) -> Numbers:
 
 def _greatest(values: Sequence[Numbers]) -> Numbers:
     return reduce(np.fmax, values)
+
+
+def _sum_of(values: Sequence[float]) -> float:
+    """Adds from left to right, as arrays are added (Python's ``sum`` may round differently)."""
+    return reduce(operator.add, values)
+
+
+_OF_PRESENT: Mapping[Callable[[Sequence[Numbers]], Numbers], Callable[[Sequence[float]], float]] = {
+    _sum: _sum_of,
+    _average: lambda values: _sum_of(values) / len(values),
+    _least: min,
+    _greatest: max,
+}
 
 
 def _kept(function: Callable[..., Numbers], arguments: Sequence[Expression], program: Program) -> Expression:

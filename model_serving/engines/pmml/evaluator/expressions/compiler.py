@@ -239,7 +239,22 @@ class As:
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
-        values, bad = converted(self.inner.evaluate(batch), self.inner.kind, self.kind, batch.texts)
+        return self._converted(self.inner.evaluate(batch), batch)
+
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        one = getattr(self.inner, "one", None)
+        value: float = self.inner.evaluate(batch)[0] if one is None else one(batch)
+        if value != value or (self.kind.data_type == "double" and self.inner.kind.is_number):
+            return value
+        if self.kind.data_type == "float" and self.inner.kind.is_number:
+            return float(np.float32(value))
+        if self.kind.data_type == "integer" and self.inner.kind.is_number and float(value).is_integer():
+            return value
+        return float(self._converted(np.array((value,)), batch)[0])
+
+    def _converted(self, given: Numbers, batch: Batch) -> Numbers:
+        values, bad = converted(given, self.inner.kind, self.kind, batch.texts)
         if bad is not None:
             batch.fail(bad)
         return values

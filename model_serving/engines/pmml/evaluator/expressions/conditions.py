@@ -16,6 +16,7 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import BOOLEAN, DOUBLE, Kind, common_kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import As, Constant
 from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, operands
+from model_serving.engines.pmml.evaluator.expressions.single import ONLY, of_floats, one_of
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 from model_serving.engines.pmml.evaluator.scope import Field
 
@@ -38,7 +39,16 @@ class _Logical:
 
     function: Callable[..., Any]
     arguments: tuple[Expression, ...]
+    of_floats: Callable[..., bool]
+    ones: tuple[Callable[[Batch], float], ...]
     kind: Kind = BOOLEAN
+
+    def one(self, batch: Batch) -> float:
+        values = [one(batch) for one in self.ones]
+        for value in values:
+            if value != value:
+                batch.fail(ONLY)
+        return 1.0 if self.of_floats(*values) else 0.0
 
     def evaluate(self, batch: Batch) -> Numbers:
         values = operands(self.arguments, batch)
@@ -50,6 +60,13 @@ class _Logical:
                     batch.fail(np.broadcast_to(missing, (batch.n,)))
         made: Numbers = self.function(*values).astype(np.float64)
         return made
+
+
+def _logical(
+    function: Callable[..., Any], arguments: Sequence[Expression], floats: Callable[..., bool] | None = None
+) -> Expression:
+    ones = tuple(one_of(argument) for argument in arguments)
+    return _Logical(function, tuple(arguments), floats or of_floats(function), ones)
 
 
 def _comparable(arguments: Sequence[Expression], program: Program) -> list[Expression]:
@@ -71,13 +88,13 @@ def _read_as(text: Expression, kind: Kind, program: Program) -> Expression:
 
 
 def _equality(compare: Callable[..., Any], arguments: Sequence[Expression], program: Program) -> Expression:
-    return _Logical(compare, tuple(_comparable(arguments, program)))
+    return _logical(compare, _comparable(arguments, program))
 
 
 def _order(compare: Callable[..., Any], arguments: Sequence[Expression], program: Program) -> Expression:
     left, right = _comparable(arguments, program)
     if not left.kind.is_text:
-        return _Logical(compare, (left, right))
+        return _logical(compare, (left, right))
     ranks = next(
         (one.values for one in (left, right) if isinstance(one, Field) and one.kind.optype == "ordinal"), ()
     )
@@ -126,11 +143,14 @@ def _combination(
     def function(*values: Numbers) -> Any:
         return reduce(combine, [np.not_equal(value, 0.0) for value in values])
 
-    return _Logical(function, tuple(_truth(arguments, program)))
+    def floats(*values: float) -> bool:
+        return reduce(combine, [value != 0.0 for value in values])
+
+    return _logical(function, _truth(arguments, program), floats)
 
 
 def _not(arguments: Sequence[Expression], program: Program) -> Expression:
-    return _Logical(lambda value: value == 0.0, tuple(_truth(arguments, program)))
+    return _logical(lambda value: value == 0.0, _truth(arguments, program), lambda value: value == 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +159,12 @@ class _IsMissing:
 
     argument: Expression
     wanted: bool
+    of_one: Callable[[Batch], float]
     kind: Kind = BOOLEAN
+
+    def one(self, batch: Batch) -> float:
+        value = self.of_one(batch)
+        return float((value != value) == self.wanted)
 
     def evaluate(self, batch: Batch) -> Numbers:
         missing = np.isnan(self.argument.evaluate(batch))
@@ -147,7 +172,7 @@ class _IsMissing:
 
 
 def _is_missing(wanted: bool, arguments: Sequence[Expression], _: Program) -> Expression:
-    return _IsMissing(arguments[0], wanted)
+    return _IsMissing(arguments[0], wanted, one_of(arguments[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +203,16 @@ class _IsIn:
     listed: tuple[float, ...]
     others: tuple[Expression, ...]
     wanted: bool
+    ones: tuple[Callable[[Batch], float], ...]
     kind: Kind = BOOLEAN
+
+    def one(self, batch: Batch) -> float:
+        value, *others = [one(batch) for one in self.ones]
+        if value == value:
+            found = value in self.listed or value in others
+        else:
+            found = any(one != one for one in (*self.listed, *others))
+        return float(found == self.wanted)
 
     def evaluate(self, batch: Batch) -> Numbers:
         values = self.value.evaluate(batch)
@@ -212,7 +246,8 @@ def _is_in(wanted: bool, arguments: Sequence[Expression], program: Program) -> E
             listed.append(same.value)
         else:
             rest.append(same)
-    return _IsIn(value, tuple(listed), tuple(rest), wanted)
+    ones = tuple(one_of(one) for one in (value, *rest))
+    return _IsIn(value, tuple(listed), tuple(rest), wanted, ones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +258,14 @@ class _If:
     condition: Expression
     then: Expression
     other: Expression
+    ones: tuple[Callable[[Batch], float], ...]
+
+    def one(self, batch: Batch) -> float:
+        condition = self.ones[0](batch)
+        if condition != condition:
+            batch.fail(ONLY)
+            return np.nan
+        return self.ones[1 if condition == 1.0 else 2](batch)
 
     def evaluate(self, batch: Batch) -> Numbers:
         condition = self.condition.evaluate(batch)
@@ -264,7 +307,7 @@ def _if(arguments: Sequence[Expression], program: Program) -> Expression:
     ]
     kind = common_kind(kinds or [then.kind])
     branches = [_typed(branch, kind) for branch in (then, other)]
-    return _If(kind, condition, *branches)
+    return _If(kind, condition, *branches, tuple(one_of(one) for one in (condition, *branches)))
 
 
 def _typed(branch: Expression, kind: Kind) -> Expression:

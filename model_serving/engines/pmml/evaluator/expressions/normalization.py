@@ -67,6 +67,11 @@ class Indicator:
     when_missing: float
     kind: Kind = DOUBLE
 
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        value = batch.one(self.field)
+        return float(value == self.value) if value == value else self.when_missing
+
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
         values = batch.value(self.field)

@@ -9,6 +9,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, as_kind
+from model_serving.engines.pmml.evaluator.expressions.single import ONLY, of_floats, one_of
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Numeric:
     function: Callable[..., Numbers]
     arguments: tuple[Expression, ...]
     takes_missing: bool
+    of_floats: Callable[..., float]
+    ones: tuple[Callable[[Batch], float], ...]
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
@@ -101,6 +104,14 @@ class Numeric:
         total = np.add.reduce(made)
         if total != total:  # some value is NaN, or there are infinite values of both signs
             self._fail(made, values, batch)
+        return made
+
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        values = [one(batch) for one in self.ones]
+        made = self.of_floats(*values)
+        if made != made and not (self.takes_missing and any(one != one for one in values)):
+            batch.fail(ONLY)
         return made
 
     def _fail(self, made: Numbers, values: Sequence[Numbers], batch: Batch) -> None:
@@ -118,10 +129,20 @@ def numeric(
     arguments: Sequence[Expression],
     *,
     takes_missing: bool = False,
+    floats: Callable[..., float] | None = None,
 ) -> Expression:
-    """Returns a function of numbers as an expression of a type; one of constants is computed here."""
+    """Returns a function of numbers as an expression of a type; one of constants is computed here.
+
+    Args:
+        kind: the type of the result.
+        function: computes it of arrays.
+        arguments: the arguments.
+        takes_missing: see ``Numeric``.
+        floats: computes it of floats, where there is something faster than an array of one.
+    """
+    floats = floats or of_floats(function)
     if kind.data_type == "float":
-        function = _rounded(function)
+        function, floats = _rounded(function), _rounded_float(floats)
     elif kind.data_type == "integer":
         kind = INTEGER
     if all(isinstance(argument, Constant) for argument in arguments):
@@ -129,7 +150,12 @@ def numeric(
             value = function(*(np.array([argument.value]) for argument in arguments))  # type: ignore[attr-defined]
         if value[0] == value[0]:
             return Constant(kind, float(value[0]))
-    return Numeric(kind, function, tuple(arguments), takes_missing)
+    ones = tuple(one_of(argument) for argument in arguments)
+    return Numeric(kind, function, tuple(arguments), takes_missing, floats, ones)
+
+
+def _rounded_float(function: Callable[..., float]) -> Callable[..., float]:
+    return lambda *values: float(np.float32(function(*values)))
 
 
 def _rounded(function: Callable[..., Numbers]) -> Callable[..., Numbers]:
