@@ -306,8 +306,8 @@ def _if(arguments: Sequence[Expression], program: Program) -> Expression:
         if not (isinstance(branch, Constant) and branch.value != branch.value)
     ]
     kind = common_kind(kinds or [then.kind])
-    branches = [_typed(branch, kind) for branch in (then, other)]
-    return _If(kind, condition, *branches, tuple(one_of(one) for one in (condition, *branches)))
+    then, other = _typed(then, kind), _typed(other, kind)
+    return _If(kind, condition, then, other, tuple(map(one_of, (condition, then, other))))
 
 
 def _typed(branch: Expression, kind: Kind) -> Expression:
