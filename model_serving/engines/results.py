@@ -52,10 +52,14 @@ def result_of(matrix: npt.NDArray[np.float64], rule: OutputRule) -> npt.NDArray[
     """Returns the results, shape (n,), of outputs of shape (n, columns), by a rule from ``resolve_rule``."""
     if rule is OutputRule.VALUE:
         return np.ascontiguousarray(matrix[:, 0])
-    greatest: npt.NDArray[np.float64] = matrix.argmax(axis=1).astype(np.float64)
-    no_result = np.isnan(matrix).any(axis=1)
-    if no_result.any():
-        greatest[no_result] = np.nan
+    # For numpy NaN is the greatest, so a row with a NaN has one at the place that is found.
+    if len(matrix) == 1:
+        place = int(matrix.argmax())
+        top = matrix.item(place)
+        return np.array([place if top == top else math.nan], dtype=np.float64)
+    places = matrix.argmax(axis=1)
+    greatest: npt.NDArray[np.float64] = places.astype(np.float64)
+    greatest[np.isnan(matrix[np.arange(len(matrix)), places])] = np.nan
     return greatest
 
 

@@ -7,7 +7,7 @@ makes the labels, or from the table that they are looked up in (``onnx.graph``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class OnnxEngine:
         )
         notes: tuple[str, ...] = ()
         if graph.has(*_QUANTIZING) and inputs.batch is None:
-            inputs, notes = replace(inputs, batch=1), (_QUANTIZED,)
+            inputs, notes = inputs.in_batches_of(1), (_QUANTIZED,)
         described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=notes)
         return make_model(
             lambda places: _run_in(session, inputs, [outputs[place].fetched for place in places]),
@@ -129,10 +129,12 @@ def _open_session(content: bytes) -> Any:
 def _run_in(session: Any, inputs: TensorInputs, fetched: Sequence[str]) -> Run:
     feed_names = [tensor.name for tensor in inputs.tensors]
     names = list(fetched)
+    # What InferenceSession.run calls after it has looked up the inputs' names, which takes 2 of 8 µs.
+    call = session._sess.run  # noqa: SLF001
 
     def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         try:
-            answers: Sequence[Tensor] = session.run(names, dict(zip(feed_names, tensors, strict=True)))
+            answers: Sequence[Tensor] = call(names, dict(zip(feed_names, tensors, strict=True)), None)
         except Exception as error:
             raise run_failure(error) from error
         return answers

@@ -90,7 +90,7 @@ def make_model(
         result=plan.result,
         notes=(*description.notes, *tried.notes, *plan.notes),
     )
-    return TensorModel(replace(inputs, batch=tried.batch), fetched, TensorReader(narrow), close, described)
+    return TensorModel(inputs.in_batches_of(tried.batch), fetched, TensorReader(narrow), close, described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,9 @@ def _read(
             errors.append(CannotScore(f"{output.name}: {error}"))
             notes = (*notes, f"The output {output.name} is left out, because it has no row for each record.")
             continue
-        kept.append(replace(output, columns=columns))
+        # Of a label that is true or false, the classes are known.
+        classes = ("False", "True") if tensor.dtype.kind == "b" and not output.classes else output.classes
+        kept.append(replace(output, columns=columns, classes=classes))
         places.append(place)
     if not kept:
         raise errors[0]
@@ -194,9 +196,10 @@ class TensorModel:
             self._close()
 
     def _score(self, columns: Columns) -> Scores:
-        batch, n = self._inputs.batch, len(columns)
+        inputs, n = self._inputs, len(columns)
+        batch = inputs.batch
         if batch is None or batch == n:
-            return self._read(self._run(self._inputs.feeds(columns)), n)
+            return self._read(self._run(inputs.feeds(columns)), n)
         return _joined([self._part(columns[at : at + batch], batch) for at in range(0, n, batch)])
 
     def _part(self, columns: Columns, batch: int) -> Scores:

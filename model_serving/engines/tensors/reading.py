@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from model_serving.core.engine import Scores
 from model_serving.core.errors import ScoringFailed
+from model_serving.core.messages import OutputRule
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.results import result_of, spelled_number
 from model_serving.engines.tensors.outputs import OutputPlan
@@ -48,7 +49,13 @@ class TensorReader:
 
     def __init__(self, plan: OutputPlan) -> None:
         self._plan = plan
-        self._columns = tuple(output.columns for output in plan.outputs)
+        self._columns = tuple(output.columns or 0 for output in plan.outputs)
+        self._names = plan.names
+        self._label = -1 if plan.label is None else plan.label
+        self._source, self._rule, self._column = plan.source or (-1, OutputRule.AUTO, -1)
+        spells = plan.label is not None and not plan.outputs[plan.label].is_text and plan.numbers is None
+        self._label_is_number = spells
+        self._numbers = plan.numbers or _spelled(plan.classes)
 
     def __call__(self, tensors: Sequence[Tensor], n: int) -> Scores:
         """Returns the scores of n records from the tensors of the plan's outputs.
@@ -57,38 +64,56 @@ class TensorReader:
             ScoringFailed: a tensor does not have n rows, or other columns than when the model was loaded, or
                 a label is not among the classes.
         """
-        plan = self._plan
-        labels: list[str] = []
-        outputs: dict[str, npt.NDArray[np.float64]] = {}
+        labels: list[str] | None = None
         result: npt.NDArray[np.float64] | None = None
+        outputs: dict[str, npt.NDArray[np.float64]] = {}
         for place, tensor in enumerate(tensors):
             columns = self._columns[place]
-            matrix = as_matrix(tensor, n, columns)
-            if matrix.shape[1] != columns:
-                raise ScoringFailed("the model gives a different number of columns than when it was loaded")
-            if place == plan.label:
-                labels = [_text(value) for value in matrix[:, 0].tolist()]
+            matrix = tensor if tensor.shape == (n, columns) else _fitted(tensor, n, columns)
+            if place == self._label:
+                labels = _texts(matrix)
+                if self._label_is_number and self._source < 0:
+                    result = matrix.ravel().astype(np.float64)
                 continue
             numbers = matrix.astype(np.float64)
-            if plan.source is not None and plan.source[0] == place:
-                _, rule, column = plan.source
-                result = result_of(numbers, rule) if column < 0 else numbers[:, column].copy()
-            for column, name in enumerate(plan.names[place]):
-                outputs[name] = numbers[:, column]
+            if place == self._source:
+                result = self._result(numbers)
+            names = self._names[place]
+            if names:
+                outputs.update(zip(names, numbers.T, strict=True))
         if result is None:
-            result = self._numbers(labels)
-        return Scores(result, None if plan.label is None else labels, outputs)
+            result = self._of_labels(labels or [])
+        return Scores(result, labels, outputs)
 
-    def _numbers(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
-        known = self._plan.numbers
-        found = [spelled_number(label) if known is None else known.get(label) for label in labels]
+    def _result(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return result_of(numbers, self._rule) if self._column < 0 else numbers[:, self._column].copy()
+
+    def _of_labels(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
+        found = [self._numbers.get(label) for label in labels]
+        if None in found and self._plan.numbers is None:
+            found = [spelled_number(label) for label in labels]
         if None in found:
             raise ScoringFailed(
                 f"the model predicts '{first_line(labels[found.index(None)])}', which "
-                f"{'does not spell a number' if known is None else 'is not among its classes'}"
+                f"{'does not spell a number' if self._plan.numbers is None else 'is not among its classes'}"
             )
         return np.array(found, dtype=np.float64)
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _fitted(tensor: Tensor, n: int, columns: int) -> Tensor:
+    matrix = as_matrix(tensor, n, columns)
+    if matrix.shape[1] != columns:
+        raise ScoringFailed("the model gives a different number of columns than when it was loaded")
+    return matrix
+
+
+def _spelled(classes: Sequence[str]) -> dict[str, float]:
+    numbers = {name: spelled_number(name) for name in classes}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _texts(matrix: Tensor) -> list[str]:
+    values = matrix.ravel().tolist()
+    if values and isinstance(values[0], bytes):
+        return [value.decode("utf-8", "replace") for value in values]
+    return [str(value) for value in values]

@@ -166,6 +166,9 @@ def test_an_error_of_a_compiled_model_costs_the_records(
 @EACH
 def test_an_error_of_a_tensor_library_costs_the_records(load: Load, error: Exception) -> None:
     class Session:
+        def __init__(self) -> None:
+            self._sess = self
+
         def run(self, *_: object) -> Any:
             raise error
 
