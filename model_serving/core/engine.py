@@ -63,7 +63,8 @@ class RecordSchema:
         )
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, because a frozen one takes 0.7 µs longer to make, a tenth of what a small model takes.
+@dataclass(slots=True)
 class Scores:
     """The scores of n records.
 

@@ -134,7 +134,7 @@ def _run_in(session: Any, inputs: TensorInputs, fetched: Sequence[str]) -> Run:
 
     def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         try:
-            answers: Sequence[Tensor] = call(names, dict(zip(feed_names, tensors, strict=True)), None)
+            answers: Sequence[Tensor] = call(names, dict(zip(feed_names, tensors, strict=False)), None)
         except Exception as error:
             raise run_failure(error) from error
         return answers

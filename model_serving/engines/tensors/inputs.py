@@ -33,6 +33,10 @@ _TRIAL_RECORDS = 5
 """Not 1, 2 or 3, the commonest numbers of output columns, so that rows and columns are told apart."""
 
 
+_FEW = 8
+"""Up to so many records, Python compares their numbers faster than numpy."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorInput:
     """An input of a model. ``dtype`` is None for text, ``shape`` is None when the rank is not known."""
@@ -90,7 +94,7 @@ class TensorInputs:
     ``batch`` is the number of records that the model takes at a time, None when it takes any number.
     """
 
-    __slots__ = ("_blocks", "batch", "fields", "parts")
+    __slots__ = ("_blocks", "_one_of_floats", "batch", "fields", "parts")
 
     def __init__(self, fields: tuple[str, ...], parts: tuple[Feed, ...], batch: int | None) -> None:
         self.fields = fields
@@ -98,6 +102,9 @@ class TensorInputs:
         self.batch = batch
         kinds = dict.fromkeys(part.tensor.dtype for part in parts)
         self._blocks = tuple(_block(parts, dtype, len(fields)) for dtype in kinds)
+        is_one = len(parts) == 1 and parts[0].places == tuple(range(len(fields))) and len(parts[0].sizes) == 1
+        dtype = parts[0].tensor.dtype
+        self._one_of_floats = dtype if is_one and dtype is not None and dtype.kind == "f" else None
 
     @property
     def tensors(self) -> tuple[TensorInput, ...]:
@@ -123,6 +130,8 @@ class TensorInputs:
         Raises:
             ScoringFailed: a tensor of whole numbers gets a fraction, NaN, or a number that is too large.
         """
+        if self._one_of_floats is not None:
+            return [_as_floats(columns, self._one_of_floats)]
         made: list[Any] = [None] * len(self.parts)
         for block in self._blocks:
             block.fill(columns, made)
@@ -160,14 +169,16 @@ def _as(values: Columns, tensor: TensorInput) -> npt.NDArray[np.generic]:
         return values.astype(object, copy=False)
     if tensor.dtype.kind == "f":
         return _as_floats(values, tensor.dtype)
-    numbers = values.astype(np.float64)
-    least, greatest = (0, 1) if tensor.dtype.kind == "b" else _limits(tensor.dtype)
-    if not ((numbers == np.rint(numbers)) & (numbers >= least) & (numbers <= greatest)).all():
+    numbers = values.astype(np.float64, copy=False)
+    made = _as_whole(numbers, tensor.dtype)
+    # A fraction, NaN, or a number that the type cannot hold has become another number.
+    same = made.tolist() == numbers.tolist() if len(made) <= _FEW else bool((made == numbers).all())
+    if not same:
         raise ScoringFailed(
             f"the model's input {tensor} takes "
             f"{'0 and 1' if tensor.dtype.kind == 'b' else 'whole numbers'}, but a record has another number"
         )
-    return numbers.astype(tensor.dtype, order="C")
+    return made
 
 
 # A number beyond the range of float32 becomes infinite, as it would in the model.
@@ -177,6 +188,7 @@ def _as_floats(values: Columns, dtype: np.dtype[Any]) -> npt.NDArray[np.generic]
     return made if made.flags.c_contiguous else np.ascontiguousarray(made)
 
 
-def _limits(dtype: np.dtype[Any]) -> Sequence[float]:
-    limits = np.iinfo(dtype)
-    return limits.min, limits.max
+@np.errstate(invalid="ignore")
+def _as_whole(values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
+    made: npt.NDArray[np.generic] = values.astype(dtype, order="C")
+    return made

@@ -23,7 +23,7 @@ from model_serving.core.engine import Columns, ModelDescription, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import quietly, scoring_failure
 from model_serving.engines.tensors.outputs import TensorOutput, plan_outputs
-from model_serving.engines.tensors.reading import Tensor, TensorReader, as_matrix
+from model_serving.engines.tensors.reading import Tensor, as_matrix, reader_of
 
 if TYPE_CHECKING:
     from model_serving.core.messages import ModelToServe
@@ -90,7 +90,7 @@ def make_model(
         result=plan.result,
         notes=(*description.notes, *tried.notes, *plan.notes),
     )
-    return TensorModel(inputs.in_batches_of(tried.batch), fetched, TensorReader(narrow), close, described)
+    return TensorModel(inputs.in_batches_of(tried.batch), fetched, reader_of(narrow), close, described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,12 @@ class TensorModel:
 
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
+        inputs, n = self._inputs, len(columns)
         try:
-            return self._score(columns)
+            if inputs.batch is None or inputs.batch == n:
+                return self._read(self._run(inputs.feeds(columns)), n)
+            batch = inputs.batch
+            return _joined([self._part(columns[at : at + batch], batch) for at in range(0, n, batch)])
         except Exception as error:
             failure = scoring_failure("the model's tensors cannot be read", error)
             if failure is error:
@@ -194,13 +198,6 @@ class TensorModel:
         """Releases the model's memory."""
         with quietly("the model cannot be closed"):
             self._close()
-
-    def _score(self, columns: Columns) -> Scores:
-        inputs, n = self._inputs, len(columns)
-        batch = inputs.batch
-        if batch is None or batch == n:
-            return self._read(self._run(inputs.feeds(columns)), n)
-        return _joined([self._part(columns[at : at + batch], batch) for at in range(0, n, batch)])
 
     def _part(self, columns: Columns, batch: int) -> Scores:
         """Scores at most ``batch`` records. Those that are missing are copies of the last one."""
