@@ -47,7 +47,7 @@ def as_matrix(tensor: Tensor, n: int, columns: int | None = None) -> Tensor:
 def reader_of(plan: OutputPlan) -> Callable[[Sequence[Tensor], int], Scores]:
     """Returns what reads n records' tensors of the plan's outputs.
 
-    The three commonest plans have a way of their own: for one record each call of numpy is 5 % of what a
+    The commonest plans have a way of their own: for one record each call of numpy is 5 % of what a
     small model takes. What does not have the usual shape goes the general way, which raises ScoringFailed.
     """
     general = TensorReader(plan)
@@ -55,6 +55,8 @@ def reader_of(plan: OutputPlan) -> Callable[[Sequence[Tensor], int], Scores]:
     named = all(names for place, names in enumerate(plan.names) if place != plan.label)
     if len(columns) == 1 and plan.label is None and plan.source is not None and plan.source[2] < 0:
         return general.one_matrix if named else general.one_value if columns == (1,) else general
+    if len(columns) == 1 and plan.label == 0:
+        return general.only_label
     if len(columns) == 2 and plan.label == 0 and plan.source is None and named:
         return general.label_and_matrix
     return general
@@ -110,6 +112,11 @@ class TensorReader:
             return self(tensors, n)
         numbers = tensor.astype(np.float64)
         return Scores(result_of(numbers, self._rule), None, dict(zip(names, numbers.T, strict=False)))
+
+    def only_label(self, tensors: Sequence[Tensor], n: int) -> Scores:
+        """The same for labels alone."""
+        labels = _texts(tensors[0], n)
+        return Scores(self._of_labels(labels), labels, {})
 
     def label_and_matrix(self, tensors: Sequence[Tensor], n: int) -> Scores:
         """The same for labels and a number for each class."""
