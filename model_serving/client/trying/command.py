@@ -78,6 +78,8 @@ def try_model(
             if table is not None and isinstance(records, ColumnRecords):
                 records.read(trial.fields)
                 _say_left_out(table, found, trial)
+            if found.note:
+                _remark(found.note)
             _print(trial, records, form)
     except (ModelRejected, Unavailable) as error:
         raise ClientError(f"a job would reject {place}: {error}") from error
@@ -124,8 +126,6 @@ def _told(
 
 
 def _say_left_out(table: Table, found: Fields, trial: Trial) -> None:
-    if found.note:
-        _remark(found.note)
     others = [f"'{name}'" for name in table.columns if name not in (*trial.fields, found.label)]
     others += table.left_out
     if others:

@@ -102,8 +102,12 @@ def _without_records(inputs: Sequence[ModelInput], given: tuple[str, ...]) -> Fi
             "what the model takes cannot be told from it: give a CSV file with its records, or --fields"
         )
     kinds = [_type(one.is_text) for one in inputs for _ in range(one.width or 1)]
-    names = given if len(given) == len(kinds) else tuple(name for one in inputs for name in _names(one))
-    return Fields(tuple(map(Field, names, kinds)))
+    if len(given) == len(kinds):
+        return Fields(tuple(map(Field, given, kinds)))
+    names = tuple(name for one in inputs for name in _names(one))
+    wide = ", ".join(f"{one.name} ({one.width} fields)" for one in inputs if one.width != 1)
+    note = f"the model does not name its fields in {wide}: a job takes those of --inputs, or all numbers"
+    return Fields(tuple(map(Field, names, kinds)), note=note if wide else "")
 
 
 def _names(one: ModelInput) -> list[str]:

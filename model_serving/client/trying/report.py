@@ -25,8 +25,8 @@ _NAMED = 3
 _WIDTHS_FROM = 100
 """From how many rows the widths of the columns are found; the others are printed as they come."""
 
-_LOADED_AGAIN_BYTES = 64 << 20
-"""Models up to this size are loaded a second time, for the time that a running job takes."""
+_LOADED_AGAIN_BYTES = 16 << 20
+"""Models up to this size are loaded a second time, to show what a job takes that has loaded others before."""
 
 _LISTED = 40
 """How many classes or outputs are listed by name."""
@@ -123,11 +123,13 @@ def _facts(trial: Trial, pace: Pace | None) -> Iterator[tuple[str, str]]:
         yield "result", about.result
     for number, note in enumerate(about.notes):
         yield "" if number else "notes", note
-    if spec_of(model.model_type).native and model.size <= _LOADED_AGAIN_BYTES:
-        first = f"{trial.load_ms:,.1f} ms with its trial and the start of the library"
-        yield "loaded in", f"{trial.load_again_ms():,.1f} ms; the first time in {first}"
-    else:
-        yield "loaded in", f"{trial.load_ms:,.1f} ms"
+    first = f"{trial.load_ms:,.1f} ms"
+    if spec_of(model.model_type).native:
+        first += " with its trial and the start of the library"
+    again = (
+        f"{trial.load_again_ms():,.1f} ms; the first time in " if model.size <= _LOADED_AGAIN_BYTES else ""
+    )
+    yield "loaded in", again + first
     if pace is not None:
         yield "scoring", f"{pace.in_batches_us:,.2f} µs a record in batches, {pace.alone_us:,.1f} µs alone"
 

@@ -89,6 +89,11 @@ def test_otherwise_no_column_is_the_label(tmp_path: Path, header: str) -> None:
 def test_without_a_file_the_model_names_its_fields() -> None:
     assert told(BY_NAME, None) == [("age", "double"), ("city", "string")]
     assert told(MIXED, None) == [("numbers_1", "double"), ("numbers_2", "double"), ("texts", "string")]
+    assert told_fields(ModelType.ONNX, BY_NAME, (), None).note == ""
+    assert (
+        "does not name its fields in features (2 fields)"
+        in told_fields(ModelType.ONNX, MATRIX, (), None).note
+    )
     assert told(MATRIX, None, "a", "b") == [("a", "double"), ("b", "double")]
     assert told(UNKNOWN, None, "a") == [("a", "double")]
     with pytest.raises(WrongCall, match="give a CSV file with its records, or --fields"):
