@@ -249,7 +249,7 @@ def _sparse_array(array: Element) -> npt.NDArray[np.float64]:
     length = whole_number(array, "n", 0 if not places else None)
     if len(places) != len(values):
         raise Unsupported(f"a {array.tag} with {len(places)} indices and {len(values)} entries")
-    if length > 1_000_000:
+    if not 0 <= length <= 1_000_000:
         raise Unsupported(f"a {array.tag} of {length} numbers")
     full = np.full(length, number(array, "defaultValue", 0.0))
     try:

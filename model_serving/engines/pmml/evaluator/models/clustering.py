@@ -118,18 +118,18 @@ class ClusteringModel:
         """See ``Predictor.predict``. The first cluster wins on ties."""
         affinities = self.comparison.between(self.centers, self.inputs.matrix(batch).T)
         order = affinities if self.comparison.is_distance else -affinities
+        # NaN is the least and the first for numpy, so the best affinity is NaN where any is.
+        best = order.min(axis=0)
         if self.ranks > 1:
             ranked = order.argsort(axis=0, kind="stable")[: self.ranks]
             ranked_affinities = np.take_along_axis(affinities, ranked, axis=0)
         else:
             ranked = order.argmin(axis=0)[None, :]
-            best = order.min(axis=0)[None, :]
-            ranked_affinities = best if self.comparison.is_distance else -best
-        entities = self.codes[ranked]
-        # A record is missing from all clusters or from none, unless a table lacks one of its values.
-        nothing = np.isnan(affinities).any(axis=0)
-        if nothing.any():
-            entities[:, nothing] = np.nan
+            ranked_affinities = (best if self.comparison.is_distance else -best)[None, :]
+        entities = self.codes.take(ranked)
+        total = np.add.reduce(best)
+        if total != total:
+            entities[:, np.isnan(best)] = np.nan
         return Prediction(
             entities[0], entities=entities, affinities=affinities, ranked_affinities=ranked_affinities
         )

@@ -118,7 +118,8 @@ class Measure:
             made: Numbers = differences.sum(axis=0)
         else:
             made = self._total(left, right, None)
-        if np.isnan(made).any():
+        total = np.add.reduce(made, axis=None)
+        if total != total:  # some pair lacks a value: one look at the sum is the quickest way to know
             made = self._adjusted(left, right)
         if self.measure == "euclidean":
             np.sqrt(made, out=made)
