@@ -25,11 +25,11 @@ MOST_LEVELS = 1000
 """The greatest depth of nested elements: the evaluator reads them recursively."""
 
 _TOO_DEEP = f"the PMML document nests more than {MOST_LEVELS} elements: flatten the model"
-_PIECE = 1 << 17
+_PIECE = 1 << 15
 """The number of bytes that are parsed at once."""
 
 _FIRST_PREFIX = re.compile(rb"<[^\s<>\"'=/:!?]+:")
-"""The beginning of an element with a prefix, in encodings that begin with ASCII."""
+"""The beginning of an element with a prefix. Where it is not found the tree is looked through."""
 
 _PLAIN = re.compile(r"[\w .,:+-]*")
 _SPACES = " \t\r\n"
@@ -52,16 +52,16 @@ def read_xml(content: bytes, most_bytes: int) -> Element:
             "use a smaller model, or raise --pmml-size-limit"
         )
     content = _without_leading_spaces(content)
-    if content.count(b"<") > MOST_ELEMENTS or b"\0" in content[:100] or _FIRST_PREFIX.search(content):
-        reading = _Reading()
-        _parse(content, reading.start, reading.end, reading.builder)
-        return reading.builder.close()
-    # Nothing has to be counted or renamed while the document is read, which is several times as fast.
-    builder = TreeBuilder()
-    _parse(content, builder.start, builder.end, builder)
-    root: Element = builder.close()
-    _check_levels(root)
-    return root
+    if content.count(b"<") <= MOST_ELEMENTS and _FIRST_PREFIX.search(content, 0, _PIECE) is None:
+        # Most documents need not be counted or renamed while they are read, which is several times as fast.
+        builder = TreeBuilder()
+        _parse(content, builder.start, builder.end, builder)
+        root: Element = builder.close()
+        if not _has_prefixes(root):
+            return root
+    reading = _Reading()
+    _parse(content, reading.start, reading.end, reading.builder)
+    return reading.builder.close()
 
 
 def _parse(content: bytes, start: Callable[..., Any], end: Callable[..., Any], builder: TreeBuilder) -> None:
@@ -81,13 +81,21 @@ def _parse(content: bytes, start: Callable[..., Any], end: Callable[..., Any], b
         raise ModelRejected(f"not a well-formed XML document: {first_line(error)}") from error
 
 
-def _check_levels(root: Element) -> None:
+def _has_prefixes(root: Element) -> bool:
+    """Whether some element has a prefix.
+
+    Raises:
+        ModelRejected: the tree is too deep.
+    """
     level, levels = [root], 0
     while level:
         levels += 1
         if levels > MOST_LEVELS:
             raise ModelRejected(_TOO_DEEP)
+        if any(":" in element.tag for element in level):
+            return True
         level = [child for element in level for child in element]
+    return False
 
 
 def written(root: Element) -> str:

@@ -7,6 +7,7 @@ that lead a record to a single node can be written as such steps.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,12 +47,11 @@ class Graph:
         self._program = program
         self._labels = 0
         self._aliases: dict[int, int] = {}
-        self._leaves: list[int] = []
+        self._leaves = array("q")
         self._columns: dict[Field, int] = {}
-        self._steps: list[int] = []
-        self._tested: list[int] = []
-        self._thresholds: list[float] = []
-        self._ways: list[int] = []
+        # Arrays, because lists of millions of numbers would take long to turn into arrays at the end.
+        self._steps, self._tested, self._ways = array("q"), array("q"), array("q")
+        self._thresholds = array("d")
         self._switches: list[tuple[int, Field, Mapping[float, int], int, int]] = []
         self._named: dict[Field, set[float]] = {}
 
@@ -108,11 +108,11 @@ class Graph:
             raise Unsupported(f"trees with categories of which the tables have {sum(sizes):,} places")
         starts = 3 * compared + np.cumsum([0, *sizes])
         ways = np.empty(starts[-1] + 3 * len(self._leaves), dtype=np.intp)
-        ways[: 3 * compared] = places[np.array(self._ways, dtype=np.intp)] if compared else 0
+        ways[: 3 * compared] = places[np.asarray(self._ways)]
         columns = np.zeros(total, dtype=np.intp)
-        columns[:compared] = self._tested
+        columns[:compared] = np.asarray(self._tested)
         thresholds = np.full(total, np.inf)
-        thresholds[:compared] = self._thresholds
+        thresholds[:compared] = np.asarray(self._thresholds)
         bases = np.empty(total, dtype=np.intp)
         bases[:compared] = np.arange(0, 3 * compared, 3)
         first = {field: max(1, len(self._columns)) + rank for rank, field in enumerate(coded)}
@@ -140,9 +140,9 @@ class Graph:
     def _places(self, steps: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Returns the index of every label: comparisons first, then switches, then leaves."""
         places = np.full(self._labels, -1, dtype=np.intp)
-        places[self._steps] = np.arange(len(self._steps))
+        places[np.asarray(self._steps)] = np.arange(len(self._steps))
         places[[one[0] for one in self._switches]] = np.arange(len(self._steps), steps)
-        places[self._leaves] = np.arange(steps, steps + len(self._leaves))
+        places[np.asarray(self._leaves)] = np.arange(steps, steps + len(self._leaves))
         for label, other in self._aliases.items():
             target = other
             while target in self._aliases:

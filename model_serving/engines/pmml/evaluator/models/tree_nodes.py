@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -147,14 +148,12 @@ class Ends:
         self._target = target
         self._classifies = classifies
         self._single = single
-        self._scores: list[float] = [np.nan]
+        self._scores = array("d", [np.nan])
         self._ids: list[str | None] = [None]
         self._classes: dict[str, float] = {}
-        self._places: list[int] = []
-        self._values: list[float] = []
-        self._shares: list[float] = []
+        self._places, self._values, self._shares = array("q"), array("d"), array("d")
         self._confidences: list[tuple[int, float, float]] = []
-        self._counts: list[float] = [0.0]
+        self._counts = array("d", [0.0])
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -183,7 +182,7 @@ class Ends:
     @property
     def scores(self) -> Numbers:
         """The score of each end, NaN for none, shape (ends,)."""
-        return np.array(self._scores)
+        return np.array(self._scores)  # a copy: the array may still grow
 
     @property
     def counts(self) -> Numbers:
