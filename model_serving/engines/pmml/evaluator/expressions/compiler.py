@@ -200,6 +200,8 @@ def as_kind(expression: Expression, kind: Kind, program: Program) -> Expression:
             return expression.as_kind(kind, program.symbols)
         except Unsupported:
             pass  # only records that get such a value fail
+    if expression.kind.is_number and kind.data_type in {"double", "float"}:
+        return _Rounded(kind, expression) if kind.data_type == "float" else _Retyped(kind, expression)
     return As(kind, expression)
 
 
@@ -258,6 +260,36 @@ class As:
         if bad is not None:
             batch.fail(bad)
         return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Retyped:
+    """Numbers under the name of another type, with the same values."""
+
+    kind: Kind
+    inner: Expression
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        return self.inner.evaluate(batch)
+
+    def one(self, batch: Batch) -> float:
+        one = getattr(self.inner, "one", None)
+        return float(self.inner.evaluate(batch)[0]) if one is None else one(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounded:
+    """Numbers rounded to 32 bits."""
+
+    kind: Kind
+    inner: Expression
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        return self.inner.evaluate(batch).astype(np.float32).astype(np.float64)
+
+    def one(self, batch: Batch) -> float:
+        one = getattr(self.inner, "one", None)
+        return float(np.float32(self.inner.evaluate(batch)[0] if one is None else one(batch)))
 
 
 @dataclass(frozen=True, slots=True)

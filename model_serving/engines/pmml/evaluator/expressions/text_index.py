@@ -17,6 +17,7 @@ from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSION
 from model_serving.engines.pmml.evaluator.expressions.compiler import compile_expression as compile_term
 from model_serving.engines.pmml.evaluator.expressions.edit_distance import occurrences
 from model_serving.engines.pmml.evaluator.expressions.operands import as_text
+from model_serving.engines.pmml.evaluator.expressions.single import ONLY
 from model_serving.engines.pmml.evaluator.expressions.text_tokens import Tokenizer, read_tokenizer
 from model_serving.engines.pmml.evaluator.reading import (
     Unsupported,
@@ -154,6 +155,15 @@ class _Term:
     index: _Index
     column: int
     weight: str
+
+    def one(self, batch: Batch) -> float:
+        counts = self.index.counts(batch)
+        count, most = counts.item(0, self.column), counts.item(0, 0)
+        if most < 0.0:
+            batch.fail(ONLY)
+        if self.weight == "termFrequency" or count == 0.0:
+            return count
+        return float(_weighted(np.array((count,)), np.array((most,)), self.weight)[0])
 
     def evaluate(self, batch: Batch) -> Numbers:
         counts = self.index.counts(batch)
