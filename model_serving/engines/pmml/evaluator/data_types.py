@@ -21,7 +21,7 @@ NaN stands for a missing value in all of them.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,12 +52,14 @@ __all__ = [
 ]
 
 _SINCE = re.compile(r"(date|dateTime)(Days|Seconds)Since\[(\d{4})\]")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _PLAIN = frozenset(
     {"string", "integer", "float", "double", "boolean", "date", "time", "dateTime", "timeSeconds"}
 )
 OPTYPES = ("continuous", "categorical", "ordinal")
 _DAY = 86_400.0
 _EPOCH = date(1970, 1, 1)
+_ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 - PMML's times have no zone
 
 
 class Kind(NamedTuple):
@@ -197,6 +199,10 @@ def spelled_value(data_type: str) -> Callable[[float], str]:
         return lambda value: "true" if value else "false"
     if data_type == "date":
         return lambda value: date.fromordinal(_EPOCH.toordinal() + int(value)).isoformat()
+    if data_type == "dateTime":
+        return lambda value: (_ORIGIN + timedelta(seconds=value)).isoformat()
+    if data_type == "time":
+        return lambda value: (_ORIGIN + timedelta(seconds=value)).time().isoformat()
     if data_type == "float":
         return lambda value: _java_number(np.float32(value))
     return lambda value: _java_number(np.float64(value))
@@ -274,12 +280,17 @@ def _read_boolean(text: str) -> float:
 
 
 def _read_date(text: str) -> float:
-    return float((date.fromisoformat(text.strip()[:10]) - _EPOCH).days)
+    day = text.strip()[:10]
+    if not _DATE.fullmatch(day):  # Python also reads 20040820 and 2004-W33-5, which PMML does not have
+        raise ValueError(text)
+    return float((date.fromisoformat(day) - _EPOCH).days)
 
 
 def _read_moment(text: str) -> float:
+    if not _DATE.match(text.strip()):
+        raise ValueError(text)
     moment = datetime.fromisoformat(text.strip()).replace(tzinfo=None)
-    return (moment - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001 - PMML's times have no zone
+    return (moment - _ORIGIN).total_seconds()
 
 
 def _read_time(text: str) -> float:

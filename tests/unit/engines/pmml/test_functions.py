@@ -145,3 +145,6 @@ def test_a_missing_constant_is_missing() -> None:
 
 def test_map_missing_to_of_a_field() -> None:
     assert values('<FieldRef field="x" mapMissingTo="3"/>', {}, {"x": 1.0}) == [3.0, 1.0]
+    before = define("filled", "a", '<FieldRef field="a" mapMissingTo="3"/>')
+    gone = '<Constant missing="true" dataType="double"/>'
+    assert value(apply("filled", gone), before=before) == 3.0

@@ -163,6 +163,17 @@ def test_days_and_seconds_since_a_year() -> None:
     assert value(midnight, "integer", moment="1977-01-02T01:00:10") == 3_610.0
 
 
+def test_dates_and_times_are_spelled_as_iso() -> None:
+    joined = apply("concat", ref("day"), constant(" "), ref("moment"), constant(" "), ref("clock"))
+    record = {"day": "1969-12-31", "moment": "2004-08-20T15:04:05", "clock": "01:02:03"}
+    assert text(joined, **record) == "1969-12-31 2004-08-20T15:04:05 01:02:03"
+
+
+@pytest.mark.parametrize("spelled", ["20040820", "2004-W33-5", "04-08-20", "2004-13-01", "yesterday"])
+def test_only_dates_as_pmml_spells_them_are_dates(spelled: str) -> None:
+    assert value(apply("dateDaysSinceYear", S, constant("1977")), "integer", s=spelled) == FAILS
+
+
 def test_a_text_that_is_not_a_date_has_no_result() -> None:
     days = apply("dateDaysSinceYear", S, constant("1977"))
     rows = [{"s": "tomorrow"}, {"s": "1977-01-01"}, {}]

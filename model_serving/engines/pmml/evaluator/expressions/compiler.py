@@ -349,7 +349,7 @@ def _read_field_ref(element: Element, scope: Scope) -> Expression:
     children(element, {"field", "mapMissingTo"})
     field = scope.field(element.get("field"))
     replacement = element.get("mapMissingTo")
-    if isinstance(field.expression, Constant):
+    if isinstance(field.expression, Constant) and field.expression.value == field.expression.value:
         return field.expression
     if replacement is None:
         return field
