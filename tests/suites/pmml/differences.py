@@ -37,6 +37,11 @@ _SINGLE = (
     "Data Dictionary: a field of type float has values of 32 bits, so a margin of 6.9 includes the value "
     "6.9; the reference compares the value rounded to 32 bits with the margin of 64"
 )
+_CATEGORY = (
+    "Regression: a CategoricalPredictor whose field is missing counts nothing. Here the field is an output of "
+    "a segment without a prediction, after which a modelChain continues (Multiple Models: "
+    "missingPredictionTreatment)"
+)
 
 DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "drools.LinearRegressionSample_": (range(26), _WHOLE_TARGET),
@@ -55,6 +60,7 @@ DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "jpmml-legacy.knime.RegressionOzone": (range(40), _WHOLE_TARGET),
     "pmml4s.dmg_general_multinomial_logistic": ((21,), _SOFTMAX),
     "pmml4s.dmg_svm_classification_cont_predictors": (range(26), _THRESHOLD),
+    "sklearn.sklearn-extension.EstimatorTransformerVisit": ((29, 33), _CATEGORY),
     "sklearn.sklearn.DecisionTreeIrisNA": ((14, 16, 28, 30, 36), f"{_NAN}. {_SINGLE}"),
     "sklearn.sklearn.NearestNeighborsWheat": (range(40), _NEAREST),
     "sklearn.sklearn.OrdinalEncoderAutoNA": ((21, 28, 32), _NAN),
