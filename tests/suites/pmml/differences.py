@@ -38,8 +38,8 @@ _SINGLE = (
     "6.9; the reference compares the value rounded to 32 bits with the margin of 64"
 )
 _CATEGORY = (
-    "Regression: a CategoricalPredictor whose field is missing counts nothing. Here the field is an output of "
-    "a segment without a prediction, after which a modelChain continues (Multiple Models: "
+    "Regression: a CategoricalPredictor whose field is missing counts nothing. Here the field is an output "
+    "of a segment without a prediction, after which a modelChain continues (Multiple Models: "
     "missingPredictionTreatment)"
 )
 

@@ -80,7 +80,7 @@ class Target:
         return replace(self, kind=kind, labels=dict(self.labels))
 
     def take_place(self, other: Target) -> None:
-        """Becomes ``other``, a target of a part of the model, if it is another one of this model's targets."""
+        """Becomes ``other``, the target of a part of the model, if it is a further target of this model."""
         if other.name in self.further:
             names = (*self.all_names,)
             self.name, self.kind, self.values = other.name, other.kind, other.values

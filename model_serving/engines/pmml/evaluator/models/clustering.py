@@ -9,7 +9,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
-from model_serving.engines.pmml.evaluator.models.comparison import Measure, read_comparison
+from model_serving.engines.pmml.evaluator.models.comparison_reading import read_comparison
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.models.comparison import Measure
     from model_serving.engines.pmml.evaluator.scope import Field
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
-from model_serving.engines.pmml.evaluator.models.comparison import Measure, read_comparison
+from model_serving.engines.pmml.evaluator.models.comparison_reading import read_comparison
 from model_serving.engines.pmml.evaluator.models.instances import Instances
+from model_serving.engines.pmml.evaluator.models.neighbor_targets import NeighborTarget, read_target
 from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -18,7 +19,6 @@ from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
     Unsupported,
     children,
-    choice,
     number,
     only,
     whole_number,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Rows
+    from model_serving.engines.pmml.evaluator.models.comparison import Measure
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["NearestNeighborModel", "compile_model"]
@@ -77,7 +78,7 @@ def compile_model(element: Element, context: ModelContext) -> NearestNeighborMod
         if context.function != "clustering":
             raise Unsupported(f"a NearestNeighborModel for {context.function} without a target")
         neighbors = max(neighbors, context.ranks)
-    targets = tuple(_read_target(name, element, instances, context) for name in names)
+    targets = tuple(read_target(name, element, instances, context) for name in names)
     if not comparison.is_distance and any(target.is_weighted for target in targets):
         raise Unsupported("a weighted scoring method of a NearestNeighborModel with a similarity")
     return NearestNeighborModel(
@@ -102,94 +103,6 @@ def _ids(instances: Instances, name: str | None) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Target:
-    """What is predicted from the neighbors: a number if there are no classes, else a class.
-
-    ``values`` are those of the instances, shape (instances,): numbers, or places of classes, -1 for none.
-    ``precedence`` are the places of the classes in the order in which they win on ties.
-    """
-
-    name: str
-    kind: Kind
-    values: Numbers
-    classes: tuple[float, ...]
-    precedence: Rows
-    method: str
-
-    @property
-    def is_weighted(self) -> bool:
-        return self.method.startswith("weighted")
-
-    def number(self, chosen: Rows, weights: Numbers) -> Numbers:
-        values = self.values[chosen]
-        if self.method == "median":
-            return np.asarray(np.median(values, axis=1))
-        if self.is_weighted:
-            return np.asarray((values * weights).sum(axis=1) / weights.sum(axis=1))
-        return np.asarray(values.sum(axis=1) / values.shape[1])
-
-    def voted(self, chosen: Rows, weights: Numbers) -> tuple[Numbers, Numbers]:
-        """Returns the class of each record and the share of each class in its votes, shape (classes, n)."""
-        count, n = len(self.classes), len(chosen)
-        places = self.values[chosen].astype(np.intp)
-        cells = np.where(places < 0, 0, places) + np.arange(n)[:, None] * count
-        votes = np.bincount(cells.ravel(), weights.ravel() if self.is_weighted else None, minlength=n * count)
-        shares = votes.reshape(n, count).T / (
-            weights.sum(axis=1) if self.is_weighted else float(chosen.shape[1])
-        )
-        best = self.precedence[shares[self.precedence].argmax(axis=0)]
-        value = np.array(self.classes)[best]
-        lacking = (places < 0).any(axis=1)
-        if lacking.any():
-            value[lacking] = np.nan
-            shares[:, lacking] = np.nan
-        return value, shares
-
-
-def _read_target(name: str, element: Element, instances: Instances, context: ModelContext) -> _Target:
-    is_first = name == context.target.name
-    field = context.scope.field(name)
-    kind = context.target.kind if is_first else field.kind
-    if kind.is_continuous and not kind.is_text and not (is_first and context.classifies):
-        method = choice(
-            element, "continuousScoringMethod", ("median", "average", "weightedAverage"), "average"
-        )
-        return _Target(name, kind, instances.values(name, kind), (), np.array([], dtype=np.intp), method)
-    method = choice(
-        element, "categoricalScoringMethod", ("majorityVote", "weightedMajorityVote"), "majorityVote"
-    )
-    values = instances.values(name, kind)
-    declared = context.target.values if is_first else field.values
-    met = dict.fromkeys(values[~np.isnan(values)].tolist())
-    if is_first:
-        for text in instances.texts(name):
-            if text is not None:
-                context.target.class_value(text)
-    classes = tuple(dict.fromkeys((*(one for one in declared if one in met), *met)))
-    if not classes:
-        raise Unsupported(f"training instances without a value of the target '{name}'")
-    place_of = {value: place for place, value in enumerate(classes)}
-    places = np.array([place_of.get(value, -1) for value in values.tolist()], dtype=np.float64)
-    return _Target(name, kind, places, classes, _precedence(classes, places, kind, context), method)
-
-
-def _precedence(classes: tuple[float, ...], places: Numbers, kind: Kind, context: ModelContext) -> Rows:
-    """Returns the places of the classes in the order in which they win on ties.
-
-    The class with more training instances wins, then the one with the smaller value, texts in lexical order
-    (PMML 4.4, Nearest Neighbors: categoricalScoringMethod).
-    """
-    counts = np.bincount(places[places >= 0].astype(np.intp), minlength=len(classes))
-    texts = context.program.symbols.texts
-
-    def key(place: int) -> tuple[int, str | float]:
-        value = classes[place]
-        return -int(counts[place]), texts[int(value)] if kind.is_text else value
-
-    return np.array(sorted(range(len(classes)), key=key), dtype=np.intp)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class NearestNeighborModel:
     """Implements ``Predictor``. ``instances`` has shape (fields, instances), ``codes`` stand for the ids."""
 
@@ -199,7 +112,7 @@ class NearestNeighborModel:
     codes: Numbers
     neighbors: int
     threshold: float
-    targets: tuple[_Target, ...]
+    targets: tuple[NeighborTarget, ...]
     entities: tuple[str, ...]
 
     @property
