@@ -7,7 +7,7 @@ makes the labels, or from the table that they are looked up in (``onnx.graph``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from model_serving.core.messages import ModelToServe
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
 from model_serving.engines.onnx.graph import Graph, plain, read_graph
-from model_serving.engines.onnx.refusals import EXTERNAL_DATA, load_refusal, run_failure
+from model_serving.engines.onnx.refusals import EXTERNAL_DATA, NOT_ONNX, load_refusal, run_failure
 from model_serving.engines.tensors.inputs import TensorInput, TensorInputs
 from model_serving.engines.tensors.model import Run, Tensor, make_model
 from model_serving.engines.tensors.outputs import TensorOutput
@@ -73,7 +73,7 @@ class OnnxEngine:
         )
         notes: tuple[str, ...] = ()
         if graph.has(*_QUANTIZING) and inputs.batch is None:
-            inputs, notes = inputs.in_batches_of(1), (_QUANTIZED,)
+            inputs, notes = replace(inputs, batch=1), (_QUANTIZED,)
         described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=notes)
         return make_model(
             lambda places: _run_in(session, inputs, [outputs[place].fetched for place in places]),

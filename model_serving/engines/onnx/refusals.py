@@ -8,7 +8,11 @@ from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import typed_line
 from model_serving.engines.tensors.model import CannotScore
 
-__all__ = ["EXTERNAL_DATA", "load_refusal", "run_failure"]
+__all__ = ["EXTERNAL_DATA", "NOT_ONNX", "load_refusal", "run_failure"]
+
+NOT_ONNX = (
+    "ONNX Runtime cannot load the model: the content is not an ONNX model, export it again as an .onnx file"
+)
 
 EXTERNAL_DATA = (
     "the model's weights are in another file (external data): export it into one file, in PyTorch with "

@@ -13,7 +13,7 @@ not full is filled up with copies of its last record.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,23 +88,28 @@ class _Block:
             made[at] = tensor if sizes is None else tensor.reshape(len(columns), *sizes)
 
 
+@dataclass(frozen=True, slots=True)
 class TensorInputs:
     """The record fields that a model takes, and the tensors that are made from them.
 
     ``batch`` is the number of records that the model takes at a time, None when it takes any number.
     """
 
-    __slots__ = ("_blocks", "_one_of_floats", "batch", "fields", "parts")
+    fields: tuple[str, ...]
+    parts: tuple[Feed, ...]
+    batch: int | None
+    _blocks: tuple[_Block, ...] = field(init=False, repr=False)
+    _one_of_floats: np.dtype[Any] | None = field(init=False, repr=False)
 
-    def __init__(self, fields: tuple[str, ...], parts: tuple[Feed, ...], batch: int | None) -> None:
-        self.fields = fields
-        self.parts = parts
-        self.batch = batch
+    def __post_init__(self) -> None:
+        """Finds out how the tensors are made, which is the same for all records."""
+        fields, parts = self.fields, self.parts
         kinds = dict.fromkeys(part.tensor.dtype for part in parts)
-        self._blocks = tuple(_block(parts, dtype, len(fields)) for dtype in kinds)
+        object.__setattr__(self, "_blocks", tuple(_block(parts, dtype, len(fields)) for dtype in kinds))
         is_one = len(parts) == 1 and parts[0].places == tuple(range(len(fields))) and len(parts[0].sizes) == 1
         dtype = parts[0].tensor.dtype
-        self._one_of_floats = dtype if is_one and dtype is not None and dtype.kind == "f" else None
+        is_float = is_one and dtype is not None and dtype.kind == "f"
+        object.__setattr__(self, "_one_of_floats", dtype if is_float else None)
 
     @property
     def tensors(self) -> tuple[TensorInput, ...]:
@@ -115,14 +120,10 @@ class TensorInputs:
     def described(self) -> tuple[InputDescription, ...]:
         """The inputs for people: a line for each field that an input takes."""
         return tuple(
-            InputDescription(part.tensor.name, str(part.tensor).removeprefix(f"{part.tensor.name} "), field)
+            InputDescription(part.tensor.name, str(part.tensor).removeprefix(f"{part.tensor.name} "), name)
             for part in self.parts
-            for field in (self.fields[place] for place in part.places)
+            for name in (self.fields[place] for place in part.places)
         )
-
-    def in_batches_of(self, batch: int | None) -> TensorInputs:
-        """Returns the same inputs for a model that takes this number of records at a time."""
-        return TensorInputs(self.fields, self.parts, batch)
 
     def feeds(self, columns: Columns) -> list[npt.NDArray[np.generic]]:
         """Returns the tensors for values of shape (n, fields).

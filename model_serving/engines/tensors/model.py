@@ -90,7 +90,7 @@ def make_model(
         result=plan.result,
         notes=(*description.notes, *tried.notes, *plan.notes),
     )
-    return TensorModel(inputs.in_batches_of(tried.batch), fetched, reader_of(narrow), close, described)
+    return TensorModel(replace(inputs, batch=tried.batch), fetched, reader_of(narrow), close, described)
 
 
 @dataclass(frozen=True, slots=True)

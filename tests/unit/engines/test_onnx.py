@@ -97,7 +97,10 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
         (
             b"<PMML/>",
             OutputRule.AUTO,
-            "the content is not an ONNX model: export it again as an .onnx file",
+            (
+                "ONNX Runtime cannot load the model: the content is not an ONNX model, "
+                "export it again as an .onnx file"
+            ),
         ),
         (
             weighed(3),
