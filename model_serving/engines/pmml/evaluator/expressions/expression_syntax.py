@@ -19,6 +19,7 @@ __all__ = ["LONGEST_PATTERN", "translated"]
 
 LONGEST_PATTERN = 2_000
 _DEEPEST = 30
+_STEPS_OF_A_WAY = 10.0
 _MOST_WAYS = 10_000.0
 _HIGHEST_POWER = 6
 _QUANTIFIER = re.compile(r"(\*|\+|\?|\{(\d+)(,?)(\d*)\})([+?]?)", re.ASCII)
@@ -105,7 +106,7 @@ class _Translation:
         if cost.power > _HIGHEST_POWER or cost.ways > _MOST_WAYS:
             raise self._refused("too many repetitions beside each other: it might take too long")
         power = cost.power + (0 if anchored or not (cost.power or cost.ways > 1) else 1)
-        return flags + python, power, cost.ways
+        return flags + python, power, cost.ways * _STEPS_OF_A_WAY if cost.ways > 1 else 1.0
 
     def _refused(self, what: str) -> Unsupported:
         return Unsupported(f"the regular expression '{self._text}': {what}")
