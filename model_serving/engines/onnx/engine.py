@@ -62,9 +62,7 @@ class OnnxEngine:
         try:
             graph = read_graph(model.content)
         except ValueError as error:
-            raise ModelRejected(
-                "the content is not an ONNX model: export it again as an .onnx file"
-            ) from error
+            raise ModelRejected(NOT_ONNX) from error
         if graph.has_external_data:
             raise ModelRejected(EXTERNAL_DATA)
         session, outputs = _open(model.content, graph)
