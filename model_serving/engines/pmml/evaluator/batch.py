@@ -165,17 +165,22 @@ class Batch:
 class Gather:
     """Several fields as a matrix. Input fields are copied together, which is much faster than one by one."""
 
-    __slots__ = ("_columns", "_fields")
+    __slots__ = ("_columns", "_fields", "_others")
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self._fields = tuple(fields)
         columns = [field.column for field in fields]
-        self._columns = np.array(columns, dtype=np.intp) if columns and min(columns) >= 0 else None
+        # The columns of fields that are not inputs are filled in afterwards.
+        self._columns = np.array(columns, dtype=np.intp) if max(columns, default=-1) >= 0 else None
+        self._others = [(place, field) for place, field in enumerate(self._fields) if field.column < 0]
 
     def matrix(self, batch: Batch) -> Numbers:
         """Returns the values, shape (n, fields), C-contiguous; they may be changed. Counts failures."""
         if self._columns is not None and batch.inputs is not None:
-            return batch.inputs.take(self._columns, axis=1)
+            made = batch.inputs.take(self._columns, axis=1)
+            for column, field in self._others:
+                made[:, column] = batch.value(field)
+            return made
         made = np.empty((batch.n, len(self._fields)))
         for column, field in enumerate(self._fields):
             made[:, column] = batch.value(field)

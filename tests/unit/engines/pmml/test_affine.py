@@ -10,7 +10,7 @@ import pytest
 from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import declare_derived
-from model_serving.engines.pmml.evaluator.models.affine import Category, Reader
+from model_serving.engines.pmml.evaluator.models.affine import Category, Product, Reader
 from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
 from model_serving.engines.pmml.evaluator.symbols import Texts
@@ -37,11 +37,14 @@ FOLDED = {
     "line": LINE,
     "one": ONE,
     "combined": apply("+", apply("*", number(2), SCALED), apply("-", LINE, apply("*", X, number(5)))),
+    "product": apply("*", apply("*", X, number(2)), Z),
+    "square and more": apply("+", apply("*", X, X), apply("*", number(3), ONE)),
     "nothing left": apply("-", X, X),
     "mixed": apply("+", ONE, apply("*", K, number(0.5))),
 }
 LEFT = {
-    "product": apply("*", X, Z),
+    "product of three": apply("*", apply("*", X, Z), K),
+    "product of sums": apply("*", X, apply("+", Z, number(1))),
     "quotient": apply("/", number(1), X),
     "divided by zero": apply("/", X, number(0)),
     "whole quotient": apply("/", K, '<Constant dataType="integer">2</Constant>'),
@@ -82,13 +85,11 @@ def fields(**expressions: str) -> tuple[Scope, Batch]:
 @pytest.mark.parametrize("name", FOLDED)
 def test_a_sum_of_multiples_needs_only_the_inputs(name: str) -> None:
     scope, _ = fields(made=FOLDED[name])
-    parts = Reader().read(scope.field("made")).parts
-    assert {(part.field if isinstance(part, Category) else part).name for part in parts} <= {
-        "x",
-        "z",
-        "k",
-        "c",
-    }
+    for part in Reader().read(scope.field("made")).parts:
+        if isinstance(part, Product):
+            assert {part.left.name, part.right.name} <= {"x", "z"}
+        else:
+            assert (part.field if isinstance(part, Category) else part).name in {"x", "z", "k", "c"}
 
 
 @pytest.mark.parametrize("name", LEFT)

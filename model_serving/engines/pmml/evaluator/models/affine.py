@@ -20,7 +20,7 @@ from model_serving.engines.pmml.evaluator.scope import Field
 if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.scope import Expression
 
-__all__ = ["Affine", "Category", "Reader"]
+__all__ = ["Affine", "Category", "Product", "Reader"]
 
 _DEEPEST = 60
 _MOST_PARTS = 1_000
@@ -35,10 +35,18 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Affine:
-    """A constant, and multiples of fields and of categories. A part with the factor 0 must not be missing."""
+class Product:
+    """The product of two fields."""
 
-    parts: dict[Field | Category, float]
+    left: Field
+    right: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A constant, and multiples of parts. A part with the factor 0 must not be missing either."""
+
+    parts: dict[Field | Product | Category, float]
     constant: float = 0.0
 
     def scaled(self, factor: float) -> Affine:
@@ -116,9 +124,22 @@ class Reader:
             return left.plus(right, 1.0 if function is np.add else -1.0)
         if function is np.multiply and not left.parts:
             left, right = right, left
+        if function is np.multiply and right.parts:
+            return _product(left, right)
         if right.parts or (function is np.divide and right.constant == 0.0):
             return None
         return left.scaled(right.constant if function is np.multiply else 1.0 / right.constant)
+
+
+def _product(left: Affine, right: Affine) -> Affine | None:
+    """Returns the product of two sums that are multiples of one field each, None of others."""
+    if len(left.parts) != 1 or len(right.parts) != 1 or left.constant != 0.0 or right.constant != 0.0:
+        return None
+    ((first, scale),) = left.parts.items()
+    ((second, factor),) = right.parts.items()
+    if not isinstance(first, Field) or not isinstance(second, Field):
+        return None
+    return Affine({Product(first, second): scale * factor})
 
 
 def _is_nan(expression: Piecewise | Indicator) -> bool:

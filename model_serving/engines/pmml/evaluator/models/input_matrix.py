@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Gather
-from model_serving.engines.pmml.evaluator.models.affine import Affine, Category, Reader
+from model_serving.engines.pmml.evaluator.models.affine import Affine, Category, Product, Reader
+from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model_serving.engines.pmml.evaluator.batch import Batch
-    from model_serving.engines.pmml.evaluator.scope import Field
+    from model_serving.engines.pmml.evaluator.batch import Batch, Rows
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Category", "InputMatrix"]
@@ -27,7 +27,17 @@ class InputMatrix:
     A column that is missing may make other columns of its record missing too.
     """
 
-    __slots__ = ("_categories", "_factors", "_numbers", "_scales", "_shifts", "_wanted")
+    __slots__ = (
+        "_categories",
+        "_factors",
+        "_lefts",
+        "_numbers",
+        "_order",
+        "_rights",
+        "_scales",
+        "_shifts",
+        "_wanted",
+    )
 
     def __init__(self, columns: Sequence[Field | Category]) -> None:
         """Creates the matrix; there must be a column."""
@@ -37,13 +47,16 @@ class InputMatrix:
             for column in columns
         ]
         parts = list(dict.fromkeys(part for one in sums for part in one.parts))
-        if len(parts) * len(columns) > _MOST_FACTORS:
+        if len(parts) * len(columns) > _MOST_FACTORS and any(len(one.parts) != 1 for one in sums):
             sums = [Affine({column: 1.0}) for column in columns]
             parts = list(dict.fromkeys(columns))
-        numbers = [part for part in parts if not isinstance(part, Category)]
+        numbers = [part for part in parts if isinstance(part, Field)]
+        products = [part for part in parts if isinstance(part, Product)]
         categories = [part for part in parts if isinstance(part, Category)]
-        parts = [*numbers, *categories]
+        parts = [*numbers, *products, *categories]
         self._numbers = Gather(numbers) if numbers else None
+        self._lefts = Gather([part.left for part in products]) if products else None
+        self._rights = Gather([part.right for part in products])
         self._categories = Gather([part.field for part in categories]) if categories else None
         self._wanted = np.array([part.value for part in categories])
         shifts = np.array([one.constant for one in sums])
@@ -51,9 +64,13 @@ class InputMatrix:
         self._scales: Numbers | None = None
         self._factors: Numbers | None = None
         places = {part: place for place, part in enumerate(parts)}
-        if [list(one.parts) for one in sums] == [[part] for part in parts]:
-            scales = np.array([one.parts[part] for one, part in zip(sums, parts, strict=True)])
+        self._order: Rows | None = None
+        if all(len(one.parts) == 1 for one in sums):
+            found = [next(iter(one.parts.items())) for one in sums]
+            scales = np.array([factor for _, factor in found])
             self._scales = None if (scales == 1.0).all() else scales
+            order = np.array([places[part] for part, _ in found], dtype=np.intp)
+            self._order = None if np.array_equal(order, np.arange(len(parts))) else order
             return
         self._factors = np.zeros((len(parts), len(columns)))
         for column, one in enumerate(sums):
@@ -65,20 +82,26 @@ class InputMatrix:
         values = self._gathered(batch)
         if self._factors is not None:
             values = values @ self._factors
-        elif self._scales is not None:
+        if self._order is not None:
+            values = values.take(self._order, axis=1)
+        if self._scales is not None:
             values *= self._scales
         if self._shifts is not None:
             values += self._shifts
         return values
 
     def _gathered(self, batch: Batch) -> Numbers:
-        if self._categories is None:
-            return np.zeros((batch.n, 0)) if self._numbers is None else self._numbers.matrix(batch)
-        codes = self._categories.matrix(batch)
-        chosen: Numbers = (codes == self._wanted).astype(np.float64)
-        total = np.add.reduce(codes, axis=None)
-        if total != total:
-            chosen[np.isnan(codes)] = np.nan
-        if self._numbers is None:
-            return chosen
-        return np.concatenate((self._numbers.matrix(batch), chosen), axis=1)
+        """Returns the parts of which the columns are made: fields, products, categories."""
+        made: list[Numbers] = [] if self._numbers is None else [self._numbers.matrix(batch)]
+        if self._lefts is not None:
+            made.append(self._lefts.matrix(batch) * self._rights.matrix(batch))
+        if self._categories is not None:
+            codes = self._categories.matrix(batch)
+            chosen: Numbers = (codes == self._wanted).astype(np.float64)
+            total = np.add.reduce(codes, axis=None)
+            if total != total:
+                chosen[np.isnan(codes)] = np.nan
+            made.append(chosen)
+        if len(made) == 1:
+            return made[0]
+        return np.concatenate(made, axis=1) if made else np.zeros((batch.n, 0))

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kernel", "Machines", "read_machines"]
 
-_AT_ONCE = 64_000
-"""How many kernel values to compute at a time: as many as a processor's cache holds."""
+_AT_ONCE = 2_000_000
+"""How many kernel values to have in memory at a time. Smaller pieces are slower: each wakes the threads of BLAS."""
 
 
 class Kernel:
