@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Kernel", "Machines", "read_machines"]
 
 _AT_ONCE = 2_000_000
-"""How many kernel values to have in memory at a time. Smaller pieces are slower: each wakes the threads of BLAS."""
+"""How many kernel values to have in memory at a time; smaller pieces wake the threads of BLAS more often."""
 
 
 class Kernel:
