@@ -35,6 +35,7 @@ __all__ = [
     "describe",
     "models_at",
     "models_of_samples",
+    "require_size",
 ]
 
 # The most bytes that Kafka's own record header takes from the message limit.
@@ -145,12 +146,17 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
         return message
     message.data = bytes_there
     message.sha256 = hashlib.sha256(message.data).hexdigest()
+    require_size(message, place)
+    return message
+
+
+def require_size(message: ModelDescriptor, place: Place) -> None:
+    """Raises TooLarge for a message that Kafka does not take."""
     if (size := message.ByteSize()) + _ENVELOPE_BYTES > MAX_MESSAGE_BYTES:
         raise TooLarge(
-            f"{model.path} makes a message of {size / 2**20:.1f} MiB, but a message holds at most "
+            f"{place} makes a message of {size / 2**20:.1f} MiB, but a message holds at most "
             f"{MAX_MESSAGE_BYTES // 2**20} MiB: publish it by its location (--by-location)"
         )
-    return message
 
 
 def build_command(command: Command, *, data_type: str) -> ModelDescriptor:

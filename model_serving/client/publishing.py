@@ -15,6 +15,7 @@ from model_serving.client.model_messages import (
     build_command,
     build_message,
     describe,
+    require_size,
 )
 from model_serving.client.printable import printable
 from model_serving.client.record_files import FileRecord, RecordType, read_record_file
@@ -56,7 +57,11 @@ def publish_models(
 
     def message_of(model: ModelToPublish) -> ModelDescriptor:
         message = build_message(model, data_type=data_type, content=content)
-        return message if check is None else check(message)
+        if check is not None:
+            message = check(message)
+            # Its examples have made it larger.
+            require_size(message, model.path)
+        return message
 
     _require_all(models, message_of)
     turns = itertools.count() if rounds is None else range(rounds)

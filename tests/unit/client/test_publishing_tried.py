@@ -115,6 +115,18 @@ def test_a_file_that_changed_between_two_turns_is_tried_again(tmp_path: Path) ->
         message()
 
 
+def test_a_message_that_examples_make_too_large_is_not_sent(
+    sent: list[bytes], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model,) = models_at([GLM.path])
+    alone = build_message(model, data_type="wine", content=Content.DATA).ByteSize()
+    monkeypatch.setattr("model_serving.client.model_messages.MAX_MESSAGE_BYTES", alone + 2048)
+    assert publish(capsys, GLM.path, "--try", sample_records(), "--examples", 5)[0] == 0
+    status, (said,) = publish(capsys, GLM.path, "--try", sample_records(), "--examples", 50)
+    assert (status, len(sent)) == (1, 1)
+    assert "publish it by its location (--by-location)" in said
+
+
 def test_examples_need_records_and_records_must_be_readable(
     sent: list[bytes], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
