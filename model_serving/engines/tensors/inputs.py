@@ -138,13 +138,13 @@ class TensorInputs:
             block.fill(columns, made)
         return made
 
-    def trial(self) -> Columns:
-        """Returns records to try the model with, of zeros and empty texts."""
+    def trial(self, number: float = 0.0, text: str = "") -> Columns:
+        """Returns records to try the model with: the same number and text in all fields."""
         texts = {place for part in self.parts if part.tensor.dtype is None for place in part.places}
         count = self.batch or _TRIAL_RECORDS
         if not texts:
-            return np.zeros((count, len(self.fields)))
-        row: list[Any] = ["" if place in texts else 0.0 for place in range(len(self.fields))]
+            return np.full((count, len(self.fields)), number)
+        row: list[Any] = [text if place in texts else number for place in range(len(self.fields))]
         return np.array([row] * count, dtype=object)
 
 

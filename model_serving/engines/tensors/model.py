@@ -2,8 +2,9 @@
 
 An engine describes the inputs (``tensors.pairing`` fits them to the record type) and all outputs that it can
 fetch (``tensors.outputs`` says what they mean), and calls ``make_model``. This scores a few records of zeros
-and empty texts. From them come the columns of the outputs that the model does not state. A model that takes
-only one record at a time is found out too. Whoever writes ``run`` tells two failures apart:
+and empty texts, or of others where these fail. From them come the columns of the outputs that the model does
+not state. A model that takes only one record at a time is found out too. Whoever writes ``run`` tells two
+failures apart:
 
 * ``ScoringFailed``: other records may be scored, such as for a category that the model does not know. The
   model is admitted if it states the columns of its outputs.
@@ -14,6 +15,7 @@ only one record at a time is found out too. Whoever writes ``run`` tells two fai
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,9 @@ Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 OutputReader = Callable[[Sequence[Tensor], int], Scores]
 """Turns the output tensors for n records into scores."""
+
+_OTHER_RECORDS = ((1.0, "1"), (0.5, "a"))
+"""What the trial's records hold where the model fails for zeros and empty texts."""
 
 _ONE_BY_ONE = "Records are scored one at a time, because the model only takes one."
 
@@ -113,6 +118,10 @@ def _tried(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> _
                 return _read(run(inputs.feeds(records[:1])), 1, outputs, 1, (_ONE_BY_ONE,))
             except ScoringFailed:
                 pass
+        for number, text in () if isinstance(error, CannotScore) else _OTHER_RECORDS:
+            with suppress(ScoringFailed):
+                records = inputs.trial(number, text)
+                return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
         stated = all(output.columns is not None for output in outputs)
         if stated and not isinstance(error, CannotScore):
             return _Tried(tuple(outputs), tuple(range(len(outputs))), inputs.batch, ())

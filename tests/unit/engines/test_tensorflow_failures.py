@@ -84,3 +84,13 @@ def test_a_text_that_is_not_a_number_is_the_records(load: Load, tmp_path: Path) 
     assert list(model.score(np.array([["2.5"]], dtype=object)).result) == [2.5]
     with pytest.raises(ScoringFailed, match="StringToNumberOp could not correctly convert string: red"):
         model.score(np.array([["red"]], dtype=object))
+
+
+def of_unstated_width(x: Any) -> Any:
+    picked = tf.gather(tf.eye(3), tf.cast(x[:, 0], tf.int32) - 1)
+    return {"y": tf.reshape(picked, tf.stack([tf.shape(x)[0], tf.size(picked) // tf.shape(x)[0]]))}
+
+
+def test_other_records_tell_the_width_where_zeros_fail(load: Load, tmp_path: Path) -> None:
+    model = load(ModelType.TENSORFLOWSAVED, saved_function(tmp_path, of_unstated_width, ANY))
+    assert list(model.score(np.array([[3.0, 0.0], [1.0, 0.0]])).result) == [2.0, 0.0]
