@@ -12,7 +12,7 @@ from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
 from model_serving.engines.tensorflow.ends import output_tensors, placeholders, terminals
-from model_serving.engines.tensorflow.leftovers import without_leftovers
+from model_serving.engines.tensorflow.leftovers import take_out_leftovers
 from model_serving.engines.tensorflow.model import GraphModel, model_in_session
 from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
@@ -20,7 +20,7 @@ from model_serving.engines.tensorflow.ops import (
     refuse_reaching_out,
     refuse_within_reach,
 )
-from model_serving.engines.tensorflow.reach import data_inputs, node_name, within_reach
+from model_serving.engines.tensorflow.reach import data_inputs, node_name, nodes_within_reach, within_reach
 from model_serving.engines.tensorflow.session import (
     close_session,
     import_graph,
@@ -29,6 +29,8 @@ from model_serving.engines.tensorflow.session import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from model_serving.core.engine import LoadedModel, RecordSchema
     from model_serving.core.messages import ModelToServe
 
@@ -52,9 +54,10 @@ class TensorFlowGraphEngine:
     def _load(model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         with rejecting("TensorFlow cannot be used"):
             tf = import_tensorflow()
-        graph = without_leftovers(_parse(tf, model.content))
+        graph = _parse(tf, model.content)
+        take_out_leftovers(graph)
         ends = terminals(graph, model.result_output)
-        fillings = _fillings(graph, within_reach(graph, ends))
+        fillings = _fillings(graph, ends)
         part = within_reach(graph, [*ends, *fillings])
         refuse_reaching_out(part)
         refuse_within_reach(part, [node.name for node in part.node], CHECKPOINT_READS | CHECKPOINT_WRITES)
@@ -84,11 +87,11 @@ def _parse(tf: Any, content: bytes) -> Any:
     return definition
 
 
-def _fillings(graph: Any, serving: Any) -> list[str]:
+def _fillings(graph: Any, ends: Sequence[str]) -> list[str]:
     """Returns the operations that fill the tables that are looked into while the graph serves."""
-    tables = {node.name for node in serving.node}
+    serving = {node.name for node in nodes_within_reach(graph, ends)}
     return [
         node.name
         for node in graph.node
-        if node.op in _FILLS and any(node_name(source) in tables for source in data_inputs(node)[:1])
+        if node.op in _FILLS and any(node_name(source) in serving for source in data_inputs(node)[:1])
     ]

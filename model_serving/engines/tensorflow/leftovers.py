@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["only_reports", "without_leftovers"]
+__all__ = ["only_reports", "take_out_leftovers"]
 
 _PRINT = "Print"
 """TensorFlow 1: gives its first input unchanged, and prints the others."""
@@ -27,16 +27,13 @@ def only_reports(operation: str) -> bool:
     )
 
 
-def without_leftovers(graph: Any) -> Any:
-    """Returns a copy of a GraphDef in which nothing prints, writes summaries, or asks for a device."""
-    cleaned = type(graph)()
-    cleaned.CopyFrom(graph)
-    for node in cleaned.node:
+def take_out_leftovers(graph: Any) -> None:
+    """Changes a GraphDef so that nothing prints, writes summaries, or asks for a device."""
+    for node in graph.node:
         _clean(node)
-    for function in cleaned.library.function:
+    for function in graph.library.function:
         for node in function.node_def:
             _clean(node)
-    return cleaned
 
 
 def _clean(node: Any) -> None:

@@ -6,7 +6,7 @@ session prepares once. It takes 16 µs for one small record, while ``Session.run
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from model_serving.core.engine import ModelDescription
@@ -82,7 +82,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
     fetched = [tensor for _, tensor in outputs]
     notes = _notes(found.outputs, feeding)
     if planned.batch is None and depends_on_batch(run(fetched), planned):
-        planned, notes = replace(planned, batch=1), (*notes, _BATCH_MATTERS)
+        planned, notes = planned.in_batches_of(1), (*notes, _BATCH_MATTERS)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
         lambda places: run([fetched[place] for place in places]),

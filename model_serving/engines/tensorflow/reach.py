@@ -34,14 +34,27 @@ def called_functions(node: Any) -> Iterator[str]:
 
 def nodes_within_reach(graph: Any, roots: Iterable[str]) -> Iterator[Any]:
     """Gives the nodes that run when the nodes or tensors ``roots`` run, also those inside of functions."""
-    part = within_reach(graph, roots)
-    yield from part.node
-    for function in part.library.function:
-        yield from function.node_def
+    reached, called = _reached(graph, roots)
+    yield from (node for node in graph.node if node.name in reached)
+    for function in graph.library.function:
+        if function.signature.name in called:
+            yield from function.node_def
 
 
 def within_reach(graph: Any, roots: Iterable[str]) -> Any:
     """Returns a new GraphDef of the nodes that run when ``roots`` run, and of the functions they call."""
+    reached, called = _reached(graph, roots)
+    part = type(graph)()
+    part.versions.CopyFrom(graph.versions)
+    part.node.extend(node for node in graph.node if node.name in reached)
+    part.library.function.extend(
+        function for function in graph.library.function if function.signature.name in called
+    )
+    return part
+
+
+def _reached(graph: Any, roots: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Returns the names of the nodes of the graph itself, and of the functions."""
     nodes = {node.name: node for node in graph.node}
     functions = {function.signature.name: function for function in graph.library.function}
     reached: set[str] = set()
@@ -58,10 +71,4 @@ def within_reach(graph: Any, roots: Iterable[str]) -> Any:
             if name in functions and name not in called:
                 called.add(name)
                 waiting.extend(functions[name].node_def)
-    part = type(graph)()
-    part.versions.CopyFrom(graph.versions)
-    part.node.extend(node for node in graph.node if node.name in reached)
-    part.library.function.extend(
-        function for function in graph.library.function if function.signature.name in called
-    )
-    return part
+    return reached, called

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
 from model_serving.engines.tensorflow.archive import unpacked
-from model_serving.engines.tensorflow.leftovers import without_leftovers
+from model_serving.engines.tensorflow.leftovers import take_out_leftovers
 from model_serving.engines.tensorflow.model import GraphModel, model_in_session
 from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
@@ -87,7 +87,8 @@ def _serving_part(meta_graph: Any, signature: Any, assets: Mapping[str, str]) ->
     Raises:
         ModelRejected: something in it does more than compute.
     """
-    graph = without_leftovers(meta_graph.graph_def)
+    graph = meta_graph.graph_def
+    take_out_leftovers(graph)
     serving = [tensor.name for tensor in (*signature.outputs.values(), *signature.inputs.values())]
     filling = initializers(meta_graph)
     restoring = [meta_graph.saver_def.restore_op_name, meta_graph.saver_def.filename_tensor_name]
