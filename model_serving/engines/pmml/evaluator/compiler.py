@@ -137,6 +137,7 @@ class _Compiler:
         self._program = program
         self._dictionary = dictionary
         self._dependents = Dependents(transformations)
+        self._treated: dict[tuple[Scope, tuple[object, ...]], Scope] = {}
 
     def declare_inputs(self, model: Element, scope: Scope) -> list[Input]:
         """Declares the fields of the outer MiningSchema, and returns those that records bring."""
@@ -189,7 +190,8 @@ class _Compiler:
         single = choice(model, "x-mathContext", ("double", "float"), "double") == "float"
         output = only(parts, "Output")
         ranks = max(ranks, most_ranks(output))
-        context = ModelContext(inner, function, target, single, ranks, partial(self.node, ranks=ranks))
+        nested = partial(self.node, ranks=ranks)
+        context = ModelContext(inner, function, target, single, ranks, nested, self.scope_of)
         try:
             read: Any = import_module(f"{_HERE}.{module}")
         except ModuleNotFoundError:
@@ -201,6 +203,23 @@ class _Compiler:
         for made in node.outputs:
             scope.declare(made.field)
         return node
+
+    def scope_of(self, model: Element, scope: Scope) -> Scope:
+        """See ``ModelContext``.
+
+        Raises:
+            Unsupported: a part of the schema or of the transformations is not known.
+        """
+        said = tuple(tuple(sorted(mining.attrib.items())) for mining in _mining_fields(model))
+        inner = self._treated.get((scope, said))
+        if inner is None:
+            inner = self._treated[scope, said] = scope.inner()
+            self._declare_mining_fields(model, scope, inner)
+        transformations = only(list(model), "LocalTransformations")
+        if transformations is not None:
+            inner = inner.inner()
+            declare_derived(transformations, inner)
+        return inner
 
     def _declare_mining_fields(self, model: Element, outer: Scope, inner: Scope) -> None:
         """Declares the fields that a nested model treats in its own way, and what is made of them."""
@@ -217,7 +236,7 @@ class _Compiler:
                 # A field that the outer model does not take: it is always missing.
                 found = outer.declare(self._program.field(name, data.kind, None, data.valid))
             treatment = read_treatment(mining, found.kind, self._program.symbols)
-            if treatment.is_default:
+            if treatment.is_default or treatment.changes_nothing:
                 continue
             treated = _Treated(found.kind, found, treatment, self._dictionary.get(name))
             inner.declare(self._program.field(name, found.kind, treated, found.values))

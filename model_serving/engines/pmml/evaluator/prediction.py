@@ -145,7 +145,9 @@ class ModelContext:
     ``scope`` has the fields that the element may name. ``target`` is there even if the document names none.
     ``single`` says that sums are made of 32-bit numbers (JPMML's ``x-mathContext="float"``). ``ranks`` is how
     many of the best entities or reasons the outputs of this model or of one around it ask for, 0 for none.
-    ``nested`` reads a model inside of this one, such as a segment's, in a scope.
+    ``nested`` reads a model inside of this one, such as a segment's, in a scope. ``scope_of`` returns what
+    such a model would see, for those who read it themselves: fields treated by its MiningSchema, and its
+    LocalTransformations. Models with the same MiningSchema share the treated fields.
     """
 
     scope: Scope
@@ -154,6 +156,7 @@ class ModelContext:
     single: bool
     ranks: int
     nested: Callable[[Element, Scope], ModelNode]
+    scope_of: Callable[[Element, Scope], Scope]
 
     @property
     def program(self) -> Program:

@@ -202,6 +202,16 @@ class Treatment:
             and self.missing_replacement != self.missing_replacement
         )
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether values that another treatment has been applied to stay as they are."""
+        return (
+            self.when_invalid == "asIs"
+            and self.when_missing != "returnInvalid"
+            and self.outliers == "asIs"
+            and self.missing_replacement != self.missing_replacement
+        )
+
     def applied(
         self, values: Numbers, data: DataField | None, odd: Mask | None = None
     ) -> tuple[Numbers, Mask | None]:

@@ -12,7 +12,6 @@ from model_serving.engines.pmml.evaluator.models.segments import segment_parts
 from model_serving.engines.pmml.evaluator.models.tree_nodes import kind_of
 from model_serving.engines.pmml.evaluator.models.trees import TreeGraph, is_plain
 from model_serving.engines.pmml.evaluator.prediction import Prediction
-from model_serving.engines.pmml.evaluator.reading import children
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +22,13 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.models.combination import Combination
     from model_serving.engines.pmml.evaluator.models.walk import Walk
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
-    from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Forest", "compile_forest"]
 
 Indices = npt.NDArray[np.signedinteger[Any]]
 
-_UNTREATED = frozenset({"name", "usageType", "importance", "optype"})
-_OWN_PARTS = frozenset({"Output", "Targets", "LocalTransformations"})
+_OWN_PARTS = frozenset({"Output", "Targets"})
 
 
 def compile_forest(
@@ -46,7 +43,7 @@ def compile_forest(
         combination: how the predictions are combined, with the weights still to be set.
 
     Returns:
-        The forest, or None when some segment is not a plain tree over the outer model's fields.
+        The forest, or None when some segment is not a plain tree without outputs and targets of its own.
 
     Raises:
         Unsupported: a part of a tree is not known.
@@ -62,7 +59,7 @@ def compile_forest(
         trees.append(tree)
     graph = TreeGraph(context)
     for tree in trees:
-        graph.add(tree)
+        graph.add(tree, context.scope_of(tree, context.scope))
     ends = graph.ends
     classes = ends.classes
     return Forest(
@@ -139,23 +136,4 @@ def _joins(tree: Element, context: ModelContext) -> bool:
         return False
     if (tree.get("x-mathContext") == "float") != context.single:
         return False
-    if any(part.tag in _OWN_PARTS for part in tree):
-        return False
-    schema = [part for part in tree if part.tag == "MiningSchema"]
-    return len(schema) == 1 and _adds_nothing(schema[0], context.scope)
-
-
-def _adds_nothing(schema: Element, scope: Scope) -> bool:
-    """Whether a MiningSchema treats no field, and names only fields that are declared around it."""
-    for mining in children(schema, frozenset(), ("MiningField",)):
-        attributes = mining.attrib
-        if not attributes.keys() <= _UNTREATED and not (
-            attributes.keys() <= _UNTREATED | {"invalidValueTreatment"}
-            and attributes["invalidValueTreatment"] == "returnInvalid"
-        ):
-            return False
-        if attributes.get("usageType", "active") in {"target", "predicted"}:
-            continue
-        if scope.find(attributes.get("name", "")) is None:
-            return False
-    return True
+    return not any(part.tag in _OWN_PARTS for part in tree)

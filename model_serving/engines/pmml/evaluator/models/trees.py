@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.models.walk import Walk
     from model_serving.engines.pmml.evaluator.predicates import Predicate
     from model_serving.engines.pmml.evaluator.prediction import ModelContext, Predictor
+    from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["TreeGraph", "TreeModel", "compile_model", "is_plain"]
@@ -54,7 +55,7 @@ def compile_model(element: Element, context: ModelContext) -> Predictor:
 
         return tree_routing.compile_tree(element, context)
     graph = TreeGraph(context)
-    graph.add(element)
+    graph.add(element, context.scope)
     ends = graph.ends
     classes = ends.classes
     return TreeModel(
@@ -117,7 +118,7 @@ class TreeGraph:
         self._graph = Graph(context.program)
         self.ends = Ends(context.target, classifies=context.classifies, single=context.single)
         self._scope = context.scope
-        self._bounds = Bounds(context.scope)
+        self._bounds = {context.scope: Bounds(context.scope)}
         self._roots: list[int] = []
         self._nothing = self._graph.label()
         self._graph.leaf(self._nothing)
@@ -126,14 +127,14 @@ class TreeGraph:
         """Returns the steps of all the trees. Its leaves are the ends."""
         return self._graph.walk(self._roots)
 
-    def add(self, element: Element) -> None:
-        """Adds a plain TreeModel (see ``is_plain``).
+    def add(self, element: Element, scope: Scope) -> None:
+        """Adds a plain TreeModel (see ``is_plain``) over the fields of a scope.
 
         Raises:
             Unsupported: a part of it is not known.
         """
         strategies = Strategies.read(element)
-        graph, scope = self._graph, self._scope
+        graph, self._scope = self._graph, scope
         root = read_node(root_of(element))
         start = label = graph.label()
         self._roots.append(start)
@@ -193,7 +194,10 @@ class TreeGraph:
         graph, scope = self._graph, self._scope
         labels = [place for _, place in below]
         if len(below) == 2:
-            split = self._bounds.split(below[0][0].predicate, below[1][0].predicate)
+            bounds = self._bounds.get(scope)
+            if bounds is None:
+                bounds = self._bounds[scope] = Bounds(scope)
+            split = bounds.split(below[0][0].predicate, below[1][0].predicate)
             if split is not None:
                 field, threshold, is_low_first = split
                 low, high = labels if is_low_first else (labels[1], labels[0])
