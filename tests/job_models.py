@@ -25,7 +25,6 @@ __all__ = [
     "regression_pmml",
     "sample_records",
     "seed_data",
-    "unspelled_class_pmml",
     "wine",
 ]
 
@@ -119,23 +118,6 @@ def narrow_pmml(value: float) -> bytes:
     wide = constant_pmml(value)
     assert field in wide
     return wide.replace(field + b"/>", field + b">" + interval + b"</DataField>")
-
-
-def unspelled_class_pmml(operator: str) -> bytes:
-    """Returns a classifier that predicts 3, or a class that is not a number if alcohol is ``operator`` 1.
-
-    That class makes a record fail while the model serves. The document does not list its classes, so the
-    model is not rejected.
-    """
-    return f"""<PMML version="4.3"><Header/><DataDictionary>
-<DataField name="alcohol" optype="continuous" dataType="double"/>
-<DataField name="y" optype="categorical" dataType="string"/></DataDictionary>
-<TreeModel functionName="classification">
-<MiningSchema><MiningField name="alcohol"/><MiningField name="y" usageType="target"/></MiningSchema>
-<Node score="3"><True/>
-<Node score="none"><SimplePredicate field="alcohol" operator="{operator}" value="1"/></Node></Node>
-</TreeModel></PMML>
-""".encode()
 
 
 def regression_pmml(

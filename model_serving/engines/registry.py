@@ -66,9 +66,8 @@ _OURS = (
     EngineSpec(
         ModelType.PMML,
         "model_serving.engines.pmml.engine:PmmlEngine",
-        ("py4j", "pypmml"),
-        "pmml",
-        native=False,  # its evaluator is a Java process of its own already
+        extra="pmml",  # for the few documents that go to Java; the others need no library
+        native=False,  # numpy, or a Java process of its own
     ),
     EngineSpec(ModelType.ONNX, "model_serving.engines.onnx.engine:OnnxEngine", ("onnxruntime",), "onnx"),
 )

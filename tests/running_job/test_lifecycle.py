@@ -19,7 +19,6 @@ from tests.job_models import (
     constant_pmml,
     narrow_pmml,
     sample_records,
-    unspelled_class_pmml,
     wine,
 )
 from tests.job_traffic import Traffic
@@ -193,14 +192,6 @@ def unfit(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
         "a result instead of NaN": (
             raw(constant_pmml(9), examples=example(expected=nan)),
             "gives 9, expected nan",
-        ),
-        "an error": (
-            raw(unspelled_class_pmml("greaterOrEqual"), examples=example(record=strong, expected=3)),
-            "example 1 of 1 cannot be scored: the model predicts 'none'",
-        ),
-        "an error before the examples": (
-            raw(unspelled_class_pmml("lessThan"), examples=example(record=strong, expected=3)),
-            "the model fails on a first record: the model predicts 'none'",
         ),
         "no record": (raw(constant_pmml(9), examples=example(record=b"\xff")), "example 1 of 1"),
         "the second one": (

@@ -95,7 +95,6 @@ def test_the_command_runs_without_the_extras() -> None:
         ("TENSORFLOW", "tensorflow", "tensorflow"),
         ("TENSORFLOWSAVED", "tensorflow", "tensorflow"),
         ("ONNX", "onnxruntime", "onnx"),
-        ("PMML", "py4j", "pmml"),
     ],
 )
 def test_a_model_whose_library_is_missing_is_rejected_with_the_extra_to_install(

@@ -1,7 +1,8 @@
 """PMML models: this project's own evaluator scores them with numpy (see the package ``evaluator``).
 
-A document with a part that the evaluator does not know is refused with a line that names the part, or scored
-by PMML4S in Java if everything in the document is known to be right there (see ``java_model``).
+A document with a part that the evaluator does not know is refused with a line that names the part. A
+document beyond the evaluator's bounds is scored by PMML4S in Java, if everything in it is known to be right
+there (see ``java_rules``).
 
 Inputs: without ``inputs`` in the descriptor, the record fields with the names of the model's active fields;
 else the fields in ``inputs``, in the order of the MiningSchema. Numeric and boolean PMML fields take the
@@ -13,25 +14,28 @@ OutputFields, and the probabilities of the classes, NaN where there is none.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from model_serving.core.engine import LoadedModel, RecordSchema
 from model_serving.core.errors import ModelRejected
-from model_serving.core.messages import ModelToServe
+from model_serving.core.messages import ModelToServe, OutputRule
 from model_serving.engines.collector import collector_paused, dismantle
 from model_serving.engines.foreign_errors import first_line, rejecting
 from model_serving.engines.limits import Limits
-from model_serving.engines.pmml.evaluator.compiler import Compiled, compile_document
+from model_serving.engines.pmml.evaluator.compiler import compile_document
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE
 from model_serving.engines.pmml.evaluator.model import EvaluatedModel
-from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
 from model_serving.engines.pmml.evaluator.verification import verify
-from model_serving.engines.pmml.xml_tree import read_xml
+from model_serving.engines.pmml.java_rules import foreign_part
+from model_serving.engines.pmml.xml_tree import read_xml, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
-    from model_serving.engines.pmml.evaluator.treatment import DataField
+    from model_serving.engines.pmml.evaluator.data_types import Kind
 
 __all__ = ["PmmlEngine"]
 
@@ -55,32 +59,60 @@ class PmmlEngine:
 def _load(root: Element, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
     if root.tag != "PMML":
         raise ModelRejected(f"not a PMML document: its root element is '{first_line(root.tag)}'")
-    compiled = _compiled(root)
-    verify(compiled, compiled.node.element)
-    fields = _fields_for(compiled.input_fields, model.inputs, schema)
-    return EvaluatedModel(compiled, fields, model.output, model.result_output)
-
-
-def _compiled(root: Element) -> Compiled:
     try:
-        return compile_document(root)
+        compiled = compile_document(root)
+    except TooLarge as bound:
+        return _load_in_java(root, model, schema, first_line(bound))
     except Unsupported as unsupported:
         raise ModelRejected(
             f"the PMML document has {first_line(unsupported)}: export the model without it"
         ) from unsupported
+    verify(compiled, compiled.node.element)
+    inputs = [(data.name, data.kind) for data in compiled.input_fields]
+    fields = _fields_for(inputs, model.inputs, schema)
+    return EvaluatedModel(compiled, fields, model.output, model.result_output)
 
 
-def _fields_for(inputs: Sequence[DataField], given: tuple[str, ...], schema: RecordSchema) -> tuple[str, ...]:
+def _load_in_java(root: Element, model: ModelToServe, schema: RecordSchema, bound: str) -> LoadedModel:
+    part = foreign_part(root)
+    if part is not None:
+        raise ModelRejected(
+            f"the PMML document has {bound}, and {first_line(part)} besides, which only models within that "
+            "bound may have: use a smaller model"
+        )
+    if find_spec("py4j") is None or find_spec("pypmml") is None:
+        raise ModelRejected(
+            f"the PMML document has {bound}, so only Java can score it: pip install "
+            "'flink-model-serving[pmml]' where the job runs, then publish the model again"
+        )
+    from model_serving.engines.pmml.java_model import JavaModel
+
+    if model.output is OutputRule.ARGMAX or model.result_output:
+        raise ModelRejected(
+            "the model predicts one number: use the output AUTO or VALUE, without result_output"
+        )
+    names = [
+        field.get("name", "")
+        for field in root.iterfind("RegressionModel/MiningSchema/MiningField")
+        if field.get("usageType", "active") == "active"
+    ]
+    fields = _fields_for([(name, DOUBLE) for name in names], model.inputs, schema)
+    return JavaModel(written(root), names, fields, "PMML RegressionModel (regression)")
+
+
+def _fields_for(
+    inputs: Sequence[tuple[str, Kind]], given: tuple[str, ...], schema: RecordSchema
+) -> tuple[str, ...]:
     if given and len(given) != len(inputs):
         raise ModelRejected(
-            f"the model takes {len(inputs)} inputs ({', '.join(field.name for field in inputs)}), "
+            f"the model takes {len(inputs)} inputs ({', '.join(name for name, _ in inputs)}), "
             f"but the descriptor names {len(given)}: name {len(inputs)}, or none"
         )
-    fields = tuple(schema.field_named(name) for name in (given or [field.name for field in inputs]))
-    for field, pmml in zip(fields, inputs, strict=True):
-        if pmml.kind.is_number != (field in schema.numeric):
+    fields = tuple(schema.field_named(name) for name in (given or [name for name, _ in inputs]))
+    for field, (name, kind) in zip(fields, inputs, strict=True):
+        if kind.is_number != (field in schema.numeric):
             raise ModelRejected(
-                f"the model takes '{pmml.name}' as {pmml.kind.data_type}, but '{field}' of {schema.name} is "
-                f"{'text' if pmml.kind.is_number else 'a number'}: change the model's dataType or its inputs"
+                f"the model takes '{name}' as {kind.data_type}, but '{field}' of {schema.name} is "
+                f"{'text' if kind.is_number else 'a number'}: change the model's dataType or its inputs"
             )
     return fields

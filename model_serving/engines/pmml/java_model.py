@@ -1,14 +1,7 @@
 """PMML models that PMML4S scores, in a separate Java process (see the module ``gateway``).
 
-Inputs: without ``inputs`` in the descriptor, the record fields with the names of the model's active fields;
-else the fields in ``inputs``, in the order of the MiningSchema. Numeric and boolean PMML fields take the
-record's numbers, all others take its text. NaN and empty text are missing values.
-
-Result: the predicted value of the target. For a class label it is the number that the label spells. A
-classifier with a label that does not spell a number is rejected, unless ``output`` is ARGMAX: the result is
-then the index of the predicted class in the order of the target's values in the DataDictionary. ``labels``
-are the predicted classes as the DataDictionary spells them. ``outputs`` are all other numbers that the
-evaluator gives, NaN where it gives none.
+Only documents that the module ``java_rules`` knows come here: regressions of numbers. The result is the
+predicted number; NaN stands for a missing value, and for no result.
 """
 
 from __future__ import annotations
@@ -18,88 +11,34 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from model_serving.core.engine import Columns, LoadedModel, RecordSchema, Scores
+import numpy as np
+
+from model_serving.core.engine import InputDescription, ModelDescription, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
-from model_serving.core.messages import ModelToServe, OutputRule
-from model_serving.engines.collector import collector_paused, dismantle
-from model_serving.engines.foreign_errors import first_line, rejecting, scoring_failure
-from model_serving.engines.limits import Limits
-from model_serving.engines.pmml.compiled.agreement import difference
-from model_serving.engines.pmml.compiled.compiler import compile_pmml
-from model_serving.engines.pmml.compiled.reading import NotCompiled
-from model_serving.engines.pmml.document import PmmlDocument, PmmlInput, read_pmml
-from model_serving.engines.pmml.findings import agreed_columns, findings_of
+from model_serving.engines.foreign_errors import scoring_failure
 from model_serving.engines.pmml.gateway import (
     EvaluatorError,
     GatewayLostError,
-    OutputColumn,
     PmmlGateway,
     current_gateway,
 )
-from model_serving.engines.pmml.rows import Classes, RowEncoder, numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from model_serving.engines.pmml.compiled.model import CompiledModel
+    from model_serving.core.engine import Columns
 
-__all__ = ["load_in_java"]
+__all__ = ["JAVA_EVALUATOR", "JavaModel"]
 
-_ANSWER_BYTES = 8000
-"""The size that one answer of the evaluator should not exceed.
+JAVA_EVALUATOR = "PMML4S in Java"
+"""How statuses name this evaluator."""
+
+_PART = 300
+"""How many records are sent at a time.
 
 An answer larger than Java's write buffer of 8192 bytes leaves in several packets, and the last one waits
-40 ms for an acknowledgement (Nagle's algorithm against delayed ACK). So a batch is sent in parts that have
-small enough answers.
+40 ms for an acknowledgement (Nagle's algorithm against delayed ACK). A number has at most 27 bytes there.
 """
-
-_NUMBER_BYTES = 25
-_NUMERIC_TYPES = ("integer", "float", "double", "real", "boolean", "numeric")
-
-
-def load_in_java(document: PmmlDocument, model: ModelToServe, fields: tuple[str, ...]) -> LoadedModel:
-    """Loads a document that PMML4S is known to score rightly.
-
-    The first load in a process starts Java, which takes a second.
-
-    Raises:
-        ModelRejected: the evaluator refuses the document.
-        Unavailable: Java does not start.
-    """
-    resident, columns = _Resident.of(document.text)
-    try:
-        return _PmmlModel(
-            fields=fields,
-            text=document.text,
-            resident=resident,
-            encoder=RowEncoder(document.inputs, by_name=document.selects_first),
-            answer=_answer(document, model.output, columns),
-            part=_rows_that_fit(columns, document.classes),
-        )
-    except BaseException:
-        resident.release()
-        raise
-
-
-def _answer(document: PmmlDocument, output: OutputRule, columns: Sequence[OutputColumn]) -> _Answer:
-    predicted = next(
-        (index for index, column in enumerate(columns) if column.feature == "predictedValue"), None
-    )
-    if predicted is None:
-        raise ModelRejected(
-            "the PMML model gives no predicted value: add a target or a predictedValue output"
-        )
-    if document.function == "classification":
-        return _Answer(columns, predicted, Classes(document.classes, output))
-    if columns[predicted].data_type not in _NUMERIC_TYPES:
-        return _Answer(columns, predicted, Classes((), OutputRule.AUTO))
-    return _Answer(columns, predicted, None)
-
-
-def _rows_that_fit(columns: Sequence[OutputColumn], labels: Sequence[str]) -> int:
-    cell = max(_NUMBER_BYTES, *(len(json.dumps(label)) + 1 for label in labels), 0)
-    head = sum(len(json.dumps(column.name)) + 1 for column in columns)
-    return max(1, (_ANSWER_BYTES - head) // (cell * len(columns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +47,11 @@ class _Resident:
 
     gateway: PmmlGateway
     java: Any
+    result: str
 
     @staticmethod
-    def of(text: str) -> tuple[_Resident, Sequence[OutputColumn]]:
-        """Returns the model in the Java process, and the columns of its answers.
+    def of(text: str) -> _Resident:
+        """Returns the model in the Java process.
 
         Raises:
             ModelRejected: the evaluator refuses the document, or the document has ended two Java processes.
@@ -130,13 +70,14 @@ class _Resident:
             ) from error
 
     @staticmethod
-    def _in(gateway: PmmlGateway, text: str) -> tuple[_Resident, Sequence[OutputColumn]]:
+    def _in(gateway: PmmlGateway, text: str) -> _Resident:
         try:
-            resident = _Resident(gateway, gateway.load(text))
+            java = gateway.load(text)
             try:
-                return resident, gateway.output_columns(resident.java)
+                (column,) = gateway.output_columns(java)
+                return _Resident(gateway, java, column.name)
             except BaseException:
-                resident.release()
+                gateway.release(java)
                 raise
         except EvaluatorError as error:
             raise ModelRejected(f"the PMML evaluator cannot load the model: {error}") from error
@@ -146,77 +87,36 @@ class _Resident:
         self.gateway.release(self.java)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """How to read the evaluator's answers."""
+class JavaModel:
+    """Implements ``LoadedModel``. When its Java process has ended, the model moves to a new one."""
 
-    columns: Sequence[OutputColumn]
-    predicted: int
-    classes: Classes | None
+    def __init__(self, text: str, inputs: Sequence[str], fields: tuple[str, ...], kind: str) -> None:
+        """Loads the document. The first load in a process starts Java, which takes a second.
 
-    @property
-    def numbers(self) -> list[int]:
-        """The indices of the columns that become ``Scores.outputs``."""
-        return [
-            index
-            for index, column in enumerate(self.columns)
-            if index != self.predicted and column.data_type in _NUMERIC_TYPES
-        ]
-
-    def rows(self, answer: Any) -> list[Any]:
-        """Returns the rows of an answer, which has one of two forms, as the request had.
+        Args:
+            text: the document, without a prefix before PMML's names.
+            inputs: the names of its active fields, in the order of the MiningSchema.
+            fields: the record fields for them.
+            kind: what the model is, for its description.
 
         Raises:
-            ScoringFailed: the answer has other columns than the evaluator announced.
+            ModelRejected: the evaluator refuses the document.
+            Unavailable: Java does not start.
         """
-        names = [column.name for column in self.columns]
-        if isinstance(answer, dict):
-            rows = list(answer["data"])
-            if answer["columns"] != names or any(len(row) != len(names) for row in rows):
-                raise _other_columns(names, answer["columns"])
-            return rows
-        for row in answer:
-            if names[self.predicted] not in row:
-                raise _other_columns(names, row)
-        return [[row.get(name) for name in names] for row in answer]
-
-    def read(self, rows: Sequence[Sequence[Any]]) -> Scores:
-        """Returns the scores in rows of values."""
-        values = list(zip(*rows, strict=True))
-        outputs = {self.columns[index].name: numbers_of(values[index]) for index in self.numbers}
-        if self.classes is None:
-            return Scores(numbers_of(values[self.predicted]), None, outputs)
-        labels, result = self.classes.read(values[self.predicted])
-        return Scores(result, labels, outputs)
-
-
-def _other_columns(announced: Sequence[str], given: Iterable[str]) -> ScoringFailed:
-    return ScoringFailed(
-        f"the PMML evaluator answers with {first_line(', '.join(given) or 'nothing')}, but the model has "
-        f"{first_line(', '.join(announced))}: the model has parts that the evaluator gets wrong"
-    )
-
-
-class _PmmlModel:
-    """A PMML model loaded in Java. When its Java process has ended, the model moves to a new one."""
-
-    def __init__(
-        self,
-        *,
-        fields: tuple[str, ...],
-        text: str,
-        resident: _Resident,
-        encoder: RowEncoder,
-        answer: _Answer,
-        part: int,
-    ) -> None:
         self._fields = fields
+        self._inputs = tuple(inputs)
         self._text = text
-        self._resident = resident
-        self._encoder = encoder
-        self.answer = answer
-        self.part = part
         self._moving = threading.Lock()
+        self.description = ModelDescription(
+            kind=kind,
+            evaluator=JAVA_EVALUATOR,
+            inputs=tuple(
+                InputDescription(name, "continuous double", field)
+                for name, field in zip(inputs, fields, strict=True)
+            ),
+            result="the predicted number",
+        )
+        self._resident = _Resident.of(text)  # last: whatever fails before leaves nothing in Java
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -235,10 +135,8 @@ class _PmmlModel:
             Unavailable: the Java process ended and does not start again; the records are not the reason.
         """
         try:
-            rows: list[Any] = []
-            for start in range(0, len(columns), self.part):
-                rows.extend(self._predict(self._encoder.encode(columns[start : start + self.part])))
-            return self.answer.read(rows)
+            parts = [self._predict(columns[start : start + _PART]) for start in range(0, len(columns), _PART)]
+            return Scores(np.concatenate(parts))
         except Exception as error:
             failure = scoring_failure("the PMML evaluator cannot score", error)
             if failure is error:
@@ -249,22 +147,39 @@ class _PmmlModel:
         """Frees the model in the Java process."""
         self._resident.release()
 
-    def _predict(self, request: str) -> list[Any]:
+    def _predict(self, columns: Columns) -> np.ndarray[Any, np.dtype[np.float64]]:
+        # JSON has no infinity; a number beyond the range of a double is read as infinity. A missing value is
+        # one that is not there.
+        numbers = columns.astype(np.float64)
+        rows = [
+            "{"
+            + ",".join(
+                f"{json.dumps(name)}:{json.dumps(value).replace('Infinity', '1e999')}"
+                for name, value in zip(self._inputs, row, strict=True)
+                if value == value
+            )
+            + "}"
+            for row in numbers.tolist()
+        ]
+        answer = self._answer(f"[{','.join(rows)}]")
+        values = [row.get(self._resident.result) for row in json.loads(answer)]
+        return np.array(values, dtype=np.float64)
+
+    def _answer(self, request: str) -> str:
         resident = self._resident
         try:
             try:
-                answer = resident.gateway.predict(resident.java, request)
+                return resident.gateway.predict(resident.java, request)
             except GatewayLostError:
-                answer = self._predict_elsewhere(resident, request)
+                return self._answer_elsewhere(resident, request)
         except EvaluatorError as error:
             raise ScoringFailed(f"the PMML evaluator failed: {error}") from error
-        return self.answer.rows(json.loads(answer))
 
-    def _predict_elsewhere(self, lost: _Resident, request: str) -> str:
+    def _answer_elsewhere(self, lost: _Resident, request: str) -> str:
         try:
             with self._moving:
                 if self._resident is lost:
-                    self._resident, _ = _Resident.of(self._text)
+                    self._resident = _Resident.of(self._text)
         except ModelRejected as error:
             raise ScoringFailed(f"the PMML model cannot be loaded again: {error}") from error
         try:

@@ -1,4 +1,4 @@
-"""PMML documents that make the evaluator raise an error, or that are deeply nested."""
+"""PMML documents that say too little or something that cannot be, and documents that are deeply nested."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ def selecting(segments: list[tuple[str, str]], *, function: str, target: str, ou
     )
 
 
+_LEVELS = 900
+_COMPOUND = '<CompoundPredicate booleanOperator="and">'
 _REGRESSION = 'functionName="regression"'
 _CLASSIFICATION = 'functionName="classification"'
 _ABC = '<Constant dataType="string">abc</Constant>'
@@ -65,14 +67,9 @@ RAISING = {
     "an open pattern": _expression(
         f'<Apply function="matches">{_ABC}<Constant dataType="string">((</Constant></Apply>'
     ),
-    "beyond a text": _expression(
-        f'<Apply function="substring">{_ABC}<Constant dataType="integer">9</Constant>'
-        '<Constant dataType="integer">99</Constant></Apply>'
-    ),
     "half a line": _expression('<NormContinuous field="a"><LinearNorm orig="0" norm="0"/></NormContinuous>'),
     "no table": _model("RegressionModel", _REGRESSION, "", numeric_target()),
     "one table for classes": document(_regression(function="classification"), class_target()),
-    "a number for a class": document(_regression(), class_target()),
     "no root": _model("TreeModel", _CLASSIFICATION, "", class_target()),
     "no layer": _model(
         "NeuralNetwork",
@@ -93,32 +90,30 @@ RAISING = {
         "<ParameterList/><PPMatrix/><ParamMatrix/>",
         numeric_target(),
     ),
+    "too many models inside of each other": document(_segments(_regression(), 300), numeric_target()),
+    "too many predicates inside of each other": document(
+        tree(
+            f'<Node score="3">{_COMPOUND * _LEVELS}{simple("a", "lessThan", 1)}<True/>'
+            f"{'</CompoundPredicate>' * _LEVELS}</Node>",
+            schema=_OF_A,
+        ),
+        class_target(),
+    ),
     "no cluster": _model(
         "ClusteringModel",
         'functionName="clustering" modelClass="centerBased" numberOfClusters="0"',
         '<ComparisonMeasure kind="distance"><euclidean/></ComparisonMeasure><ClusteringField field="a"/>',
         numeric_target(),
     ),
-    "an unknown class": document(tree('<Node score="x"><True/></Node>', schema=_OF_A), class_target()),
-    "outputs of an outer model that are not answered": selecting(
-        [("<True/>", _regression())],
-        function="regression",
-        target=numeric_target(),
-        output='<Output><OutputField name="r" feature="predictedValue"/><OutputField name="s" '
-        'feature="transformedValue" optype="continuous" dataType="double"><FieldRef field="r"/></OutputField>'
-        "</Output>",
-    ),
 }
-"""Documents that the evaluator refuses, or that make it fail for every record."""
+"""Documents that are refused."""
 
-_LEVELS = 900
-_COMPOUND = '<CompoundPredicate booleanOperator="and">'
 DEEP = {
     "predicates": (
         document(
             tree(
-                f'<Node score="3">{_COMPOUND * _LEVELS}{simple("a", "lessThan", 1)}<True/>'
-                f"{'</CompoundPredicate>' * _LEVELS}</Node>",
+                f'<Node score="3">{_COMPOUND * 90}{simple("a", "lessThan", 1)}<True/>'
+                f"{'</CompoundPredicate>' * 90}</Node>",
                 schema=_OF_A,
             ),
             class_target(),
@@ -133,6 +128,6 @@ DEEP = {
         ),
         1.0 + 2.0 * _LEVELS,
     ),
-    "segments": (document(_segments(_regression(), 300), numeric_target()), 1.0),
+    "segments": (document(_segments(_regression(), 40), numeric_target()), 1.0),
 }
-"""Documents nested nearly as deep as the reader allows, and their answers to a record of zeros."""
+"""Documents nested nearly as deep as they may be, and their answers to a record of zeros."""

@@ -19,7 +19,9 @@ from model_serving.engines.limits import Limits
 from model_serving.engines.onnx import engine as onnx_engine
 from model_serving.engines.pmml import engine as pmml_engine
 from model_serving.engines.pmml import gateway as pmml_gateway
-from model_serving.engines.pmml.compiled.model import CompiledModel
+from model_serving.engines.pmml.evaluator import scope
+from model_serving.engines.pmml.evaluator.inputs import Inputs
+from model_serving.engines.pmml.evaluator.model import EvaluatedModel
 from model_serving.engines.pmml.gateway import GatewayLostError, PmmlGateway, current_gateway
 from model_serving.engines.tensorflow import archive, graph, session
 from model_serving.engines.tensorflow import model as graph_model
@@ -27,7 +29,7 @@ from model_serving.engines.tensorflow import saved as saved_engine
 from model_serving.engines.tensors.model import TensorModel
 from model_serving.engines.trial import engine as trial
 from tests.unit.engines.onnx_builders import classifier, weighed
-from tests.unit.engines.pmml_builders import SCHEMA, document, mining, numeric_target
+from tests.unit.engines.pmml_builders import SCHEMA
 from tests.unit.engines.tensorflow_builders import frozen, saved, tf, variable, x
 
 Load = Callable[..., LoadedModel]
@@ -44,17 +46,20 @@ RAISED = [
 ]
 EACH = pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 
-REGRESSION = document(
-    f'<RegressionModel functionName="regression">{mining(("a",))}<RegressionTable intercept="1">'
-    '<NumericPredictor name="a" coefficient="2"/></RegressionTable></RegressionModel>',
-    numeric_target(),
+REGRESSION = (
+    b'<PMML version="4.4"><Header/><DataDictionary>'
+    b'<DataField name="a" optype="continuous" dataType="double"/>'
+    b'<DataField name="y" optype="continuous" dataType="double"/></DataDictionary>'
+    b'<RegressionModel functionName="regression"><MiningSchema><MiningField name="a"/>'
+    b'<MiningField name="y" usageType="target"/></MiningSchema><RegressionTable intercept="1">'
+    b'<NumericPredictor name="a" coefficient="2"/></RegressionTable></RegressionModel></PMML>'
 )
-DERIVED = REGRESSION.replace(
-    b"<RegressionTable",
-    b'<LocalTransformations><DerivedField name="t" optype="continuous" dataType="double">'
-    b'<FieldRef field="a"/></DerivedField></LocalTransformations><RegressionTable',
-)
-"""Nothing that derives fields is compiled."""
+
+
+@pytest.fixture
+def in_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets a bound that every document is beyond, so that Java scores it."""
+    monkeypatch.setattr(scope, "_MOST_FIELDS", 0)
 
 
 def told(error: Exception) -> str:
@@ -74,9 +79,15 @@ def graph_content() -> bytes:
 
 
 LOADS: dict[str, tuple[ModelType, Callable[[], bytes], object, str, str]] = {
-    "PMML, reading": (ModelType.PMML, lambda: REGRESSION, pmml_engine, "read_pmml", "the PMML model"),
-    "PMML, comparing": (ModelType.PMML, lambda: REGRESSION, pmml_engine, "_compared", "the PMML model"),
-    "PMML, evaluator": (ModelType.PMML, lambda: DERIVED, PmmlGateway, "output_columns", "the PMML model"),
+    "PMML, reading": (ModelType.PMML, lambda: REGRESSION, pmml_engine, "read_xml", "the PMML model"),
+    "PMML, compiling": (
+        ModelType.PMML,
+        lambda: REGRESSION,
+        pmml_engine,
+        "compile_document",
+        "the PMML model",
+    ),
+    "PMML, verifying": (ModelType.PMML, lambda: REGRESSION, pmml_engine, "verify", "the PMML model"),
     "ONNX, opening": (
         ModelType.ONNX,
         lambda: weighed(1),
@@ -137,11 +148,22 @@ def scored(model: LoadedModel) -> Any:
 
 
 @EACH
-def test_an_error_of_the_evaluator_costs_the_records(
+@pytest.mark.usefixtures("in_java")
+def test_an_error_of_java_rejects_the_model(
     load: Load, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    model = load(ModelType.PMML, DERIVED, schema=SCHEMA)
-    assert not isinstance(model, CompiledModel)
+    monkeypatch.setattr(PmmlGateway, "output_columns", raising(error))
+    with pytest.raises(ModelRejected) as rejected:
+        load(ModelType.PMML, REGRESSION, schema=SCHEMA)
+    assert str(rejected.value) == f"the PMML model cannot be loaded: {told(error)}"
+
+
+@EACH
+@pytest.mark.usefixtures("in_java")
+def test_an_error_of_java_costs_the_records(
+    load: Load, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model = load(ModelType.PMML, REGRESSION, schema=SCHEMA)
     monkeypatch.setattr(PmmlGateway, "predict", raising(error))
     with pytest.raises(ScoringFailed) as failed:
         scored(model)
@@ -156,11 +178,11 @@ def test_an_error_of_a_compiled_model_costs_the_records(
     load: Load, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     model = load(ModelType.PMML, REGRESSION, schema=SCHEMA)
-    assert isinstance(model, CompiledModel)
-    monkeypatch.setattr(type(model._evaluator), "evaluate", raising(error))
+    assert isinstance(model, EvaluatedModel)
+    monkeypatch.setattr(Inputs, "batch", raising(error))
     with pytest.raises(ScoringFailed) as failed:
         scored(model)
-    assert str(failed.value) == f"the compiled PMML model failed: {told(error)}"
+    assert str(failed.value) == f"the PMML model failed: {told(error)}"
 
 
 @EACH
@@ -185,10 +207,11 @@ def test_an_error_of_a_tensor_library_costs_the_records(load: Load, error: Excep
 
 
 @EACH
+@pytest.mark.usefixtures("in_java")
 def test_closing_raises_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    for kind, content in ((ModelType.PMML, DERIVED), (ModelType.TENSORFLOW, graph_content())):
+    for kind, content in ((ModelType.PMML, REGRESSION), (ModelType.TENSORFLOW, graph_content())):
         schema = SCHEMA if kind is ModelType.PMML else type(SCHEMA)("Sample", ("a", "b"))
         model = engine_for(kind).load(ModelToServe("s", "m", kind, "1", "", content), schema)
         with monkeypatch.context() as patched:
@@ -201,6 +224,7 @@ def test_closing_raises_nothing(
     assert f"the model cannot be closed: {told(error)}" in caplog.text
 
 
+@pytest.mark.usefixtures("in_java")
 def test_a_half_loaded_model_leaves_nothing_in_java(monkeypatch: pytest.MonkeyPatch) -> None:
     made, released = [], []
     load, release = PmmlGateway.load, PmmlGateway.release
@@ -216,21 +240,12 @@ def test_a_half_loaded_model_leaves_nothing_in_java(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(PmmlGateway, "load", loading)
     monkeypatch.setattr(PmmlGateway, "release", releasing)
     model = ModelToServe("s", "m", ModelType.PMML, "1", "", REGRESSION)
-    for owner, name in (
-        (PmmlGateway, "output_columns"),
-        (pmml_engine, "_answer"),
-        (pmml_engine, "RowEncoder"),
-        (pmml_engine, "_compared"),
-        (pmml_engine, "findings_of"),
-    ):
-        with monkeypatch.context() as patched:
-            patched.setattr(owner, name, raising(IndexError("x")))
-            with pytest.raises(ModelRejected, match=r"^the PMML model cannot be loaded: IndexError: x$"):
-                engine_for(ModelType.PMML).load(model, SCHEMA)
-        assert len(made) == 1
-        assert any(java is made[0] for java in released), name
-        made.clear()
-        released.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(PmmlGateway, "output_columns", raising(IndexError("x")))
+        with pytest.raises(ModelRejected, match=r"^the PMML model cannot be loaded: IndexError: x$"):
+            engine_for(ModelType.PMML).load(model, SCHEMA)
+    assert len(made) == 1
+    assert any(java is made[0] for java in released)
 
 
 def saved_content(folder: Path) -> bytes:
@@ -290,20 +305,22 @@ def killed() -> None:
     gateway._process.wait(10)
 
 
+@pytest.mark.usefixtures("in_java")
 def test_without_java_a_model_is_neither_rejected_nor_blamed(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = load(ModelType.PMML, DERIVED, schema=SCHEMA)
+    model = load(ModelType.PMML, REGRESSION, schema=SCHEMA)
     killed()
     with monkeypatch.context() as patched:
         no_java(patched)
-        for use in (lambda: load(ModelType.PMML, DERIVED, schema=SCHEMA), lambda: scored(model)):
+        for use in (lambda: load(ModelType.PMML, REGRESSION, schema=SCHEMA), lambda: scored(model)):
             with pytest.raises(Unavailable) as unavailable:
                 use()
             assert str(unavailable.value) == NO_JAVA
     assert scored(model).tolist() == [1.0]
 
 
+@pytest.mark.usefixtures("in_java")
 def test_a_model_that_ends_the_java_process_is_loaded_in_another_one_and_then_rejected(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,11 +336,11 @@ def test_a_model_that_ends_the_java_process_is_loaded_in_another_one_and_then_re
 
     monkeypatch.setattr(PmmlGateway, "output_columns", ends_it)
     most = 1
-    assert scored(load(ModelType.PMML, DERIVED, schema=SCHEMA)).tolist() == [1.0]
+    assert scored(load(ModelType.PMML, REGRESSION, schema=SCHEMA)).tolist() == [1.0]
     ended.clear()
     most = 2
     with pytest.raises(ModelRejected) as rejected:
-        load(ModelType.PMML, DERIVED, schema=SCHEMA)
+        load(ModelType.PMML, REGRESSION, schema=SCHEMA)
     assert str(rejected.value) == (
         "the PMML evaluator cannot load the model: the Java process with the PMML evaluator ended "
         "(out of memory?): use a smaller model"
@@ -331,10 +348,11 @@ def test_a_model_that_ends_the_java_process_is_loaded_in_another_one_and_then_re
     assert len(set(ended)) == 2
 
 
+@pytest.mark.usefixtures("in_java")
 def test_records_that_end_the_java_process_twice_are_given_up(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = load(ModelType.PMML, DERIVED, schema=SCHEMA)
+    model = load(ModelType.PMML, REGRESSION, schema=SCHEMA)
 
     def ends_it(self: PmmlGateway, *_: object) -> str:
         raise GatewayLostError("ended")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model_serving.core.engine import LoadedModel, RecordSchema
-from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelType, OutputRule
 
 Load = Callable[..., LoadedModel]
@@ -55,7 +55,7 @@ def test_numbers_and_text_are_fed_by_name(load: Load) -> None:
     assert model.fields == ("colour", "first_number")
     rows = [["red", 1.5], ["white", 1.5], ["", 1.5], ["blue", 1.5], ["red", NAN], ["red", math.inf]]
     scores = model.score(np.array(rows, dtype=object))
-    np.testing.assert_array_equal(scores.result, [14.0, 4.0, 4.0, NAN, NAN, NAN])
+    np.testing.assert_array_equal(scores.result, [14.0, 4.0, 4.0, NAN, NAN, math.inf])
     assert (scores.labels, dict(scores.outputs)) == (None, {})
 
 
@@ -70,7 +70,6 @@ def test_a_class_is_the_number_that_its_label_spells(load: Load, kind: str) -> N
     np.testing.assert_array_equal(scores.result, [3.0, 7.0, NAN])
     assert scores.labels == ["3", "7", ""]
     assert {name: list(values[:2]) for name, values in scores.outputs.items()} == {
-        "probability": [0.75, 1.0],
         "probability_3": [0.75, 0.0],
         "probability_7": [0.25, 1.0],
     }
@@ -114,34 +113,37 @@ def test_several_threads_may_score(load: Load) -> None:
 def test_whole_numbers_and_booleans_are_fed_as_such(load: Load) -> None:
     whole = load(ModelType.PMML, REGRESSION.format(number="integer").encode())
     np.testing.assert_array_equal(whole.score(np.array([["red", 2.0]], dtype=object)).result, [15.0])
-    with pytest.raises(ScoringFailed) as caught:
-        whole.score(np.array([["red", 2.5]], dtype=object))
-    assert str(caught.value) == "the model takes whole numbers, but the record has 2.5"
+    np.testing.assert_array_equal(whole.score(np.array([["red", 2.5]], dtype=object)).result, [NAN])
     boolean = load(ModelType.PMML, REGRESSION.format(number="boolean").encode())
     assert boolean.fields == ("colour", "first_number")
 
 
-@pytest.mark.parametrize(
-    ("number", "kept_in_java"), [("integer", False), ("integer", True), ("boolean", True)]
-)
-def test_a_missing_whole_number_or_boolean_is_missing(load: Load, number: str, kept_in_java: bool) -> None:
-    # A derived field keeps the model in Java, which takes a null of these types for a value.
+@pytest.mark.parametrize("number", ["integer", "boolean"])
+@pytest.mark.parametrize("is_derived", [False, True])
+def test_a_missing_whole_number_or_boolean_is_missing(load: Load, number: str, is_derived: bool) -> None:
     content = REGRESSION.format(number=number)
-    if kept_in_java:
-        derived = '<DerivedField name="d" optype="continuous" dataType="double"><FieldRef field="colour"/>'
+    if is_derived:
+        derived = (
+            '<DerivedField name="d" optype="continuous" dataType="double"><FieldRef field="First Number"/>'
+        )
         local = f"<LocalTransformations>{derived}</DerivedField></LocalTransformations>"
         content = content.replace("</MiningSchema>", f"</MiningSchema>{local}")
+        content = content.replace('<NumericPredictor name="First Number"', '<NumericPredictor name="d"')
     model = load(ModelType.PMML, content.encode())
     scores = model.score(np.array([["red", 1.0], ["red", NAN], ["", 1.0], ["white", 0.0]], dtype=object))
     np.testing.assert_array_equal(scores.result, [13.0, NAN, 3.0, 1.0])
 
 
-def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: Load) -> None:
+def test_classes_that_are_not_listed_are_those_that_the_model_names(load: Load) -> None:
     model = load(ModelType.PMML, tree("3", "good", listed=False))
-    np.testing.assert_array_equal(model.score(np.array([[0.5]])).result, [3.0])
-    with pytest.raises(ScoringFailed) as caught:
-        model.score(np.array([[3.0]]))
-    assert str(caught.value) == "the model predicts 'good', which does not spell a number"
+    scores = model.score(np.array([[0.5], [3.0]]))
+    # Not all of them spell numbers, so the result is the index of the label.
+    assert (scores.result.tolist(), scores.labels) == ([0.0, 1.0], ["3", "good"])
+
+
+def test_the_result_of_text_classes_is_the_index_of_the_label(load: Load) -> None:
+    scores = load(ModelType.PMML, tree("bad", "good")).score(np.array([[0.5], [3.0]]))
+    assert (scores.result.tolist(), scores.labels) == ([1.0, 0.0], ["bad", "good"])
 
 
 @pytest.mark.parametrize(
@@ -150,17 +152,11 @@ def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: L
         (
             tree("bad", "good"),
             (),
-            OutputRule.AUTO,
+            OutputRule.VALUE,
             (
-                "the class 'good' does not spell a number: set output to ARGMAX, "
-                "the result is then the index of the class in the DataDictionary"
+                "output VALUE needs classes that spell numbers, not 'good': use AUTO or ARGMAX, the result is "
+                "then the index of the class"
             ),
-        ),
-        (
-            tree(listed=False),
-            (),
-            OutputRule.ARGMAX,
-            "output ARGMAX needs the target's values in the DataDictionary, but it has none",
         ),
         (
             REGRESSION.format(number="double").encode(),
@@ -197,13 +193,10 @@ def test_a_label_that_spells_nothing_and_was_not_listed_fails_its_record(load: L
             tree().replace(b"TreeModel", b"BayesianNetworkModel"),
             (),
             OutputRule.AUTO,
-            (
-                "the PMML evaluator cannot load the model: org.pmml4s.NotSupportedException: "
-                "The 'BayesianNetworkModel' is not supported by PMML4S."
-            ),
+            ("the PMML document has the model BayesianNetworkModel: export the model without it"),
         ),
     ],
-    ids=["labels", "unlisted", "regression", "inputs", "text", "missing field", "unsupported"],
+    ids=["labels", "regression", "inputs", "text", "missing field", "unsupported"],
 )
 def test_models_that_do_not_fit_are_rejected(
     load: Load, content: bytes, inputs: tuple[str, ...], output: OutputRule, text: str

@@ -1,4 +1,4 @@
-"""A document that the evaluator fails on fails alone; an answer that would be wrong is not given."""
+"""A document that cannot be scored is refused in one line; deep documents and chosen segments score."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from model_serving.core.engine import LoadedModel, Scores
-from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelType
-from model_serving.engines.pmml.document import read_pmml
-from model_serving.engines.pmml.gateway import current_gateway
 from tests.unit.engines.nasty_documents import DEEP, RAISING, selecting
 from tests.unit.engines.pmml_builders import SCHEMA, class_target, mining, numeric_target, simple, tree
 
@@ -25,9 +23,9 @@ def score(model: LoadedModel, *values: float) -> Scores:
 
 
 @pytest.mark.parametrize("name", RAISING)
-def test_a_document_that_the_evaluator_fails_on(load: Load, name: str) -> None:
-    with pytest.raises((ModelRejected, ScoringFailed), match=r"^the (PMML|model)[^\n]+$"):
-        score(load(ModelType.PMML, RAISING[name], schema=SCHEMA), 0.0, -3.0, NAN, 1e308)
+def test_a_document_that_cannot_be_scored_is_refused(load: Load, name: str) -> None:
+    with pytest.raises(ModelRejected, match=r"^the PMML document has [^\n]+: export the model without it$"):
+        load(ModelType.PMML, RAISING[name], schema=SCHEMA)
 
 
 @pytest.mark.parametrize("name", DEEP)
@@ -36,13 +34,13 @@ def test_a_document_that_nests_deeply(load: Load, name: str) -> None:
     assert score(load(ModelType.PMML, content, schema=SCHEMA), 0.0).result.tolist() == [result]
 
 
-def test_numbers_beyond_a_double_are_no_result(load: Load) -> None:
+def test_numbers_beyond_a_double_are_infinite(load: Load) -> None:
     from tests.unit.engines.test_library_errors import REGRESSION
 
     model = load(
         ModelType.PMML, REGRESSION.replace(b'coefficient="2"', b'coefficient="1e308"'), schema=SCHEMA
     )
-    np.testing.assert_array_equal(score(model, 0.0, 1e9).result, [1.0, NAN])
+    np.testing.assert_array_equal(score(model, 0.0, 1e9).result, [1.0, math.inf])
 
 
 BELOW_0 = simple("a", "lessThan", 0)
@@ -51,7 +49,7 @@ ODD = (
     '<OutputField name="w" feature="transformedValue" optype="continuous" dataType="double">'
     '<Constant dataType="double">9</Constant></OutputField></Output>'
 )
-"""Outputs of a segment: the evaluator answers with these alone."""
+"""Outputs of a segment, which are not outputs of the model around it."""
 
 
 def leaf(score: str, share: str = "", output: str = "", function: str = "classification") -> str:
@@ -72,17 +70,6 @@ def first_of_classes(output: str = "", outer: str = "") -> bytes:
         function="classification",
         target=class_target(),
         output=outer,
-    )
-
-
-def test_the_bare_evaluator_answers_with_other_columns_than_it_announces() -> None:
-    """When a later version has fixed this, remove ``document._drop_outputs_of_selected``."""
-    content = first_of_classes(ODD).decode()
-    gateway = current_gateway()
-    model = gateway.load(content)
-    assert "q" not in [column.name for column in gateway.output_columns(model)]
-    assert gateway.predict(model, '{"columns":["a"],"data":[[-1.0]]}') == (
-        '{"columns":["q","w"],"data":[[1.0,9.0]]}'
     )
 
 
@@ -111,31 +98,3 @@ def test_numbers_of_the_first_segment_that_fits(load: Load, outer: str) -> None:
     model = load(ModelType.PMML, content, schema=SCHEMA)
     assert score(model, -1.0, 1.0).result.tolist() == [7.0, 8.0]
     assert score(model, 1.0, -1.0).result.tolist() == [8.0, 7.0]
-
-
-def test_outputs_that_the_evaluator_does_not_answer_are_told(load: Load) -> None:
-    model = load(ModelType.PMML, RAISING["outputs of an outer model that are not answered"], schema=SCHEMA)
-    with pytest.raises(ScoringFailed) as failed:
-        score(model, 0.0)
-    assert str(failed.value) == (
-        "the PMML evaluator answers with predicted_y, but the model has r, s: the model has parts that the "
-        "evaluator gets wrong"
-    )
-
-
-def test_outputs_that_a_later_segment_takes_are_kept() -> None:
-    chained = (
-        f'<MiningModel functionName="regression">{mining(("a",))}<Segmentation '
-        'multipleModelMethod="modelChain"><Segment><True/>{first}</Segment><Segment><True/>{last}</Segment>'
-        "</Segmentation></MiningModel>"
-    )
-    inner = selecting(
-        [("<True/>", leaf("7", output=ODD, function="regression"))],
-        function="regression",
-        target=numeric_target(),
-    ).decode()
-    start, end = inner.index("<MiningModel"), inner.index("</PMML>")
-    model = inner[start:end]
-    for first, last, kept in ((model, leaf("8", output=ODD), 2), (leaf("8", output=ODD), model, 1)):
-        text = inner[:start] + chained.format(first=first, last=last) + "</PMML>"
-        assert read_pmml(text.encode()).text.count("<Output>") == kept

@@ -13,6 +13,7 @@ import pytest
 
 from model_serving.core.messages import ModelType
 from model_serving.engines.pmml import gateway as pmml_gateway
+from model_serving.engines.pmml.evaluator import scope
 from model_serving.engines.pmml.gateway import GatewayLostError, PmmlGateway, current_gateway
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from model_serving.core.engine import LoadedModel
 
-# A derived field keeps it in Java.
 LINE = (
     b'<PMML version="4.3"><Header/><DataDictionary>'
     b'<DataField name="other" optype="continuous" dataType="double"/>'
@@ -51,7 +51,10 @@ def wait_until_gone(pid: int, seconds: float = 20.0) -> bool:
     return True
 
 
-def test_models_move_to_a_new_java_process_when_theirs_dies(load: Callable[..., LoadedModel]) -> None:
+def test_models_move_to_a_new_java_process_when_theirs_dies(
+    load: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scope, "_MOST_FIELDS", 0)  # what is beyond the bound goes to Java
     models = [load(ModelType.PMML, LINE) for _ in range(2)]
     first = current_gateway()
     os.kill(first.pid, signal.SIGKILL)
@@ -131,8 +134,9 @@ def test_java_is_looked_for_in_java_home_then_path_then_the_package(
 
 
 def test_objects_of_a_dead_java_process_go_quietly(
-    load: Callable[..., LoadedModel], caplog: pytest.LogCaptureFixture
+    load: Callable[..., LoadedModel], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scope, "_MOST_FIELDS", 0)
     model = load(ModelType.PMML, LINE)
     gateway = current_gateway()
     known = gateway.load(LINE.decode())
@@ -160,7 +164,9 @@ import numpy as np
 from model_serving.core.engine import RecordSchema
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.engines import engine_for
+from model_serving.engines.pmml.evaluator import scope
 
+scope._MOST_FIELDS = 0  # what is beyond the bound goes to Java
 model = ModelToServe("sample", "model", ModelType.PMML, "1", "", sys.stdin.buffer.read())
 loaded = engine_for(ModelType.PMML).load(model, RecordSchema("Sample", ("other",)))
 print(type(loaded).__name__, loaded.score(np.array([[3.0]])).result.tolist())
@@ -171,4 +177,4 @@ def test_the_evaluator_needs_the_jars_of_pypmml_and_neither_its_code_nor_jpype()
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_JPYPE], input=LINE, capture_output=True, check=False, timeout=120
     )
-    assert (done.stdout.decode(), done.stderr.decode()) == ("_PmmlModel [7.0]\n", "")
+    assert (done.stdout.decode(), done.stderr.decode()) == ("JavaModel [7.0]\n", "")

@@ -67,6 +67,7 @@ _BESIDE_MODELS = frozenset(
     {"Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary", "Extension"}
 )
 _TARGETS = ("target", "predicted")
+_MOST_LEVELS = 50
 _USAGES = (
     "active",
     "supplementary",
@@ -138,6 +139,7 @@ class _Compiler:
         self._dictionary = dictionary
         self._dependents = Dependents(transformations)
         self._treated: dict[tuple[Scope, tuple[object, ...]], Scope] = {}
+        self._depth = 0
 
     def declare_inputs(self, model: Element, scope: Scope) -> list[Input]:
         """Declares the fields of the outer MiningSchema, and returns those that records bring."""
@@ -196,7 +198,11 @@ class _Compiler:
             read: Any = import_module(f"{_HERE}.{module}")
         except ModuleNotFoundError:
             raise Unsupported(f"the model {model.tag}") from None
+        self._depth += 1
+        if self._depth > _MOST_LEVELS:
+            raise Unsupported(f"more than {_MOST_LEVELS} models inside of each other")
         predictor = read.compile_model(model, context)
+        self._depth -= 1
         node = ModelNode(self._program.model_index(), model, function, inner, predictor, target, [])
         segments = getattr(predictor, "segments", {})
         read_outputs(output, node, inner, segments)

@@ -17,6 +17,7 @@ __all__ = [
     "MODEL_ATTRIBUTES",
     "MODEL_PARTS",
     "NOTHING",
+    "TooLarge",
     "Unsupported",
     "children",
     "choice",
@@ -60,6 +61,10 @@ _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 
 class Unsupported(Exception):
     """A part of the document is not known exactly, or is wrong. The text names element and attribute."""
+
+
+class TooLarge(Unsupported):
+    """The document has more of something than the evaluator computes at a time."""
 
 
 def children(

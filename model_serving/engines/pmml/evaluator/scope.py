@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from model_serving.engines.pmml.evaluator.nesting import Nesting
-from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
 from model_serving.engines.pmml.evaluator.symbols import Symbols
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Program:
             Unsupported: there are too many.
         """
         if self.slots >= _MOST_FIELDS:
-            raise Unsupported(f"more than {_MOST_FIELDS:,} fields")
+            raise TooLarge(f"more than {_MOST_FIELDS:,} fields")
         self.slots += 1
         return Field(name, kind, self.slots - 1, expression, values, column)
 
@@ -111,7 +111,7 @@ class Program:
         """
         self._expressions += 1
         if self._expressions > _MOST_EXPRESSIONS:
-            raise Unsupported(f"more than {_MOST_EXPRESSIONS:,} expressions once its functions are called")
+            raise TooLarge(f"more than {_MOST_EXPRESSIONS:,} expressions once its functions are called")
 
     def count_call(self) -> None:
         """Counts a compiled call of a function that the document defines.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
-from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ class LinearSums:
         categories = [term for term in terms if term.is_category]
         self._products = [term for term in terms if not term.is_number and not term.is_category]
         if (len(terms) + len(needed)) * len(sums) > _MOST_COEFFICIENTS:
-            raise Unsupported(f"a regression with more than {_MOST_COEFFICIENTS:,} coefficients")
+            raise TooLarge(f"a regression with more than {_MOST_COEFFICIENTS:,} coefficients")
         self._type: npt.DTypeLike = np.float32 if single else np.float64
         self._intercepts = np.array(intercepts, dtype=self._type)
         present = {term.powers[0][0] for term in numbers}
