@@ -154,8 +154,8 @@ def test_the_result_of_text_classes_is_the_index_of_the_label(load: Load) -> Non
             (),
             OutputRule.VALUE,
             (
-                "output VALUE needs classes that spell numbers, not 'good': use AUTO or ARGMAX, the result is "
-                "then the index of the class"
+                "output VALUE needs classes that spell numbers, not 'good': use AUTO or ARGMAX, the result "
+                "is then the index of the class"
             ),
         ),
         (
