@@ -17,6 +17,7 @@ from rich.table import Table
 from bench.errors import BenchError
 from bench.figures import spread
 from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
+from bench.library_calls import beside, library_call
 from bench.records import DATA_TYPE, RecordMaker
 from bench.session import add_results_argument
 from bench.store import Case, Store
@@ -55,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     if unknown := [key for key in keys if key not in models]:
         raise BenchError(f"there is no '{unknown[0]}': choose from {', '.join(models)}")
     store, environment = Store(arguments.results), surroundings()
-    table = Table("model", "load, ms", *(f"{size}" for size in sizes), title="µs a record in batches of")
+    table = Table(
+        "model", "load, ms", *(f"{size}" for size in sizes), "× library", title="µs a record in batches of"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     failures = []
@@ -79,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         for size in sizes:
             of = spread([figure["batches"][str(size)] for figure in figures])
             cells.append(f"{of.minimum:.2f} / {of.median:.2f} / {of.maximum:.2f}")
-        table.add_row(key, f"{figures[0]['load_ms']:.0f}", *cells)
+        ratio = figures[0]["to_library"]
+        table.add_row(key, f"{figures[0]['load_ms']:.0f}", *cells, "" if ratio is None else f"{ratio:.2f}")
     Console(width=max(140, Console().width)).print(table)
     if failures:
         raise BenchError("; ".join(failures))
@@ -105,15 +109,29 @@ def _measure(model: BenchModel, sizes: list[int], repeats: int, repeat_s: float)
             size: time_calls(partial(loaded.score, batch), repeats, repeat_s)
             for size, batch in batches.items()
         }
+        ratio = _ratio_to_library(model, loaded, _columns(maker, loaded, 1))
     finally:
         loaded.close()
     return [
         {
             "load_ms": round(load_ms, 1),
+            "to_library": ratio,
             "batches": {str(size): round(calls[number] * 1e6 / size, 3) for size, calls in timed.items()},
         }
         for number in range(repeats)
     ]
+
+
+def _ratio_to_library(
+    model: BenchModel, loaded: LoadedModel, record: npt.NDArray[np.float64]
+) -> float | None:
+    """Returns how many times as long as the library's own call one record takes; None where there is none."""
+    inputs = getattr(loaded, "inputs", None)
+    library = library_call(model.kind, model.message().data, inputs, record)
+    if library is None:
+        return None
+    ours, alone = beside(partial(loaded.score, record), library)
+    return round(ours / alone, 2)
 
 
 def _columns(maker: RecordMaker, loaded: LoadedModel, size: int) -> npt.NDArray[np.float64]:

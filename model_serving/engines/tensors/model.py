@@ -180,6 +180,11 @@ class TensorModel:
         return self._inputs.fields
 
     @property
+    def inputs(self) -> TensorInputs:
+        """How the tensors are made."""
+        return self._inputs
+
+    @property
     def findings(self) -> str:
         """Empty: the library reads the model again at each load."""
         return ""
