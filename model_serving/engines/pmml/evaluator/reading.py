@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -48,6 +49,7 @@ _WITHOUT_EFFECT = frozenset(
     {"Extension", "ModelStats", "ModelExplanation", "ModelVerification", "Interval", "Partition"}
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBERS = re.compile(r"(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?: |$))*+", re.ASCII)
 _WORDS = {
     "INF": np.inf,
     "+INF": np.inf,
@@ -239,6 +241,10 @@ def real_array(array: Element) -> npt.NDArray[np.float64]:
 
 
 def _decimals(texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    if _NUMBERS.fullmatch(" ".join(texts)):
+        # One search for all numbers takes a third of the time of one for each.
+        with suppress(ValueError):  # an item in quotes may have spaces
+            return np.array([float(text) for text in texts], dtype=np.float64)
     try:
         return np.array([decimal(text) for text in texts], dtype=np.float64)
     except ValueError as error:
