@@ -65,11 +65,13 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
     """
     origins = Origins(found.graph)
     failures = Failures(found.graph)
+    # The model must not keep ``found``, whose GraphDef has all weights once more.
+    session = found.session
     feeding = feeding_of(found.inputs, found.order, origins, schema, model.inputs)
     planned = plan_inputs(feeding.tensors, model.inputs, schema, ordered=feeding.ordered)
 
     def run(fetches: Sequence[Any]) -> Run:
-        return _run_in(found.session, feeding, fetches, failures)
+        return _run_in(session, feeding, fetches, failures)
 
     readable = {name: tensor for name, tensor in found.outputs.items() if _is_readable(tensor)}
     outputs = labelled(
@@ -89,7 +91,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         planned,
         [output for output, _ in outputs],
         model,
-        lambda: close_session(found.session),
+        lambda: close_session(session),
         ModelDescription(kind=found.kind, evaluator=evaluator, notes=notes),
     )
 
