@@ -18,6 +18,7 @@ from model_serving.engines.tensorflow.failures import Failures
 from model_serving.engines.tensorflow.feeding import Feeding, feeding_of
 from model_serving.engines.tensorflow.origins import Origins
 from model_serving.engines.tensorflow.session import close_session
+from model_serving.engines.tensors.inputs import TensorInputs
 from model_serving.engines.tensors.model import CannotScore, Run, Tensor, make_model
 from model_serving.engines.tensors.outputs import TensorOutput
 from model_serving.engines.tensors.pairing import plan_inputs
@@ -84,7 +85,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
     fetched = [tensor for _, tensor in outputs]
     notes = _notes(found.outputs, feeding)
     if planned.batch is None and depends_on_batch(run(fetched), planned):
-        planned, notes = planned.in_batches_of(1), (*notes, _BATCH_MATTERS)
+        planned, notes = TensorInputs(planned.fields, planned.parts, 1), (*notes, _BATCH_MATTERS)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
         lambda places: run([fetched[place] for place in places]),
