@@ -42,6 +42,13 @@ class Combination:
 
     def numbers(self, values: Numbers, taken: Mask | None = None) -> Numbers:
         """Returns the combined number of each record, shape (n,)."""
+        if values.shape[1] == 1 and taken is None and not self.single and self.method in {"sum", "average"}:
+            # One record: plain Python is faster, and adds in the same order.
+            total = 0.0
+            for value in values[:, 0].tolist():
+                total += value
+            if total == total:
+                return np.array([total / len(values) if self.method == "average" else total])
         missing = np.isnan(values)
         if taken is None and not missing.any():
             return self._of_numbers(values, None)

@@ -22,6 +22,9 @@ __all__ = ["Coded", "Walk"]
 _FEW = 64
 """Up to this number of walks plain Python is faster than numpy: each numpy call takes a microsecond."""
 
+_FEW_RECORDS = 8
+"""Up to this number of records missing values are looked for in plain Python too."""
+
 _MOST_IN_LISTS = 200_000
 """The greatest number of ways of which the steps are kept as Python lists too, for walks in plain Python."""
 
@@ -109,11 +112,16 @@ class Walk:
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
         n, trees = batch.n, len(self._roots)
-        values, codes, failing = self._table(batch)
+        with batch.aside():
+            values = self._gather.matrix(batch)
+            switched = [one.codes(batch) for one in self._coded]
+            failed = batch.failed
+        if n * trees <= _FEW and n <= _FEW_RECORDS and failed is None:
+            return self._one_by_one(values.tolist(), switched)
+        failing = None if failed is None else self._failures(batch)
+        values, codes = self._with_codes(values, switched)
         if failing is not None:
             batch.fail(self._touches(failing, values, codes))
-        if n * trees <= _FEW:
-            return self._one_by_one(values, codes)
         made = np.empty((trees, n), dtype=np.intp)
         at_once = max(1, _MOST_AT_ONCE // max(n, 1))
         places = np.arange(0, n * self._width, self._width)
@@ -125,28 +133,20 @@ class Walk:
         made -= self._steps
         return made
 
-    def _table(self, batch: Batch) -> tuple[Numbers, Rows | None, Mask | None]:
-        """Returns the values, shape (n, width), what is added to the way on, and which values failed.
+    def _with_codes(self, values: Numbers, places: list[Rows]) -> tuple[Numbers, Rows | None]:
+        """Returns the values, shape (n, width), and what is added to the way on, shape (n * width,).
 
-        What is added is 2 for a missing value and the place of a value that is switched by. None stands for
-        zeros, and for no failures.
+        This is 2 for a missing value, and the place of a value that is switched by. None stands for zeros.
         """
-        with batch.aside():
-            values = self._gather.matrix(batch)
-            wide, codes = self._coded_table(values, batch)
-            failing = None if batch.failed is None else self._failures(batch)
-        return wide, codes, failing
-
-    def _coded_table(self, values: Numbers, batch: Batch) -> tuple[Numbers, Rows | None]:
         missing = np.isnan(values)
-        if not self._coded:
+        if not places:
             return values, (missing * 2).reshape(-1) if missing.any() else None
-        compared = values.shape[1]
-        codes = np.zeros((batch.n, self._width), dtype=np.intp)
+        n, compared = values.shape
+        codes = np.zeros((n, self._width), dtype=np.intp)
         codes[:, :compared] = missing * 2
-        for place, coded in enumerate(self._coded, self._first_coded):
-            codes[:, place] = coded.codes(batch)
-        wide = np.zeros((batch.n, self._width))
+        for column, place in enumerate(places, self._first_coded):
+            codes[:, column] = place
+        wide = np.zeros((n, self._width))
         wide[:, :compared] = values
         return wide, codes.reshape(-1)
 
@@ -213,11 +213,15 @@ class Walk:
                 active = walking if active is None else active[walking]
                 current, offsets = current[walking], offsets[walking]
 
-    def _one_by_one(self, values: Numbers, codes: Rows | None) -> Rows:
+    def _one_by_one(self, rows: list[list[float]], places: list[Rows]) -> Rows:
         columns, thresholds, bases, ways = self._steps_in_lists
         steps = self._steps
-        rows = values.tolist()
-        added = [[0] * self._width] * len(rows) if codes is None else codes.reshape(len(rows), -1).tolist()
+        spare = [0.0] * (self._width - len(self._fields))
+        added = []
+        for place, row in enumerate(rows):
+            missing = [2 if value != value else 0 for value in row] or [0]
+            added.append(missing + [int(codes[place]) for codes in places])
+            row.extend(spare)
         leaves = []
         for root in self._roots.tolist():
             for row, more in zip(rows, added, strict=True):
