@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask
     from model_serving.engines.pmml.evaluator.data_types import Kind
     from model_serving.engines.pmml.evaluator.models.combination import Combination
-    from model_serving.engines.pmml.evaluator.prediction import ModelContext, OutputField
+    from model_serving.engines.pmml.evaluator.prediction import ModelContext
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -132,9 +132,6 @@ class Chain:
             if len(self._last) == 1:
                 self.classes = self._last[0][1].classes
         self.entities = tuple(dict.fromkeys(name for one in last for name in one.node.predictor.entities))
-        self.inner_outputs: list[OutputField] = [
-            output for segment in segments for output in segment.node.outputs
-        ]
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

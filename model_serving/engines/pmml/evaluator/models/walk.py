@@ -104,11 +104,6 @@ class Walk:
             # Slower than lists, but it needs no more memory.
             self._steps_in_lists = (columns.data, thresholds.data, bases.data, ways.data)
 
-    @property
-    def trees(self) -> int:
-        """The number of trees."""
-        return len(self._roots)
-
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
         n, trees = batch.n, len(self._roots)
