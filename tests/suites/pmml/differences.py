@@ -42,6 +42,15 @@ _CATEGORY = (
     "of a segment without a prediction, after which a modelChain continues (Multiple Models: "
     "missingPredictionTreatment)"
 )
+_WEIGHTED = (
+    "Trees: with weightedConfidence the confidences of a Node of which the predicate is unknown and of its "
+    "siblings are weighted by their records and summed; the class with the highest wins. The reference does "
+    "not know this strategy"
+)
+_AGGREGATED = (
+    "Trees: with aggregateNodes the records of all leaves that can be reached, an unknown predicate taken "
+    "for true, are added up. The reference does not know this strategy"
+)
 
 DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "drools.LinearRegressionSample_": (range(26), _WHOLE_TARGET),
@@ -55,10 +64,13 @@ DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
     "evaluator.evaluator.PriorProbabilitiesTest": (range(26), _NO_TARGET),
     "evaluator.evaluator.RegressionOutputTest": (range(26), _OUTPUT),
     "evaluator.evaluator.TargetValueCountsTest": (range(26), _SHARES),
+    "jpmml-legacy.evaluator.MissingValueStrategyTest": ((14, 16, 18, 19, 20), _WEIGHTED),
     "jpmml-legacy.evaluator.TargetValueCountsTest": (range(26), _SHARES),
     "jpmml-legacy.knime.NeuralNetworkOzone": (range(40), _WHOLE_TARGET),
     "jpmml-legacy.knime.RegressionOzone": (range(40), _WHOLE_TARGET),
     "pmml4s.dmg_general_multinomial_logistic": ((21,), _SOFTMAX),
+    "pmml4s.dmg_tree_missing_aggregateNodes": ((12, 15, 16, 17), _AGGREGATED),
+    "pmml4s.dmg_tree_missing_value_strategies": ((13, 14, 18, 20), _WEIGHTED),
     "pmml4s.dmg_svm_classification_cont_predictors": (range(26), _THRESHOLD),
     "sklearn.sklearn-extension.EstimatorTransformerVisit": ((29, 33), _CATEGORY),
     "sklearn.sklearn.DecisionTreeIrisNA": ((14, 16, 28, 30, 36), f"{_NAN}. {_SINGLE}"),
