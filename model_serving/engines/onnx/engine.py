@@ -92,17 +92,13 @@ class _Output:
 
 
 def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output]]:
-    session = _open_session(content)
-    before = {node.name: graph.zip_map_of(node.name) for node in session.get_outputs()}
+    before = {name: graph.zip_map_of(name) for name in graph.outputs}
     zip_maps = {name: node.inputs[0] for name, node in before.items() if node is not None}
-    names = [zip_maps.get(node.name, node.name) for node in session.get_outputs()]
-    given = [node.name for node in session.get_outputs()]
-    if zip_maps:
-        session = _open_session(plain(content, zip_maps))
+    session = _open_session(plain(content, zip_maps) if zip_maps else content)
     nodes = {node.name: node for node in session.get_outputs()}
     outputs = [
         _Output(fetched, _output(nodes[fetched], name, graph))
-        for name, fetched in zip(given, names, strict=True)
+        for name, fetched in ((name, zip_maps.get(name, name)) for name in graph.outputs)
         if nodes[fetched].type == _TEXT or nodes[fetched].type in _DTYPES
     ]
     return session, outputs

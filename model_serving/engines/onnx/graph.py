@@ -52,15 +52,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The nodes of a graph, and its initializers' messages by name."""
+    """A graph: its outputs, its nodes, which node makes a tensor, and its initializers' messages by name."""
 
+    outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
+    makers: dict[str, Node] = field(repr=False)
     initializers: dict[str, memoryview] = field(repr=False)
     has_external_data: bool
-
-    def maker_of(self, tensor: str) -> Node | None:
-        """Returns the node that makes a tensor, None for an input or a constant."""
-        return next((node for node in self.nodes if tensor in node.outputs), None)
 
     def has(self, *kinds: str) -> bool:
         """Whether a node is of one of these kinds."""
@@ -68,7 +66,7 @@ class Graph:
 
     def zip_map_of(self, output: str) -> Node | None:
         """Returns the ZipMap that makes an output, None when something else does."""
-        node = self.maker_of(output)
+        node = self.makers.get(output)
         return node if node is not None and node.kind == "ZipMap" and len(node.inputs) == 1 else None
 
     def classes_of(self, output: str) -> tuple[str, ...]:
@@ -78,7 +76,7 @@ class Graph:
         """
         name = output
         for _ in range(len(self.nodes) + 1):
-            node = self.maker_of(name)
+            node = self.makers.get(name)
             if node is None or not node.inputs:
                 return ()
             if node.kind not in _PASSES:
@@ -105,7 +103,7 @@ class Graph:
         for _ in range(len(_PASSES)):
             if name in self.initializers:
                 return tuple(_values(self.initializers[name]))
-            node = self.maker_of(name)
+            node = self.makers.get(name)
             if node is None or node.kind not in _PASSES or not node.inputs:
                 break
             name = node.inputs[0]
@@ -118,16 +116,19 @@ def read_graph(content: bytes) -> Graph:
     Raises:
         ValueError: the content is not such a message.
     """
-    nodes, initializers, external = [], {}, False
+    outputs, nodes, initializers, external = [], [], {}, False
     for graph in _graphs(content):
         for number, kind, value in walk(graph):
             if kind == LEN and number == _NODE:
                 nodes.append(_node(value))
+            elif kind == LEN and number == _OUTPUT:
+                outputs.append(_name(value))
             elif kind == LEN and number == _INITIALIZER:
                 name, is_external = _tensor_header(value)
                 initializers[name] = value
                 external |= is_external
-    return Graph(tuple(nodes), initializers, external)
+    makers = {name: node for node in nodes for name in node.outputs}
+    return Graph(tuple(outputs), tuple(nodes), makers, initializers, external)
 
 
 def plain(content: bytes, zip_maps: dict[str, str]) -> bytes:
