@@ -17,8 +17,15 @@ from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
-from model_serving.engines.onnx.graph import Graph, plain, read_graph
-from model_serving.engines.onnx.refusals import EXTERNAL_DATA, NOT_ONNX, load_refusal, run_failure
+from model_serving.engines.onnx.edits import with_neutral_locale, without_zip_maps
+from model_serving.engines.onnx.graph import Graph, read_graph
+from model_serving.engines.onnx.refusals import (
+    EXTERNAL_DATA,
+    NOT_ONNX,
+    LocaleMissing,
+    load_refusal,
+    run_failure,
+)
 from model_serving.engines.tensors.inputs import TensorInput, TensorInputs
 from model_serving.engines.tensors.model import Run, Tensor, make_model
 from model_serving.engines.tensors.outputs import TensorOutput
@@ -94,7 +101,7 @@ class _Output:
 def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output]]:
     before = {name: graph.zip_map_of(name) for name in graph.outputs}
     zip_maps = {name: node.inputs[0] for name, node in before.items() if node is not None}
-    session = _open_session(plain(content, zip_maps) if zip_maps else content)
+    session = _open_anywhere(without_zip_maps(content, zip_maps) if zip_maps else content)
     nodes = {node.name: node for node in session.get_outputs()}
     outputs = [
         _Output(fetched, _output(nodes[fetched], name, graph))
@@ -102,6 +109,16 @@ def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output]]:
         if nodes[fetched].type == _TEXT or nodes[fetched].type in _DTYPES
     ]
     return session, outputs
+
+
+def _open_anywhere(content: bytes) -> Any:
+    try:
+        return _open_session(content)
+    except LocaleMissing as missing:
+        try:
+            return _open_session(with_neutral_locale(content))
+        except ModelRejected:
+            raise missing from None
 
 
 def _open_session(content: bytes) -> Any:

@@ -1,9 +1,8 @@
 """What a serialized ONNX model says about itself, read from the bytes of the message (onnx.proto).
 
 ONNX Runtime tells the inputs and outputs of a model, but not the classes of a classifier. They are in the
-graph, in the node that makes the labels. And ONNX Runtime gives the output of a ZipMap as a Python map for
-each record, which takes longer than to score a small model: ``plain`` takes ZipMap out of the graph, so that
-the tensor before it is the output, with the same numbers.
+graph, in the node that makes the labels. So is
+whether weights are in other files.
 """
 
 from __future__ import annotations
@@ -14,10 +13,22 @@ from dataclasses import dataclass, field
 
 from model_serving.engines.content.protobuf import LEN, VARINT, varint, walk
 
-__all__ = ["Graph", "Node", "plain", "read_graph"]
+__all__ = [
+    "ATTRIBUTE",
+    "GRAPH",
+    "NODE",
+    "OUTPUT",
+    "Graph",
+    "Node",
+    "name_of",
+    "read_graph",
+    "read_node",
+    "text_of",
+]
 
-_GRAPH = 7  # in ModelProto
-_NODE, _INITIALIZER, _OUTPUT = 1, 5, 12  # in GraphProto
+GRAPH = 7  # in ModelProto
+NODE, _INITIALIZER, OUTPUT = 1, 5, 12  # in GraphProto
+ATTRIBUTE = 5  # in NodeProto
 _EXTERNAL = 1  # TensorProto.DataLocation
 _STRING, _INT32, _INT64 = 8, 6, 7  # TensorProto.DataType
 _MOST_CLASSES = 10_000
@@ -43,8 +54,8 @@ class Node:
         """Returns the values of the first of these attributes that is not empty, as text."""
         found = {}
         for number, kind, value in walk(self.content):
-            if number == 5 and kind == LEN:
-                name = next((_text(part) for at, of, part in walk(value) if at == 1 and of == LEN), "")
+            if number == ATTRIBUTE and kind == LEN:
+                name = next((text_of(part) for at, of, part in walk(value) if at == 1 and of == LEN), "")
                 if name in names:
                     found[name] = tuple(_attribute(value))
         return next((found[name] for name in names if found.get(name)), ())
@@ -119,10 +130,10 @@ def read_graph(content: bytes) -> Graph:
     outputs, nodes, initializers, external = [], [], {}, False
     for graph in _graphs(content):
         for number, kind, value in walk(graph):
-            if kind == LEN and number == _NODE:
-                nodes.append(_node(value))
-            elif kind == LEN and number == _OUTPUT:
-                outputs.append(_name(value))
+            if kind == LEN and number == NODE:
+                nodes.append(read_node(value))
+            elif kind == LEN and number == OUTPUT:
+                outputs.append(name_of(value))
             elif kind == LEN and number == _INITIALIZER:
                 name, is_external = _tensor_header(value)
                 initializers[name] = value
@@ -131,77 +142,39 @@ def read_graph(content: bytes) -> Graph:
     return Graph(tuple(outputs), tuple(nodes), makers, initializers, external)
 
 
-def plain(content: bytes, zip_maps: dict[str, str]) -> bytes:
-    """Returns the model without ZipMap: ``zip_maps`` gives for an output of ZipMap the tensor before it."""
-    made = bytearray()
-    for number, kind, value in walk(memoryview(content)):
-        made += _field(
-            number, kind, _plain_graph(value, zip_maps) if number == _GRAPH and kind == LEN else value
-        )
-    return bytes(made)
-
-
-def _plain_graph(graph: memoryview, zip_maps: dict[str, str]) -> bytes:
-    made = bytearray()
-    given = {_name(value) for number, kind, value in walk(graph) if number == _OUTPUT and kind == LEN}
-    for number, kind, value in walk(graph):
-        if kind == LEN and number == _NODE:
-            node = _node(value)
-            if node.kind == "ZipMap" and set(node.outputs) & zip_maps.keys():
-                continue
-        if kind == LEN and number == _OUTPUT and _name(value) in zip_maps:
-            tensor = zip_maps[_name(value)]
-            if tensor not in given:
-                given.add(tensor)
-                made += _field(_OUTPUT, LEN, _field(1, LEN, tensor.encode()))
-            continue
-        made += _field(number, kind, value)
-    return bytes(made)
-
-
-def _field(number: int, kind: int, value: bytes | memoryview) -> bytes:
-    size = _encoded(len(value)) if kind == LEN else b""
-    return b"".join((_encoded(number << 3 | kind), size, value))
-
-
-def _encoded(number: int) -> bytes:
-    made = bytearray()
-    while number > 0x7F:
-        made.append(number & 0x7F | 0x80)
-        number >>= 7
-    made.append(number)
-    return bytes(made)
-
-
 def _graphs(content: bytes) -> Iterator[memoryview]:
     for number, kind, value in walk(memoryview(content)):
-        if number == _GRAPH and kind == LEN:
+        if number == GRAPH and kind == LEN:
             yield value
 
 
-def _node(content: memoryview) -> Node:
+def read_node(content: memoryview) -> Node:
+    """Reads a NodeProto."""
     inputs, outputs, op = [], [], ""
     for number, kind, value in walk(content):
         if kind != LEN:
             continue
         if number == 1:
-            inputs.append(_text(value))
+            inputs.append(text_of(value))
         elif number == 2:
-            outputs.append(_text(value))
+            outputs.append(text_of(value))
         elif number == 4:
-            op = _text(value)
+            op = text_of(value)
     return Node(op, tuple(inputs), tuple(outputs), content)
 
 
-def _name(value_info: memoryview) -> str:
-    return next((_text(value) for number, kind, value in walk(value_info) if number == 1 and kind == LEN), "")
+def name_of(value_info: memoryview) -> str:
+    """Returns the name in a ValueInfoProto."""
+    return next(
+        (text_of(value) for number, kind, value in walk(value_info) if number == 1 and kind == LEN), ""
+    )
 
 
 def _tensor_header(tensor: memoryview) -> tuple[str, bool]:
     name, external = "", False
     for number, kind, value in walk(tensor):
         if number == 8 and kind == LEN:
-            name = _text(value)
+            name = text_of(value)
         elif number == 14 and kind == VARINT:
             external = varint(value)[0] == _EXTERNAL
     return name, external
@@ -215,7 +188,7 @@ def _attribute(content: memoryview) -> Iterator[str]:
         elif number == 8:
             yield from (str(each) for each in _integers(value))
         elif number == 9 and kind == LEN:
-            yield _text(value)
+            yield text_of(value)
         elif number == 5 and kind == LEN:
             yield from _values(value)
 
@@ -228,7 +201,7 @@ def _values(tensor: memoryview) -> Iterator[str]:
         if number == 2 and kind == VARINT:
             data_type = varint(value)[0]
         elif number == 6 and kind == LEN:
-            values.append(_text(value))
+            values.append(text_of(value))
         elif number in {5, 7}:
             values += [str(each) for each in _integers(value)]
         elif number == 9 and kind == LEN:
@@ -251,5 +224,6 @@ def _floats(value: memoryview) -> list[float]:
     return [each for (each,) in struct.iter_unpack("<f", bytes(value))]
 
 
-def _text(value: memoryview) -> str:
+def text_of(value: memoryview) -> str:
+    """Returns a field of text. What is not UTF-8 becomes a replacement character."""
     return bytes(value).decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import typed_line
 from model_serving.engines.tensors.model import CannotScore
 
-__all__ = ["EXTERNAL_DATA", "NOT_ONNX", "load_refusal", "run_failure"]
+__all__ = ["EXTERNAL_DATA", "NOT_ONNX", "LocaleMissing", "load_refusal", "run_failure"]
 
 NOT_ONNX = (
     "ONNX Runtime cannot load the model: the content is not an ONNX model, export it again as an .onnx file"
@@ -71,6 +71,10 @@ _DEPEND_ON_VALUES = frozenset(
 """Operators that may fail for the values of one record and not for those of another."""
 
 
+class LocaleMissing(ModelRejected):
+    """The refusal of a model that needs a locale which is not installed here."""
+
+
 def load_refusal(error: Exception) -> ModelRejected:
     """Returns the refusal of a model that ONNX Runtime does not load."""
     text = str(error)
@@ -83,8 +87,8 @@ def load_refusal(error: Exception) -> ModelRejected:
     if "External data path" in text:
         return ModelRejected(EXTERNAL_DATA)
     if _LOCALE.search(text):
-        return ModelRejected(
-            "the model changes text to lower case by the rules of a locale (en_US.UTF-8 if it names none) "
+        return LocaleMissing(
+            "the model changes text to lower case by the rules of a locale "
             "that is not installed where the job runs: install it there (Debian: apt-get install locales, "
             "then locale-gen), or export the vectorizer with lowercase=False"
         )

@@ -185,21 +185,39 @@ def test_an_unknown_operator_is_named(load: Load) -> None:
     )
 
 
-def test_a_locale_that_is_missing_is_named(load: Load) -> None:
-    content = model_of(
+def lowering(**attributes: str) -> bytes:
+    """A model that says 1 for a text that is "é" in lower case, else 0."""
+    return model_of(
         [
             helper.make_node(
-                "StringNormalizer", ["colour"], ["small"], case_change_action="LOWER", locale="xx_XX"
+                "StringNormalizer", ["colour"], ["small"], case_change_action="LOWER", **attributes
             ),
             helper.make_node(
-                "LabelEncoder", ["small"], ["y"], domain="ai.onnx.ml", keys_strings=["a"], values_floats=[1.0]
+                "LabelEncoder",
+                ["small"],
+                ["y"],
+                domain="ai.onnx.ml",
+                keys_strings=["é"],
+                values_floats=[1.0],
+                default_float=0.0,
             ),
         ],
         [value("colour", None, kind=TEXT)],
         [value("y", None)],
     )
+
+
+@pytest.mark.parametrize("attributes", [{}, {"locale": "en_XX.UTF-8"}], ids=["none named", "not installed"])
+def test_an_english_locale_need_not_be_installed(load: Load, attributes: dict[str, str]) -> None:
+    """TfidfVectorizer in lower case."""
+    model = load(ModelType.ONNX, lowering(**attributes))
+    records = np.array([["É"], ["é"], ["E"]], dtype=object)
+    assert model.score(records).result.tolist() == [1.0, 1.0, 0.0]
+
+
+def test_another_locale_that_is_missing_is_named(load: Load) -> None:
     with pytest.raises(ModelRejected, match=r"by the rules of a locale .* install it there"):
-        load(ModelType.ONNX, content)
+        load(ModelType.ONNX, lowering(locale="tr_XX.UTF-8"))
 
 
 def test_inputs_that_are_maps_are_refused(load: Load) -> None:
