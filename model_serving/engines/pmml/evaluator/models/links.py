@@ -121,6 +121,9 @@ def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> 
     share = inverse_link(method)
     if ordinal:
         return lambda scores: differences(share(scores))
+    if classes == 2 and method == "none":
+        # The score is a probability, however far a linear equation carries it beyond 0 or 1.
+        return lambda scores: _with_rest(np.clip(scores[:1], 0.0, 1.0))
     if classes == 2:
         return lambda scores: _with_rest(share(scores[:1]))
     if method == "none":
