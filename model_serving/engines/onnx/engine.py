@@ -72,14 +72,14 @@ class OnnxEngine:
             raise ModelRejected(NOT_ONNX) from error
         if graph.has_external_data:
             raise ModelRejected(EXTERNAL_DATA)
-        session, outputs = _open(model.content, graph)
+        session, outputs, notes = _open(model.content, graph)
         inputs = plan_inputs(
             [_input(node) for node in session.get_inputs()], model.inputs, schema, ordered=True
         )
-        notes: tuple[str, ...] = ()
         if graph.has(*_QUANTIZING) and inputs.batch is None:
-            inputs, notes = replace(inputs, batch=1), (_QUANTIZED,)
-        described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=notes)
+            inputs = replace(inputs, batch=1)
+            notes.append(_QUANTIZED)
+        described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=tuple(notes))
         return make_model(
             lambda places: _run_in(session, inputs, [outputs[place].fetched for place in places]),
             inputs,
@@ -98,17 +98,20 @@ class _Output:
     described: TensorOutput
 
 
-def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output]]:
+def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output], list[str]]:
+    """Returns the session, the outputs that can be read, and a note for each other one."""
     before = {name: graph.zip_map_of(name) for name in graph.outputs}
     zip_maps = {name: node.inputs[0] for name, node in before.items() if node is not None}
     session = _open_anywhere(without_zip_maps(content, zip_maps) if zip_maps else content)
     nodes = {node.name: node for node in session.get_outputs()}
-    outputs = [
-        _Output(fetched, _output(nodes[fetched], name, graph))
-        for name, fetched in ((name, zip_maps.get(name, name)) for name in graph.outputs)
-        if nodes[fetched].type == _TEXT or nodes[fetched].type in _DTYPES
-    ]
-    return session, outputs
+    outputs, notes = [], []
+    for name in graph.outputs:
+        node = nodes[zip_maps.get(name, name)]
+        if node.type == _TEXT or node.type in _DTYPES:
+            outputs.append(_Output(node.name, _output(node, name, graph)))
+        else:
+            notes.append(f"The output {name} is left out, because it is a {node.type} and not a tensor.")
+    return session, outputs, notes
 
 
 def _open_anywhere(content: bytes) -> Any:

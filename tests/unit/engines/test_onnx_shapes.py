@@ -230,3 +230,21 @@ def test_inputs_that_are_maps_are_refused(load: Load) -> None:
     )
     with pytest.raises(ModelRejected, match=r"^the model's input x is a map\(.*: export it with tensors"):
         load(ModelType.ONNX, content)
+
+
+def test_an_output_that_is_a_sequence_is_left_out_and_said(load: Load) -> None:
+    sequence = helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, None))
+    content = model_of(
+        [
+            helper.make_node("ReduceSum", ["x", "axis"], ["y"]),
+            helper.make_node("SequenceConstruct", ["y"], ["parts"]),
+        ],
+        [value("x", None, 2)],
+        [helper.make_value_info("parts", sequence), value("y", None, 1)],
+        AXIS,
+    )
+    model = load(ModelType.ONNX, content)
+    assert model.score(RECORDS).result.tolist() == RECORDS.sum(axis=1).tolist()
+    assert description_of(model).notes == (
+        "The output parts is left out, because it is a seq(tensor(float)) and not a tensor.",
+    )
