@@ -7,6 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from model_serving.core.errors import ModelRejected
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, constant
 from model_serving.engines.pmml.evaluator.dependents import Dependents
 from model_serving.engines.pmml.evaluator.expressions.compiler import (
@@ -97,7 +98,7 @@ def compile_document(root: Element) -> Compiled:
     """
     model = next((child for child in root if child.tag not in _BESIDE_MODELS), None)
     if model is None:
-        raise Unsupported("a document without a model")
+        raise ModelRejected("the PMML document has no model in it: export the model, not only its fields")
     transformations = only(list(root), "TransformationDictionary")
     functions = {} if transformations is None else _functions(transformations)
     program = Program(functions)
@@ -118,7 +119,7 @@ def _functions(transformations: Element) -> dict[str, Element]:
 def _dictionary(root: Element, program: Program) -> dict[str, DataField]:
     element = only(list(root), "DataDictionary")
     if element is None:
-        raise Unsupported("a document without a DataDictionary")
+        raise ModelRejected("the PMML document has no DataDictionary in it: export the whole document")
     found: dict[str, DataField] = {}
     for part in children(element, {"numberOfFields"}, ("DataField", "Taxonomy")):
         if part.tag == "DataField":
