@@ -31,6 +31,9 @@ TABLE_FILES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromText
 _TEXT = 7
 """DT_STRING of ``tensorflow/core/framework/types.proto``."""
 
+_FED = frozenset({"Placeholder", "PlaceholderWithDefault", "Const"})
+"""Operations that exporters keep the path of a vocabulary in."""
+
 _WRITES = re.compile(r"Resource(Scatter|StridedSlice)\w*|Assign(Add|Sub)?(VariableOp)?|Scatter\w*")
 """Operations that write into a variable, besides ``AssignVariableOp``."""
 
@@ -91,22 +94,25 @@ def refuse_foreign_files(graph: Any, assets: Collection[str]) -> None:
         ModelRejected: there is such a table; the text names it.
     """
     origins = Origins(graph)
-    for place in origins.nodes():
-        if place.node.op not in TABLE_FILES:
-            continue
+    tables = [place for place in origins.nodes() if place.node.op in TABLE_FILES]
+    written = _written_texts(origins) if tables else []
+    for place in tables:
         given = data_inputs(place.node)
-        paths = origins.of(given[1], place.function) if len(given) > 1 else []
-        if any(path.node is not None and path.node.op == "ReadVariableOp" for path in paths):
-            paths = [path for path in paths if path.node is None or path.node.op != "ReadVariableOp"]
-            paths += _written_texts(origins)
-        if not paths or any(
-            path.function or path.node is None or path.node.name not in assets for path in paths
-        ):
+        found = origins.of(given[1], place.function) if len(given) > 1 else []
+        read = [path for path in found if path.node is not None and path.node.op == "ReadVariableOp"]
+        paths = [path for path in found if path not in read] + (written if read else [])
+        if not paths or not all(_is_asset(path, assets) for path in paths):
             raise ModelRejected(
                 f"the model's table '{first_line(place.node.name)}' is filled from a file outside the "
                 "SavedModel: save the vocabulary with the model (tf.saved_model.Asset, or the vocabulary of "
                 "a Keras layer), or give it as a list"
             )
+
+
+def _is_asset(path: Origin, assets: Collection[str]) -> bool:
+    # The path is fed in the place of the node's only output; others of it would keep the model's own text.
+    node = path.node
+    return not path.function and node is not None and node.name in assets and node.op in _FED
 
 
 def _written_texts(origins: Origins) -> list[Origin]:

@@ -156,10 +156,22 @@ def rewires_the_path(meta_graph: Any) -> None:
             node.input.append("^write")
 
 
-def test_a_path_cannot_be_changed_on_its_way(load: Load, tmp_path: Path) -> None:
+def takes_another_output(meta_graph: Any) -> None:
+    """The file's path would be put in the place of the first output, and the second one is read."""
+    graph = meta_graph.graph_def
+    add_path(graph, "path")
+    parts = graph.node.add(name="parts", op="IdentityN", input=["path", "path"])
+    parts.attr["T"].list.type.extend([TEXT, TEXT])
+    meta_graph.asset_file_def[0].tensor_info.name = "parts:0"
+    filling = next(node for node in graph.node if "initializer" in node.attr["f"].func.name)
+    filling.input[0] = "parts:1"
+
+
+@pytest.mark.parametrize("change", [rewires_the_path, takes_another_output])
+def test_a_path_cannot_be_changed_on_its_way(load: Load, tmp_path: Path, change: Any) -> None:
     look_up_in(table_from(vocabulary(tmp_path)), tmp_path)
     with pytest.raises(ModelRejected, match="is filled from a file outside the SavedModel"):
-        load(ModelType.TENSORFLOWSAVED, changed(tmp_path / "saved", rewires_the_path))
+        load(ModelType.TENSORFLOWSAVED, changed(tmp_path / "saved", change))
 
 
 def beside_the_way() -> tuple[dict[str, Any], dict[str, Any]]:
