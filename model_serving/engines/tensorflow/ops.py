@@ -18,6 +18,7 @@ __all__ = [
     "CHECKPOINT_READS",
     "CHECKPOINT_WRITES",
     "TABLE_FILES",
+    "refuse_foreign_checkpoints",
     "refuse_foreign_files",
     "refuse_reaching_out",
     "refuse_within_reach",
@@ -32,7 +33,7 @@ _TEXT = 7
 """DT_STRING of ``tensorflow/core/framework/types.proto``."""
 
 _FED = frozenset({"Placeholder", "PlaceholderWithDefault", "Const"})
-"""Operations that exporters keep the path of a vocabulary in."""
+"""Operations that exporters keep the path of a vocabulary or of the checkpoint in."""
 
 _WRITES = re.compile(r"Resource(Scatter|StridedSlice)\w*|Assign(Add|Sub)?(VariableOp)?|Scatter\w*")
 """Operations that write into a variable, besides ``AssignVariableOp``."""
@@ -101,7 +102,7 @@ def refuse_foreign_files(graph: Any, assets: Collection[str]) -> None:
         found = origins.of(given[1], place.function) if len(given) > 1 else []
         read = [path for path in found if path.node is not None and path.node.op == "ReadVariableOp"]
         paths = [path for path in found if path not in read] + (written if read else [])
-        if not paths or not all(_is_asset(path, assets) for path in paths):
+        if not paths or not all(_is_fed(path, assets) for path in paths):
             raise ModelRejected(
                 f"the model's table '{first_line(place.node.name)}' is filled from a file outside the "
                 "SavedModel: save the vocabulary with the model (tf.saved_model.Asset, or the vocabulary of "
@@ -109,10 +110,32 @@ def refuse_foreign_files(graph: Any, assets: Collection[str]) -> None:
             )
 
 
-def _is_asset(path: Origin, assets: Collection[str]) -> bool:
+def refuse_foreign_checkpoints(graph: Any, filename: str) -> None:
+    """Refuses a GraphDef if it restores from another file than its own checkpoint.
+
+    Args:
+        graph: all that is imported.
+        filename: the node that is fed the path of the SavedModel's checkpoint.
+
+    Raises:
+        ModelRejected: there is such an operation; the text names it.
+    """
+    origins = Origins(graph)
+    for place in origins.nodes():
+        if place.node.op in CHECKPOINT_READS:
+            given = data_inputs(place.node)
+            paths = origins.of(given[0], place.function) if given else []
+            if not paths or not all(_is_fed(path, {filename}) for path in paths):
+                raise ModelRejected(
+                    f"the model's operation '{first_line(place.node.name)}' ({place.node.op}) restores from "
+                    "another file than the SavedModel's checkpoint: export the model again"
+                )
+
+
+def _is_fed(path: Origin, fed: Collection[str]) -> bool:
     # The path is fed in the place of the node's only output; others of it would keep the model's own text.
     node = path.node
-    return not path.function and node is not None and node.name in assets and node.op in _FED
+    return not path.function and node is not None and node.name in fed and node.op in _FED
 
 
 def _written_texts(origins: Origins) -> list[Origin]:

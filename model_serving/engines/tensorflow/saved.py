@@ -19,11 +19,12 @@ from model_serving.engines.tensorflow.ops import (
     CHECKPOINT_READS,
     CHECKPOINT_WRITES,
     TABLE_FILES,
+    refuse_foreign_checkpoints,
     refuse_foreign_files,
     refuse_reaching_out,
     refuse_within_reach,
 )
-from model_serving.engines.tensorflow.reach import within_reach
+from model_serving.engines.tensorflow.reach import node_name, within_reach
 from model_serving.engines.tensorflow.restoring import asset_files, initializers, restore
 from model_serving.engines.tensorflow.session import (
     close_session,
@@ -98,4 +99,5 @@ def _serving_part(meta_graph: Any, signature: Any, assets: Mapping[str, str]) ->
     refuse_within_reach(part, filling, CHECKPOINT_READS | CHECKPOINT_WRITES)
     refuse_within_reach(part, restoring, CHECKPOINT_WRITES | TABLE_FILES)
     refuse_foreign_files(part, assets)
+    refuse_foreign_checkpoints(part, node_name(meta_graph.saver_def.filename_tensor_name))
     return part

@@ -220,3 +220,18 @@ def test_the_device_of_the_training_does_not_matter(load: Load, tmp_path: Path) 
 
     model = load(ModelType.TENSORFLOWSAVED, changed(tmp_path / "saved", placed))
     np.testing.assert_array_equal(model.score(ROWS).result, [1.0, 1.0])
+
+
+def test_a_checkpoint_outside_is_refused(load: Load, tmp_path: Path) -> None:
+    saved(tmp_path, linear)
+
+    def elsewhere(meta_graph: Any) -> None:
+        add_path(meta_graph.graph_def, "path")
+        restoring = [node for node in meta_graph.graph_def.node if node.op == "RestoreV2"]
+        restoring[0].input[0] = "path"
+
+    with pytest.raises(ModelRejected) as caught:
+        load(ModelType.TENSORFLOWSAVED, changed(tmp_path / "saved", elsewhere))
+    assert str(caught.value).endswith(
+        "(RestoreV2) restores from another file than the SavedModel's checkpoint: export the model again"
+    )
