@@ -77,14 +77,14 @@ def outcome_of(path: Path, *, measures: bool = False) -> Outcome:
     text = tuple(name for name, _ in case["fields"] if name not in numeric)
     content = path.with_suffix(".pmml").read_bytes()
     offered = ModelToServe("suite", path.stem, ModelType.PMML, "1", "", content)
-    started = time.process_time()
+    started = time.thread_time()
     try:
         model = PmmlEngine(Limits()).load(offered, RecordSchema("Record", numeric, text))
     except ModelRejected as rejected:
         outcome.verdict = "rejected"
         outcome.findings.append(str(rejected))
         return outcome
-    load_ms = (time.process_time() - started) * 1e3
+    load_ms = (time.thread_time() - started) * 1e3
     outcome.evaluator = description_of(model).evaluator
     try:
         types = dict(map(tuple, case["fields"]))

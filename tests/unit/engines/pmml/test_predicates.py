@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree.ElementTree import fromstring
 
 import numpy as np
@@ -25,7 +26,7 @@ KINDS = {
 }
 
 
-def outcomes(xml: str, **columns: list[float | str | None]) -> list[str]:
+def outcomes(xml: str, **columns: Sequence[float | str | None]) -> list[str]:
     """Evaluates a predicate over columns of values and returns one word for each record."""
     program = Program()
     scope = Scope(program)
