@@ -24,7 +24,7 @@ RELATIVE, ABSOLUTE = 1e-9, 1e-9
 
 @pytest.mark.parametrize("classifies", [True, False], ids=["classification", "regression"])
 @pytest.mark.parametrize("kind", ["TreeModel", "RegressionModel", "MiningModel"])
-@settings(derandomize=True, max_examples=15, deadline=None, database=None)
+@settings(derandomize=True, max_examples=40, deadline=None, database=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_random_document_gives_what_the_standard_says(kind: str, classifies: bool, seed: int) -> None:
     rng = Random(seed)

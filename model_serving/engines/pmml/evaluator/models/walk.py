@@ -133,6 +133,8 @@ class Walk:
 
         This is 2 for a missing value, and the place of a value that is switched by. None stands for zeros.
         """
+        if not values.shape[1] and not self._coded:
+            values = np.zeros((len(values), 1))  # every tree is a leaf, and a leaf looks at the first column
         missing = np.isnan(values)
         if not places:
             return values, (missing * 2).reshape(-1) if missing.any() else None
