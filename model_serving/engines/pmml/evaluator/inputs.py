@@ -55,7 +55,7 @@ class Inputs:
         """Returns the batch for records of shape (n, inputs)."""
         n = len(columns)
         texts = Texts(self._program.symbols)
-        batch = Batch(n, self._program.slots, texts)
+        batch = Batch(n, texts)
         values = self._quick.values(columns) if n <= _FEW else None
         if values is None:
             values, odd = self._encoded(columns, texts)

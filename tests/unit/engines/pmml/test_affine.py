@@ -74,7 +74,7 @@ def fields(**expressions: str) -> tuple[Scope, Batch]:
     for name in expressions:
         scope.field(name)
     texts = Texts(program.symbols)
-    batch = Batch(4, program.slots, texts)
+    batch = Batch(4, texts)
     values = ([1.5, -2.0, 8.0, np.nan], [0.5, 7.0, -1.0, 2.0], [3.0, 4.0, -5.0, 1.0])
     for field, column in zip(inputs, values, strict=False):
         batch.put(field, np.array(column))

@@ -38,7 +38,7 @@ def outcomes(xml: str, **columns: Sequence[float | str | None]) -> list[str]:
     predicate = compile_predicate(fromstring(xml), scope)
     n = len(next(iter(columns.values())))
     texts = Texts(program.symbols)
-    batch = Batch(n, program.slots, texts)
+    batch = Batch(n, texts)
     for name, values in columns.items():
         coded = [
             np.nan if value is None else texts.code(value) if isinstance(value, str) else value

@@ -151,6 +151,8 @@ class Chain:
 
     def _without_missing(self, found: Prediction, batch: Batch) -> Prediction:
         """Takes the result from records for which a needed segment predicts nothing."""
+        if not self._needed:
+            return found
         lacking = np.zeros(batch.n, dtype=bool)
         for segment in self._needed:
             taken = segment.taken(batch)

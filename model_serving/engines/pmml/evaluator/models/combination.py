@@ -42,13 +42,10 @@ class Combination:
 
     def numbers(self, values: Numbers, taken: Mask | None = None) -> Numbers:
         """Returns the combined number of each record, shape (n,)."""
-        if values.shape[1] == 1 and taken is None and not self.single and self.method in {"sum", "average"}:
-            # One record: plain Python is faster, and adds in the same order.
-            total = 0.0
-            for value in values[:, 0].tolist():
-                total += value
-            if total == total:
-                return np.array([total / len(values) if self.method == "average" else total])
+        if taken is None and values.shape[1] == 1:
+            made_of_one = self._of_floats(values[:, 0].tolist())
+            if made_of_one is not None:
+                return np.array((made_of_one,))
         missing = np.isnan(values)
         if taken is None and not missing.any():
             return self._of_numbers(values, None)
@@ -86,6 +83,16 @@ class Combination:
             )
         if counted is not None:
             probabilities[:, self._without_result(missing, taken, any_counts=True)] = np.nan
+        return Prediction(winner(probabilities, classes), probabilities)
+
+    def shares_of_one(
+        self, values: Numbers, shares: Numbers, classes: tuple[float, ...], taken: Mask | None = None
+    ) -> Prediction:
+        """Does the same as ``shares`` for one record, of which ``shares`` has the shape (models, classes)."""
+        if self.method in {"median", "max"} or taken is not None or np.isnan(values).any():
+            return self.shares(values, lambda place: shares[:, place, None], classes, taken)
+        # The classes take the place of the records: each has a number of every model.
+        probabilities = self._of_numbers(shares, None)[:, None]
         return Prediction(winner(probabilities, classes), probabilities)
 
     def votes(
@@ -161,6 +168,29 @@ class Combination:
         """Returns the weight of the models that count, shape (n,)."""
         made: Numbers = _sum(np.where(counted, self.weights[:, None], 0.0))
         return made
+
+    def _of_floats(self, values: list[float]) -> float | None:
+        """Returns the combined number of one record if that is simple and no prediction is missing."""
+        if self.single or self.method not in {"sum", "average", "weightedSum", "weightedAverage"}:
+            return None
+        weights = self.weights.tolist() if self.method.startswith("weighted") else None
+        total = 0.0
+        if weights is None:
+            for value in values:
+                total += value
+        else:
+            for value, weight in zip(values, weights, strict=True):
+                total += value * weight
+        if total != total:
+            return None
+        if self.method == "average":
+            return total / len(values)
+        if self.method == "weightedAverage":
+            whole = 0.0
+            for weight in weights or ():
+                whole += weight
+            return total / whole if whole else None
+        return total
 
     def _of_numbers(self, values: Numbers, counted: Mask | None) -> Numbers:
         method = self.method

@@ -93,13 +93,15 @@ class Forest:
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
-        ends = self.walk.leaves(batch)
         combination, classes = self.combination, self.classes
+        ends = np.array([self.walk.leaves_of_one(batch)]).T if batch.n == 1 else self.walk.leaves(batch)
         if not classes:
             return Prediction(combination.numbers(self.scores.take(ends)))
         if combination.method.endswith("ajorityVote"):
             return combination.votes(self.elected.take(ends), classes)
         values = self.scores.take(ends)
+        if batch.n == 1:
+            return combination.shares_of_one(values, self.shares.take(ends[:, 0], axis=1).T, classes)
         return combination.shares(values, lambda place: self.shares[place].take(ends), classes)
 
 

@@ -93,7 +93,7 @@ class Instances:
         """
         program = self._scope.program
         texts = Texts(program.symbols)
-        batch = Batch(len(self._rows), program.slots, texts)
+        batch = Batch(len(self._rows), texts)
         known: set[int] = set()
         for name in self._columns:
             field = None if name in names else self._scope.find(name)

@@ -52,6 +52,19 @@ class Term(NamedTuple):
             made = made * sum((values == value) * number for value, number in pairs)
         return made
 
+    def one(self, batch: Batch) -> float:
+        """Returns the product for a batch of one record."""
+        made = 1.0
+        for field, exponent in self.powers:
+            value = batch.one(field)
+            made *= value if exponent == 1.0 else float(np.float64(value) ** exponent)
+        for field, category in self.categories:
+            made *= batch.one(field) == category
+        for field, pairs in self.contrasts:
+            value = batch.one(field)
+            made *= sum(number for known, number in pairs if known == value)
+        return made
+
     @property
     def is_number(self) -> bool:
         """Whether the term is one field's value."""
@@ -146,9 +159,12 @@ class LinearSums:
         if self._categories is not None:
             made = made + (self._categories.matrix(batch) == self._wanted) @ self._category_coefficients
         if self._products:
-            columns = np.empty((batch.n, len(self._products)), dtype=self._type)
-            for place, term in enumerate(self._products):
-                columns[:, place] = term.values(batch)
+            if batch.n == 1:
+                columns = np.array([[term.one(batch) for term in self._products]], dtype=self._type)
+            else:
+                columns = np.empty((batch.n, len(self._products)), dtype=self._type)
+                for place, term in enumerate(self._products):
+                    columns[:, place] = term.values(batch)
             made = made + columns @ self._product_coefficients
         if made.ndim == 1:
             made = np.repeat(made[None, :], batch.n, axis=0)

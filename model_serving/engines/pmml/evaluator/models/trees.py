@@ -102,6 +102,15 @@ class TreeModel:
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
+        if batch.n == 1:
+            (end,) = self.walk.leaves_of_one(batch)
+            one = slice(end, end + 1)
+            return Prediction(
+                self.scores[one].copy(),
+                None if self.shares is None else self.shares[:, one].copy(),
+                None if self.sureness is None else self.sureness[:, one].copy(),
+                self.ids[None, one].copy(),
+            )
         ends = self.walk.leaves(batch)[0]
         return Prediction(
             self.scores.take(ends),

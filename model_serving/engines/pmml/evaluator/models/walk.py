@@ -46,13 +46,17 @@ class Coded:
     def __post_init__(self) -> None:
         self.places = {value: place for place, value in enumerate(self.values.tolist())}
 
+    def code(self, value: float) -> int:
+        """Returns the place of one value."""
+        others = len(self.places)
+        return self.places.get(value, others if value == value else others + 1)
+
     def codes(self, batch: Batch) -> Rows:
         """Returns the places of a batch's values, shape (n,)."""
         values = batch.value(self.field)
         count = len(self.values)
         if batch.n <= 4:
-            places = self.places
-            return np.array([places.get(one, count if one == one else count + 1) for one in values.tolist()])
+            return np.array([self.code(one) for one in values.tolist()])
         if not count:
             return np.where(np.isnan(values), 1, 0)
         found = self.values.searchsorted(values)
@@ -103,6 +107,9 @@ class Walk:
         else:
             # Slower than lists, but it needs no more memory.
             self._steps_in_lists = (columns.data, thresholds.data, bases.data, ways.data)
+        self._roots_in_list: list[int] = roots.tolist()
+        self._all_coded = tuple(one.field for one in coded)
+        self._padding = [0.0] * (self._first_coded - len(fields))
 
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
@@ -127,6 +134,23 @@ class Walk:
             made[first : first + at_once] = at.reshape(len(roots), n)
         made -= self._steps
         return made
+
+    def leaves_of_one(self, batch: Batch) -> list[int]:
+        """Returns the only record's leaf in every tree."""
+        outer, batch.failed = batch.failed, None
+        row = batch.ones(self._fields)
+        row += self._padding
+        more = [0 if value == value else 2 for value in row]
+        if self._coded:
+            values = batch.ones(self._all_coded)
+            more += [one.code(value) for one, value in zip(self._coded, values, strict=True)]
+            row += values
+        failed: Mask | None = batch.failed  # mypy does not see that ``ones`` sets it
+        batch.failed = outer
+        if failed is not None:
+            leaves: list[int] = self.leaves(batch)[:, 0].tolist()
+            return leaves
+        return self._led(row, more)
 
     def _with_codes(self, values: Numbers, places: list[Rows]) -> tuple[Numbers, Rows | None]:
         """Returns the values, shape (n, width), and what is added to the way on, shape (n * width,).
@@ -211,20 +235,23 @@ class Walk:
                 current, offsets = current[walking], offsets[walking]
 
     def _one_by_one(self, rows: list[list[float]], places: list[Rows]) -> Rows:
+        spare = [0.0] * (self._width - len(self._fields))
+        leaves = []
+        for place, row in enumerate(rows):
+            more = [2 if value != value else 0 for value in row] or [0]
+            more += [int(codes[place]) for codes in places]
+            leaves.append(self._led(row + spare, more))
+        return np.array(leaves, dtype=np.intp).T
+
+    def _led(self, row: list[float], more: list[int]) -> list[int]:
+        """Returns the leaves of one record. ``more`` is added to the way on, for each column."""
         columns, thresholds, bases, ways = self._steps_in_lists
         steps = self._steps
-        spare = [0.0] * (self._width - len(self._fields))
-        added = []
-        for place, row in enumerate(rows):
-            missing = [2 if value != value else 0 for value in row] or [0]
-            added.append(missing + [int(codes[place]) for codes in places])
-            row.extend(spare)
         leaves = []
-        for root in self._roots.tolist():
-            for row, more in zip(rows, added, strict=True):
-                at = root
-                while at < steps:
-                    column = columns[at]
-                    at = ways[bases[at] + (row[column] > thresholds[at]) + more[column]]
-                leaves.append(at - steps)
-        return np.array(leaves, dtype=np.intp).reshape(len(self._roots), len(rows))
+        for root in self._roots_in_list:
+            at = root
+            while at < steps:
+                column = columns[at]
+                at = ways[bases[at] + (row[column] > thresholds[at]) + more[column]]
+            leaves.append(at - steps)
+        return leaves
