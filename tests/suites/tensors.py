@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,12 +22,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.report import fill_in
 from model_serving.core.engine import Columns, LoadedModel, RecordSchema, Scores, description_of
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.engines import engine_for
+from model_serving.runtime.environment import project_root
 
-__all__ = ["CLASSES", "Outcome", "outcome_of", "outcomes_of"]
+__all__ = ["CLASSES", "Outcome", "outcome_of", "outcomes_of", "suite_folder", "table"]
+
+_FIGURES = "tensor-suite.json"
+_MAKERS = {
+    "catboost": "CatBoost",
+    "frozen": "frozen graphs of TensorFlow 1",
+    "hand": "graphs of the shapes that PyTorch and others export",
+    "keras2": "Keras 2 SavedModels",
+    "lightgbm": "LightGBM",
+    "sklearn": "scikit-learn",
+    "tf-made": "SavedModels of Keras 3 and of tf.function modules",
+    "tf1-saved": "SavedModels of TensorFlow 1",
+    "wrong": "minimal models, one cause each",
+    "xgboost": "XGBoost",
+}
 
 CLASSES = ("right", "wrong", "fails", "rejected", "rejected as expected")
 Numbers = Sequence[float] | npt.NDArray[np.float64]
@@ -174,30 +191,76 @@ def _few(values: Sequence[Any] | npt.NDArray[np.float64]) -> str:
     return ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values[:4])
 
 
+def suite_folder() -> Path:
+    """Returns the folder that MODEL_SERVING_TENSOR_SUITE names, else ``../shared/tensor-suite``."""
+    named = os.environ.get("MODEL_SERVING_TENSOR_SUITE")
+    return Path(named) if named else project_root().parent / "shared" / "tensor-suite"
+
+
 def main(words: Sequence[str]) -> int:
     """Prints the counts. Returns 1 when some model is wrong or fails."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="", help="models whose name contains this")
-    parser.add_argument("--list", action="store_true", help="print what is wrong with each model")
-    parser.add_argument("--kind", default="", help="models of this kind: " + ", ".join(ModelType.__members__))
-    arguments = parser.parse_args(words)
-    counts: Counter[tuple[str, bool]] = Counter()
+    arguments = _parser().parse_args(words)
+    if not arguments.folder.is_dir():
+        print(f"the suite of tensor models is not there ({arguments.folder}): nothing was scored")
+        return 0
+    outcomes: list[Outcome] = []
     for path in sorted((arguments.folder / "models").glob("*.json")):
         if arguments.only not in path.stem:
             continue
         if arguments.kind and json.loads(path.read_text())["kind"] != ModelType[arguments.kind]:
             continue
-        outcome = outcome_of(path)
-        counts[outcome.verdict, outcome.has_answer] += 1
-        if arguments.list and outcome.findings:
-            print(f"{outcome.verdict}: {outcome.name} ({outcome.kind.name}) {outcome.result}")
-            for finding in outcome.findings[:4]:
-                print(f"    {finding}")
+        outcomes.append(outcome_of(path))
+        if arguments.list:
+            _tell(outcomes[-1])
+    counts = Counter((outcome.verdict, outcome.has_answer) for outcome in outcomes)
     for verdict in CLASSES:
         known, others = counts[verdict, True], counts[verdict, False]
         print(f"{known:5} {verdict}" + (f" (and {others} without an answer)" if others else ""))
+    if arguments.write:
+        _write(outcomes)
     return int(any(counts[verdict, True] for verdict in ("wrong", "fails")))
+
+
+def table(found: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Returns the lines of the table for docs/models.md: a row for each maker, a column for each class."""
+    lines = ["| from | models | " + " | ".join(CLASSES) + " |", "|---|---|" + "---|" * len(CLASSES)]
+    for maker, counts in found.items():
+        cells = [str(counts.get(verdict, 0)) for verdict in CLASSES]
+        lines.append(f"| {_MAKERS.get(maker, maker)} | {sum(counts.values())} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.suites.tensors", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=suite_folder())
+    parser.add_argument("--only", default="", help="models whose name contains this")
+    parser.add_argument("--list", action="store_true", help="print what is wrong with each model")
+    parser.add_argument("--kind", default="", help="models of this kind: " + ", ".join(ModelType.__members__))
+    parser.add_argument(
+        "--write", action="store_true", help=f"store the counts (docs/{_FIGURES}) and write docs/models.md"
+    )
+    return parser
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.findings:
+        print(f"{outcome.verdict}: {outcome.name} ({outcome.kind.name}) {outcome.result}")
+    for finding in outcome.findings[:4]:
+        print(f"    {finding}")
+
+
+def _write(outcomes: Iterable[Outcome]) -> None:
+    """Counts the models that have an answer by their maker, which their names begin with, and stores that."""
+    found: dict[str, Counter[str]] = {}
+    for outcome in outcomes:
+        if outcome.has_answer:
+            found.setdefault(outcome.name.partition(".")[0], Counter())[outcome.verdict] += 1
+    docs = project_root() / "docs"
+    (docs / _FIGURES).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    page = docs / "models.md"
+    written = fill_in(page.read_text(encoding="utf-8"), "tensor-suite", table(found))
+    page.write_text(written, encoding="utf-8")
+    print(f"wrote docs/{_FIGURES} and docs/models.md")
 
 
 if __name__ == "__main__":

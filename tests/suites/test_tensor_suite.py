@@ -7,17 +7,13 @@ The suite is a folder that is not part of this project: ``MODEL_SERVING_TENSOR_S
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.suites.tensors import outcome_of
+from tests.suites.tensors import outcome_of, suite_folder
 
-FOLDER = Path(
-    os.environ.get("MODEL_SERVING_TENSOR_SUITE")
-    or Path(__file__).resolve().parents[3] / "shared" / "tensor-suite"
-)
+FOLDER = suite_folder()
 
 pytestmark = pytest.mark.skipif(
     not (FOLDER / "models").is_dir(),

@@ -26,7 +26,7 @@ from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.evaluator.compiler import compile_document
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE
 from model_serving.engines.pmml.evaluator.model import EvaluatedModel
-from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
+from model_serving.engines.pmml.evaluator.reading import Incomplete, TooLarge, Unsupported
 from model_serving.engines.pmml.evaluator.verification import verify
 from model_serving.engines.pmml.java_rules import foreign_part
 from model_serving.engines.pmml.xml_tree import read_xml, written
@@ -63,6 +63,8 @@ def _load(root: Element, model: ModelToServe, schema: RecordSchema) -> LoadedMod
         compiled = compile_document(root)
     except TooLarge as bound:
         return _load_in_java(root, model, schema, first_line(bound))
+    except Incomplete as lacking:
+        raise ModelRejected(f"the PMML document has {first_line(lacking)}: export it again") from lacking
     except Unsupported as unsupported:
         raise ModelRejected(
             f"the PMML document has {first_line(unsupported)}: export the model without it"

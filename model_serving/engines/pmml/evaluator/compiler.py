@@ -21,6 +21,7 @@ from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelN
 from model_serving.engines.pmml.evaluator.quick_inputs import Input
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
+    Incomplete,
     Unsupported,
     children,
     choice,
@@ -164,7 +165,7 @@ class _Compiler:
             if is_input:
                 inputs.append(Input(field, data, read_treatment(mining, kind, self._program.symbols)))
         if not inputs:
-            raise Unsupported("a model without an active field: it would score nothing")
+            raise Incomplete("no active field in the model's MiningSchema, so it would score nothing")
         return inputs
 
     def _replacement(self, text: str, kind: Kind) -> Constant:
@@ -182,7 +183,7 @@ class _Compiler:
         if module is None:
             raise Unsupported(f"the model {model.tag}")
         if model.get("isScorable", "true") not in {"true", "1"}:
-            raise Unsupported(f"a {model.tag} with isScorable 'false': it is not meant to be scored")
+            raise Incomplete(f"a {model.tag} that is not meant to be scored (isScorable is 'false')")
         parts = list(model)
         inner = scope.inner()
         if not is_outer:

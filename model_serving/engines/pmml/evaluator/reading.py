@@ -18,6 +18,7 @@ __all__ = [
     "MODEL_ATTRIBUTES",
     "MODEL_PARTS",
     "NOTHING",
+    "Incomplete",
     "TooLarge",
     "Unsupported",
     "children",
@@ -63,6 +64,10 @@ _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 
 class Unsupported(Exception):
     """A part of the document is not known exactly, or is wrong. The text names element and attribute."""
+
+
+class Incomplete(Unsupported):
+    """A part that every document needs is not there, or is not meant to be scored."""
 
 
 class TooLarge(Unsupported):
