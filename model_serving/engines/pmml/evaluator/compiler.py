@@ -7,6 +7,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, constant
 from model_serving.engines.pmml.evaluator.dependents import Dependents
@@ -298,6 +300,16 @@ class _Treated:
     field: Field
     treatment: Treatment
     data: DataField | None
+
+    def one(self, batch: Batch) -> float:
+        value = batch.one(self.field)
+        known = self.treatment.of_one(value, self.data)
+        if known is not None:
+            return known
+        values, failed = self.treatment.applied(np.array((value,)), self.data)
+        if failed is not None:
+            batch.fail(failed)
+        return float(values[0])
 
     def evaluate(self, batch: Batch) -> Numbers:
         values, failed = self.treatment.applied(batch.value(self.field), self.data)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, converted
+from model_serving.engines.pmml.evaluator.expressions.single import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,14 @@ class Cast:
 
     kind: Kind
     inner: Expression
+
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        value = one_of(self.inner)(batch)
+        if self.inner.kind.is_number and (value != value or self.kind.data_type == "double"):
+            return value
+        given = np.array((value,))
+        return float(converted(given, self.inner.kind, self.kind, batch.texts)[0][0])
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""

@@ -93,21 +93,23 @@ class Target:
         The order is the standard's (PMML 4.4, Targets). A missing prediction takes the default value, or the
         priors of the classes. Limits, rescaling and rounding are for numbers, not for classes and clusters.
         """
-        if self.default is None and not self.priors and not self._rescales:
+        rescales = (
+            self.factor != 1.0
+            or self.constant != 0.0
+            or self.cast is not None
+            or self.low != -np.inf
+            or self.high != np.inf
+        )
+        if self.default is None and not self.priors and not rescales:
             return prediction
         value = prediction.value
         missing = np.isnan(value)
         if missing.any():
             prediction = self._filled(prediction, missing, classes)
             value = prediction.value
-        if self._rescales and is_number:
+        if rescales and is_number:
             prediction.value = self._rescaled(value)
         return prediction
-
-    @property
-    def _rescales(self) -> bool:
-        plain = (-np.inf, np.inf, 1.0, 0.0, None)
-        return (self.low, self.high, self.factor, self.constant, self.cast) != plain
 
     def _rescaled(self, values: Numbers) -> Numbers:
         made: Numbers = np.clip(values, self.low, self.high) * self.factor + self.constant

@@ -212,6 +212,18 @@ class Treatment:
             and self.missing_replacement != self.missing_replacement
         )
 
+    def of_one(self, value: float, data: DataField | None) -> float | None:
+        """Returns the treated value of one record where that is simple, else None."""
+        if value != value:
+            return None if self.when_missing == "returnInvalid" else self.missing_replacement
+        if self.outliers != "asIs":
+            return None
+        if data is None or not (data.valid or data.intervals or data.invalid or data.missing):
+            return value
+        if data.valid and not (data.invalid or data.missing) and value in data.valid:
+            return value
+        return None
+
     def applied(
         self, values: Numbers, data: DataField | None, odd: Mask | None = None
     ) -> tuple[Numbers, Mask | None]:

@@ -315,6 +315,10 @@ class _Reference:
     def kind(self) -> Kind:
         return self.field.kind
 
+    def one(self, batch: Batch) -> float:
+        value = batch.one(self.field)
+        return value if value == value else self.when_missing
+
     def evaluate(self, batch: Batch) -> Numbers:
         values = batch.value(self.field)
         missing = np.isnan(values)

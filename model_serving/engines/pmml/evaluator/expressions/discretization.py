@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import Kind, constant, read_kind
 from model_serving.engines.pmml.evaluator.expressions.operands import as_number
+from model_serving.engines.pmml.evaluator.expressions.single import one_of
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, only, required
 from model_serving.engines.pmml.evaluator.treatment import Interval, read_interval
 
@@ -95,6 +98,16 @@ class _Bins:
     margins: Numbers
     values: Numbers
     texts: tuple[str | None, ...]
+    _margins: list[float] = dataclass_field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_margins", self.margins.tolist())
+
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        number = one_of(self.argument)(batch)
+        place = bisect_left(self._margins, number) + bisect_right(self._margins, number)
+        return float(self.values[place if number == number else -1])
 
     def evaluate(self, batch: Batch) -> Numbers:
         numbers = self.argument.evaluate(batch)

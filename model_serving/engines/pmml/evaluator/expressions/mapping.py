@@ -51,7 +51,7 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     kind = result_kind(element)
     values = spelled_values(texts, kind, scope.program.symbols)
     steps = _steps(list(rows), fields)
-    return _Table(kind, tuple(steps), values, texts)
+    return _Table(kind, tuple(steps), values, texts, {key: place for place, key in enumerate(rows)})
 
 
 def _rows(
@@ -114,6 +114,16 @@ class _Table:
     steps: tuple[_Step, ...]
     values: Numbers
     texts: tuple[str | None, ...]
+    places: dict[tuple[float, ...], int]
+    """The rows by the values of the fields."""
+
+    def one(self, batch: Batch) -> float:
+        fields = [step.field for step in self.steps]
+        key = tuple(batch.ones(fields if self.places else fields[:1]))
+        place = self.places.get(key)
+        if place is None:
+            place = -1 if any(value != value for value in key) else -2
+        return float(self.values[place])
 
     def evaluate(self, batch: Batch) -> Numbers:
         places: Rows = _NO_ROWS

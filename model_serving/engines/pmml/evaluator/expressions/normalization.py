@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, Kind, constant
 from model_serving.engines.pmml.evaluator.expressions.operands import as_number
+from model_serving.engines.pmml.evaluator.expressions.single import one_of
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
     Unsupported,
@@ -82,6 +86,9 @@ class Indicator:
         return made
 
 
+_ORIGIN = itemgetter(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Piecewise:
     """Straight lines between points (``origins``, ``norms``), shape (points,), at least two, ascending."""
@@ -92,6 +99,26 @@ class Piecewise:
     outliers: str
     when_missing: float
     kind: Kind = DOUBLE
+    _points: list[tuple[float, float]] = dataclass_field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        points = list(zip(self.origins.tolist(), self.norms.tolist(), strict=True))
+        object.__setattr__(self, "_points", points)
+
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        value = one_of(self.argument)(batch)
+        if value != value:
+            return self.when_missing
+        points = self._points
+        least, greatest = points[0][0], points[-1][0]
+        if self.outliers == "asExtremeValues":
+            value = min(max(value, least), greatest)
+        elif self.outliers == "asMissingValues" and not least <= value <= greatest:
+            return self.when_missing
+        place = 0 if len(points) == 2 else bisect_right(points, value, 1, len(points) - 1, key=_ORIGIN) - 1
+        (low, start), (high, end) = points[place], points[place + 1]
+        return start + (value - low) / (high - low) * (end - start)
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""

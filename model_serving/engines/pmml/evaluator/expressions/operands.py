@@ -108,7 +108,12 @@ class Numeric:
 
     def one(self, batch: Batch) -> float:
         """Returns the value for a batch of one record."""
-        values = [one(batch) for one in self.ones]
+        values: Sequence[float]
+        if len(self.ones) == 2:
+            first, second = self.ones
+            values = (first(batch), second(batch))
+        else:
+            values = [one(batch) for one in self.ones]
         made = self.of_floats(*values)
         if made != made and not (self.takes_missing and any(one != one for one in values)):
             batch.fail(ONLY)

@@ -65,6 +65,8 @@ def of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
     known = _FLOATS.get(function)
     if known is not None:
         return known
+    if isinstance(function, np.ufunc):
+        return lambda *values: float(function(*values))
     return lambda *values: float(function(*[np.array((value,)) for value in values])[0])
 
 

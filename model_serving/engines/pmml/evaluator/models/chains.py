@@ -153,12 +153,14 @@ class Chain:
         """Takes the result from records for which a needed segment predicts nothing."""
         if not self._needed:
             return found
-        lacking = np.zeros(batch.n, dtype=bool)
+        lacking: Mask | None = None
         for segment in self._needed:
             taken = segment.taken(batch)
             missing = np.isnan(segment.predict(batch, taken).value)
-            lacking |= missing if taken is None else missing & taken
-        if not lacking.any():
+            if missing.any():
+                missing = missing if taken is None else missing & taken
+                lacking = missing if lacking is None else lacking | missing
+        if lacking is None or not lacking.any():
             return found
         rows = np.flatnonzero(~lacking)
         return found.take(rows).scattered(rows, batch.n)

@@ -108,8 +108,6 @@ class Walk:
             # Slower than lists, but it needs no more memory.
             self._steps_in_lists = (columns.data, thresholds.data, bases.data, ways.data)
         self._roots_in_list: list[int] = roots.tolist()
-        self._all_coded = tuple(one.field for one in coded)
-        self._padding = [0.0] * (self._first_coded - len(fields))
 
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
@@ -137,20 +135,29 @@ class Walk:
 
     def leaves_of_one(self, batch: Batch) -> list[int]:
         """Returns the only record's leaf in every tree."""
-        outer, batch.failed = batch.failed, None
-        row = batch.ones(self._fields)
-        row += self._padding
-        more = [0 if value == value else 2 for value in row]
-        if self._coded:
-            values = batch.ones(self._all_coded)
-            more += [one.code(value) for one, value in zip(self._coded, values, strict=True)]
-            row += values
-        failed: Mask | None = batch.failed  # mypy does not see that ``ones`` sets it
-        batch.failed = outer
-        if failed is not None:
-            leaves: list[int] = self.leaves(batch)[:, 0].tolist()
-            return leaves
-        return self._led(row, more)
+        columns, thresholds, bases, ways = self._steps_in_lists
+        steps, first_coded = self._steps, self._first_coded
+        # A field is computed when a walk looks at it: often only a few of them are.
+        row: list[float | None] = [None] * self._width
+        more = [0] * self._width
+        leaves = []
+        for root in self._roots_in_list:
+            at = root
+            while at < steps:
+                column = columns[at]
+                value = row[column]
+                if value is None:
+                    if column < first_coded:
+                        value = batch.one(self._fields[column])
+                        more[column] = 0 if value == value else 2
+                    else:
+                        coded = self._coded[column - first_coded]
+                        value = batch.one(coded.field)
+                        more[column] = coded.code(value)
+                    row[column] = value
+                at = ways[bases[at] + (value > thresholds[at]) + more[column]]
+            leaves.append(at - steps)
+        return leaves
 
     def _with_codes(self, values: Numbers, places: list[Rows]) -> tuple[Numbers, Rows | None]:
         """Returns the values, shape (n, width), and what is added to the way on, shape (n * width,).
@@ -235,23 +242,20 @@ class Walk:
                 current, offsets = current[walking], offsets[walking]
 
     def _one_by_one(self, rows: list[list[float]], places: list[Rows]) -> Rows:
-        spare = [0.0] * (self._width - len(self._fields))
-        leaves = []
-        for place, row in enumerate(rows):
-            more = [2 if value != value else 0 for value in row] or [0]
-            more += [int(codes[place]) for codes in places]
-            leaves.append(self._led(row + spare, more))
-        return np.array(leaves, dtype=np.intp).T
-
-    def _led(self, row: list[float], more: list[int]) -> list[int]:
-        """Returns the leaves of one record. ``more`` is added to the way on, for each column."""
         columns, thresholds, bases, ways = self._steps_in_lists
         steps = self._steps
-        leaves = []
-        for root in self._roots_in_list:
-            at = root
-            while at < steps:
-                column = columns[at]
-                at = ways[bases[at] + (row[column] > thresholds[at]) + more[column]]
-            leaves.append(at - steps)
-        return leaves
+        spare = [0.0] * (self._width - len(self._fields))
+        made = []
+        for place, compared in enumerate(rows):
+            more = [2 if value != value else 0 for value in compared] or [0]
+            more += [int(codes[place]) for codes in places]
+            row = compared + spare
+            leaves = []
+            for root in self._roots_in_list:
+                at = root
+                while at < steps:
+                    column = columns[at]
+                    at = ways[bases[at] + (row[column] > thresholds[at]) + more[column]]
+                leaves.append(at - steps)
+            made.append(leaves)
+        return np.array(made, dtype=np.intp).T
