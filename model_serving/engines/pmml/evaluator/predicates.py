@@ -72,6 +72,10 @@ class Predicate(Protocol):
         """Returns the records for which it is true, and those for which it is unknown, each of shape (n,)."""
         ...
 
+    def one(self, batch: Batch) -> bool | None:
+        """Returns whether it is true for the only record of a batch, None if that is unknown."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Always:
@@ -82,6 +86,10 @@ class Always:
     def evaluate(self, batch: Batch) -> tuple[Mask, Mask]:
         """See ``Predicate.evaluate``."""
         return np.full(batch.n, self.truth), np.zeros(batch.n, dtype=bool)
+
+    def one(self, batch: Batch) -> bool:
+        """See ``Predicate.one``."""
+        return self.truth
 
 
 ALWAYS = Always(truth=True)
@@ -101,6 +109,11 @@ class Comparison:
         values = batch.value(self.field)
         return _ORDERS[self.operator](values, self.value), np.isnan(values)
 
+    def one(self, batch: Batch) -> bool | None:
+        """See ``Predicate.one``."""
+        value = batch.one(self.field)
+        return bool(_ORDERS[self.operator](value, self.value)) if value == value else None
+
 
 @dataclass(frozen=True, slots=True)
 class MissingTest:
@@ -113,6 +126,11 @@ class MissingTest:
         """See ``Predicate.evaluate``."""
         missing = np.isnan(batch.value(self.field))
         return ~missing if self.negated else missing, np.zeros(batch.n, dtype=bool)
+
+    def one(self, batch: Batch) -> bool:
+        """See ``Predicate.one``."""
+        value = batch.one(self.field)
+        return (value != value) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +158,11 @@ class SetTest:
             inside = self._sorted.take(places, mode="clip") == values
         return ~(inside | unknown) if self.negated else inside, unknown
 
+    def one(self, batch: Batch) -> bool | None:
+        """See ``Predicate.one``."""
+        value = batch.one(self.field)
+        return (value in self.values) != self.negated if value == value else None
+
 
 @dataclass(frozen=True, slots=True)
 class TextOrder:
@@ -154,6 +177,11 @@ class TextOrder:
         compare, other = _ORDERS[self.operator], self.text
         truth = batch.texts.numbers(batch.value(self.field), lambda text: float(compare(text, other)))
         return truth == 1.0, np.isnan(truth)
+
+    def one(self, batch: Batch) -> bool | None:
+        """See ``Predicate.one``."""
+        code = batch.one(self.field)
+        return bool(_ORDERS[self.operator](batch.texts.text(code), self.text)) if code == code else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +216,26 @@ class Compound:
                 unknown = possible & ~true
         return true, unknown
 
+    def one(self, batch: Batch) -> bool | None:
+        """See ``Predicate.one``. A part that is not needed is not computed, so it cannot fail."""
+        truth = self.parts[0].one(batch)
+        for part in self.parts[1:]:
+            if self.operator == "xor":
+                other = part.one(batch)
+                truth = None if truth is None or other is None else truth != other
+            elif self.operator == "surrogate":
+                if truth is not None:
+                    return truth
+                truth = part.one(batch)
+            else:
+                decisive = self.operator == "or"
+                if truth is decisive:
+                    return truth
+                other = part.one(batch)
+                if truth is not None or other is decisive:
+                    truth = other
+        return truth
+
     def _decided(self, true: Mask, unknown: Mask) -> Mask:
         """Returns the records for which the parts so far tell what the whole is."""
         if self.operator == "surrogate":
@@ -212,6 +260,11 @@ class AsField:
         """See ``Expression.evaluate``."""
         true, unknown = self.predicate.evaluate(batch)
         return np.where(unknown, np.nan, true)
+
+    def one(self, batch: Batch) -> float:
+        """Returns the value for a batch of one record."""
+        truth = self.predicate.one(batch)
+        return np.nan if truth is None else float(truth)
 
 
 def predicate_of(parts: list[Element], owner: Element, scope: Scope) -> Predicate:

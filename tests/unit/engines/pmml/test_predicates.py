@@ -27,7 +27,10 @@ KINDS = {
 
 
 def outcomes(xml: str, **columns: Sequence[float | str | None]) -> list[str]:
-    """Evaluates a predicate over columns of values and returns one word for each record."""
+    """Evaluates a predicate over columns of values and returns one word for each record.
+
+    Each record alone must have the same outcome.
+    """
     program = Program()
     scope = Scope(program)
     order = tuple(program.symbols.code(text) for text in ("low", "middle", "high"))
@@ -38,16 +41,20 @@ def outcomes(xml: str, **columns: Sequence[float | str | None]) -> list[str]:
     predicate = compile_predicate(fromstring(xml), scope)
     n = len(next(iter(columns.values())))
     texts = Texts(program.symbols)
-    batch = Batch(n, texts)
+    batch, alone = Batch(n, texts), [Batch(1, texts) for _ in range(n)]
     for name, values in columns.items():
         coded = [
             np.nan if value is None else texts.code(value) if isinstance(value, str) else value
             for value in values
         ]
         batch.put(fields[name], np.array(coded, dtype=np.float64))
+        for one, value in zip(alone, coded, strict=True):
+            one.put(fields[name], np.array([value]))
     true, unknown = predicate.evaluate(batch)
     assert not (true & unknown).any()
-    return [U if u else T if t else F for t, u in zip(true.tolist(), unknown.tolist(), strict=True)]
+    words = [U if u else T if t else F for t, u in zip(true.tolist(), unknown.tolist(), strict=True)]
+    assert [{None: U, True: T, False: F}[predicate.one(one)] for one in alone] == words
+    return words
 
 
 def simple(field: str, operator: str, value: str) -> str:

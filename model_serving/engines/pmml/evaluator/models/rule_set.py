@@ -166,6 +166,13 @@ class RuleSetModel:
 
     def _fires(self, batch: Batch) -> Mask:
         """Returns which rules fire, shape (rules, n)."""
+        if batch.n == 1:
+            holds = [one.one(batch) for one in self._rules.compounds]
+            fires = [
+                bool(rule.predicate.one(batch)) and all(holds[condition] for condition in rule.conditions)
+                for rule in self._rules.rules
+            ]
+            return np.array(fires, dtype=bool)[:, None]
         compounds = [one.evaluate(batch)[0] for one in self._rules.compounds]
         made = np.empty((len(self._rules.rules), batch.n), dtype=bool)
         for place, rule in enumerate(self._rules.rules):

@@ -89,6 +89,9 @@ class _Characteristic:
 
     def chosen(self, batch: Batch) -> Rows:
         """Returns the place of the first true attribute for each record, shape (n,)."""
+        if batch.n == 1:
+            truths = [predicate.one(batch) for predicate in self.predicates]
+            return np.array((truths.index(True) if True in truths else len(truths),))
         masks: list[Mask] = [predicate.evaluate(batch)[0] for predicate in self.predicates]
         masks.append(np.ones(batch.n, dtype=bool))
         return np.asarray(np.array(masks).argmax(axis=0))

@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 
+_NOT_TAKEN: Mask = np.zeros(1, dtype=bool)
+_NOT_TAKEN.setflags(write=False)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """A segment. ``node`` predicts for all records; ask ``predict`` for those that belong to the segment."""
@@ -53,6 +57,8 @@ class Segment:
         """
         if self.predicate is ALWAYS:
             return None
+        if batch.n == 1:
+            return None if self.predicate.one(batch) else _NOT_TAKEN
         true, _ = self.predicate.evaluate(batch)
         return None if true.all() else true
 
