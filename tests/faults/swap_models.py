@@ -45,11 +45,12 @@ class SwapModel:
         return message
 
 
-def _in_java(content: bytes) -> bytes:
-    # A derived field, which nothing uses, keeps a PMML model from being compiled.
+def _with_derived_field(content: bytes) -> bytes:
     derived = (
-        b'<LocalTransformations><DerivedField name="copy" optype="continuous" dataType="double">'
-        b'<FieldRef field="alcohol"/></DerivedField></LocalTransformations>'
+        b'<LocalTransformations><DerivedField name="alcohol" optype="continuous" dataType="double">'
+        b'<Apply function="if"><Apply function="isMissing"><FieldRef field="alcohol"/></Apply>'
+        b'<Constant dataType="double">10</Constant><FieldRef field="alcohol"/></Apply>'
+        b"</DerivedField></LocalTransformations>"
     )
     return content.replace(b"</MiningSchema>", b"</MiningSchema>" + derived, 1)
 
@@ -63,7 +64,7 @@ def _models() -> dict[str, SwapModel]:
     linear = model("linear-regression")
     return {
         "pmml": model("decision-tree"),
-        "evaluator": SwapModel(linear.sample, _in_java(linear.content)),
+        "derived": SwapModel(linear.sample, _with_derived_field(linear.content)),
         "graph": model("frozen-graph"),
         "saved": model("saved-model"),
         "onnx": model("onnx-regression"),
@@ -71,4 +72,4 @@ def _models() -> dict[str, SwapModel]:
 
 
 ENGINES = _models()
-"""``pmml`` is served compiled, ``evaluator`` by the evaluator's Java process."""
+"""``derived`` is a PMML model that computes a field before it scores."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import struct
 import subprocess
 import sys
@@ -80,12 +79,12 @@ def test_other_framings_and_wire_types_cost_their_own_message(variant: str, mode
     }
     framed = FRAME + sample.message("framed", examples=[example]).SerializeToString()
     plain = sample.message("plain").SerializeToString()
-    # modeltype as a text; the document of a model that makes the evaluator answer with other columns.
+    # modeltype as a text; a document with a value that PMML does not have.
     wrong_type = (
         ModelDescriptor(name="text", dataType="plain", data=b"x").SerializeToString() + b"\x22\x04PMML"
     )
     odd = ModelDescriptor(
-        name="odd", dataType="plain", modeltype="PMML", data=odd_selection(SAMPLES["decision-tree"].path)
+        name="odd", dataType="plain", modeltype="PMML", data=odd_strategy(SAMPLES["decision-tree"].path)
     ).SerializeToString()
     other_message = FRAME[:-1] + b"\x02\x02" + plain
     good = [
@@ -123,27 +122,13 @@ def test_other_framings_and_wire_types_cost_their_own_message(variant: str, mode
     assert rejected[wrong_type][1].startswith(
         "field modeltype is sent as length-delimited bytes (a string?), ModelDescriptor declares enum "
     )
-    assert "the PMML evaluator answers with " in rejected[odd][1]
+    assert "missingValueStrategy 'guess' of TreeModel" in rejected[odd][1]
     assert rejected[other_message][0] == DeadLetter.UNPARSABLE
 
 
-def odd_selection(tree: Path) -> bytes:
-    """Returns a model that selects the decision tree, with outputs that the evaluator does not answer."""
-    text = tree.read_text("utf-8")
-    start, end = text.index("<TreeModel"), text.index("</TreeModel>") + len("</TreeModel>")
-    schema = re.search(r"<MiningSchema>.*?</MiningSchema>", text, re.DOTALL)
-    assert schema is not None
-    output = (
-        '<Output><OutputField name="r" feature="predictedValue"/>'
-        '<OutputField name="c" feature="transformedValue" optype="continuous" dataType="double">'
-        '<Constant dataType="double">9</Constant></OutputField></Output>'
-    )
-    model = (
-        f'<MiningModel functionName="classification">{schema[0]}{output}'
-        '<Segmentation multipleModelMethod="selectFirst"><Segment><True/>'
-        f"{text[start:end]}</Segment></Segmentation></MiningModel>"
-    )
-    return (text[:start] + model + text[end:]).encode()
+def odd_strategy(tree: Path) -> bytes:
+    """Returns the decision tree with a strategy for missing values that PMML does not have."""
+    return tree.read_bytes().replace(b"<TreeModel ", b'<TreeModel missingValueStrategy="guess" ', 1)
 
 
 def run(variant: str, mode: str, models: list[bytes], vectors: list[list[bytes]]) -> dict[str, list[bytes]]:
