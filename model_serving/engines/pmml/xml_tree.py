@@ -134,8 +134,8 @@ class _Reading:
                 f"the PMML document has more than {MOST_ELEMENTS:,} elements: use a smaller model"
             )
         for name, value in attributes.items():
-            if name.startswith("xmlns:"):
-                self._declare(name.removeprefix("xmlns:"), value)
+            if name[:6] == "xmlns:":  # faster than ``startswith``, for every attribute of the document
+                self._declare(name[6:], value)
         if self._elements == 1:
             prefix = tag.rpartition(":")[0]
             self._namespace = self._of_prefix(prefix) if prefix else attributes.get("xmlns", "")

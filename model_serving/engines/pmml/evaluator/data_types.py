@@ -58,6 +58,8 @@ _PLAIN = frozenset(
 )
 OPTYPES = ("continuous", "categorical", "ordinal")
 _DAY = 86_400.0
+_MOST_SINGLE = 3.4e38
+"""A number up to this one can be rounded to 32 bits."""
 _EPOCH = date(1970, 1, 1)
 _ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 - PMML's times have no zone
 
@@ -266,8 +268,11 @@ def _read_integer(text: str) -> float:
 
 
 def _read_float(text: str) -> float:
+    value = _read_double(text)
+    if -_MOST_SINGLE < value < _MOST_SINGLE:  # it cannot overflow, and ``errstate`` takes its time
+        return float(np.float32(value))
     with np.errstate(over="ignore"):
-        return float(np.float32(_read_double(text)))
+        return float(np.float32(value))
 
 
 def _read_boolean(text: str) -> float:

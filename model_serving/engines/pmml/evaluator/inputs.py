@@ -144,8 +144,8 @@ class Inputs:
     ) -> None:
         read = self._readers[place]
         if read is None:
-            given = column if one.data.has_empty_text else [text or None for text in column]
-            values[:, place] = texts.codes(given)
+            has_missing = not one.data.has_empty_text and "" in column
+            values[:, place] = texts.codes([text or None for text in column] if has_missing else column)
             return
         strange = np.zeros(len(column), dtype=bool)
         known: dict[str, float] = {}

@@ -61,6 +61,7 @@ _ORDERS: dict[str, Callable[..., Mask]] = {
 }
 _EQUALITIES = ("equal", "notEqual")
 _MISSING = ("isMissing", "isNotMissing")
+_OPERATORS = (*_ORDERS, *_EQUALITIES, *_MISSING)
 _DEEPEST = 100
 """The greatest depth of nested compound predicates."""
 
@@ -310,7 +311,7 @@ def _compile(element: Element, scope: Scope, depth: int) -> Predicate:
 def _simple(element: Element, scope: Scope) -> Predicate:
     children(element, _SIMPLE)
     field = scope.field(element.get("field"))
-    operator = choice(element, "operator", (*_ORDERS, *_EQUALITIES, *_MISSING), None)
+    operator = choice(element, "operator", _OPERATORS, None)
     if operator in _MISSING:
         return MissingTest(field, operator == "isNotMissing")
     text = required(element, "value")

@@ -177,6 +177,8 @@ def decimal(text: str) -> float:
     Raises:
         ValueError: the text is not a number.
     """
+    if _NUMBER.fullmatch(text):
+        return float(text)
     stripped = text.strip()
     if _NUMBER.fullmatch(stripped):
         return float(stripped)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Symbols", "Texts"]
 
@@ -54,16 +54,14 @@ class Texts:
             self._spelled.append(text)
         return found
 
-    def codes(self, texts: Iterable[str | None]) -> Numbers:
+    def codes(self, texts: Sequence[str | None]) -> Numbers:
         """Returns the codes of texts, shape (n,); NaN for None."""
-        known, other = self._known, self.code
-        made = []
-        for text in texts:
-            if text is None:
-                made.append(np.nan)
-                continue
-            found = known.get(text)
-            made.append(other(text) if found is None else found)
+        made: list[float | None] = list(map(self._known.get, texts))  # type: ignore[arg-type]
+        if None in made:
+            for place, found in enumerate(made):
+                if found is None:
+                    text = texts[place]
+                    made[place] = np.nan if text is None else self.code(text)
         return np.array(made, dtype=np.float64)
 
     def text(self, code: float) -> str:
