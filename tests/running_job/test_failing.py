@@ -36,7 +36,10 @@ def test_a_model_that_starts_to_fail_makes_room_for_the_one_before(job: Traffic)
     letters = job.await_letters_of("taken back", 5)
 
     assert (status.state, status.version, status.previous) == (ModelStatus.ACTIVE, "v1", "v2")
-    said = "the model gives no result for this record"
+    said = (
+        "the model gives no result for this record: the field 'alcohol' has the value 11, which the model "
+        "declares invalid (invalidValueTreatment returnInvalid)"
+    )
     assert status.detail.startswith(f"rolled back: 5 failures in a row ({said}); evaluator: ")
     assert [(result.version, result.result) for result in results] == [("v2", 2.0), ("v1", 1.0)]
     assert {(letter.reason, letter.version, letter.detail) for letter in letters} == {
