@@ -16,6 +16,7 @@ from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import OutputRule
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.pmml.evaluator.data_types import spelled, spelled_value
+from model_serving.engines.pmml.evaluator.output_values import FromPrediction
 from model_serving.engines.results import MOST_NAMED_COLUMNS, spelled_number
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Answers"]
 
+_FEW = 16
+"""Up to this number of records a dict is faster than numpy."""
+
+_MOST_IN_TABLE = 100_000
 _CLASSES_BY_VALUE = frozenset({"classification", "clustering"})
 
 
@@ -53,8 +58,10 @@ class Answers:
         # Of two outputs with one name, the last one counts.
         named = {output.field.name: output for output in node.outputs if output.is_final}
         self._outputs = [output for output in named.values() if output.field.kind.is_number]
+        self._read_from = [(output, _row_of(output, node)) for output in self._outputs]
         self._further = _further_targets(node, set(named))
         self._numbers = {value: self._results[label] for value, label in self.classes.items()}
+        self._table = _Table.of(self.classes, self._numbers)
         self._shares = _shares_without_output(node, self.classes, self._outputs)
         self._from = result_output
         if result_output and result_output not in self.names:
@@ -75,7 +82,11 @@ class Answers:
         ``why`` says why a record has no result (see ``core.engine.Scores``).
         """
         prediction = batch.prediction(self._node)
-        outputs = {output.field.name: batch.value(output.field) for output in self._outputs}
+        rows = prediction.probabilities
+        outputs = {
+            output.field.name: batch.value(output.field) if rows is None or row < 0 else rows[row]
+            for output, row in self._read_from
+        }
         for name in self._further:
             outputs[name] = prediction.more[name]
         outputs.update(self._shares_of(prediction))
@@ -95,6 +106,10 @@ class Answers:
         return {name: prediction.probabilities[row] for name, row in self._shares}
 
     def _labelled(self, values: Numbers, batch: Batch) -> tuple[list[str], Numbers]:
+        if self._table is not None and len(values) > _FEW:
+            found = self._table.read(values)
+            if found is not None:
+                return found
         plain = values.tolist()
         try:
             labels = [self.classes[value] for value in plain]
@@ -113,6 +128,39 @@ class Answers:
             label = spelled(value, self._node.predictor.kind, batch.texts)
         number = self._results.get(label, spelled_number(label))
         return label, np.nan if number is None else number
+
+
+class _Table:
+    """Labels and numbers of classes whose values are small whole numbers, such as codes of texts."""
+
+    def __init__(self, classes: dict[float, str], numbers: dict[float, float]) -> None:
+        self._places = np.full(int(max(classes)) + 1, -1, dtype=np.intp)
+        self._places[np.array(list(classes), dtype=np.intp)] = np.arange(len(classes))
+        self._labels = np.array(list(classes.values()), dtype=object)
+        self._numbers = np.array([numbers[value] for value in classes])
+
+    @staticmethod
+    def of(classes: dict[float, str], numbers: dict[float, float]) -> _Table | None:
+        """Returns the table, None if the values do not fit one."""
+        fits = all(value.is_integer() and 0.0 <= value < _MOST_IN_TABLE for value in classes)
+        return _Table(classes, numbers) if classes and fits else None
+
+    def read(self, values: Numbers) -> tuple[list[str], Numbers] | None:
+        """Returns labels and numbers of values, shape (n,); None if one of them is not that of a class."""
+        if not (values.min() >= 0.0 and values.max() < len(self._places)):
+            return None
+        places = self._places.take(values.astype(np.intp))
+        if places.min() < 0:
+            return None
+        return self._labels.take(places).tolist(), self._numbers.take(places)
+
+
+def _row_of(output: OutputField, node: ModelNode) -> int:
+    """Returns the row of a prediction's probabilities that an output is, -1 if it is something else."""
+    made = output.field.expression
+    is_share = output.feature == "probability" and isinstance(made, FromPrediction) and made.node is node
+    classes = node.predictor.classes
+    return classes.index(output.class_value) if is_share and output.class_value in classes else -1
 
 
 def _further_targets(node: ModelNode, taken: set[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from model_serving.engines.pmml.evaluator.models.segments import segment_parts
 from model_serving.engines.pmml.evaluator.models.tree_nodes import kind_of
 from model_serving.engines.pmml.evaluator.models.trees import TreeGraph, is_plain
-from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.prediction import Prediction, winner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,10 @@ __all__ = ["Forest", "compile_forest"]
 
 Indices = npt.NDArray[np.signedinteger[Any]]
 
+_MOST_SHARES = 1 << 18
+"""The greatest number of probabilities that are added up at once: they should stay in a cache."""
+
+_ADDED = frozenset({"sum", "average", "weightedSum", "weightedAverage"})
 _OWN_PARTS = frozenset({"Output", "Targets"})
 
 
@@ -62,14 +66,17 @@ def compile_forest(
         graph.add(tree, context.scope_of(tree, context.scope))
     ends = graph.ends
     classes = ends.classes
+    shares = _certain(ends.shares(classes), ends.scores, classes)
+    walk = graph.walk()
     return Forest(
         kind_of(context),
         classes,
-        graph.walk(),
+        walk,
         replace(combination, weights=np.array(weights)),
         ends.scores,
-        _certain(ends.shares(classes), ends.scores, classes),
+        shares,
         _elected(ends.scores, classes),
+        _by_end(shares, ends.scores, combination) if classes else None,
     )
 
 
@@ -86,6 +93,9 @@ class Forest:
     elected: Indices
     """The place of each end's class among the classes, -1 for none."""
 
+    table: Numbers | None = None
+    """``shares`` by end, shape (ends, classes), NaN without a prediction; None if they are not added up."""
+
     @property
     def entities(self) -> tuple[str, ...]:
         """None: nodes have no affinities."""
@@ -99,10 +109,46 @@ class Forest:
             return Prediction(combination.numbers(self.scores.take(ends)))
         if combination.method.endswith("ajorityVote"):
             return combination.votes(self.elected.take(ends), classes)
+        if self.table is not None:
+            averaged = self._averaged(ends, self.table)
+            if averaged is not None:
+                return averaged
         values = self.scores.take(ends)
         if batch.n == 1:
             return combination.shares_of_one(values, self.shares.take(ends[:, 0], axis=1).T, classes)
         return combination.shares(values, lambda place: self.shares[place].take(ends), classes)
+
+    def _averaged(self, ends: Indices, table: Numbers) -> Prediction | None:
+        """Does the same as ``Combination.shares``, None where some tree is without a prediction."""
+        combination = self.combination
+        trees, n = ends.shape
+        total = np.empty((n, len(self.classes)))
+        at_once = max(1, _MOST_SHARES // (trees * len(self.classes)))
+        for first in range(0, n, at_once):
+            said = table.take(ends[:, first : first + at_once], axis=0)
+            if combination.method.startswith("weighted"):
+                said *= combination.weights[:, None, None]
+            # Tree by tree, in their order, as for one record.
+            np.add.reduce(said, axis=0, out=total[first : first + at_once])
+        if np.isnan(total).any():
+            return None
+        if combination.method == "average":
+            total /= trees
+        elif combination.method == "weightedAverage":
+            total /= _in_order(combination.weights)
+        probabilities = np.ascontiguousarray(total.T)
+        return Prediction(winner(probabilities, self.classes), probabilities)
+
+
+def _in_order(weights: Numbers) -> float:
+    return float(weights.cumsum()[-1])
+
+
+def _by_end(shares: Numbers, scores: Numbers, combination: Combination) -> Numbers | None:
+    """Returns the probabilities by end, NaN without a prediction; None if they are not simply added up."""
+    if combination.single or combination.method not in _ADDED:
+        return None
+    return np.ascontiguousarray(np.where(np.isnan(scores), np.nan, shares).T)
 
 
 def _certain(shares: Numbers | None, scores: Numbers, classes: tuple[float, ...]) -> Numbers:

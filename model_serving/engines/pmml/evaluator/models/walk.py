@@ -213,21 +213,17 @@ class Walk:
         current: Rows = at
         active: Rows | None = None
         while True:
-            place = np.empty(len(current), dtype=np.intp)
-            value, threshold = np.empty(len(current)), np.empty(len(current))
             for _ in range(_AT_A_TIME):
-                # The mode saves numpy a copy; no index is ever outside.
-                np.take(columns, current, out=place, mode="clip")
+                place = columns.take(current)
                 place += offsets
-                np.take(values, place, out=value, mode="clip")
-                np.take(thresholds, current, out=threshold, mode="clip")
+                higher = values.take(place) > thresholds.take(current)
                 if codes is None:
                     way = current + current
-                    way += value > threshold
+                    way += higher
                     current = two.take(way)
                 else:
                     way = bases.take(current)
-                    way += value > threshold
+                    way += higher
                     way += codes.take(place)
                     current = ways.take(way)
             if active is None:
