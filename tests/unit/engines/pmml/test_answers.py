@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Load = Callable[..., LoadedModel]
 
 NAN = math.nan
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 SMALL, LARGE = simple("a", "lessOrEqual", 1.5), simple("a", "greaterThan", 1.5)
 LEAVES = (
     f'<Node score="4"><True/><Node score="3">{SMALL}<ScoreDistribution value="3" recordCount="3"/>'
