@@ -29,7 +29,7 @@ from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 from model_serving.engines import engine_for
 from model_serving.runtime.environment import project_root
 
-__all__ = ["CLASSES", "Outcome", "outcome_of", "outcomes_of", "suite_folder", "table"]
+__all__ = ["CLASSES", "Outcome", "outcome_of", "suite_folder", "table"]
 
 _FIGURES = "tensor-suite.json"
 _MAKERS = {
@@ -63,13 +63,6 @@ class Outcome:
     verdict: str = "right"
     result: str = ""
     findings: list[str] = field(default_factory=list)
-
-
-def outcomes_of(folder: Path, only: str = "") -> Iterable[Outcome]:
-    """Gives the outcome of every model whose name contains ``only``, in the order of the names."""
-    for path in sorted((folder / "models").glob("*.json")):
-        if only in path.stem:
-            yield outcome_of(path)
 
 
 def outcome_of(path: Path) -> Outcome:

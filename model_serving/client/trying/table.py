@@ -40,7 +40,7 @@ class Table:
         """Returns the column that ``find`` finds.
 
         Raises:
-            ClientError: there is no such column.
+            ClientError: the file does not have the column.
         """
         found = self.find(name)
         if found is None:

@@ -183,7 +183,10 @@ def _admitted(payload: bytes, schema: RecordSchema | None, settings: ServingSett
 
 
 class _NothingKept:
-    """See ``core.ports.KeptModels``: a data type without a history, in which nothing is kept."""
+    """See ``core.ports.KeptModels``: a data type without a history.
+
+    A trial only prepares a model. Keeping it would be a fault of this program, so the other methods raise.
+    """
 
     def history(self, data_type: str) -> bytes | None:
         return None

@@ -59,7 +59,7 @@ def serving_signature(meta_graph: Any, wanted: str) -> tuple[str, Any]:
     The usual one is ``serving_default`` if there is one, else the only one.
 
     Raises:
-        ModelRejected: there is no such signature; the text names those that there are.
+        ModelRejected: the model does not have the signature; the text names those that it has.
     """
     signatures = {
         name: signature
@@ -156,7 +156,7 @@ def input_order(meta_graph: Any, names: frozenset[str]) -> tuple[str, ...]:
 
     A signature sorts its inputs by name, and so does a function that takes a dictionary. A function that
     takes a list, or one argument for each input, keeps their order: TensorFlow 2 stores it beside the graph.
-    Empty when there is no such function, or when two differ.
+    Empty if the model does not have the function, or if two differ.
     """
     orders = set()
     for function in meta_graph.object_graph_def.concrete_functions.values():

@@ -160,7 +160,7 @@ def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numb
         The values, and a mask (n,) of those that do not spell a value of the type, None when there are none.
 
     Raises:
-        Unsupported: there is no such conversion.
+        Unsupported: values of one type cannot become values of the other.
     """
     source, target = kind.data_type, to.data_type
     if source == target:

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.symbols import Numbers
     from model_serving.engines.pmml.evaluator.targets import Target
 
-__all__ = ["ModelContext", "ModelNode", "Prediction", "Predictor", "winner"]
+__all__ = [
+    "ModelContext",
+    "ModelNode",
+    "Prediction",
+    "Predictor",
+    "WithoutClasses",
+    "WithoutEntities",
+    "winner",
+]
 
 
 @dataclass(slots=True)
@@ -105,6 +113,28 @@ class Predictor(Protocol):
     def predict(self, batch: Batch) -> Prediction:
         """Predicts for every record of the batch. Marks the records that fail with ``batch.fail``."""
         ...
+
+
+class WithoutClasses:
+    """A predictor that gives no probabilities of classes."""
+
+    __slots__ = ()
+
+    @property
+    def classes(self) -> tuple[float, ...]:
+        """None."""
+        return ()
+
+
+class WithoutEntities:
+    """A predictor in which nothing has an affinity or a rank."""
+
+    __slots__ = ()
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

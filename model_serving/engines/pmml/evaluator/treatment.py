@@ -254,7 +254,7 @@ class Treatment:
             made[invalid] = self.invalid_replacement
         elif self.when_invalid == "returnInvalid":
             failed = invalid
-        elif odd is not None:  # asIs, and there is no such value of the field's type
+        elif odd is not None:  # asIs, but the field's type does not have the value
             failed = odd
         if self.when_missing == "returnInvalid":
             failed = missing if failed is None else failed | missing

@@ -105,7 +105,7 @@ def _is_answer(name: str, compiled: Compiled) -> bool:
 
 
 def _records(compiled: Compiled, columns: Sequence[_Column], rows: Sequence[Mapping[str, str]]) -> Columns:
-    """Returns the records as the model takes them; a cell that is not there, or is no number, is missing."""
+    """Returns the records as the model takes them; what is absent or not a number is missing."""
     cells = {column.field: column.cell for column in columns}
     made = np.empty((len(rows), len(compiled.input_fields)), dtype=object)
     for place, data in enumerate(compiled.input_fields):

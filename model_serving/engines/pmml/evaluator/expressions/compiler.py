@@ -189,7 +189,8 @@ def as_kind(expression: Expression, kind: Kind, program: Program) -> Expression:
     """Returns an expression as values of a type; what the document spells is converted here.
 
     Raises:
-        Unsupported: there is no such conversion, or a constant does not spell a value of the type.
+        Unsupported: one type cannot become the other, or a constant does not spell a value
+            of the type.
     """
     if expression.kind.data_type == kind.data_type:
         return expression

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.scope import Expression, Program
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
+    from model_serving.engines.pmml.evaluator.symbols import Numbers, Texts
 
 __all__ = ["FUNCTIONS", "OfText", "constant_text"]
 
@@ -43,27 +43,17 @@ class OfText:
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
-        codes = self.argument.evaluate(batch)
-        texts, is_text, function = batch.texts, self.kind.is_text, self.function
-        made: dict[float, str | float] = {}
-        values: list[str | float] = []
-        for code in codes.tolist():
-            if code != code:
-                values.append(np.nan)
-                continue
-            value = made.get(code)
-            if value is None:
-                try:
-                    value = function(texts.text(code))
-                    if is_text:
-                        value = texts.code(str(value))
-                except ValueError:
-                    value = np.nan
-                made[code] = value
-            values.append(value)
-        found = np.array(values, dtype=np.float64)
+        texts = batch.texts
+        found = texts.numbers(self.argument.evaluate(batch), lambda text: self._value(text, texts))
         _fail_where_missing(found, batch)
         return found
+
+    def _value(self, text: str, texts: Texts) -> float:
+        try:
+            value = self.function(text)
+        except ValueError:
+            return np.nan
+        return texts.code(str(value)) if self.kind.is_text else float(value)
 
 
 def _fail_where_missing(values: Numbers, batch: Batch) -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, ModelNode, Prediction
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    ModelNode,
+    Prediction,
+    WithoutClasses,
+    WithoutEntities,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -91,7 +97,7 @@ def _distances(element: Element) -> Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class AnomalyDetectionModel:
+class AnomalyDetectionModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``.
 
     An isolation forest predicts lengths of paths, and ``depth`` is their mean. Clusters predict distances,
@@ -103,16 +109,6 @@ class AnomalyDetectionModel:
     algorithm: str
     depth: float
     distances: Numbers | None
-
-    @property
-    def classes(self) -> tuple[float, ...]:
-        """None."""
-        return ()
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

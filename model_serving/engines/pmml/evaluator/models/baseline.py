@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutClasses,
+    WithoutEntities,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -76,23 +81,13 @@ def _moments(distribution: Element) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineModel:
+class BaselineModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``: (x - mean) / deviation."""
 
     kind: Kind
     field: Field
     mean: float
     deviation: float
-
-    @property
-    def classes(self) -> tuple[float, ...]:
-        """None."""
-        return ()
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

@@ -10,7 +10,11 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
 from model_serving.engines.pmml.evaluator.models.comparison_reading import read_comparison
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutClasses,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -95,7 +99,7 @@ def _center(cluster: Element, fields: list[Field], context: ModelContext) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class ClusteringModel:
+class ClusteringModel(WithoutClasses):
     """Implements ``Predictor``. ``centers`` has shape (fields, clusters), ``codes`` are those of the ids."""
 
     comparison: Measure
@@ -109,11 +113,6 @@ class ClusteringModel:
     def kind(self) -> Kind:
         """The predicted value is the id of a cluster, which is text."""
         return STRING
-
-    @property
-    def classes(self) -> tuple[float, ...]:
-        """None: clusters have affinities, not probabilities."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``. The first cluster wins on ties."""

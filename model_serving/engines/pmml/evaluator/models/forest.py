@@ -11,7 +11,11 @@ import numpy.typing as npt
 from model_serving.engines.pmml.evaluator.models.segments import segment_parts
 from model_serving.engines.pmml.evaluator.models.tree_nodes import kind_of
 from model_serving.engines.pmml.evaluator.models.trees import TreeGraph, is_plain
-from model_serving.engines.pmml.evaluator.prediction import Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import (
+    Prediction,
+    WithoutEntities,
+    winner,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +85,7 @@ def compile_forest(
 
 
 @dataclass(frozen=True, slots=True)
-class Forest:
+class Forest(WithoutEntities):
     """Implements ``Predictor`` for many trees. The tables have one column for each end of the walk."""
 
     kind: Kind
@@ -95,11 +99,6 @@ class Forest:
 
     table: Numbers | None = None
     """``shares`` by end, shape (ends, classes), NaN without a prediction; None if they are not added up."""
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None: nodes have no affinities."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

@@ -10,7 +10,12 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.models.instances import Instances
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutClasses,
+    WithoutEntities,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -103,7 +108,7 @@ class _Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianProcessModel:
+class GaussianProcessModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``. ``inverse`` is that of the Cholesky factor of the points' covariances."""
 
     kind: Kind
@@ -113,16 +118,6 @@ class GaussianProcessModel:
     inverse: Numbers
     weights: Numbers
     noise: float
-
-    @property
-    def classes(self) -> tuple[float, ...]:
-        """None."""
-        return ()
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``. ``more`` has the standard deviation of the answer, noise included."""

@@ -15,7 +15,13 @@ from model_serving.engines.pmml.evaluator.models.hazards import read_hazard
 from model_serving.engines.pmml.evaluator.models.linear import LinearSums, numeric_field
 from model_serving.engines.pmml.evaluator.models.links import differences, inverse_link, softmax
 from model_serving.engines.pmml.evaluator.models.parameters import PARAMETER_LISTS, read_parameters
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutClasses,
+    WithoutEntities,
+    winner,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -220,7 +226,7 @@ class _Given:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberModel:
+class NumberModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor`` for regression; with a ``hazard``, it predicts the cumulative hazard."""
 
     kind: Kind
@@ -231,16 +237,6 @@ class NumberModel:
     reference: float
     hazard: Hazard | None
 
-    @property
-    def classes(self) -> tuple[float, ...]:
-        """None."""
-        return ()
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
         score = self.sums.values(batch)[0].astype(np.float64, copy=False)
@@ -250,7 +246,7 @@ class NumberModel:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassModel:
+class ClassModel(WithoutEntities):
     """Implements ``Predictor`` for classification."""
 
     kind: Kind
@@ -258,11 +254,6 @@ class ClassModel:
     normalized: Change
     offset: _Given
     classes: tuple[float, ...]
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None: classes have no ids."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

@@ -18,7 +18,12 @@ from model_serving.engines.pmml.evaluator.data_types import constant
 from model_serving.engines.pmml.evaluator.expressions.compiler import derived_field
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.models.links import softmax
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutEntities,
+    winner,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -91,7 +96,7 @@ def compile_model(element: Element, context: ModelContext) -> NaiveBayesModel:
 
 
 @dataclass(frozen=True, slots=True)
-class NaiveBayesModel:
+class NaiveBayesModel(WithoutEntities):
     """Implements ``Predictor``. ``floor`` is the logarithm of the threshold."""
 
     kind: Kind
@@ -101,11 +106,6 @@ class NaiveBayesModel:
     poissons: tuple[_Poisson, ...]
     categories: _Categories | None
     floor: float
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None: classes have no ids."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

@@ -14,7 +14,12 @@ from model_serving.engines.pmml.evaluator.models.links import (
     class_normalization,
     number_normalization,
 )
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutEntities,
+    winner,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -73,18 +78,13 @@ def compile_model(element: Element, context: ModelContext) -> RegressionModel:
 
 
 @dataclass(frozen=True, slots=True)
-class RegressionModel:
+class RegressionModel(WithoutEntities):
     """Implements ``Predictor``."""
 
     kind: Kind
     sums: LinearSums
     normalized: Change
     classes: tuple[float, ...]
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None: classes have no ids."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""

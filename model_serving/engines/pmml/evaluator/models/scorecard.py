@@ -10,7 +10,12 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSIONS, compile_expression
 from model_serving.engines.pmml.evaluator.predicates import PREDICATES, compile_predicate
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    WithoutClasses,
+    WithoutEntities,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -154,7 +159,7 @@ def _read_characteristic(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scorecard:
+class Scorecard(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``. ``sign`` is 1 for pointsAbove, -1 for pointsBelow; ``codes`` are reasons."""
 
     kind: Kind
@@ -163,16 +168,6 @@ class Scorecard:
     sign: float
     codes: Numbers
     ranks: int
-
-    @property
-    def classes(self) -> tuple[float, ...]:
-        """None: a score is a number."""
-        return ()
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``. A characteristic of which no attribute is true leaves no score."""

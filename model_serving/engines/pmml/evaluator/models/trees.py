@@ -26,7 +26,10 @@ from model_serving.engines.pmml.evaluator.predicates import (
     SetTest,
     compile_predicate,
 )
-from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.prediction import (
+    Prediction,
+    WithoutEntities,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +82,7 @@ def is_plain(element: Element) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class TreeModel:
+class TreeModel(WithoutEntities):
     """Implements ``Predictor`` for one tree. The tables have one column for each end of the walk."""
 
     kind: Kind
@@ -89,11 +92,6 @@ class TreeModel:
     shares: Numbers | None
     sureness: Numbers | None
     ids: Numbers
-
-    @property
-    def entities(self) -> tuple[str, ...]:
-        """None: nodes have no affinities."""
-        return ()
 
     @property
     def has_probabilities(self) -> bool:
