@@ -24,6 +24,7 @@ import numpy as np
 from model_serving.core.engine import Columns, ModelDescription, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import quietly, scoring_failure
+from model_serving.engines.tensors.one_record import Bindable, OneRecordScorer
 from model_serving.engines.tensors.outputs import TensorOutput, plan_outputs
 from model_serving.engines.tensors.reading import Tensor, as_matrix, reader_of
 
@@ -173,6 +174,10 @@ class TensorModel:
         self._read = read
         self._close = close
         self._description = description or ModelDescription()
+        bindable: object = run
+        self._one: OneRecordScorer | None = None
+        if isinstance(bindable, Bindable) and inputs.batch in {None, 1}:
+            self._one = OneRecordScorer(inputs, bindable, read)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -197,6 +202,8 @@ class TensorModel:
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
         inputs, n = self._inputs, len(columns)
+        if n == 1 and self._one is not None and (scores := self._one.score(columns)) is not None:
+            return scores
         try:
             if inputs.batch is None or inputs.batch == n:
                 return self._read(self._run(inputs.feeds(columns)), n)
@@ -216,6 +223,8 @@ class TensorModel:
     def _part(self, columns: Columns, batch: int) -> Scores:
         """Scores at most ``batch`` records. Those that are missing are copies of the last one."""
         n = len(columns)
+        if batch == 1 and self._one is not None and (scores := self._one.score(columns)) is not None:
+            return scores
         full = (
             columns if n == batch else np.concatenate([columns, np.repeat(columns[-1:], batch - n, axis=0)])
         )

@@ -94,7 +94,9 @@ class TensorReader:
                 result = (
                     result_of(numbers, self._rule) if self._column < 0 else numbers[:, self._column].copy()
                 )
-            if names:
+            if len(names) == 1:
+                outputs[names[0]] = numbers.reshape(n)
+            elif names:
                 outputs.update(zip(names, numbers.T, strict=True))
         return Scores(self._of_labels(labels or []) if result is None else result, labels, outputs)
 
@@ -124,7 +126,7 @@ class TensorReader:
         names = self._names[1]
         if labels.size != n or tensor.shape != (n, len(names)):
             return self(tensors, n)
-        words = [*map(_text, labels.ravel().tolist())]
+        words = _words(labels)
         outputs = dict(zip(names, tensor.astype(np.float64).T, strict=False))
         return Scores(self._of_labels(words), words, outputs)
 
@@ -146,6 +148,8 @@ class TensorReader:
 
 
 def _fitted(tensor: Tensor, n: int, columns: int) -> Tensor:
+    if tensor.shape == (n, columns):
+        return tensor
     matrix = as_matrix(tensor, n, columns)
     if matrix.shape[1] != columns:
         raise ScoringFailed("the model gives a different number of columns than when it was loaded")
@@ -160,7 +164,11 @@ def _spelled(classes: Sequence[str]) -> dict[str, float]:
 def _texts(tensor: Tensor, n: int) -> list[str]:
     if tensor.size != n:
         raise ScoringFailed(f"the model gives {tensor.size} labels for {n} records")
-    return [*map(_text, tensor.ravel().tolist())]
+    return _words(tensor)
+
+
+def _words(labels: Tensor) -> list[str]:
+    return [_text(labels.item())] if labels.size == 1 else [*map(_text, labels.ravel().tolist())]
 
 
 def _text(value: object) -> str:

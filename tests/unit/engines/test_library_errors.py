@@ -17,6 +17,7 @@ from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.engines import engine_for
 from model_serving.engines.limits import Limits
 from model_serving.engines.onnx import engine as onnx_engine
+from model_serving.engines.onnx.running import SessionRun
 from model_serving.engines.pmml import engine as pmml_engine
 from model_serving.engines.pmml import gateway as pmml_gateway
 from model_serving.engines.pmml.evaluator import scope
@@ -194,9 +195,8 @@ def test_an_error_of_a_tensor_library_costs_the_records(load: Load, error: Excep
         def run(self, *_: object) -> Any:
             raise error
 
-    run = onnx_engine._run_in(Session(), load(ModelType.ONNX, weighed(1))._inputs, [])  # type: ignore[attr-defined]
     with pytest.raises(ScoringFailed) as failed:
-        run([np.zeros((1, 2))])
+        SessionRun(Session(), ["x"], [])([np.zeros((1, 2))])
     assert str(failed.value) == f"ONNX Runtime failed: {told(error)}"
     for part in ("_run", "_read"):
         model = load(ModelType.TENSORFLOW, graph_content())
