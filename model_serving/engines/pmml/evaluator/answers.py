@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.prediction import ModelNode, OutputField, Prediction
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
+    from model_serving.engines.pmml.evaluator.record import Record
+    from model_serving.engines.pmml.evaluator.symbols import Numbers, Texts
 
 __all__ = ["Answers"]
 
@@ -63,18 +64,15 @@ class Answers:
         self._numbers = {value: self._results[label] for value, label in self.classes.items()}
         self._table = _Table.of(self.classes, self._numbers)
         self._shares = _shares_without_output(node, self.classes, self._outputs)
+        shares = (name for name, _ in self._shares)
+        self.names = (*(output.field.name for output in self._outputs), *self._further, *shares)
+        """The names of the outputs."""
         self._from = result_output
         if result_output and result_output not in self.names:
             raise ModelRejected(
                 f"the model has no output '{first_line(result_output)}' for the result: "
                 f"it has {first_line(', '.join(self.names)) or 'none'}"
             )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the outputs."""
-        shares = (name for name, _ in self._shares)
-        return (*(output.field.name for output in self._outputs), *self._further, *shares)
 
     def read(self, batch: Batch, why: Callable[[int], str] | None = None) -> Scores:
         """Scores the batch. Records that fail have the result NaN, no label and outputs of NaN.
@@ -100,6 +98,34 @@ class Answers:
         labels, result = self._labelled(value, batch)
         return Scores(outputs[self._from] if self._from else result, labels, outputs, why)
 
+    def read_one(self, record: Record, why: Callable[[int], str] | None = None) -> Scores:
+        """Does the same for one record alone.
+
+        Raises:
+            Undecided: only the batch can tell (see ``record``).
+        """
+        found = record.prediction(self._node)
+        rows = found.probabilities
+        result = found.value
+        labels: list[str] | None = None
+        if self._is_class:
+            label = self.classes.get(result)
+            if label is None:
+                label, result = self._pair(result, record.texts)
+            else:
+                result = self._numbers[result]
+            labels = [label]
+        numbers = [result]
+        for output, row in self._read_from:
+            numbers.append(output.field.one(record) if rows is None or row < 0 else rows[row])
+        numbers += [found.more[name] for name in self._further]
+        if rows is not None:
+            numbers += [rows[row] for _, row in self._shares]
+        scores, *values = np.array(numbers).reshape(-1, 1)
+        # Shares come last, so without probabilities their names are left over.
+        outputs = dict(zip(self.names, values, strict=False))
+        return Scores(outputs[self._from] if self._from else scores, labels, outputs, why)
+
     def _shares_of(self, prediction: Prediction) -> dict[str, Numbers]:
         if prediction.probabilities is None:
             return {}
@@ -116,16 +142,16 @@ class Answers:
             return labels, np.array([self._numbers[value] for value in plain])
         except KeyError:
             pass  # some record has no result, or a class that the document does not name
-        pairs = [self._pair(value, batch) for value in plain]
+        pairs = [self._pair(value, batch.texts) for value in plain]
         return [label for label, _ in pairs], np.array([number for _, number in pairs])
 
-    def _pair(self, value: float, batch: Batch) -> tuple[str, float]:
+    def _pair(self, value: float, texts: Texts) -> tuple[str, float]:
         """Returns the label of a value and the number that stands for it."""
         if value != value:
             return "", np.nan
         label = self.classes.get(value)
         if label is None:
-            label = spelled(value, self._node.predictor.kind, batch.texts)
+            label = spelled(value, self._node.predictor.kind, texts)
         number = self._results.get(label, spelled_number(label))
         return label, np.nan if number is None else number
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Texts
 
@@ -32,10 +33,8 @@ class Batch:
 
     __slots__ = (
         "_failures",
-        "_ones",
         "_parent",
         "_predictions",
-        "_row",
         "_rows",
         "_values",
         "failed",
@@ -43,6 +42,7 @@ class Batch:
         "inputs",
         "memory",
         "n",
+        "record",
         "texts",
     )
 
@@ -58,10 +58,9 @@ class Batch:
         """Places of input fields, each with a mask of the records that fail by its value."""
         self.memory: dict[object, Numbers] = {}
         """What several expressions compute together, by what they share."""
+        self.record: Record | None = None
+        """The record that computes the fields of a batch of one, if there is one."""
         self._values: dict[int, Numbers] = {}
-        # The values of an only record as plain numbers, by slot, and its inputs in their order.
-        self._ones: dict[int, float] = {}
-        self._row: list[float] | None = None
         self._failures: dict[int, Mask] = {}
         self._predictions: dict[int, tuple[Prediction, Mask | None]] = {}
         self._parent = parent
@@ -85,40 +84,11 @@ class Batch:
                 self.fail(failed)
         return found
 
-    def one(self, field: Field) -> float:
-        """Returns the value of a field for the only record, and counts a failure."""
-        slot = field.slot
-        found = self._ones.get(slot)
-        if found is None:
-            found = self._computed_one(field)
-        if self._failures:
-            failed = self._failures.get(slot)
-            if failed is not None:
-                self.fail(failed)
-        return found
-
-    def ones(self, fields: Sequence[Field]) -> list[float]:
-        """Returns the values of fields for the only record, and counts a failure."""
-        known = self._ones.get
-        made = []
-        for field in fields:
-            found = known(field.slot)
-            made.append(self._computed_one(field) if found is None else found)
-        if self._failures:
-            for field in fields:
-                failed = self._failures.get(field.slot)
-                if failed is not None:
-                    self.fail(failed)
-        return made
-
     def prepare(self, field: Field) -> None:
         """Computes the values of a field before they are used; who fails in it does not fail for that."""
-        if field.slot not in self._values and field.slot not in self._ones:
+        if field.slot not in self._values:
             with self.aside():
-                if self.n == 1:
-                    self.one(field)
-                else:
-                    self.value(field)
+                self.value(field)
 
     def prediction(self, node: ModelNode) -> Prediction:
         """Returns what a model predicts for every record, and counts the records that fail in it."""
@@ -163,10 +133,10 @@ class Batch:
             values: Numbers = inputs[:, field.column]
             self._values[field.slot] = values
             return values
-        parent = self._parent
-        if self.n == 1 and parent is None and hasattr(field.expression, "one"):
-            values = self._values[field.slot] = np.array((self._computed_one(field),))
+        if self.record is not None:
+            values = self._values[field.slot] = np.array((field.one(self.record),))
             return values
+        parent = self._parent
         outer, self.failed = self.failed, None
         if field.expression is None or (parent is not None and field.slot in parent._values):  # noqa: SLF001
             values = self._inherited(field)
@@ -178,27 +148,6 @@ class Batch:
             self._failures[field.slot] = failed
         self.failed = outer
         return values
-
-    def _computed_one(self, field: Field) -> float:
-        """Returns the value for the only record; a failure is kept with the field."""
-        if field.column >= 0 and self.inputs is not None:
-            row = self._row
-            if row is None:
-                row = self._row = self.inputs[0].tolist()
-            made = row[field.column]
-        else:
-            one = getattr(field.expression, "one", None) if self._parent is None else None
-            outer, self.failed = self.failed, None
-            if one is None:
-                made = self.value(field).item()
-            else:
-                made = one(self)
-                failed: Mask | None = self.failed  # mypy does not see that ``one`` sets it
-                if failed is not None:
-                    self._failures[field.slot] = failed
-            self.failed = outer
-        self._ones[field.slot] = made
-        return made
 
     def _inherited(self, field: Field) -> Numbers:
         parent, rows = self._parent, self._rows
@@ -226,16 +175,18 @@ class Gather:
 
     def matrix(self, batch: Batch) -> Numbers:
         """Returns the values, shape (n, fields), C-contiguous; they may be changed. Counts failures."""
+        if batch.record is not None:
+            return np.array([self.row(batch.record)])
         if self._columns is not None and batch.inputs is not None:
-            if batch.n == 1 and self._others:
-                return np.array([batch.ones(self._fields)])
             made = batch.inputs.take(self._columns, axis=1)
             for column, field in self._others:
                 made[:, column] = batch.value(field)
             return made
-        if batch.n == 1:
-            return np.array([batch.ones(self._fields)])
         made = np.empty((batch.n, len(self._fields)))
         for column, field in enumerate(self._fields):
             made[:, column] = batch.value(field)
         return made
+
+    def row(self, record: Record) -> list[float]:
+        """Returns the values of one record alone."""
+        return [field.one(record) for field in self._fields]

@@ -7,8 +7,6 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, constant
 from model_serving.engines.pmml.evaluator.dependents import Dependents
@@ -30,6 +28,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     only,
     required,
 )
+from model_serving.engines.pmml.evaluator.record import Undecided
 from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
 from model_serving.engines.pmml.evaluator.targets import Target, read_targets
 from model_serving.engines.pmml.evaluator.treatment import (
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["MODELS", "Compiled", "compile_document"]
@@ -301,15 +301,12 @@ class _Treated:
     treatment: Treatment
     data: DataField | None
 
-    def one(self, batch: Batch) -> float:
-        value = batch.one(self.field)
-        known = self.treatment.of_one(value, self.data)
-        if known is not None:
-            return known
-        values, failed = self.treatment.applied(np.array((value,)), self.data)
-        if failed is not None:
-            batch.fail(failed)
-        return float(values[0])
+    def one(self, record: Record) -> float:
+        value = self.field.one(record)
+        treated = self.treatment.of_one(value, self.data)
+        if treated is None:
+            raise Undecided
+        return treated
 
     def evaluate(self, batch: Batch) -> Numbers:
         values, failed = self.treatment.applied(batch.value(self.field), self.data)

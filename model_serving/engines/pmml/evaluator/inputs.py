@@ -10,6 +10,7 @@ import numpy.typing as npt
 from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import numeric_reader
 from model_serving.engines.pmml.evaluator.quick_inputs import Input, QuickInputs, bounds_of, may_change
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 from model_serving.engines.pmml.evaluator.symbols import Texts
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Inputs:
         n = len(columns)
         texts = Texts(self._program.symbols)
         batch = Batch(n, texts)
-        values = self._quick.values(columns) if n <= _FEW else None
+        values = self._few(columns, texts) if n <= _FEW else None
         if values is None:
             values, odd = self._encoded(columns, texts)
             for one in self._to_treat(values, odd):
@@ -69,6 +70,18 @@ class Inputs:
                     batch.faults.append((column, failed))
         batch.inputs = values
         return batch
+
+    def record(self, columns: Columns) -> Record:
+        """Returns the record of shape (1, inputs).
+
+        Raises:
+            Undecided: the record fails.
+        """
+        texts = Texts(self._program.symbols)
+        (row,) = self._quick.rows(columns, texts)
+        if row is None:
+            raise Undecided
+        return Record(row, texts)
 
     def fault_of(self, batch: Batch, columns: Columns, record: int) -> str:
         """Returns which value makes a record fail, and by which rule; empty if none does.
@@ -90,6 +103,11 @@ class Inputs:
             return []
         places = np.flatnonzero(np.isnan(batch.inputs[record])).tolist()
         return [self._inputs[place].field.name for place in places]
+
+    def _few(self, columns: Columns, texts: Texts) -> Numbers | None:
+        """Returns the values of a few records, None when one of them fails."""
+        rows = self._quick.rows(columns, texts)
+        return None if None in rows else np.array(rows, dtype=np.float64)
 
     def _to_treat(self, values: Numbers, odd: dict[int, Mask]) -> list[Input]:
         """Returns the inputs of which some value may be missing or not valid."""

@@ -10,6 +10,7 @@ import numpy as np
 from model_serving.core.engine import InputDescription, ModelDescription
 from model_serving.engines.foreign_errors import scoring_failure
 from model_serving.engines.pmml.evaluator.answers import Answers
+from model_serving.engines.pmml.evaluator.record import UNDECIDED
 
 if TYPE_CHECKING:
     from model_serving.core.engine import Columns, Scores
@@ -54,6 +55,10 @@ class EvaluatedModel:
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
         try:
+            if len(columns) == 1:
+                found = self._alone(columns)
+                if found is not None:
+                    return found
             with np.errstate(all="ignore"):
                 batch = self._inputs.batch(columns)
                 return self._answers.read(batch, partial(self._why, batch, columns))
@@ -62,6 +67,19 @@ class EvaluatedModel:
             if failure is error:
                 raise
             raise failure from error
+
+    def _alone(self, columns: Columns) -> Scores | None:
+        """Returns the scores of one record, None when only the batch can tell (see ``record``)."""
+        try:
+            return self._answers.read_one(self._inputs.record(columns), partial(self._why_alone, columns))
+        except UNDECIDED:
+            return None
+
+    def _why_alone(self, columns: Columns, record: int) -> str:
+        with np.errstate(all="ignore"):
+            batch = self._inputs.batch(columns)
+            self._answers.read(batch)
+        return self._why(batch, columns, record)
 
     def _why(self, batch: Batch, columns: Columns, record: int) -> str:
         """Returns why a record has no result: a value that is not allowed, else what has no value."""

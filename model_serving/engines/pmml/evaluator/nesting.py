@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression, Field
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -41,12 +42,11 @@ class Staged:
             batch.prepare(stage)
         return self.inner.evaluate(batch)
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
         for stage in self.stages:
-            batch.prepare(stage)
-        one = getattr(self.inner, "one", None)
-        return float(self.inner.evaluate(batch)[0]) if one is None else one(batch)
+            stage.one(record)
+        return self.inner.one(record)
 
 
 class _Level:

@@ -3,45 +3,119 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, converted
-from model_serving.engines.pmml.evaluator.expressions.single import one_of
+from model_serving.engines.pmml.evaluator.record import ByBatch, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction
     from model_serving.engines.pmml.evaluator.scope import Expression
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
-__all__ = ["Cast", "Displayed", "FromPrediction", "Residual", "nothing", "row"]
-
-
-def row(rows: Numbers | None, place: int, found: Prediction) -> Numbers:
-    """Returns one row of a part of a prediction; NaN where the prediction does not have it."""
-    return nothing(found) if rows is None or place >= len(rows) else rows[place]
-
-
-def nothing(found: Prediction) -> Numbers:
-    """Returns a missing value for each record."""
-    return np.full(found.value.shape, np.nan)
+__all__ = ["Cast", "Displayed", "FromPrediction", "Further", "Residual", "ShareOfPredicted", "ShareOfUnnamed"]
 
 
 @dataclass(frozen=True, slots=True)
 class FromPrediction:
-    """A value that is read from a prediction."""
+    """A value that is read from a prediction: missing where the prediction does not have it.
+
+    ``part`` is the name of an attribute of ``Prediction``, ``place`` the row in it.
+    """
 
     kind: Kind
     node: ModelNode
-    read: Callable[[Prediction], Numbers]
+    part: str = "value"
+    place: int = 0
+
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        found = record.prediction(self.node)
+        if self.part == "value":
+            return found.value
+        rows: Sequence[float] | None = getattr(found, self.part)
+        return nan if rows is None or self.place >= len(rows) else rows[self.place]
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
-        return self.read(batch.prediction(self.node))
+        found = batch.prediction(self.node)
+        if self.part == "value":
+            return found.value
+        rows: Numbers | None = getattr(found, self.part)
+        return _nothing(found) if rows is None or self.place >= len(rows) else rows[self.place]
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """A further value of a prediction, by its name."""
+
+    kind: Kind
+    node: ModelNode
+    name: str
+
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        return record.prediction(self.node).more.get(self.name, nan)
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
+        found = batch.prediction(self.node)
+        return found.more.get(self.name, _nothing(found))
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOfPredicted:
+    """The probability or confidence (``part``) of the class that is predicted."""
+
+    node: ModelNode
+    part: str
+    kind: Kind = DOUBLE
+
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        found = record.prediction(self.node)
+        rows: Sequence[float] | None = getattr(found, self.part)
+        if rows is None or found.value != found.value:
+            return nan
+        classes = self.node.predictor.classes
+        return rows[classes.index(found.value)] if found.value in classes else 0.0
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
+        found = batch.prediction(self.node)
+        rows: Numbers | None = getattr(found, self.part)
+        if rows is None:
+            return _nothing(found)
+        values = np.array(self.node.predictor.classes)
+        share: Numbers = np.where(found.value == values[:, None], rows, 0.0).sum(axis=0)
+        return np.where(np.isnan(found.value), np.nan, share)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOfUnnamed:
+    """The probability of a class that the model never names: it has no share in any answer."""
+
+    node: ModelNode
+    kind: Kind = DOUBLE
+
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        value = record.prediction(self.node).value
+        return 0.0 if value == value else nan
+
+    def evaluate(self, batch: Batch) -> Numbers:
+        """See ``Expression.evaluate``."""
+        return np.where(np.isnan(batch.prediction(self.node).value), np.nan, 0.0)
+
+
+def _nothing(found: Prediction) -> Numbers:
+    return np.full(found.value.shape, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +125,12 @@ class Cast:
     kind: Kind
     inner: Expression
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        value = one_of(self.inner)(batch)
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        value = self.inner.one(record)
         if self.inner.kind.is_number and (value != value or self.kind.data_type == "double"):
             return value
-        given = np.array((value,))
-        return float(converted(given, self.inner.kind, self.kind, batch.texts)[0][0])
+        return float(converted(np.array((value,)), self.inner.kind, self.kind, record.texts)[0][0])
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
@@ -65,7 +138,7 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
-class Displayed:
+class Displayed(ByBatch):
     """The predicted value as the document wants it displayed."""
 
     node: ModelNode
@@ -91,7 +164,7 @@ class Displayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(ByBatch):
     """The expected value less the predicted one (PMML 4.4, Output)."""
 
     node: ModelNode

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
 from model_serving.engines.pmml.evaluator.data_types import (
     DOUBLE,
     OPTYPES,
@@ -19,9 +17,10 @@ from model_serving.engines.pmml.evaluator.output_values import (
     Cast,
     Displayed,
     FromPrediction,
+    Further,
     Residual,
-    nothing,
-    row,
+    ShareOfPredicted,
+    ShareOfUnnamed,
 )
 from model_serving.engines.pmml.evaluator.prediction import OutputField
 from model_serving.engines.pmml.evaluator.reading import (
@@ -34,9 +33,8 @@ from model_serving.engines.pmml.evaluator.reading import (
 )
 
 if TYPE_CHECKING:
-    from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction
+    from model_serving.engines.pmml.evaluator.prediction import ModelNode
     from model_serving.engines.pmml.evaluator.scope import Expression, Scope
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["most_ranks", "read_outputs"]
 
@@ -172,7 +170,7 @@ def _of_feature(
     if feature in {"transformedValue", "decision"}:
         return _transformed(element, parts, node, scope), None
     if feature in {"standardError", "standardDeviation"}:
-        return FromPrediction(DOUBLE, node, lambda found: found.more.get(feature, nothing(found))), None
+        return Further(DOUBLE, node, feature), None
     if feature == "residual":
         return _residual(node, scope), None
     if feature == "predictedDisplayValue":
@@ -183,8 +181,8 @@ def _of_feature(
 def _ranked(feature: str, element: Element, node: ModelNode) -> Expression:
     place = _rank(element) - 1
     if feature == "reasonCode":
-        return FromPrediction(STRING, node, lambda found: row(found.reasons, place, found))
-    return FromPrediction(STRING, node, lambda found: row(found.entities, place, found))
+        return FromPrediction(STRING, node, "reasons", place)
+    return FromPrediction(STRING, node, "entities", place)
 
 
 def _transformed(element: Element, parts: list[Element], node: ModelNode, scope: Scope) -> Expression:
@@ -199,37 +197,23 @@ def _transformed(element: Element, parts: list[Element], node: ModelNode, scope:
 def _predicted(element: Element, node: ModelNode) -> Expression:
     target = element.get("targetField")
     if target in {None, "", node.target.name}:
-        return FromPrediction(node.predictor.kind, node, lambda found: found.value)
+        return FromPrediction(node.predictor.kind, node)
     name = str(target)
     found = node.scope.find(name)
     kind = DOUBLE if found is None else found.kind  # a target that only the model knows
-    return FromPrediction(kind, node, lambda one: one.more.get(name, nothing(one)))
+    return Further(kind, node, name)
 
 
 def _share(feature: str, element: Element, node: ModelNode) -> tuple[Expression, float | None]:
     classes = node.predictor.classes
-
-    def rows(found: Prediction) -> Numbers | None:
-        return found.probabilities if feature == "probability" else found.confidences
-
+    part = "probabilities" if feature == "probability" else "confidences"
     text = element.get("value")
     if text is None:
-        values = np.array(classes)
-
-        def of_predicted(found: Prediction) -> Numbers:
-            some = rows(found)
-            if some is None:
-                return nothing(found)
-            share: Numbers = np.where(found.value == values[:, None], some, 0.0).sum(axis=0)
-            return np.where(np.isnan(found.value), np.nan, share)
-
-        return FromPrediction(DOUBLE, node, of_predicted), None
+        return ShareOfPredicted(node, part), None
     value = node.target.class_value(text)
     if value not in classes:
-        # A class that the model never names has no share in any answer.
-        return FromPrediction(DOUBLE, node, lambda found: np.where(np.isnan(found.value), np.nan, 0.0)), value
-    place = classes.index(value)
-    return FromPrediction(DOUBLE, node, lambda found: row(rows(found), place, found)), value
+        return ShareOfUnnamed(node), value
+    return FromPrediction(DOUBLE, node, part, classes.index(value)), value
 
 
 def _affinity(element: Element, node: ModelNode) -> Expression:
@@ -240,13 +224,12 @@ def _affinity(element: Element, node: ModelNode) -> Expression:
         if text not in entities:
             raise Unsupported(f"value '{text}' of OutputField '{element.get('name')}', which is no entity")
         place = entities.index(text)
-        return FromPrediction(DOUBLE, node, lambda found: row(found.affinities, place, found))
-    rank = _rank(element)
-    return FromPrediction(DOUBLE, node, lambda found: row(found.ranked_affinities, rank - 1, found))
+        return FromPrediction(DOUBLE, node, "affinities", place)
+    return FromPrediction(DOUBLE, node, "ranked_affinities", _rank(element) - 1)
 
 
 def _residual(node: ModelNode, scope: Scope) -> Expression:
     field = scope.find(node.target.name) if node.target.name else None
     if field is None:
-        return FromPrediction(DOUBLE, node, nothing)
+        return Further(DOUBLE, node, "residual")  # always missing
     return Residual(node, field)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -73,8 +74,8 @@ class Predicate(Protocol):
         """Returns the records for which it is true, and those for which it is unknown, each of shape (n,)."""
         ...
 
-    def one(self, batch: Batch) -> bool | None:
-        """Returns whether it is true for the only record of a batch, None if that is unknown."""
+    def one(self, record: Record) -> bool | None:
+        """Returns whether it is true for one record alone, None if unknown (raises as ``Expression.one``)."""
         ...
 
 
@@ -88,7 +89,7 @@ class Always:
         """See ``Predicate.evaluate``."""
         return np.full(batch.n, self.truth), np.zeros(batch.n, dtype=bool)
 
-    def one(self, batch: Batch) -> bool:
+    def one(self, record: Record) -> bool:
         """See ``Predicate.one``."""
         return self.truth
 
@@ -110,9 +111,9 @@ class Comparison:
         values = batch.value(self.field)
         return _ORDERS[self.operator](values, self.value), np.isnan(values)
 
-    def one(self, batch: Batch) -> bool | None:
+    def one(self, record: Record) -> bool | None:
         """See ``Predicate.one``."""
-        value = batch.one(self.field)
+        value = self.field.one(record)
         return bool(_ORDERS[self.operator](value, self.value)) if value == value else None
 
 
@@ -128,9 +129,9 @@ class MissingTest:
         missing = np.isnan(batch.value(self.field))
         return ~missing if self.negated else missing, np.zeros(batch.n, dtype=bool)
 
-    def one(self, batch: Batch) -> bool:
+    def one(self, record: Record) -> bool:
         """See ``Predicate.one``."""
-        value = batch.one(self.field)
+        value = self.field.one(record)
         return (value != value) != self.negated
 
 
@@ -159,9 +160,9 @@ class SetTest:
             inside = self._sorted.take(places, mode="clip") == values
         return ~(inside | unknown) if self.negated else inside, unknown
 
-    def one(self, batch: Batch) -> bool | None:
+    def one(self, record: Record) -> bool | None:
         """See ``Predicate.one``."""
-        value = batch.one(self.field)
+        value = self.field.one(record)
         return (value in self.values) != self.negated if value == value else None
 
 
@@ -179,10 +180,10 @@ class TextOrder:
         truth = batch.texts.numbers(batch.value(self.field), lambda text: float(compare(text, other)))
         return truth == 1.0, np.isnan(truth)
 
-    def one(self, batch: Batch) -> bool | None:
+    def one(self, record: Record) -> bool | None:
         """See ``Predicate.one``."""
-        code = batch.one(self.field)
-        return bool(_ORDERS[self.operator](batch.texts.text(code), self.text)) if code == code else None
+        code = self.field.one(record)
+        return bool(_ORDERS[self.operator](record.texts.text(code), self.text)) if code == code else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,22 +218,22 @@ class Compound:
                 unknown = possible & ~true
         return true, unknown
 
-    def one(self, batch: Batch) -> bool | None:
+    def one(self, record: Record) -> bool | None:
         """See ``Predicate.one``. A part that is not needed is not computed, so it cannot fail."""
-        truth = self.parts[0].one(batch)
+        truth = self.parts[0].one(record)
         for part in self.parts[1:]:
             if self.operator == "xor":
-                other = part.one(batch)
+                other = part.one(record)
                 truth = None if truth is None or other is None else truth != other
             elif self.operator == "surrogate":
                 if truth is not None:
                     return truth
-                truth = part.one(batch)
+                truth = part.one(record)
             else:
                 decisive = self.operator == "or"
                 if truth is decisive:
                     return truth
-                other = part.one(batch)
+                other = part.one(record)
                 if truth is not None or other is decisive:
                     truth = other
         return truth
@@ -262,9 +263,9 @@ class AsField:
         true, unknown = self.predicate.evaluate(batch)
         return np.where(unknown, np.nan, true)
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        truth = self.predicate.one(batch)
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        truth = self.predicate.one(record)
         return np.nan if truth is None else float(truth)
 
 

@@ -12,11 +12,12 @@ from model_serving.engines.pmml.evaluator.data_types import DOUBLE
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Rows
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
     from model_serving.engines.pmml.evaluator.targets import Target
@@ -26,9 +27,12 @@ __all__ = [
     "ModelNode",
     "Prediction",
     "Predictor",
+    "PredictsBatches",
+    "Single",
     "WithoutClasses",
     "WithoutEntities",
     "winner",
+    "winner_of_one",
 ]
 
 
@@ -87,6 +91,38 @@ class Prediction:
         )
 
 
+@dataclass(slots=True)
+class Single:
+    """What a model predicts for one record alone: a ``Prediction`` without the axis of the records."""
+
+    value: float
+    probabilities: list[float] | None = None
+    confidences: list[float] | None = None
+    entities: list[float] | None = None
+    affinities: list[float] | None = None
+    ranked_affinities: list[float] | None = None
+    reasons: list[float] | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
+
+    @staticmethod
+    def of(found: Prediction) -> Single:
+        """Returns the only record's part of a prediction."""
+
+        def only(values: Numbers | None) -> list[float] | None:
+            return None if values is None else values[:, 0].tolist()
+
+        return Single(
+            found.value.item(),
+            only(found.probabilities),
+            only(found.confidences),
+            only(found.entities),
+            only(found.affinities),
+            only(found.ranked_affinities),
+            only(found.reasons),
+            {name: values.item() for name, values in found.more.items()},
+        )
+
+
 class Predictor(Protocol):
     """A model without its targets and outputs.
 
@@ -113,6 +149,28 @@ class Predictor(Protocol):
     def predict(self, batch: Batch) -> Prediction:
         """Predicts for every record of the batch. Marks the records that fail with ``batch.fail``."""
         ...
+
+    def predict_one(self, record: Record) -> Single:
+        """Predicts for one record alone.
+
+        Raises:
+            Undecided: only the batch can tell (see ``record``).
+        """
+        ...
+
+
+class PredictsBatches:
+    """A predictor that has no plain way of its own for one record alone."""
+
+    __slots__ = ()
+
+    def predict(self, batch: Batch) -> Prediction:
+        """See ``Predictor.predict``."""
+        raise NotImplementedError
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        return Single.of(record.of_batch(self.predict))
 
 
 class WithoutClasses:
@@ -155,6 +213,16 @@ class ModelNode:
         predictor = self.predictor
         is_number = not predictor.classes and not predictor.kind.is_text
         return self.target.treated(prediction, predictor.classes, is_number=is_number)
+
+    def predict_one(self, record: Record) -> Single:
+        """Does the same for one record alone (raises as ``Predictor.predict_one``)."""
+        found = self.predictor.predict_one(record)
+        target = self.target
+        if target.changes_nothing:
+            return found
+        predictor = self.predictor
+        is_number = not predictor.classes and not predictor.kind.is_text
+        return target.treated_one(found, predictor.classes, is_number=is_number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,8 +291,6 @@ def winner(scores: Numbers, classes: tuple[float, ...]) -> Numbers:
         scores: shape (classes, n).
         classes: the values of the classes.
     """
-    if scores.shape[1] == 1:
-        return np.array([_winner_of_one(scores[:, 0].tolist(), classes)])
     best: Numbers = np.array(classes).take(scores.argmax(axis=0))
     greatest = scores.max(axis=0)
     nothing = ~(greatest > 0.0)
@@ -233,8 +299,8 @@ def winner(scores: Numbers, classes: tuple[float, ...]) -> Numbers:
     return best
 
 
-def _winner_of_one(scores: list[float], classes: tuple[float, ...]) -> float:
-    """Does the same for one record, for which numpy would take several times as long."""
+def winner_of_one(scores: Sequence[float], classes: tuple[float, ...]) -> float:
+    """Does the same for one record alone, of which the scores have the shape (classes,)."""
     best, found = 0.0, np.nan
     for score, value in zip(scores, classes, strict=True):
         if score != score:

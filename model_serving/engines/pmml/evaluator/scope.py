@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Protocol
 
 from model_serving.engines.pmml.evaluator.nesting import Nesting
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Expression", "Field", "Program", "Scope"]
@@ -34,6 +36,14 @@ class Expression(Protocol):
 
     def evaluate(self, batch: Batch) -> Numbers:
         """Returns the values, shape (n,), NaN for missing. They are not changed afterwards."""
+        ...
+
+    def one(self, record: Record) -> float:
+        """Returns the value for one record alone.
+
+        Raises:
+            Undecided: only the batch can tell (see ``record``).
+        """
         ...
 
 
@@ -56,9 +66,15 @@ class Field:
         """A field is an expression too."""
         return batch.value(self)
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        return batch.one(self)
+    def one(self, record: Record) -> float:
+        """Returns the value for one record alone, which is computed once."""
+        if self.column >= 0:
+            return record.row[self.column]
+        found = record.known.get(self.slot)
+        if found is None:
+            found = nan if self.expression is None else self.expression.one(record)
+            record.known[self.slot] = found
+        return found
 
 
 class Program:

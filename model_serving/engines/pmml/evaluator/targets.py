@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Mask
-    from model_serving.engines.pmml.evaluator.prediction import Prediction
+    from model_serving.engines.pmml.evaluator.prediction import Prediction, Single
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
 __all__ = ["Target", "read_targets"]
@@ -32,6 +33,11 @@ _CASTS: dict[str, Callable[[Numbers], Numbers]] = {
     "round": lambda values: np.floor(values + 0.5),
     "ceiling": lambda values: np.ceil(values),  # noqa: PLW0108 - ufuncs have no such type
     "floor": lambda values: np.floor(values),  # noqa: PLW0108
+}
+_CASTS_OF_ONE: dict[str, Callable[[float], float]] = {
+    "round": lambda value: float(floor(value + 0.5)),
+    "ceiling": lambda value: float(ceil(value)),
+    "floor": lambda value: float(floor(value)),
 }
 _ATTRIBUTES = frozenset({"field", "optype", "castInteger", "min", "max", "rescaleConstant", "rescaleFactor"})
 
@@ -93,23 +99,52 @@ class Target:
         The order is the standard's (PMML 4.4, Targets). A missing prediction takes the default value, or the
         priors of the classes. Limits, rescaling and rounding are for numbers, not for classes and clusters.
         """
-        rescales = (
-            self.factor != 1.0
-            or self.constant != 0.0
-            or self.cast is not None
-            or self.low != -np.inf
-            or self.high != np.inf
-        )
-        if self.default is None and not self.priors and not rescales:
+        if self.changes_nothing:
             return prediction
         value = prediction.value
         missing = np.isnan(value)
         if missing.any():
             prediction = self._filled(prediction, missing, classes)
             value = prediction.value
-        if rescales and is_number:
+        if self._rescales and is_number:
             prediction.value = self._rescaled(value)
         return prediction
+
+    def treated_one(self, found: Single, classes: tuple[float, ...], *, is_number: bool) -> Single:
+        """Does the same for one record alone."""
+        value = found.value
+        if value != value:
+            if self.default is not None:
+                found = replace(found, value=self.default)
+            elif self.priors:
+                shares = (
+                    None if found.probabilities is None else [self.priors.get(one, 0.0) for one in classes]
+                )
+                found = replace(found, value=self._likeliest, probabilities=shares)
+        value = found.value
+        if is_number and self._rescales and value == value:
+            value = min(max(value, self.low), self.high) * self.factor + self.constant
+            found = replace(found, value=value if self.cast is None else _CASTS_OF_ONE[self.cast](value))
+        return found
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether every prediction stays as it is."""
+        return self.default is None and not self.priors and not self._rescales
+
+    @property
+    def _rescales(self) -> bool:
+        return (
+            self.factor != 1.0
+            or self.constant != 0.0
+            or self.cast is not None
+            or self.low != -np.inf
+            or self.high != np.inf
+        )
+
+    @property
+    def _likeliest(self) -> float:
+        return max(self.priors, key=lambda one: self.priors[one])
 
     def _rescaled(self, values: Numbers) -> Numbers:
         made: Numbers = np.clip(values, self.low, self.high) * self.factor + self.constant
@@ -120,7 +155,7 @@ class Target:
         if self.default is not None:
             value[missing] = self.default
         elif self.priors:
-            value[missing] = max(self.priors, key=lambda one: self.priors[one])
+            value[missing] = self._likeliest
             if prediction.probabilities is not None:
                 probabilities = prediction.probabilities.copy()
                 for row, one in enumerate(classes):

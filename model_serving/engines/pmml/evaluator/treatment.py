@@ -70,6 +70,11 @@ class Interval:
         inside: Mask = above & below
         return inside
 
+    def accepts(self, value: float) -> bool:
+        """Returns whether one value is inside."""
+        above = value >= self.low if self.closed_low else value > self.low
+        return above and (value <= self.high if self.closed_high else value < self.high)
+
     def rounded(self) -> Interval:
         """Returns the range with its ends rounded to 32 bits."""
         return replace(self, low=float(np.float32(self.low)), high=float(np.float32(self.high)))
@@ -115,6 +120,14 @@ class DataField:
         if good is None:
             good = np.ones(len(values), dtype=bool)
         return good & ~_among(values, self.invalid) if self.invalid else good
+
+    def accepts(self, value: float) -> bool:
+        """Returns whether one value that is not missing is declared."""
+        if value in self.invalid:
+            return False
+        if not self.valid and not self.intervals:
+            return True
+        return value in self.valid or any(one.accepts(value) for one in self.intervals)
 
 
 def _among(values: Numbers, listed: tuple[float, ...]) -> Mask:
@@ -212,17 +225,25 @@ class Treatment:
             and self.missing_replacement != self.missing_replacement
         )
 
-    def of_one(self, value: float, data: DataField | None) -> float | None:
-        """Returns the treated value of one record where that is simple, else None."""
-        if value != value:
-            return None if self.when_missing == "returnInvalid" else self.missing_replacement
-        if self.outliers != "asIs":
-            return None
-        if data is None or not (data.valid or data.intervals or data.invalid or data.missing):
+    def of_one(self, value: float, data: DataField | None, *, is_odd: bool = False) -> float | None:
+        """Returns the treated value of one record alone, None where the record fails (see ``applied``)."""
+        missing = value != value or (data is not None and value in data.missing)
+        if missing:
+            pass
+        elif is_odd or not (data is None or data.accepts(value)):
+            if self.when_invalid == "asMissing":
+                missing = True
+            elif self.when_invalid == "asValue":
+                return self.invalid_replacement
+            elif is_odd or self.when_invalid == "returnInvalid":
+                return None
+        elif self.outliers == "asMissingValues":
+            missing = not self.low <= value <= self.high
+        elif self.outliers == "asExtremeValues":
+            return min(max(value, self.low), self.high)
+        if not missing:
             return value
-        if data.valid and not (data.invalid or data.missing) and value in data.valid:
-            return value
-        return None
+        return None if self.when_missing == "returnInvalid" else self.missing_replacement
 
     def applied(
         self, values: Numbers, data: DataField | None, odd: Mask | None = None

@@ -12,6 +12,7 @@ from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import Kind
 from model_serving.engines.pmml.evaluator.predicates import compile_predicate
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import Record
 from model_serving.engines.pmml.evaluator.scope import Program, Scope
 from model_serving.engines.pmml.evaluator.symbols import Texts
 
@@ -41,7 +42,7 @@ def outcomes(xml: str, **columns: Sequence[float | str | None]) -> list[str]:
     predicate = compile_predicate(fromstring(xml), scope)
     n = len(next(iter(columns.values())))
     texts = Texts(program.symbols)
-    batch, alone = Batch(n, texts), [Batch(1, texts) for _ in range(n)]
+    batch, alone = Batch(n, texts), [Record([], texts) for _ in range(n)]
     for name, values in columns.items():
         coded = [
             np.nan if value is None else texts.code(value) if isinstance(value, str) else value
@@ -49,7 +50,7 @@ def outcomes(xml: str, **columns: Sequence[float | str | None]) -> list[str]:
         ]
         batch.put(fields[name], np.array(coded, dtype=np.float64))
         for one, value in zip(alone, coded, strict=True):
-            one.put(fields[name], np.array([value]))
+            one.known[fields[name].slot] = value
     true, unknown = predicate.evaluate(batch)
     assert not (true & unknown).any()
     words = [U if u else T if t else F for t, u in zip(true.tolist(), unknown.tolist(), strict=True)]

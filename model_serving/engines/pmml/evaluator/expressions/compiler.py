@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression, Program, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
@@ -244,17 +245,16 @@ class As:
         """See ``Expression.evaluate``."""
         return self._converted(self.inner.evaluate(batch), batch)
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        one = getattr(self.inner, "one", None)
-        value: float = self.inner.evaluate(batch)[0] if one is None else one(batch)
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        value = self.inner.one(record)
         if value != value or (self.kind.data_type == "double" and self.inner.kind.is_number):
             return value
         if self.kind.data_type == "float" and self.inner.kind.is_number:
             return float(np.float32(value))
         if self.kind.data_type == "integer" and self.inner.kind.is_number and float(value).is_integer():
             return value
-        return float(self._converted(np.array((value,)), batch)[0])
+        return float(record.of_batch(lambda batch: self._converted(np.array((value,)), batch))[0])
 
     def _converted(self, given: Numbers, batch: Batch) -> Numbers:
         values, bad = converted(given, self.inner.kind, self.kind, batch.texts)
@@ -273,9 +273,8 @@ class _Retyped:
     def evaluate(self, batch: Batch) -> Numbers:
         return self.inner.evaluate(batch)
 
-    def one(self, batch: Batch) -> float:
-        one = getattr(self.inner, "one", None)
-        return float(self.inner.evaluate(batch)[0]) if one is None else one(batch)
+    def one(self, record: Record) -> float:
+        return self.inner.one(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,9 +287,8 @@ class _Rounded:
     def evaluate(self, batch: Batch) -> Numbers:
         return self.inner.evaluate(batch).astype(np.float32).astype(np.float64)
 
-    def one(self, batch: Batch) -> float:
-        one = getattr(self.inner, "one", None)
-        return float(np.float32(self.inner.evaluate(batch)[0] if one is None else one(batch)))
+    def one(self, record: Record) -> float:
+        return float(np.float32(self.inner.one(record)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +302,10 @@ class Constant:
         """See ``Expression.evaluate``."""
         return np.full(batch.n, self.value)
 
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        return self.value
+
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
@@ -316,8 +318,8 @@ class _Reference:
     def kind(self) -> Kind:
         return self.field.kind
 
-    def one(self, batch: Batch) -> float:
-        value = batch.one(self.field)
+    def one(self, record: Record) -> float:
+        value = self.field.one(record)
         return value if value == value else self.when_missing
 
     def evaluate(self, batch: Batch) -> Numbers:

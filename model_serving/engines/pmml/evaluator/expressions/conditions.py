@@ -16,8 +16,9 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import BOOLEAN, DOUBLE, Kind, common_kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import As, Constant
 from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, operands
-from model_serving.engines.pmml.evaluator.expressions.single import ONLY, of_floats, one_of
+from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import ByBatch, Record, Undecided
 from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
@@ -40,14 +41,13 @@ class _Logical:
     function: Callable[..., Any]
     arguments: tuple[Expression, ...]
     of_floats: Callable[..., bool]
-    ones: tuple[Callable[[Batch], float], ...]
     kind: Kind = BOOLEAN
 
-    def one(self, batch: Batch) -> float:
-        values = [one(batch) for one in self.ones]
+    def one(self, record: Record) -> float:
+        values = [argument.one(record) for argument in self.arguments]
         for value in values:
             if value != value:
-                batch.fail(ONLY)
+                raise Undecided
         return 1.0 if self.of_floats(*values) else 0.0
 
     def evaluate(self, batch: Batch) -> Numbers:
@@ -65,8 +65,7 @@ class _Logical:
 def _logical(
     function: Callable[..., Any], arguments: Sequence[Expression], floats: Callable[..., bool] | None = None
 ) -> Expression:
-    ones = tuple(one_of(argument) for argument in arguments)
-    return _Logical(function, tuple(arguments), floats or of_floats(function), ones)
+    return _Logical(function, tuple(arguments), floats or of_floats(function))
 
 
 def _comparable(arguments: Sequence[Expression], program: Program) -> list[Expression]:
@@ -102,7 +101,7 @@ def _order(compare: Callable[..., Any], arguments: Sequence[Expression], program
 
 
 @dataclass(frozen=True, slots=True)
-class _TextOrder:
+class _TextOrder(ByBatch):
     """Compares texts: by the declared order of an ordinal field, else letter by letter."""
 
     compare: Callable[..., Any]
@@ -159,11 +158,10 @@ class _IsMissing:
 
     argument: Expression
     wanted: bool
-    of_one: Callable[[Batch], float]
     kind: Kind = BOOLEAN
 
-    def one(self, batch: Batch) -> float:
-        value = self.of_one(batch)
+    def one(self, record: Record) -> float:
+        value = self.argument.one(record)
         return float((value != value) == self.wanted)
 
     def evaluate(self, batch: Batch) -> Numbers:
@@ -172,11 +170,11 @@ class _IsMissing:
 
 
 def _is_missing(wanted: bool, arguments: Sequence[Expression], _: Program) -> Expression:
-    return _IsMissing(arguments[0], wanted, one_of(arguments[0]))
+    return _IsMissing(arguments[0], wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class _IsValid:
+class _IsValid(ByBatch):
     """Whether a value can be computed and is not missing. An invalid value does not make the record fail."""
 
     argument: Expression
@@ -203,11 +201,11 @@ class _IsIn:
     listed: tuple[float, ...]
     others: tuple[Expression, ...]
     wanted: bool
-    ones: tuple[Callable[[Batch], float], ...]
     kind: Kind = BOOLEAN
 
-    def one(self, batch: Batch) -> float:
-        value, *others = [one(batch) for one in self.ones]
+    def one(self, record: Record) -> float:
+        value = self.value.one(record)
+        others = [other.one(record) for other in self.others]
         if value == value:
             found = value in self.listed or value in others
         else:
@@ -246,8 +244,7 @@ def _is_in(wanted: bool, arguments: Sequence[Expression], program: Program) -> E
             listed.append(same.value)
         else:
             rest.append(same)
-    ones = tuple(one_of(one) for one in (value, *rest))
-    return _IsIn(value, tuple(listed), tuple(rest), wanted, ones)
+    return _IsIn(value, tuple(listed), tuple(rest), wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +255,12 @@ class _If:
     condition: Expression
     then: Expression
     other: Expression
-    ones: tuple[Callable[[Batch], float], ...]
 
-    def one(self, batch: Batch) -> float:
-        condition = self.ones[0](batch)
+    def one(self, record: Record) -> float:
+        condition = self.condition.one(record)
         if condition != condition:
-            batch.fail(ONLY)
-            return np.nan
-        return self.ones[1 if condition == 1.0 else 2](batch)
+            raise Undecided
+        return self.then.one(record) if condition == 1.0 else self.other.one(record)
 
     def evaluate(self, batch: Batch) -> Numbers:
         condition = self.condition.evaluate(batch)
@@ -307,7 +302,7 @@ def _if(arguments: Sequence[Expression], program: Program) -> Expression:
     ]
     kind = common_kind(kinds or [then.kind])
     then, other = _typed(then, kind), _typed(other, kind)
-    return _If(kind, condition, then, other, tuple(map(one_of, (condition, then, other))))
+    return _If(kind, condition, then, other)
 
 
 def _typed(branch: Expression, kind: Kind) -> Expression:

@@ -11,7 +11,6 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import Kind, constant, read_kind
 from model_serving.engines.pmml.evaluator.expressions.operands import as_number
-from model_serving.engines.pmml.evaluator.expressions.single import one_of
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, only, required
 from model_serving.engines.pmml.evaluator.treatment import Interval, read_interval
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
@@ -103,11 +103,11 @@ class _Bins:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_margins", self.margins.tolist())
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        number = one_of(self.argument)(batch)
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        number = self.argument.one(record)
         place = bisect_left(self._margins, number) + bisect_right(self._margins, number)
-        return float(self.values[place if number == number else -1])
+        return self.values.item(place if number == number else -1)
 
     def evaluate(self, batch: Batch) -> Numbers:
         numbers = self.argument.evaluate(batch)

@@ -16,6 +16,7 @@ from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, as_number
 from model_serving.engines.pmml.evaluator.expressions.texts import constant_text
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import ByBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ _DATE_LETTERS = frozenset("YymdeHIMSjpBbAahDTFRcsk")
 
 
 @dataclass(frozen=True, slots=True)
-class _Spelled:
+class _Spelled(ByBatch):
     """A number or moment as a text; each different value is spelled once."""
 
     spell: Callable[[float], str]

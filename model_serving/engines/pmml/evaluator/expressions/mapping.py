@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression, Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
 
@@ -117,13 +118,14 @@ class _Table:
     places: dict[tuple[float, ...], int]
     """The rows by the values of the fields."""
 
-    def one(self, batch: Batch) -> float:
-        fields = [step.field for step in self.steps]
-        key = tuple(batch.ones(fields if self.places else fields[:1]))
+    def one(self, record: Record) -> float:
+        # Without rows, no field but the first tells anything (see ``evaluate``).
+        steps = self.steps if self.places else self.steps[:1]
+        key = tuple([step.field.one(record) for step in steps])
         place = self.places.get(key)
         if place is None:
             place = -1 if any(value != value for value in key) else -2
-        return float(self.values[place])
+        return self.values.item(place)
 
     def evaluate(self, batch: Batch) -> Numbers:
         places: Rows = _NO_ROWS

@@ -10,6 +10,7 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import STRING, constant
 from model_serving.engines.pmml.evaluator.expressions.compiler import As, Constant
 from model_serving.engines.pmml.evaluator.reading import Unsupported, choice
+from model_serving.engines.pmml.evaluator.record import ByBatch, Record
 from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ class _MapMissing:
     value: float
     is_choice: bool
 
+    def one(self, record: Record) -> float:
+        for argument in self.arguments:
+            value = argument.one(record)
+            if value != value:
+                return self.value
+        made = self.inner.one(record)
+        return made if made == made or not self.is_choice else self.value
+
     def evaluate(self, batch: Batch) -> Numbers:
         missing: Mask = np.zeros(batch.n, dtype=bool)
         for argument in self.arguments:
@@ -107,6 +116,10 @@ class _DefaultValue:
     inner: Expression
     value: float
 
+    def one(self, record: Record) -> float:
+        made = self.inner.one(record)
+        return made if made == made else self.value
+
     def evaluate(self, batch: Batch) -> Numbers:
         made = self.inner.evaluate(batch)
         missing = np.isnan(made)
@@ -114,7 +127,7 @@ class _DefaultValue:
 
 
 @dataclass(frozen=True, slots=True)
-class _InvalidAsMissing:
+class _InvalidAsMissing(ByBatch):
     """``invalidValueTreatment="asMissing"``: a function without a result for its arguments gives missing."""
 
     kind: Kind

@@ -12,7 +12,6 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, Kind, constant
 from model_serving.engines.pmml.evaluator.expressions.operands import as_number
-from model_serving.engines.pmml.evaluator.expressions.single import one_of
 from model_serving.engines.pmml.evaluator.reading import (
     NOTHING,
     Unsupported,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression, Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -71,9 +71,9 @@ class Indicator:
     when_missing: float
     kind: Kind = DOUBLE
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        value = batch.one(self.field)
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        value = self.field.one(record)
         return float(value == self.value) if value == value else self.when_missing
 
     def evaluate(self, batch: Batch) -> Numbers:
@@ -105,9 +105,9 @@ class Piecewise:
         points = list(zip(self.origins.tolist(), self.norms.tolist(), strict=True))
         object.__setattr__(self, "_points", points)
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        value = one_of(self.argument)(batch)
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        value = self.argument.one(record)
         if value != value:
             return self.when_missing
         points = self._points

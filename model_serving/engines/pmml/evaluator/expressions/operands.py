@@ -9,8 +9,9 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, as_kind
-from model_serving.engines.pmml.evaluator.expressions.single import ONLY, of_floats, one_of
+from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +96,6 @@ class Numeric:
     arguments: tuple[Expression, ...]
     takes_missing: bool
     of_floats: Callable[..., float]
-    ones: tuple[Callable[[Batch], float], ...]
 
     def evaluate(self, batch: Batch) -> Numbers:
         """See ``Expression.evaluate``."""
@@ -106,17 +106,12 @@ class Numeric:
             self._fail(made, values, batch)
         return made
 
-    def one(self, batch: Batch) -> float:
-        """Returns the value for a batch of one record."""
-        values: Sequence[float]
-        if len(self.ones) == 2:
-            first, second = self.ones
-            values = (first(batch), second(batch))
-        else:
-            values = [one(batch) for one in self.ones]
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        values = [argument.one(record) for argument in self.arguments]
         made = self.of_floats(*values)
         if made != made and not (self.takes_missing and any(one != one for one in values)):
-            batch.fail(ONLY)
+            raise Undecided
         return made
 
     def _fail(self, made: Numbers, values: Sequence[Numbers], batch: Batch) -> None:
@@ -155,8 +150,7 @@ def numeric(
             value = function(*(np.array([argument.value]) for argument in arguments))  # type: ignore[attr-defined]
         if value[0] == value[0]:
             return Constant(kind, float(value[0]))
-    ones = tuple(one_of(argument) for argument in arguments)
-    return Numeric(kind, function, tuple(arguments), takes_missing, floats, ones)
+    return Numeric(kind, function, tuple(arguments), takes_missing, floats)
 
 
 def _rounded_float(function: Callable[..., float]) -> Callable[..., float]:

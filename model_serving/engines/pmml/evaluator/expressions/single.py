@@ -1,8 +1,4 @@
-"""One record alone: expressions in plain Python numbers, which is several times faster than arrays of one.
-
-An expression may have a method ``one(batch)`` beside ``evaluate``: the value of a batch's only record, as a
-float, with the same result to the last bit. It is used where there is one, else the array of one.
-"""
+"""Functions of arrays as functions of floats, for one record alone (see ``record``)."""
 
 from __future__ import annotations
 
@@ -12,28 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from model_serving.engines.pmml.evaluator.batch import Batch
-    from model_serving.engines.pmml.evaluator.scope import Expression
-
-__all__ = ["ONLY", "aggregate_of_floats", "of_floats", "one_of"]
-
-ONLY = np.ones(1, dtype=bool)
-"""The mask that marks the only record of a batch."""
-ONLY.setflags(write=False)
-
-
-def one_of(expression: Expression) -> Callable[[Batch], float]:
-    """Returns what computes the value of an expression for a batch of one record."""
-    if isinstance(expression, Constant):
-        value = expression.value
-        return lambda _: value
-    one: Callable[[Batch], float] | None = getattr(expression, "one", None)
-    return one if one is not None else lambda batch: float(expression.evaluate(batch)[0])
+__all__ = ["aggregate_of_floats", "of_floats"]
 
 
 def _divided(left: float, right: float) -> float:
@@ -57,17 +35,29 @@ _FLOATS: dict[Any, Callable[..., Any]] = {
     np.less_equal: operator.le,
     np.greater: operator.gt,
     np.greater_equal: operator.ge,
+    np.exp: math.exp,
+    np.expm1: math.expm1,
+    np.log: math.log,
+    np.log10: math.log10,
+    np.log1p: math.log1p,
+    np.sqrt: math.sqrt,
+    np.power: math.pow,
+    np.floor: lambda value: float(math.floor(value)),
+    np.ceil: lambda value: float(math.ceil(value)),
 }
 
 
 def of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a function of arrays as one of floats: Python's operator where there is one."""
+    """Returns a function of arrays as one of floats: Python's where there is one, which may raise instead."""
     known = _FLOATS.get(function)
     if known is not None:
         return known
-    if isinstance(function, np.ufunc):
-        return lambda *values: float(function(*values))
-    return lambda *values: float(function(*[np.array((value,)) for value in values])[0])
+
+    def of_arrays(*values: float) -> float:
+        with np.errstate(all="ignore"):
+            return float(function(*[np.array((value,)) for value in values])[0])
+
+    return of_arrays
 
 
 def aggregate_of_floats(

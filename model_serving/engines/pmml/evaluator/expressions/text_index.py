@@ -17,7 +17,6 @@ from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSION
 from model_serving.engines.pmml.evaluator.expressions.compiler import compile_expression as compile_term
 from model_serving.engines.pmml.evaluator.expressions.edit_distance import occurrences
 from model_serving.engines.pmml.evaluator.expressions.operands import as_text
-from model_serving.engines.pmml.evaluator.expressions.single import ONLY
 from model_serving.engines.pmml.evaluator.expressions.text_tokens import Tokenizer, read_tokenizer
 from model_serving.engines.pmml.evaluator.reading import (
     Unsupported,
@@ -27,6 +26,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     required,
     whole_number,
 )
+from model_serving.engines.pmml.evaluator.record import ByBatch, Record, Undecided
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -156,11 +156,11 @@ class _Term:
     column: int
     weight: str
 
-    def one(self, batch: Batch) -> float:
-        counts = self.index.counts(batch)
+    def one(self, record: Record) -> float:
+        counts = record.of_batch(self.index.counts)
         count, most = counts.item(0, self.column), counts.item(0, 0)
         if most < 0.0:
-            batch.fail(ONLY)
+            raise Undecided
         if self.weight == "termFrequency" or count == 0.0:
             return count
         return float(_weighted(np.array((count,)), np.array((most,)), self.weight)[0])
@@ -175,7 +175,7 @@ class _Term:
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(ByBatch):
     """A term that a record brings, or one that may be spelled a little differently in the text."""
 
     kind: Kind

@@ -16,6 +16,7 @@ from model_serving.engines.pmml.evaluator.expressions.regular_expressions import
     replacement,
 )
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import ByBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ _BLANKS = "".join(map(chr, range(33)))
 
 
 @dataclass(frozen=True, slots=True)
-class OfText:
+class OfText(ByBatch):
     """A function of one text. A missing text, or one that the function refuses, makes the record fail.
 
     ``function`` gives a text where ``kind`` is text, else a number; it raises ValueError for what it refuses.
@@ -83,7 +84,7 @@ def _of_text(
 
 
 @dataclass(frozen=True, slots=True)
-class _Substring:
+class _Substring(ByBatch):
     """``substring(text, first place, length)``; the first character is at place 1."""
 
     arguments: tuple[Expression, Expression, Expression]
@@ -116,7 +117,7 @@ def _substring(arguments: Sequence[Expression], program: Program) -> Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class _Concat:
+class _Concat(ByBatch):
     """The texts one after the other; a missing one is left out."""
 
     arguments: tuple[Expression, ...]

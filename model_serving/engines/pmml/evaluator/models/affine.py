@@ -7,7 +7,7 @@ than the model that uses them; as multiples of a few fields they are one product
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from model_serving.engines.pmml.evaluator.expressions.operands import Numeric
 from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression
 
 __all__ = ["Affine", "Category", "Product", "Reader"]
@@ -33,6 +34,11 @@ class Category:
     field: Field
     value: float
 
+    def one(self, record: Record) -> float:
+        """Returns the value for one record alone (raises as ``Expression.one``)."""
+        value = self.field.one(record)
+        return float(value == self.value) if value == value else nan
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -40,6 +46,10 @@ class Product:
 
     left: Field
     right: Field
+
+    def one(self, record: Record) -> float:
+        """Returns the value for one record alone (raises as ``Expression.one``)."""
+        return self.left.one(record) * self.right.one(record)
 
 
 @dataclass(frozen=True, slots=True)

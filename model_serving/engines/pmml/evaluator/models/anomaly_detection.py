@@ -12,6 +12,7 @@ from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     ModelNode,
     Prediction,
+    PredictsBatches,
     WithoutClasses,
     WithoutEntities,
 )
@@ -97,7 +98,7 @@ def _distances(element: Element) -> Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class AnomalyDetectionModel(WithoutClasses, WithoutEntities):
+class AnomalyDetectionModel(PredictsBatches, WithoutClasses, WithoutEntities):
     """Implements ``Predictor``.
 
     An isolation forest predicts lengths of paths, and ``depth`` is their mean. Clusters predict distances,

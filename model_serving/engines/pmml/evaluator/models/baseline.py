@@ -16,6 +16,7 @@ from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    PredictsBatches,
     WithoutClasses,
     WithoutEntities,
 )
@@ -81,7 +82,7 @@ def _moments(distribution: Element) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineModel(WithoutClasses, WithoutEntities):
+class BaselineModel(PredictsBatches, WithoutClasses, WithoutEntities):
     """Implements ``Predictor``: (x - mean) / deviation."""
 
     kind: Kind

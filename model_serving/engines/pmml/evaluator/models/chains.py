@@ -13,14 +13,16 @@ from model_serving.engines.pmml.evaluator.models.segments import (
     Segment,
     Translation,
     complete,
+    complete_one,
     has_probabilities,
     merged,
     nodes_by_id,
     read_segment,
 )
 from model_serving.engines.pmml.evaluator.predicates import ALWAYS
-from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.prediction import Prediction, Single
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +80,14 @@ class _Conditional:
     @property
     def kind(self) -> Kind:
         return self.field.kind
+
+    def one(self, record: Record) -> float:
+        field = self.field if self.segment.takes(record) else self.before
+        if field is None:
+            return np.nan
+        if field.kind.data_type != self.kind.data_type:
+            raise Undecided
+        return field.one(record)
 
     def evaluate(self, batch: Batch) -> Numbers:
         taken = self.segment.taken(batch)
@@ -148,6 +158,27 @@ class Chain:
             }
             found = replace(found, more={**found.more, **others})
         return self._without_missing(found, batch)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        found = Single(np.nan)
+        for segment, translation in self._last:
+            if segment.takes(record):
+                earlier = found.more
+                found = translation.translated_one(record.prediction(segment.node), self.classes)
+                if earlier:
+                    found = replace(found, more={**earlier, **found.more})
+        found = complete_one(found, self.classes if self.has_probabilities else ())
+        if self._targets:
+            others = {
+                name: record.prediction(segment.node).value if segment.takes(record) else np.nan
+                for name, segment in self._targets
+            }
+            found = replace(found, more={**found.more, **others})
+        for segment in self._needed:
+            if segment.takes(record) and np.isnan(record.prediction(segment.node).value):
+                raise Undecided
+        return found
 
     def _without_missing(self, found: Prediction, batch: Batch) -> Prediction:
         """Takes the result from records for which a needed segment predicts nothing."""

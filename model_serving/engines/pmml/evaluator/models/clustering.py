@@ -13,6 +13,7 @@ from model_serving.engines.pmml.evaluator.models.comparison_reading import read_
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    PredictsBatches,
     WithoutClasses,
 )
 from model_serving.engines.pmml.evaluator.reading import (
@@ -99,7 +100,7 @@ def _center(cluster: Element, fields: list[Field], context: ModelContext) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class ClusteringModel(WithoutClasses):
+class ClusteringModel(PredictsBatches, WithoutClasses):
     """Implements ``Predictor``. ``centers`` has shape (fields, clusters), ``codes`` are those of the ids."""
 
     comparison: Measure

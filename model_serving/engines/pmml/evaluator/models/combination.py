@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from model_serving.engines.pmml.evaluator.prediction import Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import Prediction, Single, winner, winner_of_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +42,6 @@ class Combination:
 
     def numbers(self, values: Numbers, taken: Mask | None = None) -> Numbers:
         """Returns the combined number of each record, shape (n,)."""
-        if taken is None and values.shape[1] == 1:
-            made_of_one = self._of_floats(values[:, 0].tolist())
-            if made_of_one is not None:
-                return np.array((made_of_one,))
         missing = np.isnan(values)
         if taken is None and not missing.any():
             return self._of_numbers(values, None)
@@ -53,6 +49,14 @@ class Combination:
         made = self._of_numbers(np.where(counted, values, np.nan), counted)
         made[self._without_result(missing, taken, any_counts=True)] = np.nan
         return made
+
+    def number_of_one(self, values: list[float]) -> float:
+        """Returns the combined number of one record alone, of which every model is taken."""
+        made = self._of_floats(values)
+        if made is not None:
+            return made
+        with np.errstate(all="ignore"):
+            return float(self.numbers(np.array(values)[:, None])[0])
 
     def shares(
         self,
@@ -87,13 +91,24 @@ class Combination:
 
     def shares_of_one(
         self, values: Numbers, shares: Numbers, classes: tuple[float, ...], taken: Mask | None = None
-    ) -> Prediction:
-        """Does the same as ``shares`` for one record, of which ``shares`` has the shape (models, classes)."""
-        if self.method in {"median", "max"} or taken is not None or np.isnan(values).any():
-            return self.shares(values, lambda place: shares[:, place, None], classes, taken)
+    ) -> Single:
+        """Does the same as ``shares`` for one record alone.
+
+        Args:
+            values: the class that each model predicts, shape (models,).
+            shares: the probabilities, shape (models, classes).
+            classes: the values of the classes.
+            taken: see the module; of shape (models,).
+        """
+        total = np.add.reduce(values)
+        if self.method in {"median", "max"} or taken is not None or total != total:
+            masks = None if taken is None else taken[:, None]
+            with np.errstate(all="ignore"):
+                found = self.shares(values[:, None], lambda place: shares[:, place, None], classes, masks)
+            return Single.of(found)
         # The classes take the place of the records: each has a number of every model.
-        probabilities = self._of_numbers(shares, None)[:, None]
-        return Prediction(winner(probabilities, classes), probabilities)
+        probabilities = self._of_numbers(shares, None).tolist()
+        return Single(winner_of_one(probabilities, classes), probabilities)
 
     def votes(
         self,
@@ -128,6 +143,23 @@ class Combination:
             value[nothing] = np.nan
             probabilities[:, nothing] = np.nan
         return Prediction(value, probabilities)
+
+    def votes_of_one(self, places: list[int], classes: tuple[float, ...]) -> Single:
+        """Does the same as ``votes`` for one record alone, of which every model is taken."""
+        votes = [0.0] * len(classes)
+        if self.method == "majorityVote":
+            for place in places:
+                votes[place] += 1.0
+        else:
+            for place, weight in zip(places, self.weights.tolist(), strict=True):
+                votes[place] += weight
+        most = max(votes)
+        if -1 in places or not most > 0.0:
+            with np.errstate(all="ignore"):
+                return Single.of(self.votes(np.array(places, dtype=np.intp)[:, None], classes))
+        elected = votes.index(most) if votes.count(most) == 1 else next(p for p in places if votes[p] == most)
+        total = sum(votes)
+        return Single(classes[elected], [one / total for one in votes])
 
     def _counted(self, indices: _Places, classes: int) -> Numbers:
         """Returns the votes for each class, shape (classes, n)."""

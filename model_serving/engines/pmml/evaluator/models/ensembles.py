@@ -11,12 +11,13 @@ from model_serving.engines.pmml.evaluator.models.segments import (
     Segment,
     Translation,
     complete,
+    complete_one,
     has_probabilities,
     merged,
     nodes_by_id,
 )
 from model_serving.engines.pmml.evaluator.predicates import ALWAYS
-from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.prediction import Prediction, Single
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask
     from model_serving.engines.pmml.evaluator.models.combination import Combination
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.record import Record
 
 __all__ = ["Ensemble", "FirstSegment", "classes_together", "outer_kind"]
 
@@ -92,6 +94,15 @@ class FirstSegment(_Segmented):
         found = merged(parts, batch.n)
         return complete(found, self.classes if self.has_probabilities else ())
 
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        found = Single(np.nan)
+        for segment, translation in zip(self._members, self._translations, strict=True):
+            if segment.takes(record):
+                found = translation.translated_one(record.prediction(segment.node), self.classes)
+                break
+        return complete_one(found, self.classes if self.has_probabilities else ())
+
 
 class Ensemble(_Segmented):
     """The predictions of all segments that a record belongs to, combined."""
@@ -138,3 +149,24 @@ class Ensemble(_Segmented):
             ]
         )
         return combination.shares(values, lambda place: shares[:, place], self.classes, taken)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        combination, pairs = self._combination, zip(self._members, self._translations, strict=True)
+        taken = None
+        if self._conditional:
+            taken = np.array([one.takes(record) for one in self._members])
+            if taken.all():
+                taken = None
+        if taken is not None or (self._function == "clustering"):
+            return Single.of(record.of_batch(self.predict))
+        found = [(record.prediction(one.node), translation) for one, translation in pairs]
+        values = [translation.value_of_one(one.value) for one, translation in found]
+        if self._function == "regression":
+            return Single(combination.number_of_one(values))
+        if combination.method in {"majorityVote", "weightedMajorityVote"}:
+            voted = self._voted
+            places = [voted.index(value) if value in voted else -1 for value in values]
+            return combination.votes_of_one(places, voted)
+        shares = np.array([translation.shares_of_one(one, self.classes) for one, translation in found])
+        return combination.shares_of_one(np.array(values), shares, self.classes)

@@ -13,6 +13,7 @@ from model_serving.engines.pmml.evaluator.models.tree_nodes import kind_of
 from model_serving.engines.pmml.evaluator.models.trees import TreeGraph, is_plain
 from model_serving.engines.pmml.evaluator.prediction import (
     Prediction,
+    Single,
     WithoutEntities,
     winner,
 )
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.models.combination import Combination
     from model_serving.engines.pmml.evaluator.models.walk import Walk
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Forest", "compile_forest"]
@@ -103,7 +105,7 @@ class Forest(WithoutEntities):
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
         combination, classes = self.combination, self.classes
-        ends = np.array([self.walk.leaves_of_one(batch)]).T if batch.n == 1 else self.walk.leaves(batch)
+        ends = self.walk.leaves(batch)
         if not classes:
             return Prediction(combination.numbers(self.scores.take(ends)))
         if combination.method.endswith("ajorityVote"):
@@ -113,9 +115,17 @@ class Forest(WithoutEntities):
             if averaged is not None:
                 return averaged
         values = self.scores.take(ends)
-        if batch.n == 1:
-            return combination.shares_of_one(values, self.shares.take(ends[:, 0], axis=1).T, classes)
         return combination.shares(values, lambda place: self.shares[place].take(ends), classes)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        combination, classes = self.combination, self.classes
+        ends = self.walk.leaves_of_one(record)
+        if not classes:
+            return Single(combination.number_of_one(self.scores.take(ends).tolist()))
+        if combination.method.endswith("ajorityVote"):
+            return combination.votes_of_one(self.elected.take(ends).tolist(), classes)
+        return combination.shares_of_one(self.scores.take(ends), self.shares.take(ends, axis=1).T, classes)
 
     def _averaged(self, ends: Indices, table: Numbers) -> Prediction | None:
         """Does the same as ``Combination.shares``, None where some tree is without a prediction."""

@@ -13,6 +13,7 @@ from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    PredictsBatches,
     WithoutClasses,
     WithoutEntities,
 )
@@ -108,7 +109,7 @@ class _Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianProcessModel(WithoutClasses, WithoutEntities):
+class GaussianProcessModel(PredictsBatches, WithoutClasses, WithoutEntities):
     """Implements ``Predictor``. ``inverse`` is that of the Cholesky factor of the points' covariances."""
 
     kind: Kind

@@ -13,14 +13,16 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.hazards import read_hazard
 from model_serving.engines.pmml.evaluator.models.linear import LinearSums, numeric_field
-from model_serving.engines.pmml.evaluator.models.links import differences, inverse_link, softmax
+from model_serving.engines.pmml.evaluator.models.links import SOFTMAX, binary, cumulative, inverse_link
 from model_serving.engines.pmml.evaluator.models.parameters import PARAMETER_LISTS, read_parameters
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    Single,
     WithoutClasses,
     WithoutEntities,
     winner,
+    winner_of_one,
 )
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -39,8 +41,9 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.data_types import Kind
     from model_serving.engines.pmml.evaluator.models.hazards import Hazard
     from model_serving.engines.pmml.evaluator.models.linear import Term
-    from model_serving.engines.pmml.evaluator.models.links import Change
+    from model_serving.engines.pmml.evaluator.models.links import Link
     from model_serving.engines.pmml.evaluator.models.parameters import Parameters
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -135,12 +138,12 @@ def _of_classes(
             raise Unsupported(f"the class '{text}' without a PCell in a GeneralRegressionModel")
         sums.append((intercept, terms))
     if model_type == "generalizedLinear":
-        change = _binary(_link(element))
+        change = binary(_link(element))
     elif model_type == "ordinalMultinomial":
         names = ("logit", "probit", "cloglog", "loglog", "cauchit")
-        change = _cumulative(inverse_link(choice(element, "cumulativeLink", names, "logit")))
+        change = cumulative(inverse_link(choice(element, "cumulativeLink", names, "logit")))
     else:
-        change = softmax
+        change = SOFTMAX
     classes = tuple(target.class_value(text) for text in texts)
     if len(set(classes)) < len(classes):
         raise Unsupported("a GeneralRegressionModel with two names for one class")
@@ -182,23 +185,11 @@ def _sums(
     return LinearSums([one[0] for one in sums], [one[1] for one in sums], needed, single=context.single)
 
 
-def _link(element: Element) -> Change:
+def _link(element: Element) -> Link:
     link = choice(element, "linkFunction", _LINKS, "identity")
     return inverse_link(
         link, optional_number(element, "distParameter" if link == "negbin" else "linkParameter")
     )
-
-
-def _binary(change: Change) -> Change:
-    def probabilities(scores: Numbers) -> Numbers:
-        share = change(scores[:1])
-        return np.concatenate([share, 1.0 - share])
-
-    return probabilities
-
-
-def _cumulative(change: Change) -> Change:
-    return lambda scores: differences(change(scores))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +215,10 @@ class _Given:
         """Returns the number for every record."""
         return self.value if self.field is None else batch.value(self.field)
 
+    def one(self, record: Record) -> float:
+        """Returns the number for one record alone (raises as ``Expression.one``)."""
+        return self.value if self.field is None else self.field.one(record)
+
 
 @dataclass(frozen=True, slots=True)
 class NumberModel(WithoutClasses, WithoutEntities):
@@ -231,7 +226,7 @@ class NumberModel(WithoutClasses, WithoutEntities):
 
     kind: Kind
     sums: LinearSums
-    change: Change
+    change: Link
     offset: _Given
     trials: _Given
     reference: float
@@ -242,7 +237,16 @@ class NumberModel(WithoutClasses, WithoutEntities):
         score = self.sums.values(batch)[0].astype(np.float64, copy=False)
         if self.hazard is not None:
             return Prediction(self.hazard.cumulative(batch, score - self.reference))
-        return Prediction(np.asarray(self.change(score + self.offset.of(batch)) * self.trials.of(batch)))
+        made = self.change.of_batch(score + self.offset.of(batch))
+        return Prediction(np.asarray(made * self.trials.of(batch)))
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        if self.hazard is not None:
+            return Single.of(record.of_batch(self.predict))
+        (score,) = self.sums.one(record)
+        (made,) = self.change.of_one([score + self.offset.one(record)])
+        return Single(made * self.trials.one(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +255,7 @@ class ClassModel(WithoutEntities):
 
     kind: Kind
     sums: LinearSums
-    normalized: Change
+    normalized: Link
     offset: _Given
     classes: tuple[float, ...]
 
@@ -260,5 +264,14 @@ class ClassModel(WithoutEntities):
         scores = self.sums.values(batch).astype(np.float64, copy=False)
         if not self.offset.is_plain:
             scores = scores + self.offset.of(batch)
-        probabilities = self.normalized(scores)
+        probabilities = self.normalized.of_batch(scores)
         return Prediction(winner(probabilities, self.classes), probabilities)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        scores = self.sums.one(record)
+        if not self.offset.is_plain:
+            offset = self.offset.one(record)
+            scores = [score + offset for score in scores]
+        probabilities = self.normalized.of_one(scores)
+        return Single(winner_of_one(probabilities, self.classes), probabilities)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import add, mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Rows
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Category", "InputMatrix"]
@@ -37,6 +39,7 @@ class InputMatrix:
         "_scales",
         "_shifts",
         "_wanted",
+        "parts",
     )
 
     def __init__(self, columns: Sequence[Field | Category]) -> None:
@@ -54,6 +57,8 @@ class InputMatrix:
         products = [part for part in parts if isinstance(part, Product)]
         categories = [part for part in parts if isinstance(part, Category)]
         parts = [*numbers, *products, *categories]
+        self.parts: tuple[Field | Product | Category, ...] = tuple(parts)
+        """What the columns are made of."""
         self._numbers = Gather(numbers) if numbers else None
         self._lefts = Gather([part.left for part in products]) if products else None
         self._rights = Gather([part.right for part in products])
@@ -79,7 +84,7 @@ class InputMatrix:
 
     def matrix(self, batch: Batch) -> Numbers:
         """Returns the columns in their order, shape (n, columns); they may be changed."""
-        values = self._gathered(batch)
+        values = self.gathered(batch)
         if self._factors is not None:
             values = values @ self._factors
         if self._order is not None:
@@ -90,8 +95,39 @@ class InputMatrix:
             values += self._shifts
         return values
 
-    def _gathered(self, batch: Batch) -> Numbers:
-        """Returns the parts of which the columns are made: fields, products, categories."""
+    def row(self, record: Record) -> list[float]:
+        """Returns the columns of one record alone (raises as ``Expression.one``)."""
+        row = [part.one(record) for part in self.parts]
+        if self._factors is not None:
+            with np.errstate(all="ignore"):
+                row = (np.array(row) @ self._factors).tolist()
+        if self._order is not None:
+            row = [row[place] for place in self._order.tolist()]
+        if self._scales is not None:
+            row = list(map(mul, row, self._scales.tolist()))
+        return row if self._shifts is None else list(map(add, row, self._shifts.tolist()))
+
+    def folded(self, coefficients: Numbers) -> tuple[Numbers, Numbers]:
+        """Returns how sums of the columns are sums of the parts.
+
+        Args:
+            coefficients: those of the columns, shape (columns, sums).
+
+        Returns:
+            The coefficients of the parts, shape (parts, sums), and what is added, shape (sums,).
+        """
+        added = np.zeros(coefficients.shape[1]) if self._shifts is None else self._shifts @ coefficients
+        if self._factors is not None:
+            return self._factors @ coefficients, added
+        scaled = coefficients if self._scales is None else coefficients * self._scales[:, None]
+        if self._order is None:
+            return scaled, added
+        made = np.zeros((len(self.parts), coefficients.shape[1]))
+        np.add.at(made, self._order, scaled)
+        return made, added
+
+    def gathered(self, batch: Batch) -> Numbers:
+        """Returns the parts, shape (n, parts)."""
         made: list[Numbers] = [] if self._numbers is None else [self._numbers.matrix(batch)]
         if self._lefts is not None:
             made.append(self._lefts.matrix(batch) * self._rights.matrix(batch))

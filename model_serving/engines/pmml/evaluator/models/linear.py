@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from math import pow  # noqa: A004 - unlike Python's own it gives floats only, or raises
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Gather
-from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
+from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix
+from model_serving.engines.pmml.evaluator.models.plain_sums import PlainSums
 from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.models.plain_sums import Part
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -52,16 +56,16 @@ class Term(NamedTuple):
             made = made * sum((values == value) * number for value, number in pairs)
         return made
 
-    def one(self, batch: Batch) -> float:
-        """Returns the product for a batch of one record."""
+    def one(self, record: Record) -> float:
+        """Returns the product for one record alone (raises as ``Expression.one``)."""
         made = 1.0
         for field, exponent in self.powers:
-            value = batch.one(field)
-            made *= value if exponent == 1.0 else float(np.float64(value) ** exponent)
+            value = field.one(record)
+            made *= value if exponent == 1.0 else pow(value, exponent)
         for field, category in self.categories:
-            made *= batch.one(field) == category
+            made *= field.one(record) == category
         for field, pairs in self.contrasts:
-            value = batch.one(field)
+            value = field.one(record)
             made *= sum(number for known, number in pairs if known == value)
         return made
 
@@ -106,6 +110,7 @@ class LinearSums:
         "_intercepts",
         "_number_coefficients",
         "_numbers",
+        "_plain",
         "_product_coefficients",
         "_products",
         "_type",
@@ -138,7 +143,7 @@ class LinearSums:
         if (len(terms) + len(needed)) * len(sums) > _MOST_COEFFICIENTS:
             raise TooLarge(f"a regression with more than {_MOST_COEFFICIENTS:,} coefficients")
         self._type: npt.DTypeLike = np.float32 if single else np.float64
-        self._intercepts = np.array(intercepts, dtype=self._type)
+        self._intercepts: Any = np.array(intercepts, dtype=self._type)
         present = {term.powers[0][0] for term in numbers}
         extra = [field for field in dict.fromkeys(needed) if field not in present]
         fields = [*(term.powers[0][0] for term in numbers), *extra]
@@ -150,28 +155,54 @@ class LinearSums:
         self._wanted = np.array([term.categories[0][1] for term in categories])
         self._category_coefficients = self._matrix(categories, sums)
         self._product_coefficients = self._matrix(self._products, sums)
+        self._plain = None if single else self._folded([term.categories[0] for term in categories])
 
     def values(self, batch: Batch) -> Numbers:
         """Returns the sums, shape (sums, n)."""
         made: Any = self._intercepts
         if self._numbers is not None:
-            made = made + self._typed(self._numbers.matrix(batch)) @ self._number_coefficients
+            # Sums of 32-bit numbers are sums of the columns, others those of what the columns are made of.
+            given = (
+                self._numbers.gathered(batch)
+                if self._plain is not None
+                else self._numbers.matrix(batch).astype(self._type)
+            )
+            made = made + given @ self._number_coefficients
         if self._categories is not None:
             made = made + (self._categories.matrix(batch) == self._wanted) @ self._category_coefficients
         if self._products:
-            if batch.n == 1:
-                columns = np.array([[term.one(batch) for term in self._products]], dtype=self._type)
-            else:
-                columns = np.empty((batch.n, len(self._products)), dtype=self._type)
-                for place, term in enumerate(self._products):
-                    columns[:, place] = term.values(batch)
+            columns = np.empty((batch.n, len(self._products)), dtype=self._type)
+            for place, term in enumerate(self._products):
+                columns[:, place] = term.values(batch)
             made = made + columns @ self._product_coefficients
         if made.ndim == 1:
             made = np.repeat(made[None, :], batch.n, axis=0)
         return np.asarray(made.T)
 
-    def _typed(self, values: Numbers) -> Any:
-        return values if self._type is np.float64 else values.astype(self._type)
+    def one(self, record: Record) -> list[float]:
+        """Returns the sums of one record alone (raises as ``Expression.one``)."""
+        if self._plain is None:
+            values: list[float] = record.of_batch(self.values)[:, 0].astype(np.float64).tolist()
+            return values
+        return self._plain.one(record)
+
+    def _folded(self, categories: Sequence[tuple[Field, float]]) -> PlainSums:
+        """Adds up what the columns of numbers are made of, instead of the columns."""
+        parts: list[Part] = []
+        coefficients = self._product_coefficients
+        if self._numbers is not None:
+            folded, added = self._numbers.folded(self._number_coefficients)
+            self._number_coefficients = folded
+            self._intercepts = self._intercepts + added
+            indicators = [isinstance(part, Category) for part in self._numbers.parts]
+            parts = [part for part in self._numbers.parts if not isinstance(part, Category)]
+            coefficients = np.concatenate([folded[~np.array(indicators)], coefficients])
+        plain = PlainSums(self._intercepts, [*parts, *self._products], coefficients)
+        if self._numbers is not None:
+            found = [(part.field, part.value) for part in self._numbers.parts if isinstance(part, Category)]
+            plain.add_categories(found, folded[np.array(indicators)], needed=True)
+        plain.add_categories(categories, self._category_coefficients, needed=False)
+        return plain
 
     def _matrix(self, terms: Sequence[Term], sums: Sequence[Mapping[Term, float]]) -> Numbers:
         made = [[coefficients.get(term, 0.0) for coefficients in sums] for term in terms]

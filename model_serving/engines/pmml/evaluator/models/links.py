@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erfc, sqrt
+from dataclasses import dataclass
+from math import atan, erfc, exp, expm1, pi, sqrt
+from operator import sub
 from typing import TypeAlias
 
 import numpy as np
@@ -13,14 +15,17 @@ from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = [
     "NORMALIZATIONS",
+    "SOFTMAX",
     "Change",
+    "Link",
+    "binary",
     "class_normalization",
-    "cumulative_normal",
-    "differences",
+    "cumulative",
     "inverse_link",
     "number_normalization",
     "simplemax",
     "softmax",
+    "softmax_of_one",
 ]
 
 NORMALIZATIONS = ("none", "simplemax", "softmax", "logit", "probit", "cloglog", "exp", "loglog", "cauchit")
@@ -28,6 +33,17 @@ NORMALIZATIONS = ("none", "simplemax", "softmax", "logit", "probit", "cloglog", 
 
 Change: TypeAlias = Callable[[Numbers], Numbers]
 """Makes something of scores; the shape stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Makes answers of scores: of arrays, shape (scores, n), and of the scores of one record alone.
+
+    ``of_one`` may raise what ``Expression.one`` may raise.
+    """
+
+    of_batch: Change
+    of_one: Callable[[list[float]], list[float]]
 
 
 def softmax(scores: Numbers) -> Numbers:
@@ -42,31 +58,70 @@ def simplemax(scores: Numbers) -> Numbers:
     return np.asarray(scores / np.add.reduce(scores))
 
 
-def cumulative_normal(values: Numbers) -> Numbers:
+def softmax_of_one(scores: list[float]) -> list[float]:
+    """Returns the softmax of the scores of one record."""
+    greatest = max(scores)
+    powers = [exp(score - greatest) for score in scores]
+    total = sum(powers)
+    return [power / total for power in powers]
+
+
+def _simplemax_of_one(scores: list[float]) -> list[float]:
+    """Returns each score's share in their sum; raises ZeroDivisionError if that is zero."""
+    total = sum(scores)
+    return [score / total for score in scores]
+
+
+SOFTMAX = Link(softmax, softmax_of_one)
+"""Makes probabilities of scores that may be any numbers."""
+
+_SIMPLEMAX = Link(simplemax, _simplemax_of_one)
+
+
+def _cumulative_normal(value: float) -> float:
     """Returns the cumulative distribution of the standard normal distribution."""
-    made = [0.5 * erfc(-value / sqrt(2.0)) for value in values.ravel().tolist()]
+    return 0.5 * erfc(-value / sqrt(2.0))
+
+
+def _cumulative_normals(values: Numbers) -> Numbers:
+    made = [_cumulative_normal(value) for value in values.ravel().tolist()]
     return np.array(made, dtype=values.dtype).reshape(values.shape)
 
 
-def _logistic(scores: Numbers) -> Numbers:
-    return np.asarray(1.0 / (1.0 + np.exp(-scores)))
+def _each(of_batch: Change, of_float: Callable[[float], float]) -> Link:
+    """Returns what makes an answer of each score by itself."""
+    return Link(of_batch, lambda scores: [of_float(score) for score in scores])
 
 
-_INVERSE_LINKS: dict[str, Change] = {
-    "identity": lambda scores: scores,
-    "none": lambda scores: scores,
-    "logit": _logistic,
-    "probit": cumulative_normal,
-    "cloglog": lambda scores: -np.expm1(-np.exp(scores)),
-    "loglog": lambda scores: np.exp(-np.exp(-scores)),
-    "cauchit": lambda scores: 0.5 + np.arctan(scores) / np.pi,
-    "log": np.exp,
-    "exp": np.exp,
-    "logc": lambda scores: -np.expm1(scores),
+def _only(of_batch: Change) -> Link:
+    """Returns a link that has no shorter way for one record."""
+
+    def of_one(scores: list[float]) -> list[float]:
+        with np.errstate(all="ignore"):
+            made: list[float] = of_batch(np.array(scores)[:, None])[:, 0].tolist()
+        return made
+
+    return Link(of_batch, of_one)
+
+
+_IDENTITY = Link(lambda scores: scores, lambda scores: scores)
+_LOGISTIC = _each(lambda scores: 1.0 / (1.0 + np.exp(-scores)), lambda score: 1.0 / (1.0 + exp(-score)))
+_EXPONENTIAL = _each(np.exp, exp)
+_INVERSE_LINKS: dict[str, Link] = {
+    "identity": _IDENTITY,
+    "none": _IDENTITY,
+    "logit": _LOGISTIC,
+    "probit": _each(_cumulative_normals, _cumulative_normal),
+    "cloglog": _each(lambda scores: -np.expm1(-np.exp(scores)), lambda score: -expm1(-exp(score))),
+    "loglog": _each(lambda scores: np.exp(-np.exp(-scores)), lambda score: exp(-exp(-score))),
+    "cauchit": _each(lambda scores: 0.5 + np.arctan(scores) / np.pi, lambda score: 0.5 + atan(score) / pi),
+    "log": _EXPONENTIAL,
+    "exp": _EXPONENTIAL,
+    "logc": _each(lambda scores: -np.expm1(scores), lambda score: -expm1(score)),
 }
 
 
-def inverse_link(link: str, parameter: float | None = None) -> Change:
+def inverse_link(link: str, parameter: float | None = None) -> Link:
     """Returns the inverse of a link function.
 
     Args:
@@ -84,15 +139,15 @@ def inverse_link(link: str, parameter: float | None = None) -> Change:
         raise Unsupported(f"the link function '{link}' without its parameter")
     given = parameter
     if link == "negbin":
-        return lambda scores: 1.0 / (given * np.expm1(-scores))
+        return _only(lambda scores: 1.0 / (given * np.expm1(-scores)))
     if link == "power":
-        return np.exp if given == 0.0 else lambda scores: scores ** (1.0 / given)
-    return (
-        _logistic if given == 0.0 else lambda scores: 1.0 / (1.0 + (1.0 + given * scores) ** (-1.0 / given))
-    )
+        return _EXPONENTIAL if given == 0.0 else _only(lambda scores: scores ** (1.0 / given))
+    if given == 0.0:
+        return _LOGISTIC
+    return _only(lambda scores: 1.0 / (1.0 + (1.0 + given * scores) ** (-1.0 / given)))
 
 
-def number_normalization(method: str) -> Change:
+def number_normalization(method: str) -> Link:
     """Returns what a ``normalizationMethod`` makes of the number that a regression predicts.
 
     Raises:
@@ -103,7 +158,7 @@ def number_normalization(method: str) -> Change:
     return inverse_link("logit" if method == "softmax" else method)
 
 
-def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> Change:
+def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> Link:
     """Returns what makes probabilities, which sum to 1, of the scores of classes.
 
     Args:
@@ -117,26 +172,49 @@ def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> 
     if method == "exp":
         raise Unsupported("normalizationMethod 'exp' of a RegressionModel for classification")
     if method in {"softmax", "simplemax"}:
-        return softmax if method == "softmax" else simplemax
+        return SOFTMAX if method == "softmax" else _SIMPLEMAX
     share = inverse_link(method)
     if ordinal:
-        return lambda scores: differences(share(scores))
+        return cumulative(share)
     if classes == 2 and method == "none":
         # The score is a probability, however far a linear equation carries it beyond 0 or 1.
-        return lambda scores: _with_rest(np.clip(scores[:1], 0.0, 1.0))
+        return Link(
+            lambda scores: _with_rest(np.clip(scores[:1], 0.0, 1.0)),
+            lambda scores: _with_rest_of_one([min(max(scores[0], 0.0), 1.0)]),
+        )
     if classes == 2:
-        return lambda scores: _with_rest(share(scores[:1]))
+        return binary(share)
     if method == "none":
-        return lambda scores: _with_rest(scores[:-1])
+        return Link(lambda scores: _with_rest(scores[:-1]), lambda scores: _with_rest_of_one(scores[:-1]))
     # The standard has these methods for two classes. With more, one against the rest is what exporters mean.
-    return lambda scores: simplemax(share(scores))
+    return Link(
+        lambda scores: simplemax(share.of_batch(scores)),
+        lambda scores: _simplemax_of_one(share.of_one(scores)),
+    )
 
 
-def differences(cumulative: Numbers) -> Numbers:
-    """Returns the probabilities of ordered classes from cumulative ones, shape (classes, n).
+def binary(share: Link) -> Link:
+    """Returns the probabilities of two classes; the second one gets what the first one leaves."""
+    return Link(
+        lambda scores: _with_rest(share.of_batch(scores[:1])),
+        lambda scores: _with_rest_of_one(share.of_one(scores[:1])),
+    )
+
+
+def cumulative(share: Link) -> Link:
+    """Returns the probabilities of ordered classes, of which the link gives cumulative ones.
 
     The last class takes what is left up to 1, whatever its own score is.
     """
+
+    def of_one(scores: list[float]) -> list[float]:
+        upper = [*share.of_one(scores)[:-1], 1.0]
+        return [upper[0], *map(sub, upper[1:], upper)]
+
+    return Link(lambda scores: _differences(share.of_batch(scores)), of_one)
+
+
+def _differences(cumulative: Numbers) -> Numbers:
     made = np.array(cumulative)
     made[-1] = 1.0
     made[1:] -= cumulative[:-1]
@@ -149,3 +227,7 @@ def _with_rest(shares: Numbers) -> Numbers:
     made[:-1] = shares
     np.subtract(1.0, shares[0] if len(shares) == 1 else shares.sum(axis=0), out=made[-1])
     return made
+
+
+def _with_rest_of_one(shares: list[float]) -> list[float]:
+    return [*shares, 1.0 - sum(shares)]

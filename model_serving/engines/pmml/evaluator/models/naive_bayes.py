@@ -21,6 +21,7 @@ from model_serving.engines.pmml.evaluator.models.links import softmax
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    PredictsBatches,
     WithoutEntities,
     winner,
 )
@@ -96,7 +97,7 @@ def compile_model(element: Element, context: ModelContext) -> NaiveBayesModel:
 
 
 @dataclass(frozen=True, slots=True)
-class NaiveBayesModel(WithoutEntities):
+class NaiveBayesModel(PredictsBatches, WithoutEntities):
     """Implements ``Predictor``. ``floor`` is the logarithm of the threshold."""
 
     kind: Kind

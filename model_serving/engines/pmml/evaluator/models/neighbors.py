@@ -12,7 +12,7 @@ from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
 from model_serving.engines.pmml.evaluator.models.comparison_reading import read_comparison
 from model_serving.engines.pmml.evaluator.models.instances import Instances
 from model_serving.engines.pmml.evaluator.models.neighbor_targets import NeighborTarget, read_target
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, PredictsBatches
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -103,7 +103,7 @@ def _ids(instances: Instances, name: str | None) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NearestNeighborModel:
+class NearestNeighborModel(PredictsBatches):
     """Implements ``Predictor``. ``instances`` has shape (fields, instances), ``codes`` stand for the ids."""
 
     comparison: Measure

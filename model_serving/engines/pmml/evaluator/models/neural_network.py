@@ -10,7 +10,7 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import constant
 from model_serving.engines.pmml.evaluator.models.neural_inputs import read_inputs
 from model_serving.engines.pmml.evaluator.models.neurons import read_layer
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, PredictsBatches
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -92,7 +92,7 @@ def _is_chain(layers: tuple[Layer, ...], inputs: int, outputs: list[_Output]) ->
 
 
 @dataclass(frozen=True, slots=True)
-class NeuralNetwork:
+class NeuralNetwork(PredictsBatches):
     """Implements ``Predictor``. Units: the inputs, then the neurons; in a chain the last layer's."""
 
     kind: Kind

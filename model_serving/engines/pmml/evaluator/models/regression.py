@@ -17,8 +17,10 @@ from model_serving.engines.pmml.evaluator.models.links import (
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    Single,
     WithoutEntities,
     winner,
+    winner_of_one,
 )
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
-    from model_serving.engines.pmml.evaluator.models.links import Change
+    from model_serving.engines.pmml.evaluator.models.links import Link
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.targets import Target
 
@@ -83,17 +86,24 @@ class RegressionModel(WithoutEntities):
 
     kind: Kind
     sums: LinearSums
-    normalized: Change
+    normalized: Link
     classes: tuple[float, ...]
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
-        scores = self.normalized(self.sums.values(batch))
+        scores = self.normalized.of_batch(self.sums.values(batch))
         if scores.dtype != np.float64:
             scores = scores.astype(np.float64)
         if not self.classes:
             return Prediction(scores[0])
         return Prediction(winner(scores, self.classes), scores)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        scores = self.normalized.of_one(self.sums.one(record))
+        if not self.classes:
+            return Single(scores[0])
+        return Single(winner_of_one(scores, self.classes), scores)
 
 
 def _classes(tables: list[Element], target: Target) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.graph import Graph
 from model_serving.engines.pmml.evaluator.predicates import PREDICATES, Predicate, predicate_of
-from model_serving.engines.pmml.evaluator.prediction import Prediction
+from model_serving.engines.pmml.evaluator.prediction import Prediction, PredictsBatches
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -102,7 +102,7 @@ def _read_rules(elements: Sequence[Element], scope: Scope) -> _Rules:
     return found
 
 
-class RuleSetModel:
+class RuleSetModel(PredictsBatches):
     """Implements ``Predictor``. The last place in its tables is the default, for records without a rule."""
 
     has_probabilities = False
@@ -166,13 +166,6 @@ class RuleSetModel:
 
     def _fires(self, batch: Batch) -> Mask:
         """Returns which rules fire, shape (rules, n)."""
-        if batch.n == 1:
-            holds = [one.one(batch) for one in self._rules.compounds]
-            fires = [
-                bool(rule.predicate.one(batch)) and all(holds[condition] for condition in rule.conditions)
-                for rule in self._rules.rules
-            ]
-            return np.array(fires, dtype=bool)[:, None]
         compounds = [one.evaluate(batch)[0] for one in self._rules.compounds]
         made = np.empty((len(self._rules.rules), batch.n), dtype=bool)
         for place, rule in enumerate(self._rules.rules):

@@ -13,6 +13,7 @@ from model_serving.engines.pmml.evaluator.predicates import PREDICATES, compile_
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
+    PredictsBatches,
     WithoutClasses,
     WithoutEntities,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
     from model_serving.engines.pmml.evaluator.predicates import Predicate
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -94,12 +96,17 @@ class _Characteristic:
 
     def chosen(self, batch: Batch) -> Rows:
         """Returns the place of the first true attribute for each record, shape (n,)."""
-        if batch.n == 1:
-            truths = [predicate.one(batch) for predicate in self.predicates]
-            return np.array((truths.index(True) if True in truths else len(truths),))
         masks: list[Mask] = [predicate.evaluate(batch)[0] for predicate in self.predicates]
         masks.append(np.ones(batch.n, dtype=bool))
         return np.asarray(np.array(masks).argmax(axis=0))
+
+    def chosen_of_one(self, record: Record) -> int:
+        """Returns the place of the first true attribute for one record alone (raises as ``Predicate.one``).
+
+        All predicates are asked: one that cannot be computed makes the record fail.
+        """
+        truths = [predicate.one(record) for predicate in self.predicates]
+        return truths.index(True) if True in truths else len(truths)
 
     def partial_scores(self, chosen: Rows, batch: Batch) -> Numbers:
         """Returns the score of the chosen attribute: NaN if it has none."""
@@ -159,7 +166,7 @@ def _read_characteristic(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scorecard(WithoutClasses, WithoutEntities):
+class Scorecard(PredictsBatches, WithoutClasses, WithoutEntities):
     """Implements ``Predictor``. ``sign`` is 1 for pointsAbove, -1 for pointsBelow; ``codes`` are reasons."""
 
     kind: Kind

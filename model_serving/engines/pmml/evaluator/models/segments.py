@@ -10,7 +10,7 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.compiler import MODELS
 from model_serving.engines.pmml.evaluator.data_types import spelled_value
 from model_serving.engines.pmml.evaluator.predicates import ALWAYS, PREDICATES, Predicate, predicate_of
-from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction
+from model_serving.engines.pmml.evaluator.prediction import ModelNode, Prediction, Single
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, number
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask
     from model_serving.engines.pmml.evaluator.data_types import Kind
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
     from model_serving.engines.pmml.evaluator.targets import Target
@@ -28,6 +29,7 @@ __all__ = [
     "Segment",
     "Translation",
     "complete",
+    "complete_one",
     "has_probabilities",
     "merged",
     "nodes_by_id",
@@ -35,10 +37,6 @@ __all__ = [
     "read_segments",
     "segment_parts",
 ]
-
-
-_NOT_TAKEN: Mask = np.zeros(1, dtype=bool)
-_NOT_TAKEN.setflags(write=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +55,12 @@ class Segment:
         """
         if self.predicate is ALWAYS:
             return None
-        if batch.n == 1:
-            return None if self.predicate.one(batch) else _NOT_TAKEN
         true, _ = self.predicate.evaluate(batch)
         return None if true.all() else true
+
+    def takes(self, record: Record) -> bool:
+        """Returns whether one record alone belongs to the segment."""
+        return self.predicate is ALWAYS or bool(self.predicate.one(record))
 
     def predict(self, batch: Batch, taken: Mask | None) -> Prediction:
         """Returns what the model predicts for the records that are taken, and nothing for the others."""
@@ -168,6 +168,9 @@ class _Taken:
     def predict(self, batch: Batch) -> Prediction:
         return self.segment.predict(batch, self.segment.taken(batch))
 
+    def predict_one(self, record: Record) -> Single:
+        return record.prediction(self.segment.node) if self.segment.takes(record) else Single(np.nan)
+
 
 class Translation:
     """Turns the classes of a segment's model into those of the model around it, by what they are called."""
@@ -202,6 +205,24 @@ class Translation:
             made[values == inner] = outer
         return made
 
+    def value_of_one(self, value: float) -> float:
+        """Returns a predicted class as a value of the outer target."""
+        if not self._pairs:
+            return value
+        return next((outer for inner, outer in self._pairs if inner == value), np.nan)
+
+    def shares_of_one(self, found: Single, classes: tuple[float, ...]) -> list[float]:
+        """Does the same as ``shares`` for one record alone."""
+        value, given = found.value, found.probabilities
+        if given is not None:
+            given = _aligned_of_one(given, self.classes, classes)
+            if value != value or any(share == share for share in given):
+                return given
+        if value != value:
+            return [np.nan] * len(classes)
+        certain = self.value_of_one(value)
+        return [1.0 if one == certain else 0.0 for one in classes]
+
     def shares(self, found: Prediction, classes: tuple[float, ...]) -> Numbers:
         """Returns the probabilities in the order of ``classes``, shape (classes, n).
 
@@ -232,6 +253,27 @@ class Translation:
             else _aligned(found.confidences, self.classes, classes),
         )
 
+    def translated_one(self, found: Single, classes: tuple[float, ...]) -> Single:
+        """Does the same for one record alone."""
+        if not self._pairs and self.classes == classes:
+            return found
+        shares, sureness = found.probabilities, found.confidences
+        return replace(
+            found,
+            value=self.value_of_one(found.value),
+            probabilities=None if shares is None else _aligned_of_one(shares, self.classes, classes),
+            confidences=None if sureness is None else _aligned_of_one(sureness, self.classes, classes),
+        )
+
+
+def _aligned_of_one(given: list[float], inner: tuple[float, ...], outer: tuple[float, ...]) -> list[float]:
+    if inner == outer or not given:
+        return given
+    if all(share != share for share in given):
+        return [np.nan] * len(outer)
+    table = dict(zip(inner, given, strict=True))
+    return [table.get(value, 0.0) for value in outer]
+
 
 def _aligned(given: Numbers, inner: tuple[float, ...], outer: tuple[float, ...]) -> Numbers:
     if inner == outer or not len(given):
@@ -254,6 +296,13 @@ def complete(found: Prediction, classes: tuple[float, ...]) -> Prediction:
     """Returns a prediction that has probabilities for these classes: NaN where the model gives none."""
     if found.probabilities is None and classes:
         return replace(found, probabilities=np.full((len(classes), len(found.value)), np.nan))
+    return found
+
+
+def complete_one(found: Single, classes: tuple[float, ...]) -> Single:
+    """Does the same for one record alone."""
+    if found.probabilities is None and classes:
+        return replace(found, probabilities=[np.nan] * len(classes))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.vectors import Machines, read_machines
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, PredictsBatches, winner
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -109,7 +109,7 @@ def _of_classes(
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
+class _Model(PredictsBatches):
     """What all have: the type of the predicted value, and the machines' functions."""
 
     kind: Kind

@@ -22,7 +22,7 @@ from model_serving.engines.pmml.evaluator.models.tree_nodes import (
     root_of,
 )
 from model_serving.engines.pmml.evaluator.predicates import Compound, Predicate, compile_predicate
-from model_serving.engines.pmml.evaluator.prediction import Prediction, winner
+from model_serving.engines.pmml.evaluator.prediction import Prediction, PredictsBatches, winner
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
     return RoutedTree(made[0], strategies, ends, context)
 
 
-class RoutedTree:
+class RoutedTree(PredictsBatches):
     """Implements ``Predictor``: groups of records are led from node to node."""
 
     def __init__(self, root: _Node, strategies: Strategies, ends: Ends, context: ModelContext) -> None:

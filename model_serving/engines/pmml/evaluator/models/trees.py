@@ -28,6 +28,7 @@ from model_serving.engines.pmml.evaluator.predicates import (
 )
 from model_serving.engines.pmml.evaluator.prediction import (
     Prediction,
+    Single,
     WithoutEntities,
 )
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.models.walk import Walk
     from model_serving.engines.pmml.evaluator.predicates import Predicate
     from model_serving.engines.pmml.evaluator.prediction import ModelContext, Predictor
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -100,21 +102,22 @@ class TreeModel(WithoutEntities):
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
-        if batch.n == 1:
-            (end,) = self.walk.leaves_of_one(batch)
-            one = slice(end, end + 1)
-            return Prediction(
-                self.scores[one].copy(),
-                None if self.shares is None else self.shares[:, one].copy(),
-                None if self.sureness is None else self.sureness[:, one].copy(),
-                self.ids[None, one].copy(),
-            )
         ends = self.walk.leaves(batch)[0]
         return Prediction(
             self.scores.take(ends),
             None if self.shares is None else self.shares.take(ends, axis=1),
             None if self.sureness is None else self.sureness.take(ends, axis=1),
             self.ids.take(ends)[None, :],
+        )
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        (end,) = self.walk.leaves_of_one(record)
+        return Single(
+            self.scores.item(end),
+            None if self.shares is None else self.shares[:, end].tolist(),
+            None if self.sureness is None else self.sureness[:, end].tolist(),
+            [self.ids.item(end)],
         )
 
 

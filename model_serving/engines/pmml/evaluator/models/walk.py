@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -133,8 +134,8 @@ class Walk:
         made -= self._steps
         return made
 
-    def leaves_of_one(self, batch: Batch) -> list[int]:
-        """Returns the only record's leaf in every tree."""
+    def leaves_of_one(self, record: Record) -> list[int]:
+        """Returns the leaf in every tree of one record alone."""
         columns, thresholds, bases, ways = self._steps_in_lists
         steps, first_coded = self._steps, self._first_coded
         # A field is computed when a walk looks at it: often only a few of them are.
@@ -148,11 +149,11 @@ class Walk:
                 value = row[column]
                 if value is None:
                     if column < first_coded:
-                        value = batch.one(self._fields[column])
+                        value = self._fields[column].one(record)
                         more[column] = 0 if value == value else 2
                     else:
                         coded = self._coded[column - first_coded]
-                        value = batch.one(coded.field)
+                        value = coded.field.one(record)
                         more[column] = coded.code(value)
                     row[column] = value
                 at = ways[bases[at] + (value > thresholds[at]) + more[column]]
