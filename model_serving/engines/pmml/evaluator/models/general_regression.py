@@ -242,7 +242,7 @@ class NumberModel(WithoutClasses, WithoutEntities):
 
     def predict_one(self, record: Record) -> Single:
         """See ``Predictor.predict_one``."""
-        if self.hazard is not None:
+        if self.hazard is not None or not self.sums.is_plain:
             return Single.of(record.of_batch(self.predict))
         (score,) = self.sums.one(record)
         (made,) = self.change.of_one([score + self.offset.one(record)])
@@ -269,6 +269,8 @@ class ClassModel(WithoutEntities):
 
     def predict_one(self, record: Record) -> Single:
         """See ``Predictor.predict_one``."""
+        if not self.sums.is_plain:
+            return Single.of(record.of_batch(self.predict))
         scores = self.sums.one(record)
         if not self.offset.is_plain:
             offset = self.offset.one(record)

@@ -12,6 +12,7 @@ from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix
 from model_serving.engines.pmml.evaluator.models.plain_sums import PlainSums
 from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
+from model_serving.engines.pmml.evaluator.record import Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,9 +183,13 @@ class LinearSums:
     def one(self, record: Record) -> list[float]:
         """Returns the sums of one record alone (raises as ``Expression.one``)."""
         if self._plain is None:
-            values: list[float] = record.of_batch(self.values)[:, 0].astype(np.float64).tolist()
-            return values
+            raise Undecided
         return self._plain.one(record)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is a plain way for one record: not for sums of 32-bit numbers."""
+        return self._plain is not None
 
     def _folded(self, categories: Sequence[tuple[Field, float]]) -> PlainSums:
         """Adds up what the columns of numbers are made of, instead of the columns."""

@@ -100,6 +100,8 @@ class RegressionModel(WithoutEntities):
 
     def predict_one(self, record: Record) -> Single:
         """See ``Predictor.predict_one``."""
+        if not self.sums.is_plain:
+            return Single.of(record.of_batch(self.predict))
         scores = self.normalized.of_one(self.sums.one(record))
         if not self.classes:
             return Single(scores[0])
