@@ -9,27 +9,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from google.protobuf.descriptor import FieldDescriptor
 from rich.console import Console
 from rich.table import Table
 
 from bench.errors import BenchError
 from bench.figures import spread
 from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
-from bench.library_calls import beside, library_call
-from bench.records import DATA_TYPE, RecordMaker
+from bench.known_models import wine_model
+from bench.library_calls import ratio_to_library
 from bench.session import add_results_argument
 from bench.store import Case, Store
 from bench.surroundings import now, surroundings
-from model_serving.core.engine import LoadedModel, RecordSchema
 from model_serving.core.errors import ModelRejected
-from model_serving.core.messages import ModelToServe
 from model_serving.engines import engine_for
 
 __all__ = ["add_arguments", "run", "time_calls"]
-
-_TEXT = FieldDescriptor.CPPTYPE_STRING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,25 +85,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(model: BenchModel, sizes: list[int], repeats: int, repeat_s: float) -> list[dict[str, Any]]:
-    maker = RecordMaker()
-    fields = maker.record_type.fields
-    schema = RecordSchema(
-        maker.record_type.message.DESCRIPTOR.name,
-        tuple(field.name for field in fields if field.cpp_type != _TEXT),
-        tuple(field.name for field in fields if field.cpp_type == _TEXT),
-    )
-    message = model.message()
-    offered = ModelToServe(DATA_TYPE, model.title, model.kind, "1", message.sha256, message.data)
+    known = wine_model(model)
     begin = time.perf_counter()
-    loaded = engine_for(model.kind).load(offered, schema)
+    loaded = engine_for(model.kind).load(known.message, known.schema)
     load_ms = (time.perf_counter() - begin) * 1000
+    records = known.columns(loaded.fields)
     try:
-        batches = {size: _columns(maker, loaded, size) for size in sizes}
+        batches = {size: records[np.arange(size) % len(records)] for size in sizes}
         timed = {
             size: time_calls(partial(loaded.score, batch), repeats, repeat_s)
             for size, batch in batches.items()
         }
-        ratio = _ratio_to_library(model, loaded, _columns(maker, loaded, 1))
+        ratio = ratio_to_library(known.message, loaded, records[:1])
     finally:
         loaded.close()
     return [
@@ -120,27 +107,6 @@ def _measure(model: BenchModel, sizes: list[int], repeats: int, repeat_s: float)
         }
         for number in range(repeats)
     ]
-
-
-def _ratio_to_library(
-    model: BenchModel, loaded: LoadedModel, record: npt.NDArray[np.float64]
-) -> float | None:
-    """Returns how many times as long as the library's own call one record takes; None where there is none."""
-    inputs = getattr(loaded, "inputs", None)
-    library = library_call(model.kind, model.message().data, inputs, record)
-    if library is None:
-        return None
-    ours, alone = beside(partial(loaded.score, record), library)
-    return round(ours / alone, 2)
-
-
-def _columns(maker: RecordMaker, loaded: LoadedModel, size: int) -> npt.NDArray[np.float64]:
-    records = [
-        maker.record_type.message.FromString(maker.bodies[at % len(maker.bodies)]) for at in range(size)
-    ]
-    return np.array(
-        [[getattr(record, name) for name in loaded.fields] for record in records], dtype=np.float64
-    )
 
 
 def time_calls(call: Callable[[], object], repeats: int, repeat_s: float) -> list[float]:

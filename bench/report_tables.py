@@ -149,6 +149,22 @@ def _engines(cases: Sequence[Case]) -> list[str]:
     return _by_set(cases, rows, f"model|load, ms|{'|'.join(map(str, sizes))}")
 
 
+def _suites(cases: Sequence[Case]) -> list[str]:
+    lines: list[str] = []
+    for case in cases:
+        rows = [_figure_of_models(figure) for figure in case.rounds["ours"]]
+        title = f"{case.key['model']} of the set `{case.key['set']}`:"
+        lines += ["", title, "", *_table("figure|models|quarter|median|three quarters|greatest|target", rows)]
+    return lines[1:]
+
+
+def _figure_of_models(figure: Mapping[str, Any]) -> list[str]:
+    unit = f", {figure['unit']}" if figure["unit"] else ""
+    target = "" if figure["most"] is None else f"≤ {figure['most']:g} (so are {figure['within']:.0%})"
+    values = [f"{figure[name]:,.{figure['digits']}f}" for name in ("p25", "median", "p75", "max")]
+    return [f"{figure['figure']}{unit}", str(figure["models"]), *values, target]
+
+
 TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "backlog": _backlog,
     "latency": _latency,
@@ -156,6 +172,7 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "swap": _swap,
     "scaling": _scaling,
     "engines": _engines,
+    "suites": _suites,
 }
 """The function for the table of each section."""
 

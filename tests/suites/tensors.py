@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,14 +21,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.known_models import tensor_model, tensor_suite_folder
 from bench.report import fill_in
-from model_serving.core.engine import Columns, LoadedModel, RecordSchema, Scores, description_of
+from model_serving.core.engine import Columns, LoadedModel, Scores, description_of
 from model_serving.core.errors import ModelRejected, ScoringFailed
-from model_serving.core.messages import ModelToServe, ModelType, OutputRule
+from model_serving.core.messages import ModelType
 from model_serving.engines import engine_for
 from model_serving.runtime.environment import project_root
 
-__all__ = ["CLASSES", "Outcome", "outcome_of", "suite_folder", "table"]
+__all__ = ["CLASSES", "Outcome", "outcome_of", "table"]
 
 _FIGURES = "tensor-suite.json"
 _MAKERS = {
@@ -70,35 +70,22 @@ def outcome_of(path: Path) -> Outcome:
     case = json.loads(path.read_text())
     kind = ModelType(case["kind"])
     outcome = Outcome(path.stem, kind, bool(case["result"] or case["labels"] or case["values"]))
-    message = ModelToServe(
-        "suite",
-        path.stem,
-        kind,
-        "1",
-        "",
-        path.with_suffix(".model").read_bytes(),
-        tuple(case["inputs"]),
-        OutputRule(case["output"]),
-        signature_name=case.get("signature_name", ""),
-        result_output=case.get("result_output", ""),
-    )
-    schema = RecordSchema("Record", tuple(case["numeric"]), tuple(case["text"]))
+    known = tensor_model(path, case)
     try:
-        model = engine_for(kind).load(message, schema)
+        model = engine_for(kind).load(known.message, known.schema)
     except ModelRejected as rejected:
         outcome.verdict = "rejected as expected" if case["expect_rejected"] else "rejected"
         outcome.findings.append(str(rejected))
         return outcome
     try:
         outcome.result = description_of(model).result
-        _compare(model, case, outcome)
+        _compare(model, known.columns(model.fields), case, outcome)
     finally:
         model.close()
     return outcome
 
 
-def _compare(model: LoadedModel, case: Mapping[str, Any], outcome: Outcome) -> None:
-    columns = _columns(model.fields, case)
+def _compare(model: LoadedModel, columns: Columns, case: Mapping[str, Any], outcome: Outcome) -> None:
     together = _scores(model, columns)
     alone = [_scores(model, columns[place : place + 1]) for place in range(len(columns))]
     failed = [scores for scores in (together, *alone) if isinstance(scores, str)]
@@ -115,16 +102,6 @@ def _compare(model: LoadedModel, case: Mapping[str, Any], outcome: Outcome) -> N
     outcome.findings += _differences(together, _joined(each), case["tolerance"])
     if outcome.findings:
         outcome.verdict = "wrong"
-
-
-def _columns(fields: Sequence[str], case: Mapping[str, Any]) -> Columns:
-    columns = [case["records"][name] for name in fields]
-    if any(name in case["text"] for name in fields):
-        made = np.empty((len(columns[0]), len(columns)), dtype=object)
-        for place, values in enumerate(columns):
-            made[:, place] = values
-        return made
-    return np.array(columns, dtype=np.float64).T.copy()
 
 
 def _scores(model: LoadedModel, columns: Columns) -> Scores | str:
@@ -184,12 +161,6 @@ def _few(values: Sequence[Any] | npt.NDArray[np.float64]) -> str:
     return ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values[:4])
 
 
-def suite_folder() -> Path:
-    """Returns the folder that MODEL_SERVING_TENSOR_SUITE names, else ``../shared/tensor-suite``."""
-    named = os.environ.get("MODEL_SERVING_TENSOR_SUITE")
-    return Path(named) if named else project_root().parent / "shared" / "tensor-suite"
-
-
 def main(words: Sequence[str]) -> int:
     """Prints the counts. Returns 1 when some model is wrong or fails."""
     arguments = _parser().parse_args(words)
@@ -225,7 +196,7 @@ def table(found: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.suites.tensors", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=suite_folder())
+    parser.add_argument("folder", type=Path, nargs="?", default=tensor_suite_folder())
     parser.add_argument("--only", default="", help="models whose name contains this")
     parser.add_argument("--list", action="store_true", help="print what is wrong with each model")
     parser.add_argument("--kind", default="", help="models of this kind: " + ", ".join(ModelType.__members__))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.suites.pmml.documents import document_paths, outcome_of, suite_folder
+from bench.known_models import pmml_suite_folder
+from tests.suites.pmml.documents import document_paths, outcome_of
 
-FOLDER = suite_folder()
+FOLDER = pmml_suite_folder()
 EACH = 7  # every seventh document: some of every maker and kind, in a few seconds
 SAMPLE = document_paths(FOLDER)[::EACH]
 

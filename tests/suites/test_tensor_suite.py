@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.suites.tensors import outcome_of, suite_folder
+from bench.known_models import tensor_suite_folder
+from tests.suites.tensors import outcome_of
 
-FOLDER = suite_folder()
+FOLDER = tensor_suite_folder()
 
 pytestmark = pytest.mark.skipif(
     not (FOLDER / "models").is_dir(),

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.known_models import pmml_suite_folder
 from bench.report import fill_in
 from model_serving.runtime.environment import project_root
-from tests.suites.pmml.documents import Outcome, document_paths, outcome_of, suite_folder
+from tests.suites.pmml.documents import Outcome, document_paths, outcome_of
 from tests.suites.pmml.report import figures, printed, tables
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.suites.pmml")
-    parser.add_argument("folder", type=Path, nargs="?", default=suite_folder())
+    parser.add_argument("folder", type=Path, nargs="?", default=pmml_suite_folder())
     parser.add_argument("--only", default="", help="documents whose name contains this")
     parser.add_argument("--kind", default="", help="documents of this kind of model")
     parser.add_argument("--list", action="store_true", help="print what is wrong in each document")

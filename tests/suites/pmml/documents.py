@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from model_serving.core.engine import Columns, LoadedModel, RecordSchema, Scores, description_of
+from bench.known_models import pmml_model
+from bench.speed import Speed, measured
+from model_serving.core.engine import Columns, LoadedModel, Scores, description_of
 from model_serving.core.errors import ModelRejected, ScoringFailed
-from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.engine import PmmlEngine
-from model_serving.runtime.environment import project_root
 from tests.suites.pmml.answers import differs, faults
 from tests.suites.pmml.differences import reason_for
-from tests.suites.pmml.speed import Speed, measured
 
-__all__ = ["CLASSES", "Outcome", "document_paths", "outcome_of", "suite_folder"]
+__all__ = ["CLASSES", "Outcome", "document_paths", "outcome_of"]
 
 CLASSES = ("right", "right but for missing or invalid values", "wrong", "fails", "rejected")
 """What may become of a document. ``fails``: scoring it fails where the reference gives an answer."""
 
-_NUMBERS = frozenset({"integer", "float", "double", "boolean"})
 _ODD_ROWS = frozenset({"missing", "invalid"})
 
 
@@ -52,12 +46,6 @@ class Outcome:
     speed: Speed | None = None
 
 
-def suite_folder() -> Path:
-    """Returns the folder of the suite, which may not exist."""
-    beside = project_root().parent / "shared" / "pmml-suite"
-    return Path(os.environ.get("MODEL_SERVING_PMML_SUITE", beside))
-
-
 def document_paths(folder: Path, only: str = "") -> list[Path]:
     """Returns the JSON files of the documents whose name contains ``only``, in the order of their names."""
     return [path for path in sorted((folder / "documents").glob("*.json")) if only in path.stem]
@@ -73,13 +61,10 @@ def outcome_of(path: Path, *, measures: bool = False) -> Outcome:
     case = json.loads(path.read_text())
     taken = any(row["out"] is not None for row in case["rows"])
     outcome = Outcome(path.stem, case["kind"], case["function"] or "", taken)
-    numeric = tuple(name for name, data_type in case["fields"] if data_type in _NUMBERS)
-    text = tuple(name for name, _ in case["fields"] if name not in numeric)
-    content = path.with_suffix(".pmml").read_bytes()
-    offered = ModelToServe("suite", path.stem, ModelType.PMML, "1", "", content)
+    known = pmml_model(path, case)
     started = time.thread_time()
     try:
-        model = PmmlEngine(Limits()).load(offered, RecordSchema("Record", numeric, text))
+        model = PmmlEngine(Limits()).load(known.message, known.schema)
     except ModelRejected as rejected:
         outcome.verdict = "rejected"
         outcome.findings.append(str(rejected))
@@ -87,11 +72,10 @@ def outcome_of(path: Path, *, measures: bool = False) -> Outcome:
     load_ms = (time.thread_time() - started) * 1e3
     outcome.evaluator = description_of(model).evaluator
     try:
-        types = dict(map(tuple, case["fields"]))
-        columns = _columns(model.fields, types, [row["in"] for row in case["rows"]])
+        columns = known.columns(model.fields)
         _compare(model, columns, case, outcome)
         if measures and len(columns):
-            outcome.speed = measured(model, columns, load_ms, len(content))
+            outcome.speed = measured(model, columns, load_ms, len(known.message.content))
     finally:
         model.close()
     return outcome
@@ -132,24 +116,3 @@ def _scores(model: LoadedModel, columns: Columns) -> Scores | str:
         return model.score(columns)
     except ScoringFailed as failed:
         return str(failed)
-
-
-def _columns(
-    fields: Sequence[str], types: Mapping[str, str], rows: Sequence[Mapping[str, str | None]]
-) -> Columns:
-    made = np.empty((len(rows), len(fields)), dtype=object)
-    for column, name in enumerate(fields):
-        is_number = types[name] in _NUMBERS
-        for place, row in enumerate(rows):
-            value = row.get(name)
-            if not is_number:
-                made[place, column] = value or ""
-            else:
-                made[place, column] = math.nan if value is None else _number(value)
-    numbers_only = all(types[name] in _NUMBERS for name in fields)
-    return made.astype(np.float64) if numbers_only else made
-
-
-def _number(text: str) -> float:
-    truth = {"true": 1.0, "false": 0.0}.get(text.lower())
-    return float(text) if truth is None else truth

@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+from bench.speed import document_figures
 from tests.suites.pmml.documents import CLASSES, Outcome
 
 __all__ = ["figures", "printed", "tables"]
@@ -16,7 +16,6 @@ __all__ = ["figures", "printed", "tables"]
 _SHORT = {"right but for missing or invalid values": "right but for odd values"}
 _APPLICATION = re.compile(rb'<Application[^>]*?name="([^"]*)"')
 _FUNCTION = re.compile(rb'<Apply[^>]*?function="([^"]*)"')
-_MOST_BYTES = 100_000
 
 
 def figures(outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:
@@ -108,15 +107,5 @@ def _cause(outcome: Outcome) -> str:
 
 
 def _speed(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    speeds = [one.speed for one in outcomes if one.speed is not None]
-    if not speeds:
-        return {}
-    large = [one.load_ms * _MOST_BYTES / one.size for one in speeds if one.size >= _MOST_BYTES / 2]
-    found = {
-        "load, median": f"{median(one.load_ms for one in speeds):.1f} ms",
-        "a record in a batch of 512, median": f"{median(one.batch_us for one in speeds):.2f} µs",
-        "a record alone, median": f"{median(one.alone_us for one in speeds):.0f} µs",
-    }
-    if large:
-        found["load of 100 kB, median of documents from 50 kB on"] = f"{median(large):.1f} ms"
-    return found
+    figures = document_figures(one.speed for one in outcomes if one.speed is not None)
+    return {f"{figure.name}, median": figure.median for figure in figures}

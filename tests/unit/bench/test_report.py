@@ -160,3 +160,40 @@ def test_what_stood_between_the_markers_is_replaced() -> None:
     assert fill_in(text, "a", ["new", r"\1"]) == "before\n<!-- a -->\nnew\n\\1\n<!-- /a -->\nafter\n"
     with pytest.raises(BenchError, match="no markers <!-- b -->"):
         fill_in(text, "b", [])
+
+
+def test_the_suites_have_a_row_for_each_figure_with_its_target() -> None:
+    figures = [
+        {
+            "figure": "a record alone",
+            "unit": "µs",
+            "digits": 0,
+            "most": 30.0,
+            "models": 415,
+            "within": 0.75,
+            "p25": 9.4,
+            "median": 20.6,
+            "p75": 30.0,
+            "max": 1234.5,
+        },
+        {
+            "figure": "a ratio",
+            "unit": "",
+            "digits": 2,
+            "most": None,
+            "models": 85,
+            "within": None,
+            "p25": 0.9,
+            "median": 1.125,
+            "p75": 1.3,
+            "max": 2.0,
+        },
+    ]
+    assert TABLES["suites"]([case({"model": "PMML documents", "set": "suite"}, figures)]) == [
+        "PMML documents of the set `suite`:",
+        "",
+        "| figure | models | quarter | median | three quarters | greatest | target |",
+        "|---|---|---|---|---|---|---|",
+        "| a record alone, µs | 415 | 9 | 21 | 30 | 1,234 | ≤ 30 (so are 75%) |",
+        "| a ratio | 85 | 0.90 | 1.12 | 1.30 | 2.00 |  |",
+    ]
