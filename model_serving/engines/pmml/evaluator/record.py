@@ -40,15 +40,17 @@ UNDECIDED = (Undecided, ArithmeticError, ValueError)
 class Record:
     """A record while it is scored. ``row`` are the values of the inputs after their treatment, NaN: missing.
 
-    ``known`` are the values of derived fields that have been computed, by slot.
+    ``known`` are the values of derived fields that have been computed, by slot. ``memory`` is what several
+    expressions compute together, by what they share.
     """
 
-    __slots__ = ("_batch", "_predictions", "known", "row", "texts")
+    __slots__ = ("_batch", "_predictions", "known", "memory", "row", "texts")
 
     def __init__(self, row: list[float], texts: Texts) -> None:
         self.row = row
         self.texts = texts
         self.known: dict[int, float] = {}
+        self.memory: dict[object, list[float]] = {}
         self._predictions: dict[int, Single] = {}
         self._batch: Batch | None = None
 
@@ -70,10 +72,13 @@ class Record:
             batch = self._batch = Batch(1, self.texts)
             batch.record = self
             batch.inputs = np.array([self.row])
-        with np.errstate(all="ignore"), batch.aside():
+        # One computation may ask for another. After ``Undecided`` nobody asks the batch again.
+        outer, batch.failed = batch.failed, None
+        with np.errstate(all="ignore"):
             made = compute(batch)
-            if batch.failed is not None:
-                raise Undecided
+        if batch.failed is not None:
+            raise Undecided
+        batch.failed = outer
         return made
 
 

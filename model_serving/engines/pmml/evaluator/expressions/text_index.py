@@ -157,8 +157,10 @@ class _Term:
     weight: str
 
     def one(self, record: Record) -> float:
-        counts = record.of_batch(self.index.counts)
-        count, most = counts.item(0, self.column), counts.item(0, 0)
+        counts = record.memory.get(self.index)
+        if counts is None:
+            counts = record.memory[self.index] = record.of_batch(self.index.counts)[0].tolist()
+        count, most = counts[self.column], counts[0]
         if most < 0.0:
             raise Undecided
         if self.weight == "termFrequency" or count == 0.0:

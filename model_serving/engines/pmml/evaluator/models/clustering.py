@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from model_serving.engines.pmml.evaluator.models.comparison_reading import read_
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
-    PredictsBatches,
+    Single,
     WithoutClasses,
 )
 from model_serving.engines.pmml.evaluator.reading import (
@@ -30,6 +31,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     single_child,
     text_array,
 )
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["ClusteringModel", "compile_model"]
+
+_FEW = 200
+"""Up to this number of coordinates of centers plain Python is faster than numpy."""
 
 _PARTS = ("ComparisonMeasure", "ClusteringField", "MissingValueWeights", "Cluster")
 
@@ -76,9 +81,26 @@ def compile_model(element: Element, context: ModelContext) -> ClusteringModel:
     for code, cluster in zip(codes.tolist(), clusters, strict=True):
         if "name" in cluster.attrib:
             context.target.displayed[code] = cluster.attrib["name"]
+    ranks = min(context.ranks, len(ids))
+    is_plain = comparison.is_euclidean and ranks < 2 and centers.size <= _FEW
     return ClusteringModel(
-        comparison.turned(), Gather(fields), centers, ids, codes, min(context.ranks, len(ids))
+        comparison.turned(),
+        Gather(fields),
+        centers,
+        ids,
+        codes,
+        ranks,
+        centers.T.tolist() if is_plain else None,
     )
+
+
+def _square(center: list[float], row: list[float]) -> float:
+    """Returns the squared distance, added up in the order of the fields as for a batch."""
+    total = 0.0
+    for left, right in zip(center, row, strict=True):
+        difference = left - right
+        total += difference * difference
+    return total
 
 
 def _center(cluster: Element, fields: list[Field], context: ModelContext) -> list[float]:
@@ -100,7 +122,7 @@ def _center(cluster: Element, fields: list[Field], context: ModelContext) -> lis
 
 
 @dataclass(frozen=True, slots=True)
-class ClusteringModel(PredictsBatches, WithoutClasses):
+class ClusteringModel(WithoutClasses):
     """Implements ``Predictor``. ``centers`` has shape (fields, clusters), ``codes`` are those of the ids."""
 
     comparison: Measure
@@ -109,11 +131,27 @@ class ClusteringModel(PredictsBatches, WithoutClasses):
     entities: tuple[str, ...]
     codes: Numbers
     ranks: int
+    plain_centers: list[list[float]] | None
+    """The centers, if there are few and their distance is a sum of squares; for one record alone."""
 
     @property
     def kind(self) -> Kind:
         """The predicted value is the id of a cluster, which is text."""
         return STRING
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        if self.plain_centers is None:
+            return Single.of(record.of_batch(self.predict))
+        row = self.inputs.row(record)
+        distances = [_square(center, row) for center in self.plain_centers]
+        best = min(distances)
+        if isnan(sum(distances)):
+            raise Undecided
+        code = self.codes.item(distances.index(best))
+        if self.comparison.measure == "euclidean":
+            distances, best = list(map(sqrt, distances)), sqrt(best)
+        return Single(code, entities=[code], affinities=distances, ranked_affinities=[best])
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``. The first cluster wins on ties."""

@@ -102,6 +102,11 @@ class Measure:
             made **= 1.0 / self.power
         return made
 
+    @property
+    def is_euclidean(self) -> bool:
+        """Whether it is the length of the difference, or its square."""
+        return self.is_squared and self.measure in {"euclidean", "squaredEuclidean"}
+
     def turned(self) -> Measure:
         """Returns the measure for ``between`` with the records on the right."""
         cells = self.cells and tuple((both[0], both[2], both[1], both[3]) for both in self.cells)

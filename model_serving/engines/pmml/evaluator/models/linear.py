@@ -186,6 +186,22 @@ class LinearSums:
             raise Undecided
         return self._plain.one(record)
 
+    def single_of_one(self, record: Record) -> Any:
+        """Returns the sums of one record alone as 32-bit numbers, shape (sums, 1); see ``is_single``.
+
+        It raises what ``Expression.one`` raises.
+        """
+        made = self._intercepts
+        if self._numbers is not None:
+            row = np.array(self._numbers.row(record), dtype=np.float32)
+            made = made + row @ self._number_coefficients
+        return made[:, None]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the sums are those of 32-bit numbers, and of nothing else."""
+        return self._plain is None and self._categories is None and not self._products
+
     @property
     def is_plain(self) -> bool:
         """Whether there is a plain way for one record: not for sums of 32-bit numbers."""

@@ -15,12 +15,14 @@ from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = [
     "NORMALIZATIONS",
+    "SIMPLEMAX",
     "SOFTMAX",
     "Change",
     "Link",
     "binary",
     "class_normalization",
     "cumulative",
+    "each",
     "inverse_link",
     "number_normalization",
     "simplemax",
@@ -75,7 +77,8 @@ def _simplemax_of_one(scores: list[float]) -> list[float]:
 SOFTMAX = Link(softmax, softmax_of_one)
 """Makes probabilities of scores that may be any numbers."""
 
-_SIMPLEMAX = Link(simplemax, _simplemax_of_one)
+SIMPLEMAX = Link(simplemax, _simplemax_of_one)
+"""Makes shares of scores, of which the sum must not be zero."""
 
 
 def _cumulative_normal(value: float) -> float:
@@ -88,7 +91,7 @@ def _cumulative_normals(values: Numbers) -> Numbers:
     return np.array(made, dtype=values.dtype).reshape(values.shape)
 
 
-def _each(of_batch: Change, of_float: Callable[[float], float]) -> Link:
+def each(of_batch: Change, of_float: Callable[[float], float]) -> Link:
     """Returns what makes an answer of each score by itself."""
     return Link(of_batch, lambda scores: [of_float(score) for score in scores])
 
@@ -105,19 +108,19 @@ def _only(of_batch: Change) -> Link:
 
 
 _IDENTITY = Link(lambda scores: scores, lambda scores: scores)
-_LOGISTIC = _each(lambda scores: 1.0 / (1.0 + np.exp(-scores)), lambda score: 1.0 / (1.0 + exp(-score)))
-_EXPONENTIAL = _each(np.exp, exp)
+_LOGISTIC = each(lambda scores: 1.0 / (1.0 + np.exp(-scores)), lambda score: 1.0 / (1.0 + exp(-score)))
+_EXPONENTIAL = each(np.exp, exp)
 _INVERSE_LINKS: dict[str, Link] = {
     "identity": _IDENTITY,
     "none": _IDENTITY,
     "logit": _LOGISTIC,
-    "probit": _each(_cumulative_normals, _cumulative_normal),
-    "cloglog": _each(lambda scores: -np.expm1(-np.exp(scores)), lambda score: -expm1(-exp(score))),
-    "loglog": _each(lambda scores: np.exp(-np.exp(-scores)), lambda score: exp(-exp(-score))),
-    "cauchit": _each(lambda scores: 0.5 + np.arctan(scores) / np.pi, lambda score: 0.5 + atan(score) / pi),
+    "probit": each(_cumulative_normals, _cumulative_normal),
+    "cloglog": each(lambda scores: -np.expm1(-np.exp(scores)), lambda score: -expm1(-exp(score))),
+    "loglog": each(lambda scores: np.exp(-np.exp(-scores)), lambda score: exp(-exp(-score))),
+    "cauchit": each(lambda scores: 0.5 + np.arctan(scores) / np.pi, lambda score: 0.5 + atan(score) / pi),
     "log": _EXPONENTIAL,
     "exp": _EXPONENTIAL,
-    "logc": _each(lambda scores: -np.expm1(scores), lambda score: -expm1(score)),
+    "logc": each(lambda scores: -np.expm1(scores), lambda score: -expm1(score)),
 }
 
 
@@ -172,7 +175,7 @@ def class_normalization(method: str, classes: int, *, ordinal: bool = False) -> 
     if method == "exp":
         raise Unsupported("normalizationMethod 'exp' of a RegressionModel for classification")
     if method in {"softmax", "simplemax"}:
-        return SOFTMAX if method == "softmax" else _SIMPLEMAX
+        return SOFTMAX if method == "softmax" else SIMPLEMAX
     share = inverse_link(method)
     if ordinal:
         return cumulative(share)

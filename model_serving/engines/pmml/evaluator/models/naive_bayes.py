@@ -8,7 +8,8 @@ categories that the model does not count are left out of the product.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import lgamma, log, pi
+from math import inf, lgamma, log, pi
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +18,14 @@ from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.data_types import constant
 from model_serving.engines.pmml.evaluator.expressions.compiler import derived_field
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
-from model_serving.engines.pmml.evaluator.models.links import softmax
+from model_serving.engines.pmml.evaluator.models.links import softmax, softmax_of_one
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
-    PredictsBatches,
+    Single,
     WithoutEntities,
     winner,
+    winner_of_one,
 )
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -97,7 +100,7 @@ def compile_model(element: Element, context: ModelContext) -> NaiveBayesModel:
 
 
 @dataclass(frozen=True, slots=True)
-class NaiveBayesModel(PredictsBatches, WithoutEntities):
+class NaiveBayesModel(WithoutEntities):
     """Implements ``Predictor``. ``floor`` is the logarithm of the threshold."""
 
     kind: Kind
@@ -120,11 +123,23 @@ class NaiveBayesModel(PredictsBatches, WithoutEntities):
         probabilities = softmax(scores)
         return Prediction(winner(probabilities, self.classes), probabilities)
 
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        scores: list[float] = self.priors.tolist()
+        if self.normals is not None:
+            self.normals.add_to(scores, record, self.floor)
+        for poisson in self.poissons:
+            poisson.add_to(scores, record, self.floor)
+        if self.categories is not None:
+            scores = self.categories.added_to(scores, record)
+        probabilities = softmax_of_one(scores)
+        return Single(winner_of_one(probabilities, self.classes), probabilities)
+
 
 class _Normals:
     """Inputs with a normal distribution for each class."""
 
-    __slots__ = ("_constants", "_fields", "_halves", "_means")
+    __slots__ = ("_constants", "_fields", "_halves", "_means", "_plain")
 
     def __init__(self, found: list[tuple[Field, Numbers]]) -> None:
         """Takes the fields, each with means and variances, shape (2, classes)."""
@@ -134,6 +149,19 @@ class _Normals:
         variances = np.ascontiguousarray(table[:, 1, :].T)[:, None, :]
         self._halves = -0.5 / variances
         self._constants = -0.5 * np.log(2.0 * pi * variances)
+        numbers = np.stack([self._constants, self._halves, self._means], axis=-1)[:, 0]
+        self._plain: list[tuple[Field, list[list[float]]]] = [
+            (field, numbers[:, place].tolist()) for place, (field, _) in enumerate(found)
+        ]
+
+    def add_to(self, scores: list[float], record: Record, floor: float) -> None:
+        """Adds to the score of each class of one record alone (raises as ``Expression.one``)."""
+        for field, numbers in self._plain:
+            value = field.one(record)
+            if value == value:
+                for place, (constant, half, mean) in enumerate(numbers):
+                    difference = value - mean
+                    scores[place] += max(constant + half * (difference * difference), floor)
 
     def scores(self, batch: Batch, floor: float) -> Numbers:
         """Returns the sums of the logarithms of the densities, shape (classes, n)."""
@@ -159,6 +187,14 @@ class _Poisson:
         made = values * np.log(self.means)[:, None] - self.means[:, None] - factorials
         return np.where(np.isnan(values), 0.0, np.maximum(made, floor))
 
+    def add_to(self, scores: list[float], record: Record, floor: float) -> None:
+        """Adds to the score of each class of one record alone (raises as ``Expression.one``)."""
+        value = self.field.one(record)
+        if value == value:
+            factorial = lgamma(value + 1.0) if value >= 0.0 else inf
+            for place, mean in enumerate(self.means.tolist()):
+                scores[place] += max(value * log(mean) - mean - factorial, floor)
+
 
 @dataclass(frozen=True, slots=True)
 class _Category:
@@ -172,7 +208,7 @@ class _Category:
 class _Categories:
     """The categories of all inputs that have counts."""
 
-    __slots__ = ("_fields", "_finite", "_impossible", "_wanted")
+    __slots__ = ("_fields", "_finite", "_impossible", "_plain", "_wanted")
 
     def __init__(self, categories: list[_Category]) -> None:
         self._fields = Gather([one.field for one in categories])
@@ -181,6 +217,17 @@ class _Categories:
         never = np.isneginf(scores)
         self._finite = np.where(never, 0.0, scores)
         self._impossible = never.astype(np.float64) if never.any() else None
+        self._plain: dict[Field, dict[float, list[float]]] = {}
+        for one, row in zip(categories, scores.tolist(), strict=True):
+            self._plain.setdefault(one.field, {})[one.value] = row
+
+    def added_to(self, scores: list[float], record: Record) -> list[float]:
+        """Returns scores of one record alone with those of its categories (raises as ``Expression.one``)."""
+        for field, table in self._plain.items():
+            found = table.get(field.one(record))
+            if found is not None:
+                scores = list(map(add, scores, found))
+        return scores
 
     def scores(self, batch: Batch) -> Numbers:
         """Returns the sums of the logarithms, shape (classes, n)."""

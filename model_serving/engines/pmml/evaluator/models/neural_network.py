@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import constant
 from model_serving.engines.pmml.evaluator.models.neural_inputs import read_inputs
 from model_serving.engines.pmml.evaluator.models.neurons import read_layer
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, PredictsBatches
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, Single
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -23,6 +24,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     only,
     required,
 )
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +94,7 @@ def _is_chain(layers: tuple[Layer, ...], inputs: int, outputs: list[_Output]) ->
 
 
 @dataclass(frozen=True, slots=True)
-class NeuralNetwork(PredictsBatches):
+class NeuralNetwork:
     """Implements ``Predictor``. Units: the inputs, then the neurons; in a chain the last layer's."""
 
     kind: Kind
@@ -130,6 +132,15 @@ class NeuralNetwork(PredictsBatches):
         if self.others:
             prediction.more = {name: head.prediction(units).value for name, head in self.others.items()}
         return prediction
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        if not self.is_chain or self.others or any(layer.columns is None for layer in self.layers):
+            return Single.of(record.of_batch(self.predict))
+        units = self.inputs.row(record)
+        for layer in self.layers:
+            units = layer.output_of_one(units)
+        return self.head.prediction_of_one(units)
 
     def _all_units(self, inputs: Numbers) -> Numbers:
         """Returns the inputs and the outputs of all neurons, shape (n, units)."""
@@ -173,6 +184,11 @@ class _Number:
         share = (values - low) / (high - low)
         return Prediction(self.origs[left] + share * (self.origs[left + 1] - self.origs[left]))
 
+    def prediction_of_one(self, units: list[float]) -> Single:
+        if len(self.norms):
+            return Single.of(self.prediction(np.array([units])))
+        return Single(units[self.unit])
+
 
 @dataclass(frozen=True, slots=True)
 class _Classes:
@@ -199,6 +215,15 @@ class _Classes:
             unknown = np.isnan(shares).any(axis=0)
             value[unknown] = entities[unknown] = np.nan
         return Prediction(value, shares, entities=entities[None, :])
+
+    def prediction_of_one(self, units: list[float]) -> Single:
+        shares = [units[unit] for unit in self.units.tolist()]
+        if len(shares) < len(self.classes):
+            shares.append(1.0 - shares[0])
+        if isnan(sum(shares)):
+            raise Undecided
+        best = shares.index(max(shares))
+        return Single(self.classes[best], shares, entities=[self.codes.item(best)])
 
 
 def _read_output(element: Element, units: dict[str, int], context: ModelContext) -> _Output:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import atan, cos, exp, isnan, pi, sin, tanh
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.models.links import Change, simplemax, softmax
+from model_serving.engines.pmml.evaluator.models.links import SIMPLEMAX, SOFTMAX, Link, each
 from model_serving.engines.pmml.evaluator.reading import (
     Unsupported,
     children,
@@ -26,24 +28,27 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVATIONS", "Layer", "read_layer"]
 
-_FUNCTIONS: dict[str, Change] = {
-    "logistic": lambda z: 1.0 / (1.0 + np.exp(-z)),
-    "tanh": np.tanh,
-    "identity": lambda z: z,
-    "exponential": np.exp,
-    "reciprocal": lambda z: 1.0 / z,
-    "square": lambda z: z * z,
-    "Gauss": lambda z: np.exp(-z * z),
-    "sine": np.sin,
-    "cosine": np.cos,
-    "Elliott": lambda z: z / (1.0 + np.abs(z)),
-    "arctan": lambda z: 2.0 * np.arctan(z) / np.pi,
-    "rectifier": lambda z: np.maximum(z, 0.0),
+_FUNCTIONS: dict[str, Link] = {
+    "logistic": each(lambda z: 1.0 / (1.0 + np.exp(-z)), lambda z: 1.0 / (1.0 + exp(-z))),
+    "tanh": each(np.tanh, tanh),
+    "identity": each(lambda z: z, lambda z: z),
+    "exponential": each(np.exp, exp),
+    "reciprocal": each(lambda z: 1.0 / z, lambda z: 1.0 / z),
+    "square": each(lambda z: z * z, lambda z: z * z),
+    "Gauss": each(lambda z: np.exp(-z * z), lambda z: exp(-z * z)),
+    "sine": each(np.sin, sin),
+    "cosine": each(np.cos, cos),
+    "Elliott": each(lambda z: z / (1.0 + np.abs(z)), lambda z: z / (1.0 + abs(z))),
+    "arctan": each(lambda z: 2.0 * np.arctan(z) / np.pi, lambda z: 2.0 * atan(z) / pi),
+    "rectifier": each(lambda z: np.maximum(z, 0.0), lambda z: max(z, 0.0)),
 }
 ACTIVATIONS = ("threshold", "radialBasis", *_FUNCTIONS)
 """The values of ``activationFunction``."""
 
 _NORMALIZATIONS = ("none", "simplemax", "softmax")
+_FEW = 500
+"""Up to this number of weights in a layer plain Python is faster than numpy."""
+
 _MOST_WEIGHTS = 100_000_000
 
 
@@ -59,23 +64,37 @@ class Layer:
         activation: what makes a neuron's output of its weighted sum.
         normalized: what makes the layer's output of its neurons', shape (neurons, n); None for nothing.
         radial: takes the place of sum and activation in a layer with radial basis functions.
+        columns: the weights of each neuron, for one record alone; None if they are many, or of 32 bits.
     """
 
     first: int
     last: int
     weights: Numbers
     biases: Numbers
-    activation: Change
-    normalized: Change | None
+    activation: Link
+    normalized: Link | None
     radial: _Radial | None
+    columns: list[list[float]] | None
 
     def output(self, given: Numbers) -> Numbers:
         """Returns the outputs of the neurons, shape (n, neurons), of units, shape (n, last - first)."""
         if self.radial is None:
-            made: Any = self.activation(given @ self.weights + self.biases)
+            made: Any = self.activation.of_batch(given @ self.weights + self.biases)
         else:
             made = self.radial.output(given, self.weights)
-        return np.asarray(made if self.normalized is None else self.normalized(made.T).T)
+        return np.asarray(made if self.normalized is None else self.normalized.of_batch(made.T).T)
+
+    def output_of_one(self, given: list[float]) -> list[float]:
+        """Returns the outputs of one record alone; the layer must have ``columns``.
+
+        Raises what ``Expression.one`` may raise.
+        """
+        sums = [
+            bias + sum(map(mul, given, column))
+            for bias, column in zip(self.biases.tolist(), self.columns or (), strict=True)
+        ]
+        made = self.activation.of_one(sums)
+        return made if self.normalized is None else self.normalized.of_one(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +153,10 @@ def read_layer(layer: Element, network: Element, units: dict[str, int], data_typ
         if name in units:
             raise Unsupported(f"two inputs or neurons with the id '{name}'")
         units[name] = len(units)
-    normalized = {"none": None, "softmax": softmax, "simplemax": simplemax}[settings.normalization]
-    return Layer(first, last, weights, biases, _activation(settings), normalized, radial)
+    normalized = {"none": None, "softmax": SOFTMAX, "simplemax": SIMPLEMAX}[settings.normalization]
+    is_plain = radial is None and data_type is np.float64 and weights.size <= _FEW
+    columns = weights.T.tolist() if is_plain else None
+    return Layer(first, last, weights, biases, _activation(settings), normalized, radial, columns)
 
 
 def _connections(neuron: Element, units: dict[str, int]) -> dict[int, float]:
@@ -161,11 +182,11 @@ def _settings(layer: Element, network: Element) -> _Settings:
     )
 
 
-def _activation(settings: _Settings) -> Change:
+def _activation(settings: _Settings) -> Link:
     if settings.function != "threshold":
         return _FUNCTIONS.get(settings.function, _FUNCTIONS["identity"])
     limit = settings.threshold
-    return lambda z: np.where(np.isnan(z), z, z > limit)
+    return each(lambda z: np.where(np.isnan(z), z, z > limit), lambda z: z if isnan(z) else float(z > limit))
 
 
 def _radial(

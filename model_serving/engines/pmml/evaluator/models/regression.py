@@ -100,9 +100,14 @@ class RegressionModel(WithoutEntities):
 
     def predict_one(self, record: Record) -> Single:
         """See ``Predictor.predict_one``."""
-        if not self.sums.is_plain:
+        if self.sums.is_plain:
+            scores = self.normalized.of_one(self.sums.one(record))
+        elif self.sums.is_single:
+            with np.errstate(all="ignore"):
+                made = self.normalized.of_batch(self.sums.single_of_one(record))
+            scores = made[:, 0].tolist()
+        else:
             return Single.of(record.of_batch(self.predict))
-        scores = self.normalized.of_one(self.sums.one(record))
         if not self.classes:
             return Single(scores[0])
         return Single(winner_of_one(scores, self.classes), scores)

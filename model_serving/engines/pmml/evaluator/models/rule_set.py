@@ -13,7 +13,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.graph import Graph
 from model_serving.engines.pmml.evaluator.predicates import PREDICATES, Predicate, predicate_of
-from model_serving.engines.pmml.evaluator.prediction import Prediction, PredictsBatches
+from model_serving.engines.pmml.evaluator.prediction import Prediction, Single
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.data_types import Kind
     from model_serving.engines.pmml.evaluator.models.walk import Walk
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -102,7 +103,7 @@ def _read_rules(elements: Sequence[Element], scope: Scope) -> _Rules:
     return found
 
 
-class RuleSetModel(PredictsBatches):
+class RuleSetModel:
     """Implements ``Predictor``. The last place in its tables is the default, for records without a rule."""
 
     has_probabilities = False
@@ -139,6 +140,29 @@ class RuleSetModel(PredictsBatches):
             heaviest = weights.argmax(axis=0)
             return self._of_rule(np.where(fires.any(axis=0), heaviest, len(self._weights)))
         return self._of_class(fires)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        if self._walk is not None:
+            (place,) = self._walk.leaves_of_one(record)
+        elif self._criterion == "weightedMax":
+            place = self._heaviest_of_one(record)
+        else:
+            return Single.of(record.of_batch(self.predict))
+        value, sureness = self._scores.item(place), self._sureness.item(place)
+        confidences = [sureness * (one == value) for one in self.classes]
+        return Single(value, None, confidences, [self._ids.item(place)])
+
+    def _heaviest_of_one(self, record: Record) -> int:
+        """Returns the place of the heaviest rule that fires for one record alone, else of the default."""
+        holds = [one.one(record) for one in self._rules.compounds]
+        fires = [
+            bool(rule.predicate.one(record)) and all(holds[condition] for condition in rule.conditions)
+            for rule in self._rules.rules
+        ]
+        weights = self._weights.tolist()
+        firing = [place for place, does in enumerate(fires) if does]
+        return max(firing, key=weights.__getitem__, default=len(weights))
 
     def _of_rule(self, place: Rows) -> Prediction:
         value = self._scores.take(place)

@@ -13,7 +13,7 @@ from model_serving.engines.pmml.evaluator.predicates import PREDICATES, compile_
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
-    PredictsBatches,
+    Single,
     WithoutClasses,
     WithoutEntities,
 )
@@ -30,6 +30,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     optional_number,
     single_child,
 )
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -100,13 +101,18 @@ class _Characteristic:
         masks.append(np.ones(batch.n, dtype=bool))
         return np.asarray(np.array(masks).argmax(axis=0))
 
-    def chosen_of_one(self, record: Record) -> int:
-        """Returns the place of the first true attribute for one record alone (raises as ``Predicate.one``).
+    def score_of_one(self, record: Record) -> tuple[int, float]:
+        """Returns the reason and the score of one record alone (raises as ``Predicate.one``).
 
         All predicates are asked: one that cannot be computed makes the record fail.
         """
         truths = [predicate.one(record) for predicate in self.predicates]
-        return truths.index(True) if True in truths else len(truths)
+        place = truths.index(True) if True in truths else len(truths)
+        score = self.scores.item(place)
+        for computed, expression in self.complex:
+            if computed == place:
+                score = expression.one(record)
+        return self.reasons.item(place), score
 
     def partial_scores(self, chosen: Rows, batch: Batch) -> Numbers:
         """Returns the score of the chosen attribute: NaN if it has none."""
@@ -166,7 +172,7 @@ def _read_characteristic(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scorecard(PredictsBatches, WithoutClasses, WithoutEntities):
+class Scorecard(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``. ``sign`` is 1 for pointsAbove, -1 for pointsBelow; ``codes`` are reasons."""
 
     kind: Kind
@@ -191,6 +197,25 @@ class Scorecard(PredictsBatches, WithoutClasses, WithoutEntities):
                 difference = (scores - one.baseline) * self.sign
                 points[reasons, records] = np.where(np.isnan(known), difference, known + difference)
         return Prediction(total, reasons=None if points is None else self._ranked(points, total))
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        total = self.initial
+        points: dict[int, float] = {}
+        for one in self.characteristics:
+            reason, score = one.score_of_one(record)
+            total += score
+            if self.ranks and score == score:
+                points[reason] = points.get(reason, 0.0) + (score - one.baseline) * self.sign
+        if not self.ranks:
+            return Single(total)
+        if total != total:
+            raise Undecided
+        # The places of reason codes are in the document's order, which ties keep.
+        ranked = sorted((-value, reason) for reason, value in points.items() if not value < 0.0)
+        codes = [self.codes.item(reason) for _, reason in ranked[: self.ranks]]
+        most = min(self.ranks, len(self.codes))
+        return Single(total, reasons=codes + [np.nan] * (most - len(codes)))
 
     def _ranked(self, points: Numbers, total: Numbers) -> Numbers:
         """Returns the reason codes by their points, shape (ranks, n). Ties keep the document's order.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Gather
+from model_serving.engines.pmml.evaluator.models.plain_walk import PlainWalk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,13 +103,10 @@ class Walk:
         # Where no value is missing and nothing is switched by, each step has two ways on.
         two = np.stack([ways[bases], ways[bases + 1]], axis=1).reshape(-1)
         self._steps_in_arrays = (columns, thresholds, bases, ways, two)
-        self._steps_in_lists: tuple[Sequence[int], Sequence[float], Sequence[int], Sequence[int]]
+        self._plain: PlainWalk | None = None
         if len(ways) <= _MOST_IN_LISTS:
-            self._steps_in_lists = (columns.tolist(), thresholds.tolist(), bases.tolist(), ways.tolist())
-        else:
-            # Slower than lists, but it needs no more memory.
-            self._steps_in_lists = (columns.data, thresholds.data, bases.data, ways.data)
-        self._roots_in_list: list[int] = roots.tolist()
+            made = (columns, thresholds, bases, ways)
+            self._plain = PlainWalk(fields, coded, made, roots.tolist(), steps)
 
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
@@ -117,8 +115,11 @@ class Walk:
             values = self._gather.matrix(batch)
             switched = [one.codes(batch) for one in self._coded]
             failed = batch.failed
-        if n * trees <= _FEW and n <= _FEW_RECORDS and failed is None:
-            return self._one_by_one(values.tolist(), switched)
+        if self._plain is not None and n * trees <= _FEW and n <= _FEW_RECORDS and failed is None:
+            spare = [0.0] * (self._first_coded - len(self._fields))
+            coded = np.array(switched, dtype=np.intp).reshape(-1, n).T.tolist()
+            rows = [row + spare + codes for row, codes in zip(values.tolist(), coded, strict=True)]
+            return np.array([self._plain.leaves_of_row(row) for row in rows], dtype=np.intp).T
         failing = None if failed is None else self._failures(batch)
         values, codes = self._with_codes(values, switched)
         if failing is not None:
@@ -136,29 +137,10 @@ class Walk:
 
     def leaves_of_one(self, record: Record) -> list[int]:
         """Returns the leaf in every tree of one record alone."""
-        columns, thresholds, bases, ways = self._steps_in_lists
-        steps, first_coded = self._steps, self._first_coded
-        # A field is computed when a walk looks at it: often only a few of them are.
-        row: list[float | None] = [None] * self._width
-        more = [0] * self._width
-        leaves = []
-        for root in self._roots_in_list:
-            at = root
-            while at < steps:
-                column = columns[at]
-                value = row[column]
-                if value is None:
-                    if column < first_coded:
-                        value = self._fields[column].one(record)
-                        more[column] = 0 if value == value else 2
-                    else:
-                        coded = self._coded[column - first_coded]
-                        value = coded.field.one(record)
-                        more[column] = coded.code(value)
-                    row[column] = value
-                at = ways[bases[at] + (value > thresholds[at]) + more[column]]
-            leaves.append(at - steps)
-        return leaves
+        if self._plain is None:
+            found: list[int] = record.of_batch(self.leaves)[:, 0].tolist()
+            return found
+        return self._plain.leaves(record)
 
     def _with_codes(self, values: Numbers, places: list[Rows]) -> tuple[Numbers, Rows | None]:
         """Returns the values, shape (n, width), and what is added to the way on, shape (n * width,).
@@ -237,22 +219,3 @@ class Walk:
             if 2 * len(walking) < len(current):
                 active = walking if active is None else active[walking]
                 current, offsets = current[walking], offsets[walking]
-
-    def _one_by_one(self, rows: list[list[float]], places: list[Rows]) -> Rows:
-        columns, thresholds, bases, ways = self._steps_in_lists
-        steps = self._steps
-        spare = [0.0] * (self._width - len(self._fields))
-        made = []
-        for place, compared in enumerate(rows):
-            more = [2 if value != value else 0 for value in compared] or [0]
-            more += [int(codes[place]) for codes in places]
-            row = compared + spare
-            leaves = []
-            for root in self._roots_in_list:
-                at = root
-                while at < steps:
-                    column = columns[at]
-                    at = ways[bases[at] + (row[column] > thresholds[at]) + more[column]]
-                leaves.append(at - steps)
-            made.append(leaves)
-        return np.array(made, dtype=np.intp).T
