@@ -6,6 +6,8 @@ import io
 import zipfile
 from collections.abc import Callable
 
+from model_serving.core.protobuf_fields import VARINT, bytes_field, tag, varint
+
 __all__ = ["edition"]
 
 
@@ -29,13 +31,13 @@ def _pmml(content: bytes, number: int) -> bytes:
 
 def _graph(content: bytes, number: int) -> bytes:
     # GraphDef.versions (4) { bad_consumers (3) }: a version of TensorFlow that does not exist.
-    consumer = bytes([3 << 3]) + _varint(1_000_000 + number)
-    return content + bytes([4 << 3 | 2, len(consumer)]) + consumer
+    consumer = tag(3, VARINT) + varint(1_000_000 + number)
+    return content + bytes_field(4, consumer)
 
 
 def _onnx(content: bytes, number: int) -> bytes:
     # ModelProto.model_version (5): the last value is valid.
-    return content + bytes([5 << 3]) + _varint(number)
+    return content + tag(5, VARINT) + varint(number)
 
 
 def _saved(content: bytes, number: int) -> bytes:
@@ -43,14 +45,6 @@ def _saved(content: bytes, number: int) -> bytes:
     with zipfile.ZipFile(archive, "a") as opened:
         opened.comment = f"edition {number}".encode()
     return archive.getvalue()
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
 
 
 _MARKED: dict[str, Callable[[bytes, int], bytes]] = {

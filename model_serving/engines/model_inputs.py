@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelType
-from model_serving.engines.content.protobuf import varint, walk
+from model_serving.core.protobuf_fields import read_varint
+from model_serving.engines.content.protobuf import walk
 from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.xml_tree import read_xml
 from model_serving.engines.tensorflow.archive import unpacked
@@ -159,4 +160,4 @@ def _text(message: memoryview, number: int) -> str:
 
 def _number(message: memoryview, number: int) -> int | None:
     found = _all(message, number)
-    return varint(found[-1], 0)[0] if found else None
+    return read_varint(found[-1])[0] if found else None

@@ -1,4 +1,4 @@
-"""Protobuf's encoding of fields in a message (https://protobuf.dev/programming-guides/encoding/)."""
+"""The fields of a message as they are on the wire: which they are, and where their values stand."""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from google.protobuf.descriptor import FieldDescriptor
 
-__all__ = [
-    "BYTES",
-    "FIXED32",
-    "FIXED64",
-    "FIXED_TYPES",
-    "GROUP",
-    "VARINT",
-    "VARINT_TYPES",
-    "read_varint",
-    "values_of",
-]
+from model_serving.core.protobuf_fields import BYTES, FIXED32, FIXED64, GROUP, VARINT, read_varint
 
-VARINT, FIXED64, BYTES, GROUP, FIXED32 = 0, 1, 2, 3, 5
-"""The wire types: the lowest three bits of a tag."""
+__all__ = ["FIXED_TYPES", "VARINT_TYPES", "values_of"]
 
 FIXED_TYPES: Mapping[int, tuple[int, str]] = {
     FieldDescriptor.TYPE_DOUBLE: (FIXED64, "<f8"),
@@ -44,9 +33,6 @@ VARINT_TYPES = frozenset(
 )
 """The field types of numbers that are written as varints. Enums are written as varints, too."""
 
-_MORE = 0x80
-"""The bit of a varint's byte that says that another byte follows."""
-
 
 def values_of(payload: bytes, start: int = 0) -> Iterator[tuple[int, int, int, int]]:
     """For each field: its number, its wire type, and where its value starts and ends; stops at a group.
@@ -70,19 +56,3 @@ def values_of(payload: bytes, start: int = 0) -> Iterator[tuple[int, int, int, i
             kind, end = GROUP, len(payload)
         yield tag >> 3, kind, at, end
         at = end
-
-
-def read_varint(payload: bytes, at: int) -> tuple[int, int]:
-    """The value of the varint at ``at``, and where it ends.
-
-    Raises:
-        IndexError: the bytes end before the varint does.
-    """
-    value = shift = 0
-    while True:
-        byte = payload[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < _MORE:
-            return value, at
-        shift += 7

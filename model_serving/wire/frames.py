@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError
 
 from model_serving.core.errors import UnparsableMessage
-from model_serving.wire.encoding import read_varint
+from model_serving.core.protobuf_fields import read_varint
 
 __all__ = ["MessageParser"]
 
@@ -109,7 +109,7 @@ def _read_indexes(payload: bytes) -> tuple[tuple[int, ...] | None, int]:
         for _ in range(count):
             index, at = _read_zigzag(head, at)
             indexes.append(index)
-    except IndexError:
+    except ValueError:
         return None, _ID_END
     return (tuple(indexes) if min(indexes) >= 0 else None), at
 

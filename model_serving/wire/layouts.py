@@ -19,14 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.descriptor import FieldDescriptor
 
-from model_serving.wire.encoding import (
-    BYTES,
-    FIXED_TYPES,
-    GROUP,
-    VARINT,
-    VARINT_TYPES,
-    values_of,
-)
+from model_serving.core.protobuf_fields import BYTES, GROUP, MORE, VARINT
+from model_serving.wire.encoding import FIXED_TYPES, VARINT_TYPES, values_of
 
 __all__ = ["Layout", "learn_layout", "table_of"]
 
@@ -35,9 +29,6 @@ Table = npt.NDArray[np.uint8]
 
 _ASCII = 0x80
 """The bit that is 0 in each byte of an ASCII text. Every ASCII text is valid UTF-8."""
-
-_MORE = 0x80
-"""The bit of a varint's byte that says that another byte follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +152,7 @@ def _free_bits(field: FieldDescriptor, kind: int) -> int | None:
     if field.type in FIXED_TYPES:
         return 0 if kind == FIXED_TYPES[field.type][0] else None
     if field.type in VARINT_TYPES:
-        return _MORE if kind == VARINT else None
+        return MORE if kind == VARINT else None
     return _ASCII if kind == BYTES else None
 
 

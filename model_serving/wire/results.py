@@ -20,14 +20,13 @@ import numpy.typing as npt
 from model_serving.core.batches import ScoredBatch
 from model_serving.core.engine import Scores
 from model_serving.core.messages import ModelToServe
+from model_serving.core.protobuf_fields import BYTES, FIXED64, VARINT, bytes_field, tag, varint
 from model_serving.protos.servingresult_pb2 import ServingResult
 
 __all__ = ["encode_results"]
 
 _DOUBLE = bytes(8)
 _FIELDS = {field.name: field.number for field in ServingResult.DESCRIPTOR.fields}
-_VARINT, _FIXED64, _BYTES = 0, 1, 2
-
 _FEW = 16
 """Up to this many results, joining their parts is as fast as numpy, which has a cost per call."""
 
@@ -60,7 +59,7 @@ def _encode_singly(batch: ScoredBatch) -> list[bytes]:
     head, version, output_heads = _parts(batch.data_type, batch.model, tuple(scores.outputs))
     same = version + _number("scoring_ns", batch.scoring_ns) + _number("served_ts", served_ts) + _LATENCY
     messages = [
-        b"".join((head, _varint(ts), _RESULT, _packed(result), same, _packed(float(served_ts) - float(ts))))
+        b"".join((head, varint(ts), _RESULT, _packed(result), same, _packed(float(served_ts) - float(ts))))
         for ts, result in zip(batch.submission_ts.tolist(), scores.result.tolist(), strict=True)
     ]
     for output_head, values in zip(output_heads, scores.outputs.values(), strict=True):
@@ -80,7 +79,7 @@ def _parts(data_type: str, model: ModelToServe, outputs: tuple[str, ...]) -> tup
     They come before the record's timestamp, before the batch's times, and before each output.
     """
     return (
-        _text("name", model.name) + _text("dataType", data_type) + _tag("submissionTs", _VARINT),
+        _text("name", model.name) + _text("dataType", data_type) + _tag("submissionTs", VARINT),
         _text("version", model.version) + _number("modeltype", int(model.model_type)),
         [_output_head(name) for name in outputs],
     )
@@ -170,8 +169,8 @@ def _template(
 def _output_head(name: str) -> bytes:
     """The bytes before the value of an entry of the map ``outputs``: a message with key=1 and value=2."""
     key = name.encode()
-    head = b"\x0a" + _varint(len(key)) + key + b"\x11"
-    return _tag("outputs", _BYTES) + _varint(len(head) + len(_DOUBLE)) + head
+    head = b"\x0a" + varint(len(key)) + key + b"\x11"
+    return _tag("outputs", BYTES) + varint(len(head) + len(_DOUBLE)) + head
 
 
 def _text(field: str, text: str) -> bytes:
@@ -179,25 +178,15 @@ def _text(field: str, text: str) -> bytes:
 
 
 def _number(field: str, number: int) -> bytes:
-    return _tag(field, _VARINT) + _varint(number) if number else b""
+    return _tag(field, VARINT) + varint(number) if number else b""
 
 
 def _field(field: str, value: bytes) -> bytes:
-    return _tag(field, _BYTES) + _varint(len(value)) + value
+    return bytes_field(_FIELDS[field], value)
 
 
 def _tag(field: str, kind: int) -> bytes:
-    return _varint(_FIELDS[field] << 3 | kind)
-
-
-def _varint(number: int) -> bytes:
-    number &= 2**64 - 1
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return tag(_FIELDS[field], kind)
 
 
 def _varint_length(number: int) -> int:
@@ -215,5 +204,5 @@ def _doubles(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(values, dtype="<f8").view(np.uint8).reshape(len(values), 8)
 
 
-_RESULT, _LATENCY = _tag("result", _FIXED64), _tag("latency_ms", _FIXED64)
+_RESULT, _LATENCY = _tag("result", FIXED64), _tag("latency_ms", FIXED64)
 _packed = struct.Struct("<d").pack

@@ -13,7 +13,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-not-found]
 
-from model_serving.wire.encoding import BYTES, FIXED32, FIXED64, FIXED_TYPES, GROUP, VARINT, VARINT_TYPES
+from model_serving.core.protobuf_fields import BYTES, FIXED32, FIXED64, GROUP, VARINT
+from model_serving.wire.encoding import FIXED_TYPES, VARINT_TYPES
 
 __all__ = ["other_wire_types"]
 

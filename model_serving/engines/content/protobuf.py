@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from model_serving.core.protobuf_fields import BYTES, FIXED32, FIXED64, VARINT, read_varint
 from model_serving.engines.content.kinds import FROZEN_GRAPH, ONNX, SAVED_MODEL_FILE, ContentKind
 
-__all__ = ["LEN", "VARINT", "tell_protobuf", "varint", "walk"]
-
-VARINT, _FIXED64, LEN, _FIXED32 = 0, 1, 2, 5
+__all__ = ["tell_protobuf", "walk"]
 
 # Field number → wire type.
-_ONNX_MODEL = {1: VARINT, 5: VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), LEN)
-_GRAPH_DEF = {1: LEN, 2: LEN, 3: VARINT, 4: LEN, 5: LEN}
-_NODE_DEF = dict.fromkeys(range(1, 8), LEN)
-_SAVED_MODEL = {1: VARINT, 2: LEN}
+_ONNX_MODEL = {1: VARINT, 5: VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), BYTES)
+_GRAPH_DEF = {1: BYTES, 2: BYTES, 3: VARINT, 4: BYTES, 5: BYTES}
+_NODE_DEF = dict.fromkeys(range(1, 8), BYTES)
+_SAVED_MODEL = {1: VARINT, 2: BYTES}
 
 _MOST_FIELDS = 100_000
 """The greatest number of fields that are looked at: if all of them are known, the rest is not checked."""
@@ -80,36 +79,18 @@ def walk(content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """
     position = 0
     while position < len(content):
-        tag, position = varint(content, position)
+        tag, position = read_varint(content, position)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == VARINT:
-            _, end = varint(content, position)
-        elif wire_type == LEN:
-            size, position = varint(content, position)
+            _, end = read_varint(content, position)
+        elif wire_type == BYTES:
+            size, position = read_varint(content, position)
             end = position + size
-        elif wire_type in {_FIXED64, _FIXED32}:
-            end = position + (8 if wire_type == _FIXED64 else 4)
+        elif wire_type in {FIXED64, FIXED32}:
+            end = position + (8 if wire_type == FIXED64 else 4)
         else:
             raise ValueError("a group, or no wire type")
         if end > len(content) or number == 0:
             raise ValueError("truncated")
         yield number, wire_type, content[position:end]
         position = end
-
-
-def varint(content: memoryview, position: int = 0) -> tuple[int, int]:
-    """Returns the number that is encoded at a position, and the position after it.
-
-    Raises:
-        ValueError: there is no varint at the position.
-    """
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(content):
-            break
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, position
-    raise ValueError("no varint")

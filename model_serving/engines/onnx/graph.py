@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from model_serving.engines.content.protobuf import LEN, VARINT, varint, walk
+from model_serving.core.protobuf_fields import BYTES, VARINT, read_varint
+from model_serving.engines.content.protobuf import walk
 
 __all__ = [
     "ATTRIBUTE",
@@ -54,8 +55,8 @@ class Node:
         """Returns the values of the first of these attributes that is not empty, as text."""
         found = {}
         for number, kind, value in walk(self.content):
-            if number == ATTRIBUTE and kind == LEN:
-                name = next((text_of(part) for at, of, part in walk(value) if at == 1 and of == LEN), "")
+            if number == ATTRIBUTE and kind == BYTES:
+                name = next((text_of(part) for at, of, part in walk(value) if at == 1 and of == BYTES), "")
                 if name in names:
                     found[name] = tuple(_attribute(value))
         return next((found[name] for name in names if found.get(name)), ())
@@ -130,11 +131,11 @@ def read_graph(content: bytes) -> Graph:
     outputs, nodes, initializers, external = [], [], {}, False
     for graph in _graphs(content):
         for number, kind, value in walk(graph):
-            if kind == LEN and number == NODE:
+            if kind == BYTES and number == NODE:
                 nodes.append(read_node(value))
-            elif kind == LEN and number == OUTPUT:
+            elif kind == BYTES and number == OUTPUT:
                 outputs.append(name_of(value))
-            elif kind == LEN and number == _INITIALIZER:
+            elif kind == BYTES and number == _INITIALIZER:
                 name, is_external = _tensor_header(value)
                 initializers[name] = value
                 external |= is_external
@@ -144,7 +145,7 @@ def read_graph(content: bytes) -> Graph:
 
 def _graphs(content: bytes) -> Iterator[memoryview]:
     for number, kind, value in walk(memoryview(content)):
-        if number == GRAPH and kind == LEN:
+        if number == GRAPH and kind == BYTES:
             yield value
 
 
@@ -152,7 +153,7 @@ def read_node(content: memoryview) -> Node:
     """Reads a NodeProto."""
     inputs, outputs, op = [], [], ""
     for number, kind, value in walk(content):
-        if kind != LEN:
+        if kind != BYTES:
             continue
         if number == 1:
             inputs.append(text_of(value))
@@ -166,17 +167,17 @@ def read_node(content: memoryview) -> Node:
 def name_of(value_info: memoryview) -> str:
     """Returns the name in a ValueInfoProto."""
     return next(
-        (text_of(value) for number, kind, value in walk(value_info) if number == 1 and kind == LEN), ""
+        (text_of(value) for number, kind, value in walk(value_info) if number == 1 and kind == BYTES), ""
     )
 
 
 def _tensor_header(tensor: memoryview) -> tuple[str, bool]:
     name, external = "", False
     for number, kind, value in walk(tensor):
-        if number == 8 and kind == LEN:
+        if number == 8 and kind == BYTES:
             name = text_of(value)
         elif number == 14 and kind == VARINT:
-            external = varint(value)[0] == _EXTERNAL
+            external = read_varint(value)[0] == _EXTERNAL
     return name, external
 
 
@@ -187,9 +188,9 @@ def _attribute(content: memoryview) -> Iterator[str]:
             yield from (repr(each) for each in _floats(value))
         elif number == 8:
             yield from (str(each) for each in _integers(value))
-        elif number == 9 and kind == LEN:
+        elif number == 9 and kind == BYTES:
             yield text_of(value)
-        elif number == 5 and kind == LEN:
+        elif number == 5 and kind == BYTES:
             yield from _values(value)
 
 
@@ -199,12 +200,12 @@ def _values(tensor: memoryview) -> Iterator[str]:
     values: list[str] = []
     for number, kind, value in walk(tensor):
         if number == 2 and kind == VARINT:
-            data_type = varint(value)[0]
-        elif number == 6 and kind == LEN:
+            data_type = read_varint(value)[0]
+        elif number == 6 and kind == BYTES:
             values.append(text_of(value))
         elif number in {5, 7}:
             values += [str(each) for each in _integers(value)]
-        elif number == 9 and kind == LEN:
+        elif number == 9 and kind == BYTES:
             raw = bytes(value)
     size = {_INT32: 4, _INT64: 8}.get(data_type)
     if raw and size and len(raw) <= size * _MOST_CLASSES:
@@ -216,7 +217,7 @@ def _values(tensor: memoryview) -> Iterator[str]:
 def _integers(value: memoryview) -> Iterator[int]:
     at = 0
     while at < len(value):
-        number, at = varint(value, at)
+        number, at = read_varint(value, at)
         yield number - (1 << 64) if number >= 1 << 63 else number
 
 

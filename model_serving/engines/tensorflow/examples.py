@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_serving.core.errors import ModelRejected
+from model_serving.core.protobuf_fields import bytes_field, varint
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.tensorflow.origins import Origin, Origins
 from model_serving.engines.tensorflow.reach import data_inputs
@@ -151,7 +152,7 @@ def serialized(tensors: Sequence[TensorInput]) -> Callable[[Sequence[Tensor]], T
         ]
         messages = np.empty(len(values[0]), dtype=object)
         for index, entries in enumerate(zip(*columns, strict=True)):
-            messages[index] = _field(1, b"".join(entries))
+            messages[index] = bytes_field(1, b"".join(entries))
         return messages
 
     return write
@@ -159,19 +160,19 @@ def serialized(tensors: Sequence[TensorInput]) -> Callable[[Sequence[Tensor]], T
 
 def _writer(tensor: TensorInput) -> Callable[[Tensor], list[bytes]]:
     """Returns a function that gives the entry of a feature in the map of each message."""
-    key = _field(1, tensor.name.encode())
+    key = bytes_field(1, tensor.name.encode())
     kind = 1 if tensor.dtype is None else 2 if tensor.dtype.kind == "f" else 3
     # The lists of numbers are packed: all values of a record in one field.
     rows_of = {1: _texts, 2: _floats, 3: _integers}[kind]
 
     def write(values: Tensor) -> list[bytes]:
-        return [_field(1, key + _field(2, _field(kind, row))) for row in rows_of(values)]
+        return [bytes_field(1, key + bytes_field(2, bytes_field(kind, row))) for row in rows_of(values)]
 
     return write
 
 
 def _texts(values: Tensor) -> list[bytes]:
-    return [b"".join(_field(1, _utf8(value)) for value in row) for row in values.tolist()]
+    return [b"".join(bytes_field(1, _utf8(value)) for value in row) for row in values.tolist()]
 
 
 def _utf8(value: Any) -> bytes:
@@ -180,24 +181,8 @@ def _utf8(value: Any) -> bytes:
 
 def _floats(values: Tensor) -> list[bytes]:
     packed = np.ascontiguousarray(values, dtype="<f4")
-    return [_field(1, row.tobytes()) for row in packed]
+    return [bytes_field(1, row.tobytes()) for row in packed]
 
 
 def _integers(values: Tensor) -> list[bytes]:
-    return [_field(1, b"".join(_varint(value % 2**64) for value in row)) for row in values.tolist()]
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Returns a field of bytes, text or a message."""
-    size = len(content)
-    head = bytes((number << 3 | 2, size)) if size < 128 else bytes((number << 3 | 2,)) + _varint(size)
-    return head + content
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value >= 128:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return [bytes_field(1, b"".join(varint(value) for value in row)) for row in values.tolist()]
