@@ -16,9 +16,10 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.patience import load_factor
 from tests.stand_ins import check_stand_in, replaced
 
-# Flink's scripts read this. The tests start dozens of short jobs, in which Java's second compiler would take
-# a quarter of the processor time and save less than that.
-os.environ.setdefault("JVM_ARGS", "-XX:TieredStopAtLevel=1")
+# Flink's scripts read the first, the embedded Kafka the second. The tests start dozens of short jobs and some
+# brokers, in which Java's second compiler would take a quarter of the processor time and save less than that.
+for _variable in ("JVM_ARGS", "MODEL_SERVING_KAFKA_JVM_ARGS"):
+    os.environ.setdefault(_variable, "-XX:TieredStopAtLevel=1")
 
 # On a busy machine, drawing an example may take seconds, which is not the fault of the tested code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

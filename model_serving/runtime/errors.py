@@ -4,12 +4,20 @@ SetupError                 a command prints it as one line and exits with status
 ├── JavaNotFoundError      no Java 17 was found
 ├── JarError               a jar could not be fetched, or is not the pinned one
 │   └── JarMissingError    a jar is not in the cache; run the set-up (again)
-└── FlinkHomeError         the Flink home cannot be assembled, or is missing
+├── FlinkHomeError         the Flink home cannot be assembled, or is missing
+└── ClassDataError         an archive of Java's classes cannot be made; everything works without it
 """
 
 from __future__ import annotations
 
-__all__ = ["FlinkHomeError", "JarError", "JarMissingError", "JavaNotFoundError", "SetupError"]
+__all__ = [
+    "ClassDataError",
+    "FlinkHomeError",
+    "JarError",
+    "JarMissingError",
+    "JavaNotFoundError",
+    "SetupError",
+]
 
 
 class SetupError(Exception):
@@ -30,3 +38,7 @@ class JarMissingError(JarError):
 
 class FlinkHomeError(SetupError):
     """The Flink home cannot be assembled, or is missing."""
+
+
+class ClassDataError(SetupError):
+    """An archive of Java's classes cannot be made."""

@@ -67,6 +67,11 @@ class FlinkHome:
         return self.path / "bin" / "flink"
 
     @property
+    def class_data(self) -> Path:
+        """The archive of Flink's classes, which is kept when the home is assembled again."""
+        return self.path.with_name(f"{self.path.name}.jsa")
+
+    @property
     def is_assembled(self) -> bool:
         """Whether an assembly was ever completed here."""
         return (self.path / _STAMP).is_file()
@@ -98,7 +103,10 @@ def config_text(distribution: Path, home: Path, python: Path) -> str:
         FlinkHomeError: the distribution's configuration cannot be read, or has no Java options.
     """
     template = (_CONF / _CONFIG).read_text(encoding="utf-8")
-    return template.format(java_options=_java_options(distribution), home=home, python=python)
+    archive = FlinkHome(home).class_data
+    return template.format(
+        java_options=_java_options(distribution), class_data=archive, home=home, python=python
+    )
 
 
 def assemble(home: FlinkHome, distribution: Path, connectors: Sequence[Path], python: Path) -> bool:

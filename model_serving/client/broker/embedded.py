@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,17 +23,21 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import create_topics, wait_for_broker
 from model_serving.messaging.errors import BrokerUnreachable
 from model_serving.messaging.topics import TopicNames
+from model_serving.runtime.class_data import kafka_class_data
 from model_serving.runtime.guard import Guarded
 from model_serving.runtime.jar_lock import KAFKA, pinned_jars
 from model_serving.runtime.jar_source import JgoSource
 from model_serving.runtime.jars import cache_folder, ensure_jars
 from model_serving.runtime.java import find_java
 from model_serving.runtime.progress import show_progress
+from model_serving.runtime.variables import variable
 
 __all__ = ["EmbeddedBroker", "Retention"]
 
 _START_DEADLINE_S = 90.0
 _STOP_GRACE_S = 15.0
+# More options for Java, for everyone who starts a broker: the client's commands, the demo, tests.
+_JVM_ARGS = variable("kafka-jvm-args")
 _CONTENT = ("data", "server.properties", "log4j2.properties", "broker.log")
 
 
@@ -156,6 +161,8 @@ class EmbeddedBroker:
             "-Djdk.nio.maxCachedBufferSize=262144",
             "-XX:+ExitOnOutOfMemoryError",
             f"-Xmx{self._heap_mb}m",
+            *kafka_class_data().java_options,
+            *shlex.split(os.environ.get(_JVM_ARGS, "")),
             "-cp",
             classpath,
         ]

@@ -91,6 +91,7 @@ def test_the_configuration_is_this_projects(home: FlinkHome, distribution: Path,
         "--add-opens=java.base/java.io=ALL "
         f"-Djava.util.logging.config.file={home.path}/conf/logging.properties "
         "-XX:+UseParallelGC -XX:FreqInlineSize=160 -XX:InlineSmallCode=1200 -XX:MaxInlineLevel=9 "
+        f"-XX:SharedArchiveFile={home.path}.jsa "
         "-Duser.language=en -Duser.country=US -Duser.language.format=en -Duser.country.format=US "
         "-Duser.language.display=en -Duser.country.display=US"
     )
