@@ -88,18 +88,22 @@ def test_the_set_up_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def data(home: FlinkHome | None = None) -> ClassData:
-        assert home is None or home.path == tmp_path / "flink"
-        return ClassData("flink", tmp_path / "made.jsa", (jar,))
+    def of_flink(home: FlinkHome) -> ClassData:
+        return ClassData("flink", home.class_data, (jar,))
 
-    monkeypatch.setattr(install, "flink_class_data", data)
-    monkeypatch.setattr(install, "kafka_class_data", data)
+    def of_kafka() -> ClassData:
+        return ClassData("kafka", tmp_path / "kafka.jsa", (jar,))
+
+    monkeypatch.setattr(install, "flink_class_data", of_flink)
+    monkeypatch.setattr(install, "kafka_class_data", of_kafka)
     install._archive_classes(FlinkHome(tmp_path / "flink"), JavaHome(java_that_fails.parent.parent, "a test"))
     said = capsys.readouterr()
-    assert said.out.splitlines() == ["set-up: the classes of flink, so that it starts faster"] * 2
-    assert [line.startswith("set-up: the classes of flink cannot be") for line in said.err.splitlines()] == (
-        [True] * 2
-    )
+    assert said.out.splitlines() == [
+        f"set-up: the classes of {name}, so that it starts faster" for name in ("flink", "kafka")
+    ]
+    first, second = said.err.splitlines()
+    assert first.startswith("set-up: the classes of flink cannot be archived")
+    assert second.startswith("set-up: the classes of kafka cannot be archived")
 
 
 def test_the_class_path_is_in_the_order_of_flinks_scripts(tmp_path: Path) -> None:
