@@ -25,7 +25,7 @@ from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Server
 from model_serving.engines import engine_for
 from model_serving.engines.content import KindCheckedEngine
-from model_serving.engines.limits import Limits
+from model_serving.engines.limits import Limits, RemoteAccess
 from model_serving.engines.trial.engine import TriedEngine
 from model_serving.settings import ServingSettings
 from model_serving.stores.locations import LocationStore
@@ -143,6 +143,7 @@ class Parts:
             self._clock,
             missing=settings.missing,
             failure_threshold=settings.failure_threshold,
+            outage=settings.remote_outage,
             with_content=self._contents().at_hand,
         )
 
@@ -152,6 +153,7 @@ class Parts:
         ``schema`` has the fields of the records, if they are not those of the record type.
         """
         settings, limits = self._settings, self._limits()
+        locations = LocationStore(settings.base_dir, settings.model_size_limit, settings.allow_locations)
         pool = self._limited_pool()
         if settings.trial_timeout_s:
             # Only admission tries models: a model that it has admitted need not be tried again.
@@ -167,13 +169,12 @@ class Parts:
             # Content of another format than the message says is rejected before any library or trial sees it.
             pool=pool.with_engines(KindCheckedEngine),
             schema=schema or self.codec.schema,
-            read_location=LocationStore(
-                settings.base_dir, settings.model_size_limit, settings.allow_locations
-            ).read,
+            read_location=locations.read,
             read_example=self.codec.example,
             keep_versions=settings.keep_versions,
             clock=self._clock,
             contents=self._contents(),
+            check_location=locations.check_served,
         )
 
     def loads(self) -> BackgroundLoads[Prepared]:
@@ -201,4 +202,8 @@ class Parts:
         return self._pool.with_source(partial(self._engines, limits=self._limits()))
 
     def _limits(self) -> Limits:
-        return Limits(self._settings.unpacked_size_limit, self._settings.pmml_size_limit)
+        settings = self._settings
+        remote = RemoteAccess(
+            settings.remote_timeout_ms, settings.remote_headers_file, settings.remote_ca_file
+        )
+        return Limits(settings.unpacked_size_limit, settings.pmml_size_limit, remote)

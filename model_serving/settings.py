@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from model_serving.core.admission.signing import read_keys
+from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.waiting import WaitingPolicy
 
@@ -31,6 +32,11 @@ class ServingSettings:
 
     After ``failure_threshold`` failures of a model in a row, the version before it serves again; 0: never.
 
+    A request to a model server takes at most ``remote_timeout_ms`` milliseconds, and ``remote_outage`` says
+    what happens to records while such a server is out of reach. ``remote_headers_file`` and
+    ``remote_ca_file`` are paths: of the headers of requests, and of the authorities that servers are trusted
+    by; empty: no headers, and the system's authorities.
+
     ``dead_letter_limit`` and ``result_limit`` are the largest messages that the topics for them take; None:
     messages of any size.
     """
@@ -56,6 +62,10 @@ class ServingSettings:
     model_store_retention_ms: int = 0
     run: str = ""
     claims_stored: bool = False
+    remote_timeout_ms: int = 10_000
+    remote_outage: OutagePolicy = OutagePolicy.WAIT
+    remote_headers_file: str = ""
+    remote_ca_file: str = ""
     dead_letter_limit: int | None = None
     result_limit: int | None = None
 

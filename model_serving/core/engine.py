@@ -89,7 +89,11 @@ class Scores:
 
 
 class LoadedModel(Protocol):
-    """A model that is ready to score. ``score`` may be called from several threads at a time."""
+    """A model that is ready to score. ``score`` may be called from several threads at a time.
+
+    A model that something else scores, which can be out of reach for a while, may have a method ``reach``
+    besides. It returns at once, or raises ``Unavailable`` while records would only wait.
+    """
 
     @property
     def fields(self) -> tuple[str, ...]:

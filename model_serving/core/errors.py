@@ -66,8 +66,13 @@ class ModelRejected(ModelServingError):
 class Unavailable(ModelServingError):
     """Something that a model needs is out of reach: a store, a remote server, a Java process.
 
-    This error says nothing about the model, so it is never counted as a failure of the model.
+    This error says nothing about the model, so it is never counted as a failure of the model. ``retry_ms`` is
+    in how many milliseconds it is worth another try; None: records that wait for it would wait in vain.
     """
+
+    def __init__(self, text: str, retry_ms: int | None = None) -> None:
+        super().__init__(text)
+        self.retry_ms = retry_ms
 
 
 class ContentUnavailable(Unavailable):

@@ -89,6 +89,16 @@ class GuardedModel:
         except Exception as error:
             raise ScoringFailed(f"the model's library failed ({told(error)})") from error
 
+    def reach(self) -> None:
+        """Whether the model can be asked to score now. Engines may leave this method out; then it can.
+
+        Raises:
+            Unavailable: what the model needs is out of reach.
+        """
+        reach = getattr(self._model, "reach", None)
+        if reach is not None:
+            reach()
+
     def close(self) -> None:
         """See :class:`LoadedModel`. An error is only logged, because nobody needs the model any more."""
         try:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from model_serving.core.engine import Engine, LoadedModel, RecordSchema
-from model_serving.core.guarded import load_guarded
+from model_serving.core.engine import Engine, RecordSchema
+from model_serving.core.guarded import GuardedModel, load_guarded
 from model_serving.core.messages import ModelToServe, ModelType, OutputRule
 
 __all__ = ["ContentReader", "Lease", "ModelPool"]
@@ -26,7 +26,7 @@ _Identity = tuple[ModelType, str, tuple[str, ...], OutputRule, str, str, RecordS
 @dataclass(slots=True)
 class _Entry:
     users: int = 0
-    model: LoadedModel | None = None
+    model: GuardedModel | None = None
     loading: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -35,7 +35,7 @@ class Lease:
 
     __slots__ = ("_release", "model")
 
-    def __init__(self, model: LoadedModel, release: Callable[[], None]) -> None:
+    def __init__(self, model: GuardedModel, release: Callable[[], None]) -> None:
         self.model = model
         self._release: Callable[[], None] | None = release
 

@@ -70,6 +70,14 @@ _OURS = (
         native=False,  # numpy, or a Java process of its own
     ),
     EngineSpec(ModelType.ONNX, "model_serving.engines.onnx.engine:OnnxEngine", ("onnxruntime",), "onnx"),
+    EngineSpec(
+        ModelType.TFSERVING,
+        "model_serving.engines.remote.engine:TfServingEngine",
+        native=False,  # the model is in another process already
+    ),
+    EngineSpec(
+        ModelType.OPENINFERENCE, "model_serving.engines.remote.engine:OpenInferenceEngine", native=False
+    ),
 )
 
 
@@ -95,10 +103,7 @@ def spec_of(model_type: ModelType) -> EngineSpec:
     """
     spec = _specs().get(model_type)
     if spec is None:
-        raise ModelRejected(
-            f"models of the kind {model_type.name}, which a model server scores, are not served by this "
-            "version: send the model itself"
-        )
+        raise ModelRejected(f"models of the kind {model_type.name} are not served by this version")
     return spec
 
 

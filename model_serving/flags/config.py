@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.flags.parsing import FlagParser
@@ -71,6 +72,10 @@ class ServingConfig:
     model_store: str = field(repr=False)
     inline_limit: int
     model_store_retention_h: float
+    remote_timeout_ms: int
+    remote_outage: OutagePolicy
+    remote_headers_file: str
+    remote_ca_file: str
     base_dir: str
     run: str = ""
     claims_stored: bool = False
@@ -128,6 +133,10 @@ class ServingConfig:
             model_store_retention_ms=round(self.model_store_retention_h * 3_600_000),
             run=self.run,
             claims_stored=self.claims_stored,
+            remote_timeout_ms=self.remote_timeout_ms,
+            remote_outage=self.remote_outage,
+            remote_headers_file=self.remote_headers_file,
+            remote_ca_file=self.remote_ca_file,
             dead_letter_limit=self.dead_letter_limit,
             result_limit=self.result_limit,
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.waiting import NoModelPolicy
 from model_serving.flags.config import Delivery, StartingOffsets
 from model_serving.flags.parsing import Flag
 from model_serving.flags.values import (
+    read_ca_file,
     read_choice,
+    read_headers_file,
     read_hours,
     read_kafka_file,
     read_key_file,
@@ -149,5 +152,29 @@ SHARED = (
         "168",
         read_hours,
         "hours that the model store keeps a model that no version refers to any more",
+    ),
+    Flag(
+        "remote-timeout-ms",
+        "10000",
+        read_number(1),
+        "milliseconds for a request to a model server, with its repetitions",
+    ),
+    Flag(
+        "remote-outage",
+        "wait",
+        read_choice(OutagePolicy),
+        "what happens to records while their model server is out of reach: wait or dead-letter",
+    ),
+    Flag(
+        "remote-headers-file",
+        "",
+        read_headers_file,
+        "headers (a token) for model servers, a line each: PLACE NAME: VALUE; here and on each TaskManager",
+    ),
+    Flag(
+        "remote-ca-file",
+        "",
+        read_ca_file,
+        "certificates (PEM) that https model servers are trusted by; off: the system's",
     ),
 )

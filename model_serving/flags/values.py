@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+import ssl
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
 from model_serving.core.admission.signing import read_keys
+from model_serving.core.model_servers.headers import read_headers
 from model_serving.messaging.access import read_kafka_config
 from model_serving.stores.models import missing_client, without_credentials
 from model_serving.wire import RecordCodec
 
 __all__ = [
     "Wrong",
+    "read_ca_file",
     "read_choice",
     "read_directory",
+    "read_headers_file",
     "read_hours",
     "read_kafka_file",
     "read_key_file",
@@ -107,6 +111,31 @@ def read_key_file(text: str) -> str:
         read_keys(path)
     except ValueError as error:
         raise Wrong(str(error)) from None
+    return path
+
+
+def read_headers_file(text: str) -> str:
+    """The absolute path of a file of headers that can be read; empty for an empty text."""
+    if not text:
+        return ""
+    path = str(Path(text).resolve())
+    try:
+        read_headers(path)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return path
+
+
+def read_ca_file(text: str) -> str:
+    """The absolute path of a file of certificates in PEM form; empty for an empty text."""
+    if not text:
+        return ""
+    path = str(Path(text).resolve())
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        why = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise Wrong(f"'{path}' cannot be used ({why})") from None
     return path
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from model_serving.core.errors import ModelRejected
+from model_serving.core.model_servers.location import is_under, read_location, type_of_location
 
 __all__ = ["LocationStore"]
 
@@ -70,6 +71,19 @@ class LocationStore:
         except Exception as error:
             why = " ".join(str(error).split()) or type(error).__name__
             raise ModelRejected(f"the location '{location}' cannot be read: {why}") from error
+
+    def check_served(self, url: str) -> None:
+        """Checks the location of a model that its server scores: nothing is read from there.
+
+        Raises:
+            ModelRejected: the model is not under an allowed place.
+        """
+        model_type = type_of_location(url)
+        if self._allowed and (
+            model_type is None
+            or not any(is_under(read_location(url, model_type), place) for place in self._allowed)
+        ):
+            raise self._outside(url)
 
     def _open(self, location: str) -> tuple[Any, str]:
         # Imported here, because not every process that imports this module fetches a model.

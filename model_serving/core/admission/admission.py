@@ -16,10 +16,12 @@ from model_serving.core.admission.commands import ModelCommand, command_of
 from model_serving.core.admission.kept import KeptVersions
 from model_serving.core.admission.preparation import (
     ExampleReader,
+    LocationCheck,
     LocationReader,
     Preparation,
     Prepared,
     Preparer,
+    anywhere,
 )
 from model_serving.core.clock import Clock
 from model_serving.core.engine import RecordSchema
@@ -59,10 +61,17 @@ class Admission:
         keep_versions: int,
         clock: Clock,
         contents: ModelContents | None = None,
+        check_location: LocationCheck = anywhere,
     ) -> None:
-        """``contents`` keeps large models in a model store; without it, all models are in state."""
+        """``contents`` keeps large models in a model store; without it, all models are in state.
+
+        ``read_location`` fetches models, ``check_location`` decides where models may be that their servers
+        score.
+        """
         self._contents = contents or everything_inline()
-        self._preparer = Preparer(pool, schema, read_location, read_example, clock, self._contents)
+        self._preparer = Preparer(
+            pool, schema, read_location, read_example, clock, self._contents, check_location
+        )
         self._keep_versions = keep_versions
         self._clock = clock
         self._warm: dict[tuple[str, str], Lease] = {}

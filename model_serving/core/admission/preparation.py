@@ -1,8 +1,8 @@
 """The slow part of carrying out a model message.
 
 It fetches the content, checks its digest, loads the model, warms it up, tries the examples, and puts a large
-model into the model store. It touches no state and may run in any thread;
-:mod:`model_serving.core.admission.commands` decides on it and completes it.
+model into the model store. Of a model that its server scores, the location is the content. It touches no
+state and may run in any thread; :mod:`model_serving.core.admission.commands` decides on it and completes it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,21 @@ from model_serving.core.errors import (
     UnparsableMessage,
 )
 from model_serving.core.messages import WITH_SIGNATURES, Example, ModelMessage, ModelToServe
+from model_serving.core.model_servers.location import SCORED_BY_A_SERVER, read_location
 from model_serving.core.model_store import ModelContents
 from model_serving.core.pool import Lease, ModelPool
 from model_serving.core.state import History
 
-__all__ = ["VERSION_DIGITS", "ExampleReader", "LocationReader", "Preparation", "Prepared", "Preparer"]
+__all__ = [
+    "VERSION_DIGITS",
+    "ExampleReader",
+    "LocationCheck",
+    "LocationReader",
+    "Preparation",
+    "Prepared",
+    "Preparer",
+    "anywhere",
+]
 
 VERSION_DIGITS = 12
 """How many hex digits of a content's SHA-256 are its version if none is given, and name it in texts."""
@@ -35,8 +45,15 @@ VERSION_DIGITS = 12
 LocationReader = Callable[[str], bytes]
 """Fetches a model's content from a location; raises ModelRejected if it is not available."""
 
+LocationCheck = Callable[[str], None]
+"""Raises ModelRejected if a model that its server scores may not be at this URL."""
+
 ExampleReader = Callable[[bytes, tuple[str, ...]], Columns]
 """Turns a record's bytes into one row of the given fields; raises UnparsableMessage or InvalidRecord."""
+
+
+def anywhere(url: str) -> None:
+    """A ``LocationCheck`` that lets every URL pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,7 @@ class Preparer:
         read_example: ExampleReader,
         clock: Clock,
         contents: ModelContents,
+        check_location: LocationCheck = anywhere,
     ) -> None:
         self._pool = pool
         self._schema = schema
@@ -89,6 +107,7 @@ class Preparer:
         self._read_example = read_example
         self._clock = clock
         self._contents = contents
+        self._check_location = check_location
 
     def deploy(self, message: ModelMessage, history: History) -> Prepared:
         """Prepares a new model: fetches, loads, warms up, tries the examples, and stores a large model.
@@ -140,7 +159,9 @@ class Preparer:
                 f"signature_name is '{message.signature_name}', but a model of the type "
                 f"{message.model_type.name} has no signatures: leave signature_name empty"
             )
-        if message.data is not None:
+        if message.model_type in SCORED_BY_A_SERVER:
+            content = self._served_location(message)
+        elif message.data is not None:
             content = message.data
         elif message.location:
             content = self._read_location(message.location)
@@ -167,6 +188,17 @@ class Preparer:
             signature_name=message.signature_name,
             result_output=message.result_output,
         )
+
+    def _served_location(self, message: ModelMessage) -> bytes:
+        """The content of a model that its server scores: the location, the same for all spellings of it."""
+        if not message.location:
+            raise ModelRejected(
+                f"a model of the type {message.model_type.name} is scored by its server: send its location, "
+                "not its data"
+            )
+        location = str(read_location(message.location, message.model_type))
+        self._check_location(location)
+        return location.encode()
 
     def _check_examples(self, model: LoadedModel, examples: tuple[Example, ...]) -> None:
         for number, example in enumerate(examples, start=1):

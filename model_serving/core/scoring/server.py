@@ -17,6 +17,7 @@ from model_serving.core.engine import Columns, ModelDescription, RecordSchema, S
 from model_serving.core.errors import ModelServingError, ScoringFailed, Unavailable
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import DeadLetter, FailingModel, ModelToServe
+from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.pool import ContentReader, Lease, ModelPool
 from model_serving.core.scoring.finite import all_finite
 from model_serving.core.scoring.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
@@ -36,16 +37,20 @@ class _Serving:
     failures: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """The outcome of a batch: each record is in ``scored`` or in ``dead_letters``, in the batch's order.
+    """The outcome of a batch: where each record is, in the batch's order.
 
-    ``failing`` are models that have failed too often in a row; each model is reported once.
+    A record is in ``scored``, in ``dead_letters`` or in ``held``. ``failing`` are models that have failed too
+    often in a row; each model is reported once. ``held`` are records that have to wait, because what scores
+    them is out of reach for the reason ``outage``; none of them comes before a scored one.
     """
 
     scored: list[ScoredBatch] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     failing: list[FailingModel] = field(default_factory=list)
+    held: list[RecordBatch] = field(default_factory=list)
+    outage: Unavailable | None = None
 
 
 class Server:
@@ -60,9 +65,12 @@ class Server:
         *,
         missing: MissingPolicy = MissingPolicy.PASS,
         failure_threshold: int = 0,
+        outage: OutagePolicy = OutagePolicy.WAIT,
         with_content: ContentReader | None = None,
     ) -> None:
         """``failure_threshold``: how many failures in a row make a model a failing one; 0: no number does.
+
+        ``outage`` says whether records are held while a model server is out of reach.
 
         ``with_content`` fetches the content of models that are in a store.
         """
@@ -73,6 +81,7 @@ class Server:
         self._clock = clock
         self._missing = missing
         self._failure_threshold = failure_threshold
+        self._outage = outage
         self._serving: dict[str, _Serving] = {}
 
     def activate(self, model: ModelToServe, *, fallback: bool = False) -> None:
@@ -113,6 +122,20 @@ class Server:
         """
         return description_of(self._serving[data_type].lease.model)
 
+    def outage_of(self, data_type: str) -> Unavailable | None:
+        """Why the model that serves a data type cannot be asked to score now; None if it can, or may.
+
+        Takes no time: a model server that was out of reach is looked at beside the caller, now and then.
+
+        Raises:
+            KeyError: no model serves the data type.
+        """
+        try:
+            self._serving[data_type].lease.model.reach()
+        except Unavailable as error:
+            return error
+        return None
+
     def served_like(self, data_type: str) -> str:
         """A served data type that differs only in case or outer white space; empty if there is none."""
         spelled = data_type.strip().casefold()
@@ -146,6 +169,10 @@ class Server:
         self._serving.clear()
 
     def _serve(self, serving: _Serving, batch: RecordBatch, columns: Columns, outcome: Outcome) -> None:
+        if outcome.held:
+            # Part of the batch has to wait, so what comes behind it waits too.
+            outcome.held.append(batch)
+            return
         try:
             scores, elapsed_ns = self._score(serving, columns)
         except ScoringFailed as error:
@@ -158,11 +185,7 @@ class Server:
                 self._serve(serving, batch.rows(np.array([place])), columns[place : place + 1], outcome)
             return
         except Unavailable as error:
-            # This is not the model's fault, so it only goes into dead letters and no failure is counted.
-            failed = ScoringFailed(str(error))
-            outcome.dead_letters.extend(
-                self._letter(payload, serving.model, failed) for payload in batch.payloads
-            )
+            self._out_of_reach(serving, batch, error, outcome)
             return
         submission_ts = batch.submission_ts
         if not all_finite(scores.result) and (without := np.isnan(scores.result)).any():
@@ -185,6 +208,19 @@ class Server:
                 scoring_ns=elapsed_ns // len(batch),
                 served_ts=self._clock.epoch_ms(),
             )
+        )
+
+    def _out_of_reach(
+        self, serving: _Serving, batch: RecordBatch, error: Unavailable, outcome: Outcome
+    ) -> None:
+        """Holds the records, or refuses them. It is not the model's fault, so no failure is counted."""
+        if error.retry_ms is not None and self._outage is OutagePolicy.WAIT:
+            outcome.held.append(batch)
+            outcome.outage = error
+            return
+        failed = ScoringFailed(str(error))
+        outcome.dead_letters.extend(
+            self._letter(payload, serving.model, failed) for payload in batch.payloads
         )
 
     def _score(self, serving: _Serving, columns: Columns) -> tuple[Scores, int]:

@@ -32,7 +32,17 @@ if TYPE_CHECKING:
     from model_serving.core.messages import ModelToServe
     from model_serving.engines.tensors.inputs import TensorInputs
 
-__all__ = ["CannotScore", "OutputReader", "Run", "Tensor", "TensorModel", "make_model"]
+__all__ = [
+    "CannotScore",
+    "OutputReader",
+    "Run",
+    "Tensor",
+    "TensorModel",
+    "Tried",
+    "make_model",
+    "tried_model",
+    "tried_outputs",
+]
 
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 """Computes the output tensors from the input tensors, in the order of the outputs. Raises ScoringFailed."""
@@ -71,9 +81,23 @@ def make_model(
     Raises:
         ModelRejected: the model cannot score, or its outputs do not fit the message.
     """
-    if not outputs:
-        raise ModelRejected("the model has no output of numbers or text: export it with one")
-    tried = _tried(run(range(len(outputs))), inputs, outputs)
+    tried = tried_outputs(run(range(len(outputs))), inputs, outputs)
+    return tried_model(run, inputs, tried, model, close, description)
+
+
+def tried_model(
+    run: Callable[[Sequence[int]], Run],
+    inputs: TensorInputs,
+    tried: Tried,
+    model: ModelToServe,
+    close: Callable[[], None],
+    description: ModelDescription,
+) -> TensorModel:
+    """Returns the model from what a trial of it found, without another trial; see ``make_model``.
+
+    Raises:
+        ModelRejected: the model's outputs do not fit the message.
+    """
     plan = plan_outputs(tried.outputs, model.output, model.result_output)
     used = [
         place
@@ -100,7 +124,7 @@ def make_model(
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class Tried:
     """The outputs that can be read and their places among all, the batch size, and warnings."""
 
     outputs: tuple[TensorOutput, ...]
@@ -109,7 +133,14 @@ class _Tried:
     notes: tuple[str, ...]
 
 
-def _tried(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> _Tried:
+def tried_outputs(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> Tried:
+    """Tries a model; ``run`` fetches all of ``outputs``.
+
+    Raises:
+        ModelRejected: the model cannot score.
+    """
+    if not outputs:
+        raise ModelRejected("the model has no output of numbers or text: export it with one")
     records = inputs.trial()
     try:
         return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
@@ -125,7 +156,7 @@ def _tried(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> _
                 return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
         stated = all(output.columns is not None for output in outputs)
         if stated and not isinstance(error, CannotScore):
-            return _Tried(tuple(outputs), tuple(range(len(outputs))), inputs.batch, ())
+            return Tried(tuple(outputs), tuple(range(len(outputs))), inputs.batch, ())
         raise ModelRejected(f"trying the model with zeros: {error}") from error
 
 
@@ -135,7 +166,7 @@ def _read(
     outputs: Sequence[TensorOutput],
     batch: int | None,
     notes: tuple[str, ...],
-) -> _Tried:
+) -> Tried:
     if n > 1 and not any(tensor.shape for tensor in tensors):
         raise ModelRejected(
             f"the model gives one value for {n} records: export it so that it gives one for each record"
@@ -154,7 +185,7 @@ def _read(
         places.append(place)
     if not kept:
         raise errors[0]
-    return _Tried(tuple(kept), tuple(places), batch, notes)
+    return Tried(tuple(kept), tuple(places), batch, notes)
 
 
 class TensorModel:
