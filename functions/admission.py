@@ -8,6 +8,7 @@ from typing import Any
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from functions.emitting import emit
+from functions.guards import GuardTimers
 from functions.placement import subtask_index
 from functions.process import build_parts, check_interpreter_state
 from functions.state import KeyedKeptModels, KeyedPendingModels
@@ -16,31 +17,21 @@ from model_serving.settings import ServingSettings
 
 __all__ = ["ModelAdmission"]
 
-_GUARDS_MS = tuple(1000 << doubled for doubled in range(31))
-"""The delays of the guard timers, counted from when a message becomes pending: 1 s, 2 s, 4 s … 34 years."""
-
 
 class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
     """(data type, model message) → ``ACTIVATIONS`` for admitted models; statuses and dead letters for others.
 
     Slow work runs in threads beside this operator, so neither a checkpoint barrier nor another data type's
     model waits for it. Until the work ends, the messages are in state, and a timer looks after the first one
-    of each data type. In a bounded run such timers end with the input, so it waits for each message.
-
-    A timer that ``on_timer`` registers may be missing in a checkpoint that has the messages: in process mode
-    Flink may take a checkpoint between the timer that fired and the next one. A timer that
-    ``process_element`` registers is never missing (``flink_jobs.environment.stream_graph``). So when the
-    first message of a data type has to wait, it registers guard timers so far into the future that no restore
-    can come after all of them. Whichever checkpoint a job is restored from, a message that is pending in it
-    is looked after, at the latest when it is twice as old as at that checkpoint.
+    of each data type. In a bounded run such timers end with the input, so it waits for each message. When the
+    first message of a data type has to wait, it sets guard timers too, which no restore loses.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
-        # Data type → the time of its next timer, and the times of its guard timers. Only timers that were
-        # registered since the start are here.
+        # Data type → the time of its next timer, if it was registered since the start.
         self._due: dict[str, int] = {}
-        self._guards: dict[str, tuple[int, ...]] = {}
+        self._guards = GuardTimers()
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Makes the queue of model messages.
@@ -60,8 +51,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         data_type, payload = value
         yield from emit(self._queue.offer(data_type, payload), main=Channel.STATUSES)
         if self._queue.waits(data_type):
-            if data_type not in self._guards:
-                self._guard(data_type, ctx)
+            self._guards.set(data_type, ctx.timer_service())
             if data_type not in self._due:
                 self._look_later(data_type, ctx)
         else:
@@ -91,19 +81,11 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             self._due[data_type] = timers.current_processing_time() + wait_ms
             timers.register_processing_time_timer(self._due[data_type])
 
-    def _guard(self, data_type: str, ctx: Any) -> None:
-        timers = ctx.timer_service()
-        now_ms = timers.current_processing_time()
-        self._guards[data_type] = tuple(now_ms + delay_ms for delay_ms in _GUARDS_MS)
-        for time_ms in self._guards[data_type]:
-            timers.register_processing_time_timer(time_ms)
-
     def _rest(self, data_type: str, ctx: Any) -> None:
         """Deletes the guard timers and cleans up the model store; no message of the data type waits."""
         timers = ctx.timer_service()
         self._due.pop(data_type, None)
-        for time_ms in self._guards.pop(data_type, ()):
-            timers.delete_processing_time_timer(time_ms)
+        self._guards.clear(data_type, timers)
         collection_ms = self._queue.collect(data_type)
         if collection_ms is not None:
             timers.register_processing_time_timer(collection_ms)

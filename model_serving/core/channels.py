@@ -8,7 +8,7 @@ from enum import Enum
 
 from model_serving.core.batches import RecordBatch
 
-__all__ = ["AT_ONCE", "Channel", "Counts", "Emitted", "SwapReport"]
+__all__ = ["AT_ONCE", "Channel", "Counts", "Emitted", "Retry", "SwapReport"]
 
 
 class Channel(Enum):
@@ -24,7 +24,8 @@ class Channel(Enum):
 class Counts:
     """How many records were scored, dropped and dead-lettered, and how many models were swapped.
 
-    ``waiting`` is the change in the number of records that wait for a model, which may be negative.
+    ``waiting`` is the change in the number of records that wait for a model, or for the server that scores
+    them, which may be negative.
     """
 
     scored: int = 0
@@ -52,14 +53,27 @@ class SwapReport:
     status: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Records of a data type wait for a model server: call ``ServingDesk.retry`` in ``in_ms`` milliseconds.
+
+    ``full``: as many wait as may. Then take no more records of any data type before ``retry`` has returned
+    without a full one, or as few as the host can: every record that is taken waits too, and none is lost.
+    """
+
+    data_type: str
+    in_ms: int
+    full: bool
+
+
 @dataclass(slots=True)
 class Emitted:
     """The output of one call to the core.
 
     ``results`` are messages for the results topic. ``side`` are messages with their channel. ``activations``
     are (data type, activation as bytes) for the operators that serve the data type. ``unmatched`` are batches
-    without a model, at a desk where records do not wait. ``began_to_wait`` are data types whose records wait
-    now and did not wait before.
+    that cannot be scored now, at a desk where records do not wait. ``began_to_wait`` are data types whose
+    records wait now and did not wait before; ``retries`` are those whose records wait for a model server.
     """
 
     results: list[bytes] = field(default_factory=list)
@@ -68,6 +82,7 @@ class Emitted:
     swaps: list[SwapReport] = field(default_factory=list)
     unmatched: list[RecordBatch] = field(default_factory=list)
     began_to_wait: list[str] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
     def on(self, channel: Channel) -> Iterator[bytes]:

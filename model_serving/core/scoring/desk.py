@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from model_serving.core.admission.signing import sign
 from model_serving.core.batches import Decoded, RecordBatch
-from model_serving.core.channels import AT_ONCE, Channel, Emitted, SwapReport
+from model_serving.core.channels import Channel, Emitted, Retry
 from model_serving.core.clock import Clock
-from model_serving.core.errors import ContentUnavailable, ModelRejected, NoModel, Unavailable
-from model_serving.core.messages import FailingModel, ModelState, ModelStatus, ModelToServe
+from model_serving.core.errors import (
+    ContentUnavailable,
+    ModelRejected,
+    ModelServingError,
+    NoModel,
+    ScoringFailed,
+    Unavailable,
+)
+from model_serving.core.messages import FailingModel, ModelToServe
 from model_serving.core.ports import ActiveModels, MessageEncoder, RecordReader, WaitingRecords
 from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Outcome, Server
+from model_serving.core.scoring.statuses import DeskStatuses, Place
 from model_serving.core.scoring.waiting import WaitingPolicy
 from model_serving.core.state import (
     Activation,
@@ -26,20 +33,11 @@ from model_serving.core.state import (
 
 __all__ = ["Place", "ServingDesk"]
 
+_SOONEST_MS = 20
+"""The shortest time after which a host looks whether a model server is back, in milliseconds."""
+
 _WAITING_BATCH = 512
 """How many waiting records are scored at a time. Scoring a full buffer at once would hold up a checkpoint."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The identity of a desk: ``reporter`` is its name in swap reports, ``subtask`` its number in statuses.
-
-    ``key`` signs the model messages that the desk writes; None: they are not signed.
-    """
-
-    reporter: str
-    subtask: int
-    key: bytes | None = None
 
 
 class ServingDesk:
@@ -48,6 +46,13 @@ class ServingDesk:
     Call order: ``carry_out`` for each activation and ``take`` for records, ``end`` for a data type whose
     input has ended, ``close`` at the end. The loaded models are a cache over the bytes in ``active``: after a
     restart, a model is loaded when its first record comes. Records that have a loaded model touch no state.
+
+    While the server that scores a data type is out of reach, the records of that data type wait with those
+    that have no model, and later ones wait behind them, so that their order is kept. An ``Emitted`` then has
+    a ``Retry``: the host calls ``retry`` for the data type when its time has come, and again as long as the
+    answer has another one. Without a call nothing is lost: the records wait on. After a restart, ``retry``
+    may be called for any data type, and for those without waiting records does nothing; a record of the data
+    type brings the ``Retry``, too. If a ``Retry`` is ``full``, the host holds back what it has not taken.
     """
 
     def __init__(
@@ -70,14 +75,16 @@ class ServingDesk:
         self._active = active
         self._waiting = waiting
         self._policy = policy
-        self._place = place
-        self._clock = clock
+        self._key = place.key
+        self._statuses = DeskStatuses(encoder, place, clock)
         # Data types whose model in state does not load here any more; a status has reported it.
         self._broken: set[str] = set()
         # Data type → how many of its records wait, if it was looked up since the start; and the number in
         # the last status about it.
         self._waits: dict[str, int] = {}
         self._said: dict[str, int] = {}
+        # Data type → why its records, which have a model, wait.
+        self._outages: dict[str, Unavailable] = {}
 
     def carry_out(self, order: bytes) -> Iterator[Emitted]:
         """Swaps a model, or stops serving a data type; then scores the records that waited, in their order.
@@ -96,6 +103,8 @@ class ServingDesk:
         if model is None:
             self._server.deactivate(data_type)
             self._active.remove(data_type)
+            if self._outages.pop(data_type, None) is not None:
+                self._lose_model(data_type, emitted)
         else:
             why = self._why_not_loaded(model, fallback=activation.fallback)
             if why:
@@ -105,13 +114,16 @@ class ServingDesk:
             self._active.put(data_type, encode_model(model))
         self._broken.discard(data_type)
         emitted.counts.swaps = 1
-        emitted.swaps.append(self._report(activation))
+        summary = "" if model is None else self._server.description(data_type).summary
+        emitted.swaps.append(self._statuses.swapped(activation, summary))
         yield emitted
         if model is not None:
             yield from self._serve_waiting(data_type)
 
     def take(self, decoded: Decoded) -> Emitted:
         """Scores records. Records without a model wait, are refused or are dropped, as the policy says.
+
+        Records whose model server is out of reach wait behind those that wait for it already.
 
         Raises:
             IncompatibleState: a newer version of this software wrote a model in state.
@@ -122,16 +134,49 @@ class ServingDesk:
         for batch in decoded.batches:
             data_type = batch.data_type
             if self._server.serves(data_type) or self._restored(data_type, emitted):
-                self._write(self._server.serve(batch), emitted)
+                if data_type in self._outages:
+                    self._hold_behind(batch, emitted)
+                else:
+                    self._serve(batch, emitted)
             elif self._waiting is None:
                 emitted.unmatched.append(batch)
             else:
                 self._without_model(batch, self._waiting, emitted)
         return emitted
 
+    def retry(self, data_type: str) -> Iterator[Emitted]:
+        """Scores the records that wait for a model server, if it is back; gives a ``Retry`` if it is not.
+
+        Asks nobody while the server is known to be away, and then takes no time.
+
+        Raises:
+            IncompatibleState: a newer version of this software wrote a model in state.
+            ContentUnavailable: the content of a restored model is not available from the model store.
+        """
+        if self._waiting is None or not self._waiting.count(data_type):
+            self._outages.pop(data_type, None)
+            return
+        emitted = Emitted()
+        if not (self._server.serves(data_type) or self._restored(data_type, emitted)):
+            # They wait for a model now.
+            yield emitted
+            return
+        outage = self._server.outage_of(data_type)
+        if outage is not None:
+            self._retry_later(data_type, outage, emitted)
+            yield emitted
+            return
+        yield emitted
+        yield from self._serve_waiting(data_type)
+
     def end(self, data_type: str) -> Iterator[Emitted]:
-        """Gives up the waiting records of a data type, because the input has ended and no model can come."""
-        error = self._policy.at_end(data_type)
+        """Gives up the waiting records of a data type, because the input has ended.
+
+        No model can come any more. Records that wait for a model server are given up too: before, the host
+        calls ``retry`` for as long as it wants to wait.
+        """
+        outage = self._outages.pop(data_type, None)
+        error = self._policy.at_end(data_type) if outage is None else ScoringFailed(str(outage))
         for payloads in self._take_waiting(data_type):
             emitted = self._released(data_type)
             self._give_up(payloads, data_type, error, emitted)
@@ -145,27 +190,20 @@ class ServingDesk:
         emitted = Emitted()
         if self._said.get(data_type) != count:
             self._said[data_type] = count
-            like = self._server.served_like(data_type)
+            outage = self._outages.get(data_type)
             wait = "1 record waits" if count == 1 else f"{count} records wait"
-            self._tell(
-                ModelStatus(
-                    data_type=data_type,
-                    name="",
-                    version="",
-                    state=ModelState.UNSPECIFIED,
-                    ts=self._clock.epoch_ms(),
-                    detail=f"{wait} for a model of data type '{data_type}': publish one"
-                    + (f", or send them as '{like}', which is served" if like else ""),
-                    subtask=self._place.subtask,
-                    waiting=count,
-                ),
-                emitted,
-            )
+            detail = f"{wait}: {outage}" if outage else self._without_a_model(wait, data_type)
+            emitted.swaps.append(self._statuses.waiting(data_type, count, detail))
         return emitted
 
     def close(self) -> None:
         """Releases every model."""
         self._server.close()
+
+    def _without_a_model(self, wait: str, data_type: str) -> str:
+        like = self._server.served_like(data_type)
+        also = f", or send them as '{like}', which is served" if like else ""
+        return f"{wait} for a model of data type '{data_type}': publish one{also}"
 
     def _restored(self, data_type: str, emitted: Emitted) -> bool:
         if data_type in self._broken:
@@ -176,10 +214,13 @@ class ServingDesk:
         model = decode_model(saved)
         why = self._why_not_loaded(model, fallback=False)
         if not why:
+            if self._waiting is not None and self._waiting.count(data_type):
+                # Before the restart they waited for the server that scores them.
+                self._outages[data_type] = Unavailable("they waited for it before the restart", _SOONEST_MS)
             return True
         self._broken.add(data_type)
         said = f"it served before the restart and cannot be loaded any more: {why}; publish it again"
-        self._tell(self._status(model, ModelState.REJECTED, said), emitted)
+        emitted.swaps.append(self._statuses.rejected(model, said))
         return False
 
     def _why_not_loaded(self, model: ModelToServe, *, fallback: bool) -> str:
@@ -201,22 +242,76 @@ class ServingDesk:
             self._server.deactivate(activation.data_type)
             self._active.remove(activation.data_type)
         why = f"it cannot be loaded where it serves: {error}"
-        self._tell(self._status(model, ModelState.REJECTED, why), emitted)
+        emitted.swaps.append(self._statuses.rejected(model, why))
         if not activation.fallback:
             self._take_back(FailingModel(model.data_type, model.name, model.version, 0, why), emitted)
 
-    def _serve_waiting(self, data_type: str) -> Iterator[Emitted]:
+    def _serve(self, batch: RecordBatch, emitted: Emitted) -> None:
+        """Scores records that no record of their data type waits before."""
+        outcome = self._server.serve(batch)
+        self._write(outcome, emitted)
+        if outcome.outage is None:
+            return
+        if self._waiting is None:
+            emitted.unmatched += outcome.held
+            return
+        for held in outcome.held:
+            self._wait(self._waiting, batch.data_type, held.payloads, emitted)
+        self._retry_later(batch.data_type, outcome.outage, emitted)
+
+    def _serve_stray(self, batch: RecordBatch, emitted: Emitted) -> None:
+        """Scores records that waited under another data type, or gives them up: they cannot wait here."""
+        data_type, error = batch.data_type, "the record waited under another record type"
+        if not self._server.serves(data_type):
+            self._give_up(batch.payloads, data_type, NoModel(data_type, error), emitted)
+            return
+        outcome = self._server.serve(batch)
+        self._write(outcome, emitted)
+        for held in outcome.held:
+            self._give_up(held.payloads, data_type, ScoringFailed(str(outcome.outage)), emitted)
+
+    def _hold_behind(self, batch: RecordBatch, emitted: Emitted) -> None:
+        """Lets records wait behind those that wait for a model server already."""
+        if self._waiting is None:
+            raise TypeError("records wait at a desk where records do not wait")
+        data_type = batch.data_type
+        self._wait(self._waiting, data_type, batch.payloads, emitted)
+        # Without an outage, they only wait for the next call of `retry`.
+        outage = self._server.outage_of(data_type) or Unavailable("it is back", _SOONEST_MS)
+        self._retry_later(data_type, outage, emitted)
+
+    def _retry_later(self, data_type: str, outage: Unavailable, emitted: Emitted) -> None:
+        self._outages[data_type] = outage
+        full = not self._policy.bounded and self._waits.get(data_type, 0) >= self._policy.limit
+        emitted.retries.append(Retry(data_type, max(_SOONEST_MS, outage.retry_ms or 0), full))
+
+    def _lose_model(self, data_type: str, emitted: Emitted) -> None:
+        """Does with records that waited for a model server what is done with records without a model."""
+        if self._policy.keeps_all or self._waiting is None:
+            return
         for payloads in self._take_waiting(data_type):
+            emitted.counts.waiting -= self._waits.pop(data_type, 0)
+            self._give_up(payloads, data_type, self._policy.admit(data_type, payloads, 0).error, emitted)
+
+    def _serve_waiting(self, data_type: str) -> Iterator[Emitted]:
+        self._outages.pop(data_type, None)
+        parts = list(self._take_waiting(data_type))
+        for number, payloads in enumerate(parts, start=1):
             emitted = self._released(data_type)
             decoded = self._reader.decode(payloads)
             # Records are refused or have another data type only after a restart with another record type.
             self._refusals.unread(decoded.refused, emitted)
             for batch in decoded.batches:
-                if self._server.serves(batch.data_type):
-                    self._write(self._server.serve(batch), emitted)
+                if batch.data_type == data_type:
+                    self._serve(batch, emitted)
                 else:
-                    error = NoModel(batch.data_type, "the record waited under another record type")
-                    self._give_up(batch.payloads, batch.data_type, error, emitted)
+                    self._serve_stray(batch, emitted)
+            if data_type in self._outages and self._waiting is not None:
+                # The server went away again.
+                for rest in parts[number:]:
+                    self._wait(self._waiting, data_type, rest, emitted)
+                yield emitted
+                return
             yield emitted
 
     def _without_model(self, batch: RecordBatch, waiting: WaitingRecords, emitted: Emitted) -> None:
@@ -224,13 +319,18 @@ class ServingDesk:
         count = waiting.count(data_type)
         admitted = self._policy.admit(data_type, payloads, count)
         if admitted.waiting:
-            records = encode_payloads(payloads[: admitted.waiting])
-            waiting.add(data_type, records, count + admitted.waiting)
-            emitted.counts.waiting += count + admitted.waiting - self._waits.get(data_type, 0)
-            self._waits[data_type] = count + admitted.waiting
-            if not count:
-                emitted.began_to_wait.append(data_type)
+            self._wait(waiting, data_type, payloads[: admitted.waiting], emitted)
         self._give_up(payloads[admitted.waiting :], data_type, admitted.error, emitted)
+
+    def _wait(
+        self, waiting: WaitingRecords, data_type: str, payloads: Sequence[bytes], emitted: Emitted
+    ) -> None:
+        count = waiting.count(data_type)
+        waiting.add(data_type, encode_payloads(payloads), count + len(payloads))
+        emitted.counts.waiting += count + len(payloads) - self._waits.get(data_type, 0)
+        self._waits[data_type] = count + len(payloads)
+        if not count:
+            emitted.began_to_wait.append(data_type)
 
     def _released(self, data_type: str) -> Emitted:
         self._said.pop(data_type, None)
@@ -246,7 +346,7 @@ class ServingDesk:
             yield payloads[start : start + _WAITING_BATCH]
 
     def _give_up(
-        self, payloads: Sequence[bytes], data_type: str, error: NoModel | None, emitted: Emitted
+        self, payloads: Sequence[bytes], data_type: str, error: ModelServingError | None, emitted: Emitted
     ) -> None:
         if error is None:
             emitted.counts.dropped += len(payloads)
@@ -266,48 +366,5 @@ class ServingDesk:
     def _take_back(self, failing: FailingModel, emitted: Emitted) -> None:
         rollback = self._encoder.rollback(failing)
         # The desk's own commands come back through the models topic, where messages may have to be signed.
-        signed = rollback if self._place.key is None else sign(rollback, self._place.key)
+        signed = rollback if self._key is None else sign(rollback, self._key)
         emitted.side.append((Channel.ROLLBACKS, signed))
-
-    def _tell(self, status: ModelStatus, emitted: Emitted) -> None:
-        encoded = self._encoder.status(status)
-        emitted.swaps.append(SwapReport(status.data_type, AT_ONCE, self._place.reporter, encoded))
-
-    def _report(self, activation: Activation) -> SwapReport:
-        model = activation.model
-        if model is None:
-            status = ModelStatus(
-                data_type=activation.data_type,
-                name="",
-                version=activation.previous,
-                state=ModelState.REMOVED,
-                ts=self._clock.epoch_ms(),
-                detail=activation.detail,
-                load_ms=activation.load_ms,
-                subtask=self._place.subtask,
-            )
-        else:
-            summary = self._server.description(activation.data_type).summary
-            detail = "; ".join(filter(None, (activation.detail, summary)))
-            status = self._status(model, ModelState.ACTIVE, detail, activation)
-        encoded = self._encoder.status(status)
-        return SwapReport(activation.data_type, activation.sequence, self._place.reporter, encoded)
-
-    def _status(
-        self, model: ModelToServe, state: ModelState, detail: str, activation: Activation | None = None
-    ) -> ModelStatus:
-        return ModelStatus(
-            data_type=model.data_type,
-            name=model.name,
-            version=model.version,
-            state=state,
-            ts=self._clock.epoch_ms(),
-            detail=detail,
-            previous="" if activation is None else activation.previous,
-            load_ms=0.0 if activation is None else activation.load_ms,
-            subtask=self._place.subtask,
-            description=model.description,
-            model_type=int(model.model_type),
-            sha256=model.sha256,
-            size=model.size,
-        )

@@ -43,6 +43,11 @@ class WaitingPolicy:
     limit: int
     bounded: bool
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether records without a model wait, up to the limit or until the end of the input."""
+        return self.bounded or self.policy is NoModelPolicy.BUFFER
+
     def admit(self, data_type: str, records: Sequence[bytes], already_waiting: int) -> Admitted:
         """Splits records that arrived while ``already_waiting`` other records of their data type wait."""
         if self.bounded:

@@ -21,6 +21,7 @@ from flink_jobs.config import (
     StateBackend,
     parse_config,
 )
+from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.settings import ServingSettings
@@ -30,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PROPERTIES = Path(__file__).resolve().parent / "test.properties"
 KEYS = Path(__file__).resolve().parent / "test.keys"
+HEADERS = Path(__file__).resolve().parent / "test.headers"
+CERTIFICATE = Path(__file__).resolve().parent / "test.pem"
 
 DEFAULTS: dict[str, Any] = {
     "--bootstrap-servers": "localhost:9092",
@@ -66,6 +69,10 @@ DEFAULTS: dict[str, Any] = {
     "--model-store": "",
     "--inline-limit": 1024 * 1024,
     "--model-store-retention-h": 168.0,
+    "--remote-timeout-ms": 10_000,
+    "--remote-outage": OutagePolicy.WAIT,
+    "--remote-headers-file": "",
+    "--remote-ca-file": "",
     "--state-backend": None,
 }
 
@@ -110,6 +117,10 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--model-store": ("memory://models", "memory://models"),
     "--inline-limit": ("0", 0),
     "--model-store-retention-h": ("0.5", 0.5),
+    "--remote-timeout-ms": ("1", 1),
+    "--remote-outage": ("dead-letter", OutagePolicy.DEAD_LETTER),
+    "--remote-headers-file": (str(HEADERS), str(HEADERS)),
+    "--remote-ca-file": (str(CERTIFICATE), str(CERTIFICATE)),
     "--state-backend": ("rocksdb", StateBackend.ROCKSDB),
     "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
 }
@@ -161,6 +172,13 @@ WRONG = {
     ),
     "--inline-limit": (["", "-1", "1MB"], "is not a whole number of 0 or more"),
     "--model-store-retention-h": (["", "-1", "nan", "inf", "1d"], "is not a number of hours, 0 or more"),
+    "--remote-timeout-ms": (["", "0", "10s"], "is not a whole number of 1 or more"),
+    "--remote-outage": (["", "drop"], "is not one of: wait, dead-letter"),
+    "--remote-headers-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is not a header")),
+    "--remote-ca-file": (
+        ["no/such/file", str(Path(__file__))],
+        ("cannot be used (No such file or directory)", "it holds no certificate in PEM form"),
+    ),
     "--state-backend": (["memory", "RocksDB"], "is not one of: hashmap, rocksdb"),
     "--model-key-file": (["no/such/file", str(Path(__file__))], ("cannot be read", "is not a key of")),
     "--allow-locations": (
