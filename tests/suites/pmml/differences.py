@@ -1,6 +1,7 @@
 """Rows on which the reference evaluator and the standard differ, where this project follows the standard.
 
-Each entry quotes the rule of the standard. A row that is not listed and differs counts as wrong.
+Each entry gives the rule of the standard, after the name of its page on dmg.org. A row that is not listed and
+differs counts as wrong.
 """
 
 from __future__ import annotations
@@ -26,8 +27,15 @@ _ROUNDED = "Support Vector Machine (PMML 3.2): a value that rounds to 0 is alter
 _SOFTMAX = (
     "General Regression: the shares exp(s) / sum of exp(s) exist where exp(s) is above the greatest double"
 )
-_OUTPUT = "Output: an output field without a value does not take away the predicted value"
-_NO_TARGET = "Mining Schema: a model needs no target field; its classes are those of its RegressionTables"
+_OUTPUT = (
+    "Output: an output field is computed from the result of the model, which no rule takes away because the "
+    "field has no value. Here a residual lacks the true value, or a result with decimal places is cast to an "
+    "integer; the reference refuses the record"
+)
+_NO_TARGET = (
+    "Mining Schema: the definition of target fields is not required. The classes are those of the "
+    "RegressionTables; the reference looks for them in a target field"
+)
 _NEAREST = (
     "Nearest Neighbors: a model without targets names the nearest training instances by their ids. Here the "
     "id of the nearest one is the predicted value, where the reference has none"
@@ -43,21 +51,23 @@ _CATEGORY = (
     "missingPredictionTreatment)"
 )
 _WEIGHTED = (
-    "Trees: with weightedConfidence the confidences of a Node of which the predicate is unknown and of its "
-    "siblings are weighted by their records and summed; the class with the highest wins. The reference does "
-    "not know this strategy"
+    "Trees: with weightedConfidence a Node of which the predicate is unknown and its siblings that are not "
+    "false are scored, recursively; their confidences are weighted by their shares of the records and "
+    "summed, and the class with the highest sum wins. The reference does not support this strategy"
 )
 _AGGREGATED = (
-    "Trees: with aggregateNodes the records of all leaves that can be reached, an unknown predicate taken "
-    "for true, are added up. The reference does not know this strategy"
+    "Trees: with aggregateNodes an unknown predicate counts as true, and the next siblings are evaluated as "
+    "well; the recordCounts of each value in the ScoreDistributions of all leaves that are reached are "
+    "added, and the value with the highest sum is predicted. The reference does not support this strategy"
 )
 _DEFAULT = (
-    "RuleSet: defaultScore is the predicted value of a record for which no rule fires. A rule of which the "
-    "predicate is unknown does not fire; the reference then gives nothing"
+    "RuleSet: a rule of which the predicate is unknown does not fire, and where no rule fires defaultScore "
+    "is the prediction. The reference wants a defaultConfidence too, which is optional"
 )
 _VOTES = (
-    "Multiple Models: the probability of a class is its share of the votes. The reference's outputs say so "
-    "too, but its probabilities of the target are 0 for every class"
+    "Multiple Models: with majorityVote and weightedMajorityVote the probabilities are the proportions of "
+    "the votes for each category. The reference's outputs say so too, but its probabilities of the target are 0 "
+    "for every class"
 )
 
 DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {

@@ -108,6 +108,24 @@ def test_a_missing_prediction_is_treated_as_the_segmentation_says(
     np.testing.assert_array_equal(score(content, rows).result, [4.0, right, np.nan])
 
 
+@pytest.mark.parametrize(("method", "right"), [("average", 5.0), ("weightedAverage", np.nan)])
+def test_the_missing_share_is_one_of_weights_only_where_the_method_has_weights(
+    method: str, right: float
+) -> None:
+    """PMML 4.4, Multiple Models, skipSegment: the fraction is weighted if the combination method is."""
+    other = constant_tree(5).replace('field="x"', 'field="z"')
+    segments = segment(constant_tree(3), weight="3") + segment(other)
+    content = mining(
+        segments,
+        NUMBERS,
+        REGRESSION,
+        method,
+        missingPredictionTreatment="skipSegment",
+        missingThreshold="0.6",
+    )
+    np.testing.assert_array_equal(score(content, [{"x": None, "z": 1}]).result, [right])
+
+
 def test_a_segment_that_a_record_does_not_belong_to_counts_nowhere_and_cannot_make_it_fail() -> None:
     derived = (
         '<LocalTransformations><DerivedField name="d" dataType="double" optype="continuous">'

@@ -64,6 +64,14 @@ def test_the_first_of_the_heaviest_rules_is_chosen() -> None:
     assert score(content.replace('weight="0.6"', 'weight="0.5"'), [{"x": 2}]).labels == ["a"]
 
 
+def test_of_classes_that_weigh_the_same_the_first_of_the_data_dictionary_is_chosen() -> None:
+    """PMML 4.4, RuleSet, weightedSum."""
+    content = rules("weightedSum", rule(1, "b", 1, 0.5, 0.9), rule(2, "a", 1, 0.5, 0.8))
+    found = score(content, [{"x": 2}, {"x": 0}])
+    assert found.labels == ["a", "c"]
+    np.testing.assert_array_equal(found.outputs["rule"], [2, np.nan])
+
+
 @pytest.mark.parametrize("criterion", ["firstHit", "weightedSum", "weightedMax"])
 def test_a_rule_inside_of_compound_rules_needs_all_their_predicates(criterion: str) -> None:
     compound = (

@@ -218,6 +218,19 @@ def test_aggregated_nodes_add_their_counts() -> None:
     np.testing.assert_allclose(found.outputs["probability_a"], [6 / 10, 5 / 6])
 
 
+def test_aggregated_nodes_add_the_counts_of_their_distributions_whatever_their_probabilities() -> None:
+    """PMML 4.4, TreeModel, aggregateNodes: the recordCounts of each value in all leaves in reach."""
+    smoothed = '<ScoreDistribution value="a" recordCount="{}" probability="{}"/>'.format
+    other = '<ScoreDistribution value="b" recordCount="{}" probability="{}"/>'.format
+    leaves = node("a", less(5), smoothed(4, 0.99), other(3, 0.01)) + node(
+        "b", more(5), smoothed(1, 0.9), other(3, 0.1)
+    )
+    content = tree(node("a", "<True/>", leaves), FIELDS, missingValueStrategy="aggregateNodes")
+    found = score(content, [{"x": None}, {"x": 1}])
+    assert found.labels == ["b", "a"]
+    np.testing.assert_allclose(found.outputs["probability_b"], [6 / 11, 0.01])
+
+
 def test_a_value_that_cannot_be_computed_fails_only_records_on_whose_way_it_is() -> None:
     derived = (
         '<LocalTransformations><DerivedField name="d" dataType="double" optype="continuous">'

@@ -128,7 +128,6 @@ class Combination:
         missing = indices < 0
         if taken is not None:
             indices = np.where(taken, indices, -1)
-        plain = self.method == "majorityVote"
         votes = self._counted(indices, len(classes))
         total = votes.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -139,7 +138,7 @@ class Combination:
             if self.when_missing == "continue":
                 # A missing prediction is a vote too, for no result.
                 cast = missing if taken is None else missing & taken
-                nothing |= (cast.sum(axis=0) if plain else self._weighed(cast)) > votes.max(axis=0)
+                nothing |= self._weighed(cast) > votes.max(axis=0)
             value[nothing] = np.nan
             probabilities[:, nothing] = np.nan
         return Prediction(value, probabilities)
@@ -189,7 +188,7 @@ class Combination:
         if self.when_missing == "returnMissing" or (self.when_missing == "continue" and any_counts):
             nothing |= lacking.any(axis=0)
             return nothing
-        whole = self.weights.sum() if taken is None else self._weighed(taken)
+        whole = self._weighed(np.ones_like(missing) if taken is None else taken)
         with np.errstate(invalid="ignore", divide="ignore"):
             nothing |= self._weighed(lacking) / whole > self.threshold
         everything = lacking if taken is None else lacking | ~taken
@@ -197,8 +196,9 @@ class Combination:
         return nothing
 
     def _weighed(self, counted: Mask) -> Numbers:
-        """Returns the weight of the models that count, shape (n,)."""
-        made: Numbers = _sum(np.where(counted, self.weights[:, None], 0.0))
+        """Returns the weight of the models that count, shape (n,); their number if the method has none."""
+        weights = self.weights[:, None] if self.method.startswith("weighted") else 1.0
+        made: Numbers = _sum(np.where(counted, weights, 0.0))
         return made
 
     def _of_floats(self, values: list[float]) -> float | None:
@@ -244,7 +244,7 @@ class Combination:
         if method in {"average", "weightedAverage"}:
             if counted is None:
                 counted = np.ones((len(values), 1), dtype=bool)
-            whole = self._weighed(counted) if weighted else counted.sum(axis=0)
+            whole = self._weighed(counted)
             with np.errstate(invalid="ignore", divide="ignore"):
                 total = total / whole.astype(kind)
         made: Numbers = total.astype(np.float64, copy=False)

@@ -170,17 +170,19 @@ class RuleSetModel:
         return Prediction(value, None, confidences, self._ids.take(place)[None, :])
 
     def _of_class(self, fires: Mask) -> Prediction:
-        """``weightedSum``: the class of which the firing rules weigh most; on ties that of the first rule.
+        """``weightedSum``: the class of which the firing rules weigh most, on ties the first of the target's.
 
         Its confidence is the weight of its rules, divided by the number of all firing rules.
         """
-        n = fires.shape[1]
         scores = self._scores[:-1]
-        sums: Numbers = np.array([(self._weights * (scores == one)) @ fires for one in self.classes])
-        of_rule = np.array([sums[self.classes.index(one)] for one in scores.tolist()]).reshape(-1, n)
-        weights = np.where(fires, of_rule, -np.inf)
+        of_class = np.array(self.classes)[:, None] == scores
+        sums: Numbers = (self._weights * of_class) @ fires
         none_fires = ~fires.any(axis=0)
-        place = np.where(none_fires, len(scores), weights.argmax(axis=0) if len(scores) else 0)
+        place = np.full(fires.shape[1], len(scores))
+        if len(scores):
+            chosen = np.where(of_class @ fires, sums, -np.inf).argmax(axis=0)
+            first = (fires & of_class.take(chosen, axis=0).T).argmax(axis=0)
+            place = np.where(none_fires, place, first)
         value = self._scores.take(place)
         confidences = sums / np.maximum(fires.sum(axis=0), 1)
         if none_fires.any():

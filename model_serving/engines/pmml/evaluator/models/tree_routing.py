@@ -3,8 +3,9 @@
 They are attributes of a TreeModel (PMML 4.4). ``weightedConfidence``: where a predicate is unknown, the
 record goes to every child that is not false; the answers are weighted with the children's shares of the
 recordCount, and the class with the greatest confidence wins. ``aggregateNodes``: the record goes the same
-ways, and the recordCounts of all the nodes in which it ends are added. ``missingValuePenalty``: confidences
-are multiplied with it once for each level at which a default child or a surrogate was used.
+ways, and for each class the recordCounts in the distributions of all the nodes in which it ends are added.
+``missingValuePenalty``: confidences are multiplied with it once for each level at which a default child or a
+surrogate was used.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from model_serving.engines.pmml.evaluator.models.tree_nodes import (
 )
 from model_serving.engines.pmml.evaluator.predicates import Compound, Predicate, compile_predicate
 from model_serving.engines.pmml.evaluator.prediction import Prediction, PredictsBatches, winner
-from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.reading import Unsupported, number, required
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,8 @@ def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
     strategies = Strategies.read(element)
     ends = Ends(context.target, classifies=context.classifies, single=context.single)
     made: list[_Node] = []
+    tallies: list[tuple[int, float, float]] = []
+    counts_classes = strategies.when_missing == "aggregateNodes" and context.classifies
     pending: list[tuple[Element, _Node | None]] = [(root_of(element), None)]
     while pending:
         part, above = pending.pop()
@@ -82,6 +85,8 @@ def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
         end = ends.add(part, node.shares, len(made) + 1)
         one = _Node(compile_predicate(node.predicate, context.scope), end, [], part.get("defaultChild"))
         made.append(one)
+        if counts_classes:
+            tallies += _tallies(end, part, node.shares, context)
         if above is not None:
             above.children.append(one)
             if above.wanted is not None and above.wanted == part.get("id"):
@@ -90,20 +95,47 @@ def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
     counts = ends.counts
     for one in made:
         one.count = float(counts[one.end])
-    if strategies.when_missing in _SPREADING and np.isnan(counts).any():
+    summed = _summed(tallies, ends) if counts_classes else None
+    needed = counts if summed is None else summed[:, [one.end for one in made if not one.children]]
+    if strategies.when_missing in _SPREADING and np.isnan(needed).any():
         raise Unsupported(f"missingValueStrategy '{strategies.when_missing}' and a Node without recordCount")
-    return RoutedTree(made[0], strategies, ends, context)
+    return RoutedTree(made[0], strategies, ends, context, summed)
+
+
+def _tallies(
+    end: int, node: Element, shares: list[Element], context: ModelContext
+) -> Iterator[tuple[int, float, float]]:
+    """Gives the classes of a node with their recordCounts, NaN for none: (end, class, count)."""
+    target = context.target
+    for share in shares:
+        yield end, target.class_value(required(share, "value")), number(share, "recordCount", np.nan)
+    score = node.get("score")
+    if not shares and score is not None:
+        yield end, target.class_value(score), number(node, "recordCount", np.nan)
+
+
+def _summed(tallies: list[tuple[int, float, float]], ends: Ends) -> Numbers:
+    """Returns the recordCounts of each class in each end, shape (classes, ends)."""
+    classes = ends.classes
+    made = np.zeros((len(classes), len(ends)))
+    for end, value, count in tallies:
+        made[classes.index(value), end] += count
+    return made
 
 
 class RoutedTree(PredictsBatches):
     """Implements ``Predictor``: groups of records are led from node to node."""
 
-    def __init__(self, root: _Node, strategies: Strategies, ends: Ends, context: ModelContext) -> None:
+    def __init__(
+        self, root: _Node, strategies: Strategies, ends: Ends, context: ModelContext, tallies: Numbers | None
+    ) -> None:
+        """``tallies``: for aggregateNodes, the recordCounts of each class in each end."""
         self.kind: Kind = kind_of(context)
         self.classes = ends.classes
         self.entities: tuple[str, ...] = ()
         self._root = root
         self._strategies = strategies
+        self._tallies = tallies
         self._scores, self._counts = ends.scores, ends.counts
         self._ids = ends.ids(context.program.symbols)
         self._shares = ends.shares(self.classes)
@@ -145,6 +177,10 @@ class RoutedTree(PredictsBatches):
         weight = np.array(list(weights.values()))
         if found.entities is not None:
             found.entities[:, rows] = np.nan
+        if self._tallies is not None:
+            sums = self._tallies[:, ends] @ (weight > 0.0)
+            self._set(found, rows, sums / sums.sum(axis=0))
+            return
         if self._strategies.when_missing == "aggregateNodes":
             weight = (weight > 0.0) * self._counts[ends][:, None]
         weight = weight / weight.sum(axis=0)
@@ -166,6 +202,13 @@ class RoutedTree(PredictsBatches):
             found.probabilities[:, rows] = shares
         decisive = sureness if self._strategies.when_missing == "weightedConfidence" else shares
         found.value[rows] = winner(decisive, self.classes)
+
+    def _set(self, found: Prediction, rows: Rows, shares: Numbers) -> None:
+        """Sets the prediction of records whose ends are one node with these shares of the classes."""
+        for given in (found.probabilities, found.confidences):
+            if given is not None:
+                given[:, rows] = shares
+        found.value[rows] = winner(shares, self.classes)
 
     def _ends_of(self, batch: Batch) -> Iterator[tuple[_Group, int]]:
         """Gives groups of records and the ends in which they end; a record may be in several groups."""
@@ -214,7 +257,8 @@ class RoutedTree(PredictsBatches):
                 chosen[rows] = mask
                 selected = chosen[group.rows]
                 part = group.at(child, selected)
-                part.weights[:] *= child.count / whole[part.rows]
+                if strategy == "weightedConfidence":
+                    part.weights[:] *= child.count / whole[part.rows]
                 pending.append(part)
         else:
             yield group.at(node, some), 0
