@@ -66,8 +66,8 @@ _DEFAULT = (
 )
 _VOTES = (
     "Multiple Models: with majorityVote and weightedMajorityVote the probabilities are the proportions of "
-    "the votes for each category. The reference's outputs say so too, but its probabilities of the target are 0 "
-    "for every class"
+    "the votes for each category. The reference's outputs say so too, but its probabilities of the target "
+    "are 0 for every class"
 )
 
 DIFFERENCES: Mapping[str, tuple[Collection[int], str]] = {
