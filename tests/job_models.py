@@ -25,6 +25,7 @@ __all__ = [
     "regression_pmml",
     "sample_records",
     "seed_data",
+    "table_onnx",
     "wine",
 ]
 
@@ -118,6 +119,32 @@ def narrow_pmml(value: float) -> bytes:
     wide = constant_pmml(value)
     assert field in wide
     return wide.replace(field + b"/>", field + b">" + interval + b"</DataField>")
+
+
+def table_onnx(first: int, values: Sequence[float]) -> bytes:
+    """Returns an ONNX model that looks up ``values`` by alcohol, whose whole part is ``first`` for the first.
+
+    It fails for a record whose alcohol is beyond the last one, or far below ``first``.
+    """
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Cast", ["alcohol"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Sub", ["whole", "first"], ["place"]),
+        helper.make_node("Gather", ["values", "place"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "table",
+        [helper.make_tensor_value_info("alcohol", TensorProto.FLOAT, [None, 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])],
+        [
+            helper.make_tensor("first", TensorProto.INT64, [1], [first]),
+            helper.make_tensor("values", TensorProto.FLOAT, [len(values)], list(values)),
+        ],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(made.SerializeToString())
 
 
 def regression_pmml(

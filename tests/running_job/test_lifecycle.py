@@ -19,6 +19,7 @@ from tests.job_models import (
     constant_pmml,
     narrow_pmml,
     sample_records,
+    table_onnx,
     wine,
 )
 from tests.job_traffic import Traffic
@@ -192,6 +193,14 @@ def unfit(data_type: str) -> dict[str, tuple[ModelDescriptor, str]]:
         "a result instead of NaN": (
             raw(constant_pmml(9), examples=example(expected=nan)),
             "gives 9, expected nan",
+        ),
+        "an error": (
+            raw(table_onnx(0, [3, 4]), modeltype="ONNX", examples=example(record=strong, expected=3)),
+            "example 1 of 1 cannot be scored: ONNX Runtime failed",
+        ),
+        "an error before the examples": (
+            raw(table_onnx(11, [3, 4]), modeltype="ONNX", examples=example(record=strong, expected=3)),
+            "the model fails on a first record: ONNX Runtime failed",
         ),
         "no record": (raw(constant_pmml(9), examples=example(record=b"\xff")), "example 1 of 1"),
         "the second one": (
