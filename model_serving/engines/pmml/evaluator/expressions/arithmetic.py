@@ -17,6 +17,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER
 from model_serving.engines.pmml.evaluator.expressions.operands import (
+    MANY,
     Builtin,
     as_number,
     number_kind,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["FUNCTIONS"]
 
 _STANDARD_NORMAL = NormalDist()
-_MANY = 10_000
 
 
 def _numbers(arguments: Sequence[Expression], program: Program) -> list[Expression]:
@@ -243,12 +243,12 @@ FUNCTIONS: Mapping[str, Builtin] = {
     "*": Builtin(2, 2, partial(_arithmetic, np.multiply, np.multiply)),
     "/": Builtin(2, 2, partial(_arithmetic, np.divide, _whole_quotient)),
     "modulo": Builtin(2, 2, partial(_arithmetic, _modulo, _modulo)),
-    "min": Builtin(1, _MANY, partial(_aggregate, _least, None)),
-    "max": Builtin(1, _MANY, partial(_aggregate, _greatest, None)),
-    "sum": Builtin(1, _MANY, partial(_aggregate, _sum, None)),
-    "product": Builtin(1, _MANY, partial(_aggregate, _product, None)),
-    "avg": Builtin(1, _MANY, partial(_aggregate, _average, DOUBLE)),
-    "median": Builtin(1, _MANY, partial(_aggregate, _median, DOUBLE)),
+    "min": Builtin(1, MANY, partial(_aggregate, _least, None)),
+    "max": Builtin(1, MANY, partial(_aggregate, _greatest, None)),
+    "sum": Builtin(1, MANY, partial(_aggregate, _sum, None)),
+    "product": Builtin(1, MANY, partial(_aggregate, _product, None)),
+    "avg": Builtin(1, MANY, partial(_aggregate, _average, DOUBLE)),
+    "median": Builtin(1, MANY, partial(_aggregate, _median, DOUBLE)),
     "abs": Builtin(1, 1, partial(_kept, np.abs)),
     "rint": Builtin(1, 1, partial(_kept, np.rint)),
     "pow": Builtin(2, 2, _power),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from model_serving.engines.pmml.evaluator.expressions import (
     arithmetic,
     calls,
+    comparisons,
     conditions,
     dates,
     formats,
@@ -28,6 +29,7 @@ __all__ = ["BUILT_IN", "compile_expression"]
 
 BUILT_IN: Mapping[str, Builtin] = {
     **arithmetic.FUNCTIONS,
+    **comparisons.FUNCTIONS,
     **conditions.FUNCTIONS,
     **texts.FUNCTIONS,
     **dates.FUNCTIONS,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = [
+    "MANY",
     "Builder",
     "Builtin",
     "Numeric",
@@ -31,6 +32,9 @@ __all__ = [
     "numeric",
     "operands",
 ]
+
+MANY = 10_000
+"""The most arguments of a function that takes any number of them."""
 
 Builder: TypeAlias = "Callable[[Sequence[Expression], Program], Expression]"
 """Makes what applies a function to arguments."""

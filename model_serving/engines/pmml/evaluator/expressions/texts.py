@@ -10,7 +10,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import BOOLEAN, DOUBLE, INTEGER, STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.compiler import Constant
-from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, as_text
+from model_serving.engines.pmml.evaluator.expressions.operands import MANY, Builtin, as_kind, as_text
 from model_serving.engines.pmml.evaluator.expressions.regular_expressions import (
     compiled,
     replacement,
@@ -160,7 +160,7 @@ FUNCTIONS: Mapping[str, Builtin] = {
     "trimBlanks": Builtin(1, 1, partial(_of_text, STRING, lambda text: text.strip(_BLANKS))),
     "stringLength": Builtin(1, 1, partial(_of_text, INTEGER, lambda text: float(len(text)))),
     "substring": Builtin(3, 3, _substring),
-    "concat": Builtin(1, 10_000, _concat),
+    "concat": Builtin(1, MANY, _concat),
     "replace": Builtin(3, 3, _replace),
     "matches": Builtin(2, 2, _matches),
 }
