@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ __all__ = [
     "OPTYPES",
     "STRING",
     "Kind",
+    "as_single",
     "common_kind",
     "constant",
     "converted",
@@ -51,6 +53,7 @@ __all__ = [
     "spelled_value",
 ]
 
+_SINGLE = Struct("f")
 _SINCE = re.compile(r"(date|dateTime)(Days|Seconds)Since\[(\d{4})\]")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _PLAIN = frozenset(
@@ -191,6 +194,16 @@ def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numb
         odd = ~((values == 0.0) | (values == 1.0) | np.isnan(values))
         return np.where(odd, np.nan, values), (odd if odd.any() else None)
     return _moments(values, source, target)
+
+
+def as_single(value: float) -> float:
+    """Returns a number rounded to 32 bits.
+
+    Raises:
+        OverflowError: it is too large for them.
+    """
+    rounded: float = _SINGLE.unpack(_SINGLE.pack(value))[0]
+    return rounded
 
 
 def spelled_value(data_type: str) -> Callable[[float], str]:

@@ -206,10 +206,17 @@ class ModelNode:
     predictor: Predictor
     target: Target
     outputs: list[OutputField]
+    is_untreated: bool = field(init=False)
+    """Whether ``Targets`` change no prediction."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_untreated", self.target.changes_nothing)
 
     def predict(self, batch: Batch) -> Prediction:
         """Returns the prediction after the treatment by ``Targets``."""
         prediction = self.predictor.predict(batch)
+        if self.is_untreated:
+            return prediction
         predictor = self.predictor
         is_number = not predictor.classes and not predictor.kind.is_text
         return self.target.treated(prediction, predictor.classes, is_number=is_number)
@@ -217,12 +224,11 @@ class ModelNode:
     def predict_one(self, record: Record) -> Single:
         """Does the same for one record alone (raises as ``Predictor.predict_one``)."""
         found = self.predictor.predict_one(record)
-        target = self.target
-        if target.changes_nothing:
+        if self.is_untreated:
             return found
         predictor = self.predictor
         is_number = not predictor.classes and not predictor.kind.is_text
-        return target.treated_one(found, predictor.classes, is_number=is_number)
+        return self.target.treated_one(found, predictor.classes, is_number=is_number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

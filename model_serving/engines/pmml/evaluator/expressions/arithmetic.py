@@ -50,7 +50,8 @@ def _arithmetic(
     """+ - * / and modulo: "if one of the inputs is missing, the result is missing"."""
     numbers = _numbers(arguments, program)
     kind = number_kind(numbers)
-    return numeric(kind, of_integers if kind == INTEGER else function, numbers, takes_missing=True)
+    function = of_integers if kind == INTEGER else function
+    return numeric(kind, function, numbers, takes_missing=True, floats=_OF_FLOATS.get(function))
 
 
 def _whole_quotient(left: Numbers, right: Numbers) -> Numbers:
@@ -138,6 +139,7 @@ def _sum_of(values: Sequence[float]) -> float:
 _OF_PRESENT: Mapping[Callable[[Sequence[Numbers]], Numbers], Callable[[Sequence[float]], float]] = {
     _sum: _sum_of,
     _average: lambda values: _sum_of(values) / len(values),
+    _product: math.prod,
     _least: min,
     _greatest: max,
 }
@@ -146,14 +148,14 @@ _OF_PRESENT: Mapping[Callable[[Sequence[Numbers]], Numbers], Callable[[Sequence[
 def _kept(function: Callable[..., Numbers], arguments: Sequence[Expression], program: Program) -> Expression:
     """A function whose result has the type of its arguments."""
     numbers = _numbers(arguments, program)
-    return numeric(number_kind(numbers), function, numbers)
+    return numeric(number_kind(numbers), function, numbers, floats=_OF_FLOATS.get(function))
 
 
 def _typed(
     kind: Kind, function: Callable[..., Numbers], arguments: Sequence[Expression], program: Program
 ) -> Expression:
     """A function whose result has one type, whatever the arguments have."""
-    return numeric(kind, function, _numbers(arguments, program))
+    return numeric(kind, function, _numbers(arguments, program), floats=_OF_FLOATS.get(function))
 
 
 def _power(arguments: Sequence[Expression], program: Program) -> Expression:
@@ -176,6 +178,11 @@ def _round(value: Numbers) -> Numbers:
     """Rounds halves up, as Java's ``Math.round``, which the standard's text means."""
     down = np.floor(value)
     return np.where(value - down >= 0.5, down + 1.0, down)
+
+
+def _expit(value: Numbers) -> Numbers:
+    made: Numbers = 1.0 / (1.0 + np.exp(-value))
+    return made
 
 
 def _each(function: Callable[[float], float]) -> Callable[[Numbers], Numbers]:
@@ -215,7 +222,7 @@ _DOUBLES: Mapping[str, tuple[int, Callable[..., Numbers]]] = {
     "ln1p": (1, np.log1p),
     "exp": (1, np.exp),
     "expm1": (1, np.expm1),
-    "expit": (1, lambda value: 1.0 / (1.0 + np.exp(-value))),
+    "expit": (1, _expit),
     "sqrt": (1, np.sqrt),
     "hypot": (2, np.hypot),
     "sin": (1, np.sin),
@@ -236,6 +243,15 @@ _DOUBLES: Mapping[str, tuple[int, Callable[..., Numbers]]] = {
     "stdNormalPDF": (1, _pdf),
     "stdNormalIDF": (1, _quantile),
 }
+
+_OF_FLOATS: Mapping[Callable[..., Numbers], Callable[..., float]] = {
+    _whole_quotient: lambda left, right: float(math.trunc(left / right)),
+    _modulo: lambda left, right: left - math.floor(left / right) * right,
+    _threshold: lambda value, limit: float(value > limit) if value == value and limit == limit else math.nan,
+    _round: lambda value: float(math.floor(value) + (value - math.floor(value) >= 0.5)),
+    _expit: lambda value: 1.0 / (1.0 + math.exp(-value)),
+}
+"""The functions of one record alone; they may raise instead of a result that is not finite."""
 
 FUNCTIONS: Mapping[str, Builtin] = {
     "+": Builtin(2, 2, partial(_arithmetic, np.add, np.add)),

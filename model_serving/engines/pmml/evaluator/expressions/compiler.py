@@ -13,8 +13,10 @@ from model_serving.engines.pmml.evaluator.data_types import (
     INTEGER,
     STRING,
     Kind,
+    as_single,
     constant,
     converted,
+    numeric_reader,
     read_kind,
     spelled_value,
 )
@@ -250,8 +252,12 @@ class As:
         value = self.inner.one(record)
         if value != value or (self.kind.data_type == "double" and self.inner.kind.is_number):
             return value
+        if self.inner.kind.is_text:
+            return numeric_reader(self.kind.data_type)(record.texts.text(value))
+        if self.kind.is_text:
+            return record.texts.code(spelled_value(self.inner.kind.data_type)(value))
         if self.kind.data_type == "float" and self.inner.kind.is_number:
-            return float(np.float32(value))
+            return as_single(value)
         if self.kind.data_type == "integer" and self.inner.kind.is_number and float(value).is_integer():
             return value
         return float(record.of_batch(lambda batch: self._converted(np.array((value,)), batch))[0])
@@ -288,7 +294,7 @@ class _Rounded:
         return self.inner.evaluate(batch).astype(np.float32).astype(np.float64)
 
     def one(self, record: Record) -> float:
-        return float(np.float32(self.inner.one(record)))
+        return as_single(self.inner.one(record))
 
 
 @dataclass(frozen=True, slots=True)

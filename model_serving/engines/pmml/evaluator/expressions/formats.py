@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, as_number
 from model_serving.engines.pmml.evaluator.expressions.texts import constant_text
 from model_serving.engines.pmml.evaluator.reading import Unsupported
-from model_serving.engines.pmml.evaluator.record import ByBatch
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,12 +33,18 @@ _DATE_LETTERS = frozenset("YymdeHIMSjpBbAahDTFRcsk")
 
 
 @dataclass(frozen=True, slots=True)
-class _Spelled(ByBatch):
+class _Spelled:
     """A number or moment as a text; each different value is spelled once."""
 
     spell: Callable[[float], str]
     argument: Expression
     kind: Kind = STRING
+
+    def one(self, record: Record) -> float:
+        value = self.argument.one(record)
+        if value != value:
+            raise Undecided
+        return record.texts.code(self.spell(value))
 
     def evaluate(self, batch: Batch) -> Numbers:
         values = self.argument.evaluate(batch)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, STRING, Kind
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, STRING, Kind, as_single
 from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, as_kind
 from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported
@@ -166,7 +166,7 @@ def numeric(
 
 
 def _rounded_float(function: Callable[..., float]) -> Callable[..., float]:
-    return lambda *values: float(np.float32(function(*values)))
+    return lambda *values: as_single(function(*values))
 
 
 def _rounded(function: Callable[..., Numbers]) -> Callable[..., Numbers]:

@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.expressions.regular_expressions import
     replacement,
 )
 from model_serving.engines.pmml.evaluator.reading import Unsupported
-from model_serving.engines.pmml.evaluator.record import ByBatch
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ _BLANKS = "".join(map(chr, range(33)))
 
 
 @dataclass(frozen=True, slots=True)
-class OfText(ByBatch):
+class OfText:
     """A function of one text. A missing text, or one that the function refuses, makes the record fail.
 
     ``function`` gives a text where ``kind`` is text, else a number; it raises ValueError for what it refuses.
@@ -48,6 +48,14 @@ class OfText(ByBatch):
         found = texts.numbers(self.argument.evaluate(batch), lambda text: self._value(text, texts))
         _fail_where_missing(found, batch)
         return found
+
+    def one(self, record: Record) -> float:
+        """See ``Expression.one``."""
+        code = self.argument.one(record)
+        if code != code:
+            raise Undecided
+        value = self.function(record.texts.text(code))
+        return record.texts.code(str(value)) if self.kind.is_text else float(value)
 
     def _value(self, text: str, texts: Texts) -> float:
         try:
@@ -84,11 +92,18 @@ def _of_text(
 
 
 @dataclass(frozen=True, slots=True)
-class _Substring(ByBatch):
+class _Substring:
     """``substring(text, first place, length)``; the first character is at place 1."""
 
     arguments: tuple[Expression, Expression, Expression]
     kind: Kind = STRING
+
+    def one(self, record: Record) -> float:
+        code, place, length = (argument.one(record) for argument in self.arguments)
+        if not (code == code and place >= 1 and length >= 0):
+            raise Undecided
+        first = int(place) - 1
+        return record.texts.code(record.texts.text(code)[first : first + int(length)])
 
     def evaluate(self, batch: Batch) -> Numbers:
         codes, places, lengths = (argument.evaluate(batch) for argument in self.arguments)
@@ -117,11 +132,16 @@ def _substring(arguments: Sequence[Expression], program: Program) -> Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class _Concat(ByBatch):
+class _Concat:
     """The texts one after the other; a missing one is left out."""
 
     arguments: tuple[Expression, ...]
     kind: Kind = STRING
+
+    def one(self, record: Record) -> float:
+        text = record.texts.text
+        codes = [argument.one(record) for argument in self.arguments]
+        return record.texts.code("".join([text(code) for code in codes if code == code]))
 
     def evaluate(self, batch: Batch) -> Numbers:
         texts = batch.texts

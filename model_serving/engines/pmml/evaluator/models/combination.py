@@ -8,6 +8,7 @@ missing prediction is treated as ``missingPredictionTreatment`` says.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Combination:
 
     def number_of_one(self, values: list[float]) -> float:
         """Returns the combined number of one record alone, of which every model is taken."""
-        made = self._of_floats(values)
+        made = self._sum_of_singles(values) if self.single else self._of_floats(values)
         if made is not None:
             return made
         with np.errstate(all="ignore"):
@@ -223,6 +224,14 @@ class Combination:
                 whole += weight
             return total / whole if whole else None
         return total
+
+    def _sum_of_singles(self, values: list[float]) -> float | None:
+        """Does the same for sums of 32-bit numbers."""
+        if self.method not in {"sum", "average"}:
+            return None
+        total = np.array(values, dtype=np.float32).cumsum()[-1]
+        made = float(total if self.method == "sum" else total / np.float32(len(values)))
+        return made if isfinite(made) else None
 
     def _of_numbers(self, values: Numbers, counted: Mask | None) -> Numbers:
         method = self.method

@@ -258,11 +258,15 @@ class Translation:
         if not self._pairs and self.classes == classes:
             return found
         shares, sureness = found.probabilities, found.confidences
-        return replace(
-            found,
-            value=self.value_of_one(found.value),
-            probabilities=None if shares is None else _aligned_of_one(shares, self.classes, classes),
-            confidences=None if sureness is None else _aligned_of_one(sureness, self.classes, classes),
+        return Single(
+            self.value_of_one(found.value),
+            None if shares is None else _aligned_of_one(shares, self.classes, classes),
+            None if sureness is None else _aligned_of_one(sureness, self.classes, classes),
+            found.entities,
+            found.affinities,
+            found.ranked_affinities,
+            found.reasons,
+            found.more,
         )
 
 
