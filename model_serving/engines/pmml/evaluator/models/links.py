@@ -24,11 +24,15 @@ __all__ = [
     "cumulative",
     "each",
     "inverse_link",
+    "logistic_of_one",
     "number_normalization",
     "simplemax",
     "softmax",
     "softmax_of_one",
 ]
+
+_LEAST_EXPONENT = -709.0
+"""Where the logistic function is zero but for a number below 1e-300."""
 
 NORMALIZATIONS = ("none", "simplemax", "softmax", "logit", "probit", "cloglog", "exp", "loglog", "cauchit")
 """The values of ``normalizationMethod`` of a RegressionModel."""
@@ -91,6 +95,11 @@ def _cumulative_normals(values: Numbers) -> Numbers:
     return np.array(made, dtype=values.dtype).reshape(values.shape)
 
 
+def logistic_of_one(score: float) -> float:
+    """Returns the logistic function of one number; it cannot overflow."""
+    return 0.0 if score < _LEAST_EXPONENT else 1.0 / (1.0 + exp(-score))
+
+
 def each(of_batch: Change, of_float: Callable[[float], float]) -> Link:
     """Returns what makes an answer of each score by itself."""
     return Link(of_batch, lambda scores: [of_float(score) for score in scores])
@@ -108,7 +117,7 @@ def _only(of_batch: Change) -> Link:
 
 
 _IDENTITY = Link(lambda scores: scores, lambda scores: scores)
-_LOGISTIC = each(lambda scores: 1.0 / (1.0 + np.exp(-scores)), lambda score: 1.0 / (1.0 + exp(-score)))
+_LOGISTIC = each(lambda scores: 1.0 / (1.0 + np.exp(-scores)), logistic_of_one)
 _EXPONENTIAL = each(np.exp, exp)
 _INVERSE_LINKS: dict[str, Link] = {
     "identity": _IDENTITY,

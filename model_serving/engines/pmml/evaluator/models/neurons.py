@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.models.links import SIMPLEMAX, SOFTMAX, Link, each
+from model_serving.engines.pmml.evaluator.models.links import SIMPLEMAX, SOFTMAX, Link, each, logistic_of_one
 from model_serving.engines.pmml.evaluator.reading import (
     Unsupported,
     children,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ACTIVATIONS", "Layer", "read_layer"]
 
 _FUNCTIONS: dict[str, Link] = {
-    "logistic": each(lambda z: 1.0 / (1.0 + np.exp(-z)), lambda z: 1.0 / (1.0 + exp(-z))),
+    "logistic": each(lambda z: 1.0 / (1.0 + np.exp(-z)), logistic_of_one),
     "tanh": each(np.tanh, tanh),
     "identity": each(lambda z: z, lambda z: z),
     "exponential": each(np.exp, exp),

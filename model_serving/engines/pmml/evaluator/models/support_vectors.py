@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.vectors import Machines, read_machines
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, PredictsBatches, winner
+from model_serving.engines.pmml.evaluator.prediction import (
+    ModelContext,
+    Prediction,
+    Single,
+    winner,
+    winner_of_one,
+)
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["KERNELS", "compile_model"]
@@ -109,7 +117,7 @@ def _of_classes(
 
 
 @dataclass(frozen=True, slots=True)
-class _Model(PredictsBatches):
+class _Model:
     """What all have: the type of the predicted value, and the machines' functions."""
 
     kind: Kind
@@ -131,6 +139,9 @@ class _Regression(_Model):
     def predict(self, batch: Batch) -> Prediction:
         return Prediction(self.machines.values(batch)[:, 0])
 
+    def predict_one(self, record: Record) -> Single:
+        return Single(self.machines.values_of_one(record)[0])
+
 
 @dataclass(frozen=True, slots=True)
 class _ByValue(_Model):
@@ -143,6 +154,10 @@ class _ByValue(_Model):
         values = self.sign * self.machines.values(batch)
         best = np.array(self.classes)[values.argmax(axis=1)]
         return Prediction(np.where(np.isnan(values.max(axis=1)), np.nan, best))
+
+    def predict_one(self, record: Record) -> Single:
+        values = [self.sign * value for value in self.machines.values_of_one(record)]
+        return Single(self.classes[values.index(max(values))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +187,20 @@ class _ByVotes(_Model):
             shares[:, missing] = np.nan
         return Prediction(winner(shares, self.classes), shares)
 
+    def predict_one(self, record: Record) -> Single:
+        votes = [0] * len(self.classes)
+        values = self.machines.values_of_one(record)
+        for value, threshold, first, second in zip(values, *self.lists, strict=True):
+            chosen = value > threshold if self.largest else value < threshold
+            votes[first if chosen else second] += 1
+        shares = [count / len(values) for count in votes]
+        return Single(winner_of_one(shares, self.classes), shares)
+
+    @property
+    def lists(self) -> tuple[list[float], list[int], list[int]]:
+        """The thresholds and the places of the classes as lists."""
+        return self.thresholds.tolist(), self.firsts.tolist(), self.seconds.tolist()
+
 
 @dataclass(frozen=True, slots=True)
 class _Rounded(_Model):
@@ -184,3 +213,7 @@ class _Rounded(_Model):
         return Prediction(
             np.where(values == 1.0, self.classes[0], np.where(values == 0.0, self.classes[1], np.nan))
         )
+
+    def predict_one(self, record: Record) -> Single:
+        rounded = floor(self.machines.values_of_one(record)[0] + 0.5)
+        return Single({1: self.classes[0], 0: self.classes[1]}.get(rounded, np.nan))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     real_array,
     required,
 )
+from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -120,7 +122,18 @@ class Machines:
 
     def values(self, batch: Batch) -> Numbers:
         """Returns the functions' values, shape (n, machines)."""
-        rows = self._inputs.matrix(batch)
+        return self._of_rows(self._inputs.matrix(batch))
+
+    def values_of_one(self, record: Record) -> list[float]:
+        """Returns the functions' values for one record alone (raises as ``Expression.one``)."""
+        row = np.array([self._inputs.row(record)])
+        with np.errstate(all="ignore"):
+            values: list[float] = self._of_rows(row)[0].tolist()
+        if isnan(sum(values)):
+            raise Undecided
+        return values
+
+    def _of_rows(self, rows: Numbers) -> Numbers:
         if self._kernel is None:
             return np.asarray(rows @ self._coefficients + self._biases)
         if self._centre is not None:
