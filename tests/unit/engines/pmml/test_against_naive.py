@@ -42,7 +42,9 @@ def test_a_random_document_gives_what_the_standard_says(kind: str, classifies: b
     scores = model.score(columns)
     naive = Document(content)
     for place, record in enumerate(records):
-        assert_same(naive.answer(record), scores, place, f"{record} of {content.decode()}")
+        right, about = naive.answer(record), f"{record} of {content.decode()}"
+        assert_same(right, scores, place, about)
+        assert_same(right, model.score(columns[place : place + 1]), 0, f"{about}, alone")
 
 
 def assert_same(right: Answer, scores: Scores, place: int, about: str) -> None:

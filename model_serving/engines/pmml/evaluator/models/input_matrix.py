@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
-__all__ = ["Category", "InputMatrix"]
+__all__ = ["Category", "InputMatrix", "Product"]
 
 _MOST_FACTORS = 1_000_000
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Gather
-from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix
+from model_serving.engines.pmml.evaluator.models.input_matrix import Category, InputMatrix, Product
 from model_serving.engines.pmml.evaluator.models.plain_sums import PlainSums
 from model_serving.engines.pmml.evaluator.reading import TooLarge, Unsupported
 from model_serving.engines.pmml.evaluator.record import Undecided
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from model_serving.engines.pmml.evaluator.batch import Batch
-    from model_serving.engines.pmml.evaluator.models.plain_sums import Part
     from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
@@ -209,19 +208,19 @@ class LinearSums:
 
     def _folded(self, categories: Sequence[tuple[Field, float]]) -> PlainSums:
         """Adds up what the columns of numbers are made of, instead of the columns."""
-        parts: list[Part] = []
-        coefficients = self._product_coefficients
+        made: tuple[Field | Product | Category, ...] = ()
+        folded = self._number_coefficients
         if self._numbers is not None:
-            folded, added = self._numbers.folded(self._number_coefficients)
+            made = self._numbers.parts
+            folded, added = self._numbers.folded(folded)
             self._number_coefficients = folded
             self._intercepts = self._intercepts + added
-            indicators = [isinstance(part, Category) for part in self._numbers.parts]
-            parts = [part for part in self._numbers.parts if not isinstance(part, Category)]
-            coefficients = np.concatenate([folded[~np.array(indicators)], coefficients])
+        is_category = np.array([isinstance(part, Category) for part in made], dtype=bool)
+        parts = [part for part in made if not isinstance(part, Category)]
+        coefficients = np.concatenate([folded[~is_category], self._product_coefficients])
         plain = PlainSums(self._intercepts, [*parts, *self._products], coefficients)
-        if self._numbers is not None:
-            found = [(part.field, part.value) for part in self._numbers.parts if isinstance(part, Category)]
-            plain.add_categories(found, folded[np.array(indicators)], needed=True)
+        found = [(part.field, part.value) for part in made if isinstance(part, Category)]
+        plain.add_categories(found, folded[is_category], needed=True)
         plain.add_categories(categories, self._category_coefficients, needed=False)
         return plain
 
