@@ -16,9 +16,9 @@ from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.admission.rejections import Rejections
 from model_serving.core.clock import Clock
 from model_serving.core.engine import Engine, RecordSchema
-from model_serving.core.messages import ModelType
-from model_serving.core.model_store import ModelContents, everything_inline
-from model_serving.core.pool import ModelPool
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.core.model_store import ModelContents, ModelStore, everything_inline
+from model_serving.core.pool import Lease, ModelPool
 from model_serving.core.ports import ActiveModels, KeptModels, PendingModels, SwapReports, WaitingRecords
 from model_serving.core.scoring.desk import Place, ServingDesk
 from model_serving.core.scoring.refusals import Refusals
@@ -61,19 +61,32 @@ class EngineSource(Protocol):
 
 
 def build(
-    settings: ServingSettings, clock: Clock, pool: ModelPool, engines: EngineSource = engine_for
+    settings: ServingSettings,
+    clock: Clock,
+    pool: ModelPool,
+    engines: EngineSource = engine_for,
+    store: ModelStore | None = None,
 ) -> Parts:
-    """Returns a maker of the parts of a serving host; each part is made when its method is called."""
-    return Parts(settings, clock, pool, engines)
+    """Returns a maker of the parts of a serving host; each part is made when its method is called.
+
+    ``store`` keeps the models if the settings name no model store; without it, they stay in state.
+    """
+    return Parts(settings, clock, pool, engines, store)
 
 
 class Parts:
     """Makes the objects that every host needs. Close a queue or a desk when it is not needed any more."""
 
     def __init__(
-        self, settings: ServingSettings, clock: Clock, pool: ModelPool, engines: EngineSource
+        self,
+        settings: ServingSettings,
+        clock: Clock,
+        pool: ModelPool,
+        engines: EngineSource,
+        store: ModelStore | None,
     ) -> None:
         self._settings = settings
+        self._store = store
         self._clock = clock
         self._pool = pool
         self._engines = engines
@@ -147,6 +160,14 @@ class Parts:
             with_content=self._contents().at_hand,
         )
 
+    def lease(self, model: ModelToServe) -> Lease:
+        """A lease on the loaded model, so that a desk of this process finds it loaded.
+
+        Raises:
+            ModelServingError: the model cannot be loaded, see ``ModelPool.acquire``.
+        """
+        return self._limited_pool().acquire(model, self.codec.schema, self._contents().at_hand)
+
     def admission(self, schema: RecordSchema | None = None) -> Admission:
         """Admission, which decides on model messages and first tries models of native code in a process.
 
@@ -187,10 +208,11 @@ class Parts:
 
     def _contents(self) -> ModelContents:
         settings = self._settings
-        if not settings.model_store:
+        store = FsspecModelStore(settings.model_store) if settings.model_store else self._store
+        if store is None:
             return everything_inline()
         return ModelContents(
-            FsspecModelStore(settings.model_store),
+            store,
             settings.inline_limit,
             settings.run,
             settings.model_store_retention_ms,

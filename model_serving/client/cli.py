@@ -35,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A name may have characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
-    options = build_parser(_PROGRAM).parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    arguments = _joined(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["run"]:
+        return _run_server(arguments[1:])
+    options = build_parser(_PROGRAM).parse_args(arguments)
     # A shell starts background jobs with SIGINT ignored. Without a handler `kill -INT` would do nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -68,6 +71,13 @@ def _joined(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
+
+
+def _run_server(arguments: Sequence[str]) -> int:
+    """The server reads its flags by itself, as the jobs do: from one table, and from the environment too."""
+    from model_serving.server.run import main as run
+
+    return run(arguments, os.environ)
 
 
 def _interrupt(*_: object) -> NoReturn:

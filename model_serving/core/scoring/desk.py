@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from model_serving.core.admission.signing import sign
 from model_serving.core.batches import Decoded, RecordBatch
@@ -168,6 +168,18 @@ class ServingDesk:
             return
         yield emitted
         yield from self._serve_waiting(data_type)
+
+    def has_loaded(self, data_types: Iterable[str]) -> bool:
+        """Whether the models of all these data types are loaded."""
+        return all(map(self._server.serves, data_types))
+
+    def may_wait(self, data_types: Iterable[str]) -> bool:
+        """Whether a record of these data types may have to wait: for a model, or for a model server."""
+        return any(
+            not self._server.serves(data_type) or self._server.is_remote(data_type)
+            for data_type in data_types
+        )
+
 
     def end(self, data_type: str) -> Iterator[Emitted]:
         """Gives up the waiting records of a data type, because the input has ended.

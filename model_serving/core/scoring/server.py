@@ -18,6 +18,7 @@ from model_serving.core.errors import ModelServingError, ScoringFailed, Unavaila
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import DeadLetter, FailingModel, ModelToServe
 from model_serving.core.model_servers.outage import OutagePolicy
+from model_serving.core.model_servers.location import SCORED_BY_A_SERVER
 from model_serving.core.pool import ContentReader, Lease, ModelPool
 from model_serving.core.scoring.finite import all_finite
 from model_serving.core.scoring.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
@@ -135,6 +136,14 @@ class Server:
         except Unavailable as error:
             return error
         return None
+
+    def is_remote(self, data_type: str) -> bool:
+        """Whether a model server scores the data type.
+
+        Raises:
+            KeyError: no model serves the data type.
+        """
+        return self._serving[data_type].model.model_type in SCORED_BY_A_SERVER
 
     def served_like(self, data_type: str) -> str:
         """A served data type that differs only in case or outer white space; empty if there is none."""

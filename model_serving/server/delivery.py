@@ -1,0 +1,248 @@
+"""Writes output, and commits the records that it came from: at least once, or in transactions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings
+from model_serving.messaging.topics import DEAD_LETTER_BYTES
+from model_serving.server.entries import Entry, encode_parts
+from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.state_topic import produce
+
+__all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce", "translated"]
+
+_QUEUE_KIB = 65_536
+_QUEUE_MESSAGES = 200_000
+_FLUSH_S = 30.0
+_TRANSACTION_TIMEOUT_MS = 60_000
+_FENCED = {
+    KafkaError._FENCED,  # noqa: SLF001 - their public names
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.FENCED_INSTANCE_ID,
+}
+
+
+class Delivery(Protocol):
+    """The way from the serving loop to Kafka. Call ``tend`` each round, ``finish`` before partitions go."""
+
+    def write(self, topic: str, messages: Sequence[bytes]) -> None:
+        """Queues messages for a topic; waits while too much is under way."""
+        ...
+
+    def state(self, entries: Iterable[Entry]) -> None:
+        """Queues entries for the state topic."""
+        ...
+
+    def tend(self, *, has_read: bool) -> None:
+        """Commits what was read and written, if it is time to; ``has_read``: this round has read records."""
+        ...
+
+    def finish(self) -> None:
+        """Commits everything that was read and written so far."""
+        ...
+
+    def close(self) -> None:
+        """Ends without committing what is open."""
+        ...
+
+
+def translated(error: KafkaException, what: str) -> Exception:
+    """The error of the server for an error of a Kafka client while it does ``what``."""
+    cause: KafkaError = error.args[0]
+    if cause.code() in _FENCED:
+        return Fenced(str(cause.str()))
+    return Interrupted(f"{what} failed ({cause.str()})")
+
+
+def output_producer(
+    kafka: KafkaAccess, on_delivery: Callable[[KafkaError | None, Message], None]
+) -> dict[str, object]:
+    """The settings of a producer of results. Its queue is bounded, so a slow Kafka holds the reader back."""
+    return client_settings(kafka) | {
+        "enable.idempotence": True,
+        "linger.ms": 1,
+        "message.max.bytes": DEAD_LETTER_BYTES,
+        "queue.buffering.max.kbytes": _QUEUE_KIB,
+        "queue.buffering.max.messages": _QUEUE_MESSAGES,
+        "delivery.report.only.error": True,
+        "on_delivery": on_delivery,
+    }
+
+
+class _Writer:
+    """What both deliveries share: a producer, and the first message that was not delivered."""
+
+    def __init__(
+        self, settings: dict[str, object], consumer: Consumer, state_topic: str, interval_s: float
+    ) -> None:
+        self._producer = Producer(settings | {"on_delivery": self._note})
+        self._consumer = consumer
+        self._state_topic = state_topic
+        self._interval_s = interval_s
+        self._failure: KafkaError | None = None
+        self._due_s = 0.0
+        self._open = False
+
+    def _put(self, topic: str, messages: Sequence[bytes]) -> None:
+        queue = self._producer.produce
+        for message in messages:
+            try:
+                queue(topic, message)
+            except BufferError:
+                produce(self._producer, topic, message)
+
+    def _put_entries(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            for key, value in encode_parts(entry):
+                produce(self._producer, self._state_topic, value, key, entry.key.kind.partition)
+
+    def _opened(self) -> None:
+        if not self._open:
+            self._open = True
+            self._due_s = time.monotonic() + self._interval_s
+
+    def _positions(self) -> list[TopicPartition]:
+        return [place for place in self._consumer.position(self._consumer.assignment()) if place.offset >= 0]
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise Interrupted(f"a message was not delivered ({self._failure.str()})")
+
+    def _note(self, error: KafkaError | None, _message: Message) -> None:
+        self._failure = self._failure or error
+
+
+class AtLeastOnce(_Writer):
+    """Commits offsets once everything that was written before has been delivered."""
+
+    def __init__(self, kafka: KafkaAccess, consumer: Consumer, state_topic: str, interval_s: float) -> None:
+        super().__init__(
+            output_producer(kafka, self._note) | {"message.timeout.ms": 0}, consumer, state_topic, interval_s
+        )
+
+    def write(self, topic: str, messages: Sequence[bytes]) -> None:
+        """See Delivery."""
+        self._put(topic, messages)
+
+    def state(self, entries: Iterable[Entry]) -> None:
+        """See Delivery."""
+        self._put_entries(entries)
+
+    def tend(self, *, has_read: bool) -> None:
+        """See Delivery."""
+        self._producer.poll(0)
+        self._check()
+        if has_read:
+            self._opened()
+        if not self._open:
+            return
+        late_s = time.monotonic() - self._due_s
+        # At a low rate there is often nothing under way, so nobody has to wait for a flush.
+        if late_s >= 0 and (len(self._producer) == 0 or late_s > self._interval_s):
+            self._commit(wait=False)
+
+    def finish(self) -> None:
+        """See Delivery."""
+        if self._open:
+            self._commit(wait=True)
+
+    def close(self) -> None:
+        """See Delivery."""
+        self._producer.flush(1.0)
+
+    def _commit(self, *, wait: bool) -> None:
+        if self._producer.flush(_FLUSH_S):
+            raise Interrupted(f"Kafka has not taken the results within {_FLUSH_S:g} s")
+        self._check()
+        self._open = False
+        positions = self._positions()
+        if not positions:
+            return
+        try:
+            if wait:
+                self._consumer.commit(offsets=positions, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=positions, asynchronous=True)
+        except KafkaException as error:
+            # A commit that is refused because of a rebalance only means that records are read again.
+            if error.args[0].code() in _FENCED:
+                raise translated(error, "the commit of offsets") from error
+
+
+class ExactlyOnce(_Writer):
+    """Writes in transactions, which hold the offsets of the records that the output came from."""
+
+    def __init__(
+        self, kafka: KafkaAccess, consumer: Consumer, state_topic: str, interval_s: float, name: str
+    ) -> None:
+        """``name`` is the transactional id. Whoever starts with the same name ends this one's transactions."""
+        super().__init__(
+            output_producer(kafka, self._note)
+            | {"transactional.id": name, "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS},
+            consumer,
+            state_topic,
+            interval_s,
+        )
+        try:
+            self._producer.init_transactions(_FLUSH_S)
+        except KafkaException as error:
+            raise translated(error, "the start of transactions") from error
+
+    def write(self, topic: str, messages: Sequence[bytes]) -> None:
+        """See Delivery."""
+        if messages:
+            self._begun()
+            self._put(topic, messages)
+
+    def state(self, entries: Iterable[Entry]) -> None:
+        """See Delivery."""
+        for entry in entries:
+            self._begun()
+            self._put_entries([entry])
+
+    def tend(self, *, has_read: bool) -> None:
+        """See Delivery."""
+        self._producer.poll(0)
+        self._check()
+        if has_read:
+            self._begun()
+        if self._open and time.monotonic() >= self._due_s:
+            self.finish()
+
+    def finish(self) -> None:
+        """See Delivery."""
+        if not self._open:
+            return
+        try:
+            # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
+            self._producer.send_offsets_to_transaction(
+                self._positions(), self._consumer.consumer_group_metadata(), _FLUSH_S
+            )
+            self._producer.commit_transaction(_FLUSH_S)
+        except KafkaException as error:
+            raise translated(error, "a transaction") from error
+        self._open = False
+
+    def close(self) -> None:
+        """See Delivery."""
+        if self._open:
+            try:
+                self._producer.abort_transaction(5.0)
+            except KafkaException:
+                # Kafka ends the transaction by itself, at the latest when its time is over.
+                return
+
+    def _begun(self) -> None:
+        if not self._open:
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as error:
+                raise translated(error, "the begin of a transaction") from error
+            self._opened()

@@ -1,0 +1,126 @@
+"""The thread of admission: takes part in the election, and admits models while this member is elected."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings
+from model_serving.server.admitting import AdmittingMember
+from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.events import Events
+
+__all__ = ["AdmissionThread", "group_consumer_settings"]
+
+_PAUSE_S = 1.0
+SESSION_MS = 10_000
+"""How long Kafka waits for a member that is silent before it gives its partitions to others."""
+
+
+def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_ms: int) -> dict[str, object]:
+    """The settings of a member of a consumer group, which keeps its place when it starts again soon."""
+    refresh = {"topic.metadata.refresh.interval.ms": refresh_ms} if refresh_ms else {}
+    return client_settings(kafka) | {
+        "group.id": group,
+        "group.instance.id": name,
+        "client.id": f"model-serving-{name}",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "session.timeout.ms": SESSION_MS,
+        "heartbeat.interval.ms": 2_000,
+        "max.poll.interval.ms": 600_000,
+        **refresh,
+    }
+
+
+class AdmissionThread(threading.Thread):
+    """Joins the group of the models topic. Whoever gets its first partition admits the models of all.
+
+    ``failure`` is the error that has ended the thread.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaAccess,
+        topic: str,
+        group: str,
+        name: str,
+        refresh_ms: int,
+        take_office: Callable[[Consumer], AdmittingMember],
+        look_for_partitions: Callable[[AdmittingMember], None],
+        events: Events,
+    ) -> None:
+        """``take_office`` makes what admits models; it may wait until the state topic has been read."""
+        super().__init__(name="admission", daemon=True)
+        self._consumer = Consumer(
+            group_consumer_settings(kafka, group, name, refresh_ms)
+            # Nothing is read here, but the client must not fetch large models only to drop them.
+            | {"queued.max.messages.kbytes": 1_024, "queued.min.messages": 1}
+        )
+        self._topic = topic
+        self._refresh_s = refresh_ms / 1000
+        self._take_office = take_office
+        self._look_for_partitions = look_for_partitions
+        self._events = events
+        self._elected = False
+        self._ended = threading.Event()
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Takes part until ``stop`` is called."""
+        member: AdmittingMember | None = None
+        try:
+            self._consumer.subscribe([self._topic], on_assign=self._came, on_revoke=self._went)
+            look_s = time.monotonic() + self._refresh_s
+            while not self._ended.is_set():
+                self._poll(0 if member else 0.05)
+                if member is not None and not self._elected:
+                    member.close()
+                    member = None
+                try:
+                    if member is None and self._elected:
+                        member = self._take_office(self._consumer)
+                        self._events.tell("admission", "admits models from now on")
+                    if member is not None:
+                        member.step()
+                        if self._refresh_s and time.monotonic() > look_s:
+                            look_s = time.monotonic() + self._refresh_s
+                            self._look_for_partitions(member)
+                except Interrupted as error:
+                    self._events.tell("interrupted", f"admission begins again: {error}")
+                    if member is not None:
+                        member.close()
+                        member = None
+                    self._ended.wait(_PAUSE_S)
+        except Exception as error:  # noqa: BLE001 - the main thread reports it and ends the program
+            self.failure = error
+        finally:
+            if member is not None:
+                member.close()
+            self._consumer.close()
+
+    def stop(self) -> None:
+        """Ends the thread, and waits for it."""
+        self._ended.set()
+        self.join()
+
+    def _poll(self, timeout_s: float) -> None:
+        message = self._consumer.poll(timeout_s)
+        error = None if message is None else message.error()
+        if error is not None and error.code() == KafkaError.FENCED_INSTANCE_ID:
+            raise Fenced(error.str())
+
+    def _came(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        consumer.assign(places)
+        if places:
+            consumer.pause(places)
+        self._elected = any(place.partition == 0 for place in places)
+
+    def _went(self, consumer: Consumer, _places: list[TopicPartition]) -> None:
+        self._elected = False
+        consumer.unassign()

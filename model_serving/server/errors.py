@@ -1,0 +1,13 @@
+"""The errors of the server."""
+
+from __future__ import annotations
+
+__all__ = ["Fenced", "Interrupted"]
+
+
+class Interrupted(Exception):
+    """Serving was interrupted and can begin again from what is committed; the text says by what."""
+
+
+class Fenced(Exception):
+    """Another process has taken over this one's name."""

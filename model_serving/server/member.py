@@ -1,0 +1,292 @@
+"""One process that serves: everything it consists of, how it starts, and how it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from model_serving.assembly import Parts, build, new_pool
+from model_serving.core.clock import SystemClock
+from model_serving.core.state import decode_activation, encode_model
+from model_serving.flags import Delivery as Guarantee
+from model_serving.flags import StartingOffsets
+from model_serving.messaging.connection import client_settings
+from model_serving.messaging.errors import MessagingError
+from model_serving.server.admitting import AdmittingMember
+from model_serving.server.config import ServerConfig
+from model_serving.server.confirmations import Confirmations
+from model_serving.server.contents import ContentsInState
+from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from model_serving.server.election import AdmissionThread, group_consumer_settings
+from model_serving.server.entries import Entry, Key, Kind
+from model_serving.server.errors import Interrupted
+from model_serving.server.events import Events
+from model_serving.server.members import Members, Registration
+from model_serving.server.mirror import Mirror
+from model_serving.server.serving import ServingLoop
+from model_serving.server.state_topic import PARTITIONS, StateSender, StateTail, TopicEnds
+from model_serving.server.swaps import SwapQueue
+from model_serving.server.view import KeptInView, PendingInView, StateView
+from model_serving.server.waiting import WaitingInState
+
+__all__ = ["Member"]
+
+_STATE_S = 120.0
+_BEGINNING = -2
+"""Kafka's number for the beginning of a partition."""
+
+_QUEUED_KIB = 65_536
+_QUEUED_MESSAGES = 200_000
+_FETCH_BYTES = 10 << 20
+
+
+class Member:
+    """Serves until it is told to stop. Call ``run`` once.
+
+    Raises:
+        Fenced: another process has this one's name.
+        Interrupted: Kafka refused something; begin again with a new member.
+        MessagingError: Kafka cannot be used as it is.
+        KafkaException: Kafka does not answer.
+    """
+
+    def __init__(self, config: ServerConfig, events: Events) -> None:
+        self._config = config
+        self._events = events
+        self._closing = ExitStack()
+        self._mirror = Mirror()
+        self._tail = StateTail(config.kafka, config.state_topic, self._mirror)
+        self._sender = StateSender(config.kafka, config.state_topic)
+        self._ends = TopicEnds(config.kafka)
+        store = ContentsInState(self._mirror, self._sender, config.state_topic)
+        self._parts: Parts = build(config.serving, SystemClock(), new_pool(), store=store)
+        self._first_start = False
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Serves until ``stopping`` says so or, in a bounded run, until the end of the input."""
+        with self._closing as closing:
+            closing.callback(self._mirror.close)
+            closing.callback(self._ends.close)
+            self._tail.start()
+            closing.callback(self._tail.stop)
+            ends = self._bounded_ends() if self._config.bounded else None
+            registration = Registration(self._config.name, self._sender, self._mirror)
+            registration.sign(time.monotonic())
+            if not self._sender.flush(_STATE_S):
+                raise Interrupted("the state topic takes nothing")
+            self._read_state()
+            if not registration.is_known:
+                raise Interrupted("the registration has not come back from the state topic")
+            self._choose_start()
+            closing.callback(self._leave, registration)
+            admission = self._admission()
+            admission.start()
+            closing.callback(admission.stop)
+            loop = self._loop(closing, ends)
+            loop.start()
+            said: frozenset[int] | None = None
+            while not stopping():
+                registration.sign(time.monotonic())
+                loop.step()
+                self._check(admission)
+                if loop.partitions != said:
+                    said = loop.partitions
+                    shown = ", ".join(map(str, sorted(said))) or "none"
+                    self._events.tell(
+                        "partitions", f"reads partitions {shown} of '{self._config.data_topic}'"
+                    )
+                if ends is not None and loop.is_at_end and self._models_are_done(ends[1]):
+                    loop.end()
+                    break
+            loop.stop()
+
+    def _leave(self, registration: Registration) -> None:
+        registration.leave()
+        self._sender.flush(2.0)
+
+    def _check(self, admission: AdmissionThread) -> None:
+        for failure in (admission.failure, self._tail.failure):
+            if failure is not None:
+                raise failure
+
+    def _read_state(self) -> None:
+        target = self._ends.of(self._config.state_topic, range(PARTITIONS))
+        start_s = time.monotonic()
+        if not self._mirror.wait_until({0: target[0]}, timeout_s=_STATE_S):
+            if self._tail.failure is not None:
+                raise self._tail.failure
+            raise Interrupted(
+                f"the state topic '{self._config.state_topic}' was not read to its end in {_STATE_S:g} s"
+            )
+        data_types = {key.data_type for key in self._mirror.keys(Kind.ACTIVATION)}
+        self._events.tell(
+            "state",
+            f"knows {len(data_types)} data types from '{self._config.state_topic}' "
+            f"({time.monotonic() - start_s:.1f} s)",
+        )
+
+    def _choose_start(self) -> None:
+        """Before the very first record with this state topic: sets where the group begins to read."""
+        started = Key(Kind.STARTED)
+        self._first_start = self._mirror.get(started) is None
+        if not self._first_start:
+            return
+        config = self._config
+        if config.starting_offsets is not StartingOffsets.COMMITTED:
+            places = self._ends.partitions(config.data_topic)
+            ends = self._ends.of(config.data_topic, places)
+            earliest = config.starting_offsets is StartingOffsets.EARLIEST
+            self._commit({place: 0 if earliest else ends[place] for place in places})
+        self._sender.send([Entry(started, b"1")])
+
+    def _commit(self, offsets: dict[int, int]) -> None:
+        consumer = Consumer(client_settings(self._config.kafka) | {"group.id": self._config.data_group})
+        try:
+            consumer.commit(
+                offsets=[TopicPartition(self._config.data_topic, *place) for place in offsets.items()],
+                asynchronous=False,
+            )
+        except KafkaException as error:
+            raise MessagingError(
+                f"--starting-offsets cannot be set ({error.args[0].str()}): others read in the group "
+                f"'{self._config.data_group}'; end them or choose another --data-group"
+            ) from error
+        finally:
+            consumer.close()
+
+    def _admission(self) -> AdmissionThread:
+        config = self._config
+        return AdmissionThread(
+            config.kafka,
+            config.models_topic,
+            config.models_group,
+            config.name,
+            config.partition_discovery_interval_ms,
+            self._take_office,
+            self._look_for_partitions,
+            self._events,
+        )
+
+    def _take_office(self, elected: Consumer) -> AdmittingMember:
+        config = self._config
+        view = StateView(self._mirror)
+        member = AdmittingMember(
+            config.kafka,
+            config.topic_names,
+            config.state_topic,
+            f"{config.models_group}-{config.state_topic}-admission",
+            elected,
+            self._parts.gate(0),
+            self._parts.queue(KeptInView(view), PendingInView(view), 0),
+            view,
+            Confirmations(self._mirror, view, Members(self._mirror)),
+            self._events,
+            SystemClock(),
+        )
+        # Only now nobody else writes: the transactions of the member before are over.
+        target = self._ends.of(config.state_topic, [0])
+        if not self._mirror.wait_until(target, timeout_s=_STATE_S):
+            member.close()
+            raise Interrupted("the state topic was not read to its end")
+        member.resume()
+        self._look_for_partitions(member)
+        return member
+
+    def _look_for_partitions(self, member: AdmittingMember) -> None:
+        new = set(self._ends.partitions(self._config.models_topic)) - member.partitions
+        if new:
+            member.add_partitions({place: self._models_position(place) for place in sorted(new)})
+
+    def _models_position(self, place: int) -> int:
+        saved = self._mirror.get(Key(Kind.POSITION, "", str(place)))
+        if saved is not None:
+            return int(saved)
+        if self._first_start and self._config.starting_offsets is StartingOffsets.LATEST:
+            return self._ends.of(self._config.models_topic, [place])[place]
+        return _BEGINNING
+
+    def _loop(self, closing: ExitStack, ends: tuple[dict[int, int], dict[int, int]] | None) -> ServingLoop:
+        config = self._config
+        consumer = Consumer(
+            group_consumer_settings(
+                config.kafka, config.data_group, config.name, config.partition_discovery_interval_ms
+            )
+            | {
+                "partition.assignment.strategy": "cooperative-sticky",
+                "queued.max.messages.kbytes": _QUEUED_KIB,
+                "queued.min.messages": _QUEUED_MESSAGES,
+                "fetch.message.max.bytes": _FETCH_BYTES,
+                "fetch.wait.max.ms": 100,
+                "enable.partition.eof": config.bounded,
+            }
+        )
+        closing.callback(consumer.close)
+        delivery = self._delivery(consumer)
+        closing.callback(delivery.close)
+        waiting = WaitingInState(self._mirror)
+        swaps = SwapQueue(self._mirror, self._parts.lease)
+        swaps.follow()
+        closing.callback(swaps.stop)
+        desk = self._parts.desk(_Active(self._mirror), waiting, config.name, 0)
+        closing.callback(desk.close)
+        return ServingLoop(
+            config.name,
+            consumer,
+            delivery,
+            desk,
+            self._parts.codec,
+            waiting,
+            swaps,
+            self._mirror,
+            self._sender,
+            self._ends,
+            config.topic_names,
+            config.state_topic,
+            until=None if ends is None else ends[0],
+        )
+
+    def _delivery(self, consumer: Consumer) -> Delivery:
+        config, interval_s = self._config, self._config.commit_interval_ms / 1000
+        if config.delivery is Guarantee.EXACTLY_ONCE:
+            name = f"{config.data_group}-{config.state_topic}-{config.name}"
+            return ExactlyOnce(config.kafka, consumer, config.state_topic, interval_s, name)
+        return AtLeastOnce(config.kafka, consumer, config.state_topic, interval_s)
+
+    def _bounded_ends(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The present ends of the data topic and of the models topic."""
+        data, models = self._config.data_topic, self._config.models_topic
+        return (
+            self._ends.of(data, self._ends.partitions(data)),
+            self._ends.of(models, self._ends.partitions(models)),
+        )
+
+    def _models_are_done(self, ends: dict[int, int]) -> bool:
+        """Whether every model message up to these ends has been carried out, by whatever member."""
+        with self._mirror.changed:
+            for place, end in ends.items():
+                saved = self._mirror.get(Key(Kind.POSITION, "", str(place)))
+                if (0 if saved is None else int(saved)) < end:
+                    return False
+            return not (self._mirror.keys(Kind.PENDING) or self._mirror.keys(Kind.UNCONFIRMED))
+
+
+class _Active:
+    """See ``core.ports.ActiveModels``: the activations in the state topic say which model serves."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def get(self, data_type: str) -> bytes | None:
+        """See ``core.ports.ActiveModels``."""
+        order = self._mirror.get(Key(Kind.ACTIVATION, data_type))
+        model = None if order is None else decode_activation(order).model
+        return None if model is None else encode_model(model)
+
+    def put(self, data_type: str, model: bytes) -> None:
+        """The admitting member has written it already."""
+
+    def remove(self, data_type: str) -> None:
+        """The admitting member has written it already."""

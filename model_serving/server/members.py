@@ -1,0 +1,109 @@
+"""Who serves, as the state topic tells: members register there, and show now and then that they live."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from model_serving.server.entries import Entry, Key, Kind
+from model_serving.server.mirror import Change, Mirror
+from model_serving.server.state_topic import StateSender
+
+__all__ = ["ALIVE_S", "Members", "Registration"]
+
+_EVERY_S = 2.0
+ALIVE_S = 12.0
+"""How long a member counts as alive after its last sign. Longer than Kafka waits before it gives the
+partitions of a dead member to others, so a member that may still score is never left out."""
+
+
+class Registration:
+    """This member's entry. Call ``sign`` often; ``leave`` at the end."""
+
+    def __init__(self, name: str, sender: StateSender, mirror: Mirror) -> None:
+        self._key = Key(Kind.MEMBER, "", name)
+        self._sender = sender
+        self._mirror = mirror
+        self._start = uuid4().hex
+        self._since: int | None = None
+        self._next_s = 0.0
+        mirror.listen(self._changed)
+
+    def sign(self, now_s: float) -> None:
+        """Shows that this member lives, if it is time to."""
+        if now_s >= self._next_s:
+            self._next_s = now_s + _EVERY_S
+            entry = {"start": self._start} | ({} if self._since is None else {"since": self._since})
+            self._sender.send([Entry(self._key, json.dumps(entry).encode())])
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the registration has come back from the state topic."""
+        return self._since is not None
+
+    def leave(self) -> None:
+        """Removes this member's entry."""
+        self._mirror.forget(self._changed)
+        self._sender.send([Entry(self._key, None)])
+
+    def _changed(self, changes: list[Change]) -> None:
+        for change in changes:
+            if self._since is not None or change.key != self._key or not change.value:
+                continue
+            if json.loads(change.value)["start"] == self._start:
+                self._since = change.offset
+
+
+class Members:
+    """The members that live: name → the offset of the state topic where the member registered.
+
+    The state topic has one order for everybody. A member that registered before an activation must say that
+    it has carried it out; one that registered after has read it before its first record.
+    """
+
+    def __init__(self, mirror: Mirror, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._mirror = mirror
+        self._monotonic_s = monotonic_s
+        self._lock = threading.Lock()
+        self._members: dict[str, tuple[str, int, float]] = {}
+        with mirror.changed:
+            for key in mirror.keys(Kind.MEMBER):
+                value, offset = mirror.get(key), mirror.offset(key)
+                if value is not None and offset is not None:
+                    self._note(key.item, value, offset)
+            mirror.listen(self._changed)
+
+    def before(self, offset: int) -> set[str]:
+        """The living members that registered before this offset."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            return {
+                name
+                for name, (_, since, seen_s) in self._members.items()
+                if since < offset and now_s - seen_s <= ALIVE_S
+            }
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._mirror.forget(self._changed)
+
+    def _changed(self, changes: list[Change]) -> None:
+        for change in changes:
+            if change.key.kind is not Kind.MEMBER:
+                continue
+            if change.value is None:
+                with self._lock:
+                    self._members.pop(change.key.item, None)
+            else:
+                self._note(change.key.item, change.value, change.offset)
+
+    def _note(self, name: str, value: bytes, offset: int) -> None:
+        entry = json.loads(value)
+        with self._lock:
+            start, since, _ = self._members.get(name, ("", 0, 0.0))
+            if start != entry["start"]:
+                since = entry.get("since", offset)
+            self._members[name] = (entry["start"], since, self._monotonic_s())

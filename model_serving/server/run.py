@@ -1,0 +1,95 @@
+"""``model-serving run``: from the flags to the end of the process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import Event
+
+from confluent_kafka import KafkaException
+
+from model_serving.core.errors import ModelServingError
+from model_serving.messaging.connection import connect
+from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.preflight import check_topics
+from model_serving.server.config import PROGRAM, ServerConfig, parse_config
+from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.events import Events
+from model_serving.server.member import Member
+from model_serving.server.state_topic import ensure_state_topic
+
+__all__ = ["main"]
+
+_PAUSES_S = (1.0, 2.0, 5.0, 10.0)
+"""The pauses before serving begins again; the last one counts for all further times."""
+
+_CALM_S = 120.0
+"""After so long without an interruption, the pauses begin with the shortest again."""
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serves until SIGTERM or SIGINT, or in a bounded run until the end of the input.
+
+    Returns:
+        The exit status: 0 when it was stopped or finished, 1 when it could not start or failed. Each failure
+        is one line on standard error.
+
+    Raises:
+        SystemExit: a flag is wrong (status 2), or help was asked for (status 0).
+    """
+    config = parse_config(argv, environ)
+    stopping = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    events = Events(config.log_format, config.name)
+    try:
+        config = _checked(config, events)
+        _serve(config, events, stopping)
+    except (MessagingError, ModelServingError, ValueError) as error:
+        return _fail(str(error))
+    except Fenced:
+        return _fail(
+            f"another process with the name '{config.name}' has taken over: end one of them, or give each a "
+            "--name of its own"
+        )
+    except KafkaException as error:
+        return _fail(f"Kafka refused ({error.args[0].str()}): look at its log")
+    events.tell("stopped", "stopped" if stopping.is_set() else "finished")
+    return 0
+
+
+def _checked(config: ServerConfig, events: Events) -> ServerConfig:
+    """Makes sure that Kafka answers and has the topics. Returns the configuration with the topics' limits."""
+    checked = check_topics(config.kafka, config.topic_names)
+    if ensure_state_topic(connect(config.kafka), config.state_topic):
+        events.tell("topic", f"the topic '{config.state_topic}' did not exist and was created")
+    for line in checked.news:
+        events.tell("topic", line)
+    return replace(config, dead_letter_limit=checked.dead_letter_limit, result_limit=checked.result_limit)
+
+
+def _serve(config: ServerConfig, events: Events, stopping: Event) -> None:
+    """Serves; after an interruption, begins again from what is committed."""
+    pauses = 0
+    while True:
+        start_s = time.monotonic()
+        try:
+            Member(config, events).run(stopping.is_set)
+        except Interrupted as error:
+            if time.monotonic() - start_s > _CALM_S:
+                pauses = 0
+            pause_s = _PAUSES_S[min(pauses, len(_PAUSES_S) - 1)]
+            pauses += 1
+            events.tell("interrupted", f"serving begins again in {pause_s:g} s: {error}")
+            if stopping.wait(pause_s):
+                return
+        else:
+            return
+
+
+def _fail(why: str) -> int:
+    print(f"{PROGRAM}: {why}", file=sys.stderr, flush=True)
+    return 1

@@ -1,0 +1,246 @@
+"""The loop of a member: records in, results out, activations in between."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from model_serving.core.channels import AT_ONCE, Channel, Emitted
+from model_serving.core.scoring.desk import ServingDesk
+from model_serving.messaging.topics import TopicNames
+from model_serving.server.delivery import Delivery
+from model_serving.server.entries import Entry, Key, Kind
+from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.mirror import Mirror
+from model_serving.server.state_topic import PARTITIONS, StateSender, TopicEnds
+from model_serving.server.swaps import SwapQueue
+from model_serving.server.waiting import WaitingInState
+from model_serving.wire import RecordCodec
+
+__all__ = ["ServingLoop"]
+
+_MANY = 2_000
+"""The most records in a batch: enough that costs for each batch do not count, few enough milliseconds."""
+
+_IDLE_S = 0.02
+_REMIND_AFTER_S = 10.0
+_REMIND_EVERY_S = 60.0
+
+
+class ServingLoop:
+    """Reads the partitions that the group gives to this member, scores their records, and writes the output.
+
+    Call ``start``, then ``step`` again and again, at the end ``stop``. Everything happens in the caller's
+    thread, in turn: an activation is carried out between two batches, so each batch has one version.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        consumer: Consumer,
+        delivery: Delivery,
+        desk: ServingDesk,
+        codec: RecordCodec,
+        waiting: WaitingInState,
+        swaps: SwapQueue,
+        mirror: Mirror,
+        sender: StateSender,
+        ends: TopicEnds,
+        topics: TopicNames,
+        state_topic: str,
+        *,
+        until: Mapping[int, int] | None = None,
+    ) -> None:
+        """``until`` are the ends of the data topic's partitions in a bounded run."""
+        self._name = name
+        self._consumer = consumer
+        self._delivery = delivery
+        self._desk = desk
+        self._codec = codec
+        self._waiting = waiting
+        self._swaps = swaps
+        self._mirror = mirror
+        self._sender = sender
+        self._ends = ends
+        self._topics = topics
+        self._state_topic = state_topic
+        self._until = until
+        self._reached: dict[int, int] = {}
+        self._mine: set[int] = set()
+        self._joined = False
+        # Partitions that came, until the mirror has what was written before they came.
+        self._arriving: dict[int, dict[int, int]] = {}
+        self._remind: dict[str, float] = {}
+        self.scored = 0
+
+    def start(self) -> None:
+        """Joins the group of the members."""
+        self._consumer.subscribe(
+            [self._topics.data], on_assign=self._came, on_revoke=self._goes, on_lost=self._lost
+        )
+
+    def step(self) -> None:
+        """One round: activations, records, commits.
+
+        Raises:
+            Interrupted: Kafka refused something; begin again from what is committed.
+            Fenced: another process has this one's name.
+        """
+        self._carry_out()
+        if self._arriving:
+            self._arrive()
+        messages = self._consumer.consume(_MANY, 0) or self._consumer.consume(1, _IDLE_S)
+        has_read = bool(messages) and self._serve(messages)
+        if self._remind:
+            self._remind_of_waiting()
+        self._delivery.tend(has_read=has_read)
+
+    @property
+    def is_at_end(self) -> bool:
+        """In a bounded run: whether every record of this member's partitions has been read."""
+        if self._until is None or not self._joined or self._arriving or not self._swaps.is_idle:
+            return False
+        return all(self._reached.get(place, 0) >= self._until.get(place, 0) for place in self._mine)
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that this member reads now."""
+        return frozenset(self._mine)
+
+    def end(self) -> None:
+        """In a bounded run: gives up the records that still wait, because no model can come any more."""
+        for data_type in self._waiting.data_types():
+            self._write_all(self._desk.end(data_type))
+
+    def stop(self) -> None:
+        """Commits what was read and leaves."""
+        self._delivery.finish()
+
+    def _carry_out(self) -> None:
+        while (swap := self._swaps.next()) is not None:
+            try:
+                self._write_all(self._desk.carry_out(swap.order))
+            finally:
+                swap.done()
+
+    def _serve(self, messages: list[Message]) -> bool:
+        if any(message.error() for message in messages):
+            messages = self._without_errors(messages)
+            if not messages:
+                return False
+        payloads = [message.value() or b"" for message in messages]
+        decoded = self._codec.decode(payloads)
+        if self._desk.has_loaded(batch.data_type for batch in decoded.batches):
+            self._write(self._desk.take(decoded))
+        else:
+            self._serve_by_partition(messages, payloads)
+        if self._until is not None:
+            for message in messages:
+                self._reached[int(message.partition() or 0)] = int(message.offset() or 0) + 1
+        return True
+
+    def _serve_by_partition(self, messages: Sequence[Message], payloads: Sequence[bytes]) -> None:
+        """Serves records of which some may have to wait, with the partition that they have to wait under."""
+        # A model may have to be loaded, which takes longer than a transaction should.
+        self._delivery.finish()
+        by_partition: dict[int, list[bytes]] = defaultdict(list)
+        for message, payload in zip(messages, payloads, strict=True):
+            by_partition[int(message.partition() or 0)].append(payload)
+        for partition, records in by_partition.items():
+            self._waiting.partition = partition
+            self._write(self._desk.take(self._codec.decode(records)))
+
+    def _without_errors(self, messages: list[Message]) -> list[Message]:
+        whole = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                whole.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                self._reached[int(message.partition() or 0)] = int(message.offset() or 0)
+            elif error.code() == KafkaError.FENCED_INSTANCE_ID:
+                raise Fenced(error.str())
+            elif not error.retriable() and error.code() not in _PASSING:
+                raise Interrupted(f"the topic '{self._topics.data}' cannot be read ({error.str()})")
+        return whole
+
+    def _write_all(self, emitted: Iterable[Emitted]) -> None:
+        for one in emitted:
+            self._write(one)
+
+    def _write(self, emitted: Emitted) -> None:
+        delivery, topics = self._delivery, self._topics
+        self.scored += emitted.counts.scored
+        delivery.write(topics.results, emitted.results)
+        if emitted.side:
+            delivery.write(topics.dead_letters, list(emitted.on(Channel.DEAD_LETTERS)))
+            delivery.write(topics.status, list(emitted.on(Channel.STATUSES)))
+            delivery.write(topics.models, list(emitted.on(Channel.ROLLBACKS)))
+        if written := self._waiting.written():
+            delivery.state(written)
+        for report in emitted.swaps:
+            if report.sequence == AT_ONCE:
+                delivery.write(topics.status, [report.status])
+            else:
+                key = Key(Kind.REPORT, report.data_type, f"{report.sequence}/{self._name}")
+                self._sender.send([Entry(key, report.status)])
+        for data_type in emitted.began_to_wait:
+            self._remind[data_type] = time.monotonic() + _REMIND_AFTER_S
+
+    def _remind_of_waiting(self) -> None:
+        now_s = time.monotonic()
+        for data_type in [data_type for data_type, due_s in self._remind.items() if due_s <= now_s]:
+            reminder = self._desk.remind(data_type)
+            if reminder is None:
+                del self._remind[data_type]
+            else:
+                self._write(reminder)
+                self._remind[data_type] = now_s + _REMIND_EVERY_S
+
+    def _came(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._joined = True
+        if not places:
+            return
+        consumer.incremental_assign(places)
+        consumer.pause(places)
+        # What the member before has written about these partitions must be known here before their records.
+        target = self._ends.of(self._state_topic, range(PARTITIONS))
+        for place in places:
+            self._arriving[place.partition] = target
+            self._mine.add(place.partition)
+
+    def _arrive(self) -> None:
+        ready = [place for place, target in self._arriving.items() if self._mirror.has_reached(target)]
+        if not ready:
+            return
+        for place in ready:
+            del self._arriving[place]
+        self._waiting.came(ready)
+        for data_type in self._waiting.data_types():
+            self._remind.setdefault(data_type, time.monotonic() + _REMIND_AFTER_S)
+            self._write_all(self._desk.serve_waiting(data_type))
+        self._consumer.resume([TopicPartition(self._topics.data, place) for place in ready])
+
+    def _goes(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._delivery.finish()
+        self._lost(consumer, places)
+
+    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        gone = {place.partition for place in places}
+        self._waiting.went(gone)
+        self._mine -= gone
+        for place in gone:
+            self._arriving.pop(place, None)
+            self._reached.pop(place, None)
+        consumer.incremental_unassign(places)
+
+
+_PASSING = {
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - their public names
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
