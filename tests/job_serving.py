@@ -11,9 +11,9 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_traffic import Traffic
-from tests.jobs import FlinkRun, job_flags
+from tests.jobs import FlinkRun, ServerRun, job_flags, server_flags
 
-__all__ = ["fresh_topics", "serving"]
+__all__ = ["fresh_topics", "hosting", "serving"]
 
 
 def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
@@ -21,6 +21,17 @@ def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
     names = TopicNames().prefixed(f"j{uuid4().hex[:8]}-")
     create_topics(connect(broker.kafka), names, partitions=partitions)
     return names
+
+
+def hosting(
+    variant: str, broker: EmbeddedBroker, folder: Path, *flags: str, topics: TopicNames, group: str = ""
+) -> FlinkRun:
+    """The run of a host, to be entered. ``folder`` is for its log and checkpoints."""
+    group, log = group or topics.models, folder / "job.log"
+    if variant == "server":
+        return ServerRun([*server_flags(broker.bootstrap_servers, topics, group), *flags], log)
+    own = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", group)
+    return FlinkRun(variant, [*own, *flags], log)
 
 
 @contextmanager
@@ -31,12 +42,10 @@ def serving(
     *flags: str,
     topics: TopicNames | None = None,
 ) -> Iterator[Traffic]:
-    """Runs a job and gives its traffic. ``folder`` is for its log and checkpoints."""
+    """Runs a host and gives its traffic. ``folder`` is for its log and checkpoints."""
     topics = topics or fresh_topics(broker)
-    all_flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
-    log = folder / "job.log"
     with (
-        FlinkRun(variant, [*all_flags, *flags], log) as job,
+        hosting(variant, broker, folder, *flags, topics=topics) as job,
         Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
     ):
         yield traffic

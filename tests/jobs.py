@@ -23,30 +23,39 @@ from tests.patience import Patience, patience
 __all__ = [
     "FLINK",
     "FRESH",
+    "HOSTS",
     "MARK",
     "ROOT",
     "VARIANTS",
     "FlinkRun",
+    "ServerRun",
     "ends_with_this_process",
     "eventually",
     "job_flags",
     "launcher_from",
     "marked_processes",
     "run_flink",
+    "server_flags",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
 FLINK = Path(sys.prefix) / "bin" / "flink"
+MODEL_SERVING = Path(sys.prefix) / "bin" / "model-serving"
 FRESH = (str(FLINK), "run", "-py")
 """The words that start a job that is not restored."""
 
 VARIANTS = ("keyed", "broadcast")
+"""The Flink jobs."""
+
+HOSTS = (*VARIANTS, "server")
+"""Everything that serves from Kafka."""
 
 MARK = "MODEL_SERVING_TEST_RUN"
 _START_S = 180.0
 _STOP_S = 40.0
 _PR_SET_PDEATHSIG = 1
 _GO_ON = re.compile(r"^\w+\.py: to go on from here: flink run -s (\S+) -py", re.MULTILINE)
+_READS = re.compile(r"^\S+ \S+: (?:admits models from now on|reads partitions \d.*)$", re.MULTILINE)
 _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 
 
@@ -77,6 +86,12 @@ def job_flags(bootstrap_servers: str, topics: TopicNames, checkpoints: Path, gro
         *("--data-group", f"{group}-data"),
         *("--checkpoint-dir", str(checkpoints)),
     ]
+
+
+def server_flags(bootstrap_servers: str, topics: TopicNames, group: str) -> list[str]:
+    """Returns the flags that give a server its own topics, consumer groups, state topic and name."""
+    flags = job_flags(bootstrap_servers, topics, Path(), group)
+    return [*flags[: flags.index("--checkpoint-dir")], "--state-topic", f"{group}-state", "--name", "one"]
 
 
 def marked_processes(mark: str) -> list[str]:
@@ -114,6 +129,7 @@ class FlinkRun:
         launcher: Sequence[str] = FRESH,
     ) -> None:
         self._command = [*launcher, str(ROOT / "flink_jobs" / f"{name}.py"), *flags]
+        self._started = _RUNS
         self._log = log
         self._mark = uuid4().hex
         self._environ = {**os.environ, **(environ or {}), MARK: self._mark}
@@ -180,11 +196,11 @@ class FlinkRun:
             )
         try:
             eventually(
-                lambda: _RUNS.search(self.printed()) is not None or self.process.poll() is not None,
+                lambda: self._started.search(self.printed()) is not None or self.process.poll() is not None,
                 lambda: f"no job runs:\n{self.printed()[-4000:]}",
                 within_s=_START_S,
             )
-            self.job_id()
+            assert self._started.search(self.printed()) is not None, self.printed()
         except BaseException:
             self._kill()
             raise
@@ -215,6 +231,17 @@ class FlinkRun:
                 psutil.Process(int(line.split()[0])).kill()
             except psutil.Error:
                 continue
+
+
+class ServerRun(FlinkRun):
+    """Runs ``model-serving run`` while the context is open; otherwise like FlinkRun."""
+
+    def __init__(
+        self, flags: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__("server", (), log, environ=environ)
+        self._command = [str(MODEL_SERVING), "run", *flags]
+        self._started = _READS
 
 
 def ends_with_this_process() -> Callable[[], object]:

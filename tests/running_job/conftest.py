@@ -1,4 +1,4 @@
-"""Runs a job of each variant, which all tests of this folder share."""
+"""Runs each host, which all tests of this folder share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.job_serving import serving
 from tests.job_traffic import Traffic
-from tests.jobs import VARIANTS
+from tests.jobs import HOSTS
 
 
-@pytest.fixture(scope="session", params=VARIANTS)
+@pytest.fixture(scope="session", params=HOSTS)
 def job(
     request: pytest.FixtureRequest, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Traffic]:
-    """Runs a job of each variant with the default flags, for all tests that use only their own data types.
+    """Runs each host with the default flags, for all tests that use only their own data types.
 
     At the end, every record and every model message that any test has sent must have been answered once.
     """

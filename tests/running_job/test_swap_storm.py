@@ -61,6 +61,7 @@ def test_a_storm_of_swaps_loses_doubles_and_mixes_up_nothing(job: Traffic) -> No
     )
     if job.variant == "keyed":
         assert max(strays) <= IN_FLIGHT_MS
+    if job.variant in {"keyed", "server"}:
         assert [result.submissionTs for result in results] == list(range(1, count + 1))
     # One instance serves all records of the one partition, so the versions come in the order of their swaps.
     swapped = iter(status.version for status in statuses)
