@@ -236,9 +236,7 @@ class FlinkRun:
 class ServerRun(FlinkRun):
     """Runs ``model-serving run`` while the context is open; otherwise like FlinkRun."""
 
-    def __init__(
-        self, flags: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, flags: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None) -> None:
         super().__init__("server", (), log, environ=environ)
         self._command = [str(MODEL_SERVING), "run", *flags]
         self._started = _READS

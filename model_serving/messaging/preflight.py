@@ -1,4 +1,4 @@
-"""Checks Kafka and the topics before anything is served, so that the user reads one line about what is wrong."""
+"""Checks Kafka and the topics before anything is served, so that the user reads one line about a fault."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ same in all members, so a member that takes over ends the open transaction of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -54,7 +54,7 @@ def models_consumer(kafka: KafkaAccess) -> Consumer:
 
 
 class AdmittingMember:
-    """Reads every partition of the models topic and carries out its messages. Call ``step`` again and again."""
+    """Reads every partition of the models topic and carries out its messages. Call ``step`` in a loop."""
 
     def __init__(
         self,
@@ -188,17 +188,12 @@ class AdmittingMember:
         if again_ms is not None:
             self._collect_ms[data_type] = again_ms
 
-    def _write(self, outputs: list[Emitted], confirmed: list[bytes]) -> None:
+    def _write(self, outputs: Sequence[Emitted], confirmed: Sequence[bytes]) -> None:
         for place in sorted(self._changed_positions):
             self._view.put(Key(Kind.POSITION, "", str(place)), str(self._positions[place]).encode())
-        entries = self._view.written()
-        for emitted in outputs:
-            for data_type, order in emitted.activations:
-                sequence = decode_activation(order).sequence
-                entries.append(Entry(Key(Kind.ACTIVATION, data_type), order))
-                entries.append(Entry(Key(Kind.UNCONFIRMED, data_type, str(sequence)), b"1"))
-        statuses = [status for emitted in outputs for status in emitted.on(Channel.STATUSES)] + confirmed
-        letters = [letter for emitted in outputs for letter in emitted.on(Channel.DEAD_LETTERS)]
+        entries = [*self._view.written(), *_activations(outputs)]
+        statuses = [*(status for one in outputs for status in one.on(Channel.STATUSES)), *confirmed]
+        letters = [letter for one in outputs for letter in one.on(Channel.DEAD_LETTERS)]
         if not (entries or statuses or letters):
             return
         try:
@@ -209,20 +204,31 @@ class AdmittingMember:
             for topic, messages in ((self._topics.status, statuses), (self._topics.dead_letters, letters)):
                 for message in messages:
                     produce(self._producer, topic, message)
-            if self._changed_positions:
-                self._producer.send_offsets_to_transaction(
-                    [
-                        TopicPartition(self._topics.models, place, self._positions[place])
-                        for place in self._changed_positions
-                    ],
-                    self._elected.consumer_group_metadata(),
-                    _FLUSH_S,
-                )
+            self._send_positions()
             self._producer.commit_transaction(_FLUSH_S)
         except KafkaException as error:
             raise translated(error, "the transaction of model messages") from error
         self._changed_positions.clear()
         self._events.statuses(statuses)
+
+    def _send_positions(self) -> None:
+        """Commits the positions in the group too, where tools look for them."""
+        if self._changed_positions:
+            places = [
+                TopicPartition(self._topics.models, place, self._positions[place])
+                for place in self._changed_positions
+            ]
+            group = self._elected.consumer_group_metadata()
+            self._producer.send_offsets_to_transaction(places, group, _FLUSH_S)
+
+
+def _activations(outputs: Sequence[Emitted]) -> Iterator[Entry]:
+    """The entries of activations: each stays unconfirmed until every member has carried it out."""
+    for emitted in outputs:
+        for data_type, order in emitted.activations:
+            yield Entry(Key(Kind.ACTIVATION, data_type), order)
+            sequence = decode_activation(order).sequence
+            yield Entry(Key(Kind.UNCONFIRMED, data_type, str(sequence)), b"1")
 
 
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names

@@ -182,7 +182,7 @@ class ExactlyOnce(_Writer):
     def __init__(
         self, kafka: KafkaAccess, consumer: Consumer, state_topic: str, interval_s: float, name: str
     ) -> None:
-        """``name`` is the transactional id. Whoever starts with the same name ends this one's transactions."""
+        """``name`` is the transactional id: whoever starts with the same one ends these transactions."""
         super().__init__(
             output_producer(kafka, self._note)
             | {"transactional.id": name, "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS},

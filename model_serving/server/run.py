@@ -20,6 +20,7 @@ from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
 from model_serving.server.member import Member
 from model_serving.server.state_topic import ensure_state_topic
+from model_serving.server.workers import end_with_parent, run_workers
 
 __all__ = ["main"]
 
@@ -44,9 +45,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stopping.set())
+    end_with_parent(environ, stopping.set)
     events = Events(config.log_format, config.name)
     try:
         config = _checked(config, events)
+        if config.workers > 1:
+            return run_workers(config, argv, events, stopping.is_set)
         _serve(config, events, stopping)
     except (MessagingError, ModelServingError, ValueError) as error:
         return _fail(str(error))
