@@ -17,10 +17,10 @@ from model_serving.core.channels import Channel, Emitted
 from model_serving.core.clock import Clock
 from model_serving.core.state import decode_activation
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames
+from model_serving.server.clients import server_client
 from model_serving.server.confirmations import Confirmations
-from model_serving.server.delivery import translated
+from model_serving.server.delivery import persistently, translated
 from model_serving.server.entries import Entry, Key, Kind, encode_parts
 from model_serving.server.errors import Interrupted
 from model_serving.server.events import Events
@@ -33,12 +33,14 @@ _MANY = 100
 _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
 _FLUSH_S = 30.0
+_TRY_S = 5.0
+_WHAT = "the transaction of model messages"
 
 
 def models_consumer(kafka: KafkaAccess) -> Consumer:
     """A reader of the models topic that joins no group."""
     return Consumer(
-        client_settings(kafka)
+        server_client(kafka)
         | {
             "group.id": "model-serving-models",
             "enable.auto.commit": False,
@@ -86,7 +88,7 @@ class AdmittingMember:
         self._events = events
         self._clock = clock
         self._producer = Producer(
-            client_settings(kafka)
+            server_client(kafka)
             | {
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": 60_000,
@@ -204,10 +206,10 @@ class AdmittingMember:
             for topic, messages in ((self._topics.status, statuses), (self._topics.dead_letters, letters)):
                 for message in messages:
                     produce(self._producer, topic, message)
-            self._send_positions()
-            self._producer.commit_transaction(_FLUSH_S)
         except KafkaException as error:
-            raise translated(error, "the transaction of model messages") from error
+            raise translated(error, _WHAT) from error
+        self._send_positions()
+        persistently(lambda: self._producer.commit_transaction(_TRY_S), _WHAT)
         self._changed_positions.clear()
         self._events.statuses(statuses)
 
@@ -219,7 +221,7 @@ class AdmittingMember:
                 for place in self._changed_positions
             ]
             group = self._elected.consumer_group_metadata()
-            self._producer.send_offsets_to_transaction(places, group, _FLUSH_S)
+            persistently(lambda: self._producer.send_offsets_to_transaction(places, group, _TRY_S), _WHAT)
 
 
 def _activations(outputs: Sequence[Emitted]) -> Iterator[Entry]:

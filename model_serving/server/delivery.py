@@ -9,17 +9,18 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
+from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry, encode_parts
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.state_topic import produce
 
-__all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce", "translated"]
+__all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce", "persistently", "translated"]
 
 _QUEUE_KIB = 65_536
 _QUEUE_MESSAGES = 200_000
 _FLUSH_S = 30.0
+_TRY_S = 5.0
 _TRANSACTION_TIMEOUT_MS = 60_000
 _FENCED = {
     KafkaError._FENCED,  # noqa: SLF001 - their public names
@@ -61,11 +62,29 @@ def translated(error: KafkaException, what: str) -> Exception:
     return Interrupted(f"{what} failed ({cause.str()})")
 
 
+def persistently(act: Callable[[], object], what: str) -> None:
+    """Tries again while Kafka says that this may help, for as long as a transaction may take.
+
+    Raises:
+        Interrupted: it did not help.
+        Fenced: another process has this one's name.
+    """
+    end_s = time.monotonic() + _TRANSACTION_TIMEOUT_MS / 1000
+    while True:
+        try:
+            act()
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > end_s:
+                raise translated(error, what) from error
+        else:
+            return
+
+
 def output_producer(
     kafka: KafkaAccess, on_delivery: Callable[[KafkaError | None, Message], None]
 ) -> dict[str, object]:
     """The settings of a producer of results. Its queue is bounded, so a slow Kafka holds the reader back."""
-    return client_settings(kafka) | {
+    return server_client(kafka) | {
         "enable.idempotence": True,
         "linger.ms": 1,
         "message.max.bytes": DEAD_LETTER_BYTES,
@@ -220,14 +239,12 @@ class ExactlyOnce(_Writer):
         """See Delivery."""
         if not self._open:
             return
-        try:
-            # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
-            self._producer.send_offsets_to_transaction(
-                self._positions(), self._consumer.consumer_group_metadata(), _FLUSH_S
-            )
-            self._producer.commit_transaction(_FLUSH_S)
-        except KafkaException as error:
-            raise translated(error, "a transaction") from error
+        positions, group = self._positions(), self._consumer.consumer_group_metadata()
+        # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
+        persistently(
+            lambda: self._producer.send_offsets_to_transaction(positions, group, _TRY_S), "a transaction"
+        )
+        persistently(lambda: self._producer.commit_transaction(_TRY_S), "a transaction")
         self._open = False
 
     def close(self) -> None:

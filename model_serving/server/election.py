@@ -9,8 +9,8 @@ from collections.abc import Callable
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
 from model_serving.server.admitting import AdmittingMember
+from model_serving.server.clients import server_client
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
 
@@ -24,7 +24,7 @@ SESSION_MS = 10_000
 def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_ms: int) -> dict[str, object]:
     """The settings of a member of a consumer group, which keeps its place when it starts again soon."""
     refresh = {"topic.metadata.refresh.interval.ms": refresh_ms} if refresh_ms else {}
-    return client_settings(kafka) | {
+    return server_client(kafka) | {
         "group.id": group,
         "group.instance.id": name,
         "client.id": f"model-serving-{name}",
@@ -91,8 +91,10 @@ class AdmissionThread(threading.Thread):
                         if self._refresh_s and time.monotonic() > look_s:
                             look_s = time.monotonic() + self._refresh_s
                             self._look_for_partitions(member)
-                except Interrupted as error:
-                    self._events.tell("interrupted", f"admission begins again: {error}")
+                # Fenced: somebody else is elected by now, which this member learns a moment later.
+                except (Fenced, Interrupted) as error:
+                    if not self._ended.is_set():
+                        self._events.tell("interrupted", f"admission begins again: {error}")
                     if member is not None:
                         member.close()
                         member = None

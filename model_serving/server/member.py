@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from threading import Event
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -13,21 +14,21 @@ from model_serving.core.clock import SystemClock
 from model_serving.core.state import decode_activation, encode_model
 from model_serving.flags import Delivery as Guarantee
 from model_serving.flags import StartingOffsets
-from model_serving.messaging.connection import client_settings
 from model_serving.messaging.errors import MessagingError
 from model_serving.server.admitting import AdmittingMember
+from model_serving.server.clients import server_client
 from model_serving.server.config import ServerConfig
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
 from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from model_serving.server.election import AdmissionThread, group_consumer_settings
 from model_serving.server.entries import Entry, Key, Kind
-from model_serving.server.errors import Interrupted
+from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
 from model_serving.server.members import Members, Registration
 from model_serving.server.mirror import Mirror
 from model_serving.server.serving import ServingLoop
-from model_serving.server.state_topic import PARTITIONS, StateSender, StateTail, TopicEnds
+from model_serving.server.state_topic import StateSender, StateTail, TopicEnds
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.view import KeptInView, PendingInView, StateView
 from model_serving.server.waiting import WaitingInState
@@ -35,6 +36,8 @@ from model_serving.server.waiting import WaitingInState
 __all__ = ["Member"]
 
 _STATE_S = 120.0
+_LOOK_S = 0.05
+_TAKEN_OVER_S = 3.0
 _BEGINNING = -2
 """Kafka's number for the beginning of a partition."""
 
@@ -64,44 +67,96 @@ class Member:
         store = ContentsInState(self._mirror, self._sender, config.state_topic)
         self._parts: Parts = build(config.serving, SystemClock(), new_pool(), store=store)
         self._first_start = False
+        self._state_is_known = Event()
+        self._ending = Event()
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Serves until ``stopping`` says so or, in a bounded run, until the end of the input."""
         with self._closing as closing:
             closing.callback(self._mirror.close)
             closing.callback(self._ends.close)
+            registration = Registration(self._config.name, self._sender, self._mirror)
             self._tail.start()
             closing.callback(self._tail.stop)
             ends = self._bounded_ends() if self._config.bounded else None
-            registration = Registration(self._config.name, self._sender, self._mirror)
-            registration.sign(time.monotonic())
-            if not self._sender.flush(_STATE_S):
-                raise Interrupted("the state topic takes nothing")
-            self._read_state()
-            if not registration.is_known:
-                raise Interrupted("the registration has not come back from the state topic")
-            self._choose_start()
-            closing.callback(self._leave, registration)
+            # Takes part in the election from the beginning: only who is elected ends the transaction that a
+            # killed member has left open, and nobody can read the state topic past it before that.
             admission = self._admission()
             admission.start()
             closing.callback(admission.stop)
-            loop = self._loop(closing, ends)
-            loop.start()
-            said: frozenset[int] | None = None
-            while not stopping():
-                registration.sign(time.monotonic())
-                loop.step()
-                self._check(admission)
-                if loop.partitions != said:
-                    said = loop.partitions
-                    shown = ", ".join(map(str, sorted(said))) or "none"
-                    self._events.tell(
-                        "partitions", f"reads partitions {shown} of '{self._config.data_topic}'"
-                    )
-                if ends is not None and loop.is_at_end and self._models_are_done(ends[1]):
-                    loop.end()
-                    break
-            loop.stop()
+            closing.callback(self._ending.set)
+            closing.callback(self._leave, registration)
+            try:
+                self._register(registration, admission, stopping)
+                self._serve(closing, registration, admission, ends, stopping)
+            except (Fenced, Interrupted) as error:
+                raise self._why(error, registration) from error
+
+    def _register(
+        self, registration: Registration, admission: AdmissionThread, stopping: Callable[[], bool]
+    ) -> None:
+        """Registers, and waits until everything that was in the state topic before is known."""
+        start_s = time.monotonic()
+        while not registration.is_known:
+            registration.sign(time.monotonic())
+            self._check(admission)
+            with self._mirror.changed:
+                self._mirror.changed.wait(_LOOK_S)
+            if stopping():
+                return
+            if time.monotonic() - start_s > _STATE_S:
+                raise Interrupted(
+                    f"the state topic '{self._config.state_topic}' was not read to its end in {_STATE_S:g} s"
+                )
+        self._choose_start()
+        self._state_is_known.set()
+        data_types = len(self._mirror.keys(Kind.ACTIVATION))
+        self._events.tell(
+            "state",
+            f"knows {data_types} data types from '{self._config.state_topic}' "
+            f"({time.monotonic() - start_s:.1f} s)",
+            data_types=data_types,
+        )
+
+    def _serve(
+        self,
+        closing: ExitStack,
+        registration: Registration,
+        admission: AdmissionThread,
+        ends: tuple[dict[int, int], dict[int, int]] | None,
+        stopping: Callable[[], bool],
+    ) -> None:
+        if stopping():
+            return
+        loop = self._loop(closing, ends)
+        loop.start()
+        said: frozenset[int] = frozenset()
+        while not stopping():
+            registration.sign(time.monotonic())
+            if registration.is_taken_over:
+                raise Fenced
+            loop.step()
+            self._check(admission)
+            if loop.partitions != said:
+                said = loop.partitions
+                shown = ", ".join(map(str, sorted(said))) or "none"
+                self._events.tell("partitions", f"reads partitions {shown} of '{self._config.data_topic}'")
+            if ends is not None and loop.is_at_end and self._models_are_done(ends[1]):
+                loop.end()
+                break
+        loop.stop()
+
+    def _why(self, error: Fenced | Interrupted, registration: Registration) -> Fenced | Interrupted:
+        """Kafka's clients say that they are fenced also after a broker has died; the registration knows."""
+        if isinstance(error, Interrupted) and not registration.is_taken_over:
+            return error
+        end_s = time.monotonic() + _TAKEN_OVER_S
+        with self._mirror.changed:
+            while not registration.is_taken_over and time.monotonic() < end_s:
+                self._mirror.changed.wait(_LOOK_S)
+        return (
+            Fenced() if registration.is_taken_over else Interrupted(f"Kafka has let this member go ({error})")
+        )
 
     def _leave(self, registration: Registration) -> None:
         registration.leave()
@@ -111,22 +166,6 @@ class Member:
         for failure in (admission.failure, self._tail.failure):
             if failure is not None:
                 raise failure
-
-    def _read_state(self) -> None:
-        target = self._ends.of(self._config.state_topic, range(PARTITIONS))
-        start_s = time.monotonic()
-        if not self._mirror.wait_until({0: target[0]}, timeout_s=_STATE_S):
-            if self._tail.failure is not None:
-                raise self._tail.failure
-            raise Interrupted(
-                f"the state topic '{self._config.state_topic}' was not read to its end in {_STATE_S:g} s"
-            )
-        data_types = {key.data_type for key in self._mirror.keys(Kind.ACTIVATION)}
-        self._events.tell(
-            "state",
-            f"knows {len(data_types)} data types from '{self._config.state_topic}' "
-            f"({time.monotonic() - start_s:.1f} s)",
-        )
 
     def _choose_start(self) -> None:
         """Before the very first record with this state topic: sets where the group begins to read."""
@@ -143,7 +182,7 @@ class Member:
         self._sender.send([Entry(started, b"1")])
 
     def _commit(self, offsets: dict[int, int]) -> None:
-        consumer = Consumer(client_settings(self._config.kafka) | {"group.id": self._config.data_group})
+        consumer = Consumer(server_client(self._config.kafka) | {"group.id": self._config.data_group})
         try:
             consumer.commit(
                 offsets=[TopicPartition(self._config.data_topic, *place) for place in offsets.items()],
@@ -187,6 +226,10 @@ class Member:
             SystemClock(),
         )
         # Only now nobody else writes: the transactions of the member before are over.
+        while not self._state_is_known.wait(_LOOK_S):
+            if self._ending.is_set():
+                member.close()
+                raise Interrupted("the server ends")
         target = self._ends.of(config.state_topic, [0])
         if not self._mirror.wait_until(target, timeout_s=_STATE_S):
             member.close()

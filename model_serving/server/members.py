@@ -21,15 +21,21 @@ partitions of a dead member to others, so a member that may still score is never
 
 
 class Registration:
-    """This member's entry. Call ``sign`` often; ``leave`` at the end."""
+    """This member's entry. Call ``sign`` often; ``leave`` at the end.
+
+    Make it before the state topic is read: what it has of this name is of processes before this one.
+    """
 
     def __init__(self, name: str, sender: StateSender, mirror: Mirror) -> None:
         self._key = Key(Kind.MEMBER, "", name)
         self._sender = sender
         self._mirror = mirror
         self._start = uuid4().hex
+        self._before: set[str] = set()
         self._since: int | None = None
         self._next_s = 0.0
+        self.is_taken_over = False
+        """Whether another process has registered with the same name later."""
         mirror.listen(self._changed)
 
     def sign(self, now_s: float) -> None:
@@ -47,14 +53,20 @@ class Registration:
     def leave(self) -> None:
         """Removes this member's entry."""
         self._mirror.forget(self._changed)
-        self._sender.send([Entry(self._key, None)])
+        if not self.is_taken_over:
+            self._sender.send([Entry(self._key, None)])
 
     def _changed(self, changes: list[Change]) -> None:
         for change in changes:
-            if self._since is not None or change.key != self._key or not change.value:
+            if change.key != self._key or not change.value:
                 continue
-            if json.loads(change.value)["start"] == self._start:
-                self._since = change.offset
+            start = json.loads(change.value)["start"]
+            if start == self._start:
+                self._since = change.offset if self._since is None else self._since
+            elif self._since is None:
+                self._before.add(start)
+            elif start not in self._before:
+                self.is_taken_over = True
 
 
 class Members:

@@ -17,9 +17,9 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.receiving import end_offset
+from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry, decode_part, encode_parts
 from model_serving.server.mirror import Mirror
 
@@ -70,7 +70,7 @@ class TopicEnds:
 
     def __init__(self, kafka: KafkaAccess) -> None:
         self._consumer = Consumer(
-            client_settings(kafka) | {"group.id": "model-serving-ends", "isolation.level": "read_uncommitted"}
+            server_client(kafka) | {"group.id": "model-serving-ends", "isolation.level": "read_uncommitted"}
         )
 
     def of(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
@@ -104,7 +104,7 @@ class StateTail(threading.Thread):
         self._ended = threading.Event()
         self.failure: BaseException | None = None
         self._consumer = Consumer(
-            client_settings(kafka)
+            server_client(kafka)
             | {
                 # The client demands a group name; with assign() it never joins the group.
                 "group.id": "model-serving-state",
@@ -165,7 +165,7 @@ class StateSender:
         self._topic = topic
         self._failure: KafkaError | None = None
         self._producer = Producer(
-            client_settings(kafka)
+            server_client(kafka)
             | {
                 "enable.idempotence": True,
                 "linger.ms": 0,
