@@ -21,7 +21,9 @@ _QUEUE_KIB = 65_536
 _QUEUE_MESSAGES = 200_000
 _FLUSH_S = 30.0
 _TRY_S = 5.0
-_TRANSACTION_TIMEOUT_MS = 60_000
+_TRANSACTION_TIMEOUT_MS = 20_000
+"""How long the transaction of a member that was killed holds up readers, unless it starts again before."""
+
 _FENCED = {
     KafkaError._FENCED,  # noqa: SLF001 - their public names
     KafkaError.PRODUCER_FENCED,

@@ -16,6 +16,7 @@ from model_serving.server.events import Events
 
 __all__ = ["AdmissionThread", "group_consumer_settings"]
 
+_IDLE_S = 0.05
 _PAUSE_S = 1.0
 SESSION_MS = 10_000
 """How long Kafka waits for a member that is silent before it gives its partitions to others."""
@@ -68,48 +69,52 @@ class AdmissionThread(threading.Thread):
         self._look_for_partitions = look_for_partitions
         self._events = events
         self._elected = False
+        self._member: AdmittingMember | None = None
+        self._look_s = time.monotonic() + self._refresh_s
         self._ended = threading.Event()
         self.failure: BaseException | None = None
 
     def run(self) -> None:
         """Takes part until ``stop`` is called."""
-        member: AdmittingMember | None = None
         try:
             self._consumer.subscribe([self._topic], on_assign=self._came, on_revoke=self._went)
-            look_s = time.monotonic() + self._refresh_s
             while not self._ended.is_set():
-                self._poll(0 if member else 0.05)
-                if member is not None and not self._elected:
-                    member.close()
-                    member = None
+                self._poll(0 if self._member else _IDLE_S)
                 try:
-                    if member is None and self._elected:
-                        member = self._take_office(self._consumer)
-                        self._events.tell("admission", "admits models from now on")
-                    if member is not None:
-                        member.step()
-                        if self._refresh_s and time.monotonic() > look_s:
-                            look_s = time.monotonic() + self._refresh_s
-                            self._look_for_partitions(member)
+                    self._round()
                 # Fenced: somebody else is elected by now, which this member learns a moment later.
                 except (Fenced, Interrupted) as error:
                     if not self._ended.is_set():
                         self._events.tell("interrupted", f"admission begins again: {error}")
-                    if member is not None:
-                        member.close()
-                        member = None
+                    self._leave_office()
                     self._ended.wait(_PAUSE_S)
         except Exception as error:  # noqa: BLE001 - the main thread reports it and ends the program
             self.failure = error
         finally:
-            if member is not None:
-                member.close()
+            self._leave_office()
             self._consumer.close()
 
     def stop(self) -> None:
         """Ends the thread, and waits for it."""
         self._ended.set()
         self.join()
+
+    def _round(self) -> None:
+        if not self._elected:
+            self._leave_office()
+            return
+        if self._member is None:
+            self._member = self._take_office(self._consumer)
+            self._events.tell("admission", "admits models from now on")
+        self._member.step()
+        if self._refresh_s and time.monotonic() > self._look_s:
+            self._look_s = time.monotonic() + self._refresh_s
+            self._look_for_partitions(self._member)
+
+    def _leave_office(self) -> None:
+        member, self._member = self._member, None
+        if member is not None:
+            member.close()
 
     def _poll(self, timeout_s: float) -> None:
         message = self._consumer.poll(timeout_s)

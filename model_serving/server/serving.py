@@ -25,6 +25,9 @@ __all__ = ["ServingLoop"]
 _MANY = 2_000
 """The most records in a batch: enough that costs for each batch do not count, few enough milliseconds."""
 
+_LONG_S = 0.5
+"""Batches become smaller when one takes longer, so that transactions and activations do not wait for it."""
+
 _IDLE_S = 0.02
 _REMIND_AFTER_S = 10.0
 _REMIND_EVERY_S = 60.0
@@ -71,6 +74,7 @@ class ServingLoop:
         self._reached: dict[int, int] = {}
         self._mine: set[int] = set()
         self._joined = False
+        self._many = _MANY
         # Partitions that came, until the mirror has what was written before they came.
         self._arriving: dict[int, dict[int, int]] = {}
         self._remind: dict[str, float] = {}
@@ -92,8 +96,8 @@ class ServingLoop:
         self._carry_out()
         if self._arriving:
             self._arrive()
-        messages = self._consumer.consume(_MANY, 0) or self._consumer.consume(1, _IDLE_S)
-        has_read = bool(messages) and self._serve(messages)
+        messages = self._consumer.consume(self._many, 0) or self._consumer.consume(1, _IDLE_S)
+        has_read = bool(messages) and self._serve_timed(messages)
         if self._remind:
             self._remind_of_waiting()
         self._delivery.tend(has_read=has_read)
@@ -125,6 +129,16 @@ class ServingLoop:
                 self._write_all(self._desk.carry_out(swap.order))
             finally:
                 swap.done()
+
+    def _serve_timed(self, messages: list[Message]) -> bool:
+        start_s = time.monotonic()
+        has_read = self._serve(messages)
+        took_s = time.monotonic() - start_s
+        if took_s > _LONG_S:
+            self._many = max(1, len(messages) // 2)
+        elif len(messages) == self._many < _MANY and took_s < _LONG_S / 4:
+            self._many = min(_MANY, 2 * self._many)
+        return has_read
 
     def _serve(self, messages: list[Message]) -> bool:
         if any(message.error() for message in messages):

@@ -40,8 +40,20 @@ LAW: dict[str, set[str]] = {
         "model_serving.messaging",
         "model_serving.protos",
         "model_serving.runtime",
+        "model_serving.server",
         "model_serving.settings",
         "model_serving.stores",
+        "model_serving.wire",
+    },
+    "model_serving.server": {
+        "model_serving.assembly",
+        "model_serving.core",
+        "model_serving.flags",
+        "model_serving.messaging",
+        "model_serving.protos",
+        "model_serving.runtime",
+        "model_serving.server",
+        "model_serving.settings",
         "model_serving.wire",
     },
     "functions": {
@@ -81,7 +93,7 @@ TOP: dict[str, set[str]] = {
 AT_HOME: dict[str, set[str]] = {
     "pyflink": {"flink_jobs", "functions"},
     "pemja": {"functions"},
-    "confluent_kafka": {"flink_jobs", "model_serving.client", "model_serving.messaging"},
+    "confluent_kafka": {"model_serving.client", "model_serving.messaging", "model_serving.server"},
     "google.protobuf": {"model_serving.client", "model_serving.protos", "model_serving.wire"},
     "fsspec": {"model_serving.runtime", "model_serving.stores"},
 }

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from flink_jobs import preflight
 from flink_jobs.config import parse_config
 from flink_jobs.preflight import Checked, PreflightError, check_broker
+from model_serving.messaging import preflight
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames
 
 TOPICS = TopicNames().all()
