@@ -142,7 +142,7 @@ class Member:
                 shown = ", ".join(map(str, sorted(said))) or "none"
                 self._events.tell("partitions", f"reads partitions {shown} of '{self._config.data_topic}'")
             if ends is not None and loop.is_at_end and self._models_are_done(ends[1]):
-                loop.end()
+                loop.end(patience_s=self._config.remote_timeout_ms / 1000)
                 break
         loop.stop()
 

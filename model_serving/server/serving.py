@@ -78,6 +78,10 @@ class ServingLoop:
         # Partitions that came, until the mirror has what was written before they came.
         self._arriving: dict[int, dict[int, int]] = {}
         self._remind: dict[str, float] = {}
+        # Data types whose records wait for a model server: when to look again, and which are too many.
+        self._retry: dict[str, float] = {}
+        self._full: set[str] = set()
+        self._held_back = False
         self.scored = 0
 
     def start(self) -> None:
@@ -98,6 +102,8 @@ class ServingLoop:
             self._arrive()
         messages = self._consumer.consume(self._many, 0) or self._consumer.consume(1, _IDLE_S)
         has_read = bool(messages) and self._serve_timed(messages)
+        if self._retry or self._held_back:
+            self._retry_waiting()
         if self._remind:
             self._remind_of_waiting()
         self._delivery.tend(has_read=has_read)
@@ -114,8 +120,16 @@ class ServingLoop:
         """The partitions that this member reads now."""
         return frozenset(self._mine)
 
-    def end(self) -> None:
-        """In a bounded run: gives up the records that still wait, because no model can come any more."""
+    def end(self, *, patience_s: float) -> None:
+        """In a bounded run: gives up the records that still wait, because no model can come any more.
+
+        Model servers that are away have ``patience_s`` seconds to come back.
+        """
+        end_s = time.monotonic() + patience_s
+        while self._retry and time.monotonic() < end_s:
+            self._retry_waiting()
+            self._delivery.tend(has_read=False)
+            time.sleep(_IDLE_S)
         for data_type in self._waiting.data_types():
             self._write_all(self._desk.end(data_type))
 
@@ -147,10 +161,15 @@ class ServingLoop:
                 return False
         payloads = [message.value() or b"" for message in messages]
         decoded = self._codec.decode(payloads)
-        if self._desk.has_loaded(batch.data_type for batch in decoded.batches):
-            self._write(self._desk.take(decoded))
-        else:
+        data_types = [batch.data_type for batch in decoded.batches]
+        if not self._desk.has_loaded(data_types):
+            # A model may have to be loaded, which takes longer than a transaction should.
+            self._delivery.finish()
+        if self._desk.may_wait(data_types):
             self._serve_by_partition(messages, payloads)
+        else:
+            self._waiting.partition = int(messages[0].partition() or 0)
+            self._write(self._desk.take(decoded))
         if self._until is not None:
             for message in messages:
                 self._reached[int(message.partition() or 0)] = int(message.offset() or 0) + 1
@@ -158,8 +177,6 @@ class ServingLoop:
 
     def _serve_by_partition(self, messages: Sequence[Message], payloads: Sequence[bytes]) -> None:
         """Serves records of which some may have to wait, with the partition that they have to wait under."""
-        # A model may have to be loaded, which takes longer than a transaction should.
-        self._delivery.finish()
         by_partition: dict[int, list[bytes]] = defaultdict(list)
         for message, payload in zip(messages, payloads, strict=True):
             by_partition[int(message.partition() or 0)].append(payload)
@@ -203,6 +220,10 @@ class ServingLoop:
                 self._sender.send([Entry(key, report.status)])
         for data_type in emitted.began_to_wait:
             self._remind[data_type] = time.monotonic() + _REMIND_AFTER_S
+        for retry in emitted.retries:
+            self._retry[retry.data_type] = time.monotonic() + retry.in_ms / 1000
+            if retry.full:
+                self._full.add(retry.data_type)
 
     def _remind_of_waiting(self) -> None:
         now_s = time.monotonic()
@@ -213,6 +234,19 @@ class ServingLoop:
             else:
                 self._write(reminder)
                 self._remind[data_type] = now_s + _REMIND_EVERY_S
+
+    def _retry_waiting(self) -> None:
+        """Looks whether model servers are back; while too many records wait for one, nothing is read."""
+        now_s = time.monotonic()
+        for data_type in [data_type for data_type, due_s in self._retry.items() if due_s <= now_s]:
+            del self._retry[data_type]
+            self._full.discard(data_type)
+            self._write_all(self._desk.retry(data_type))
+        if bool(self._full) == self._held_back:
+            return
+        self._held_back = bool(self._full)
+        places = [TopicPartition(self._topics.data, place) for place in self._mine - self._arriving.keys()]
+        (self._consumer.pause if self._held_back else self._consumer.resume)(places)
 
     def _came(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._joined = True
@@ -235,8 +269,9 @@ class ServingLoop:
         self._waiting.came(ready)
         for data_type in self._waiting.data_types():
             self._remind.setdefault(data_type, time.monotonic() + _REMIND_AFTER_S)
-            self._write_all(self._desk.serve_waiting(data_type))
-        self._consumer.resume([TopicPartition(self._topics.data, place) for place in ready])
+            self._write_all(self._desk.retry(data_type))
+        if not self._held_back:
+            self._consumer.resume([TopicPartition(self._topics.data, place) for place in ready])
 
     def _goes(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._delivery.finish()

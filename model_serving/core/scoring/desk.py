@@ -180,7 +180,6 @@ class ServingDesk:
             for data_type in data_types
         )
 
-
     def end(self, data_type: str) -> Iterator[Emitted]:
         """Gives up the waiting records of a data type, because the input has ended.
 

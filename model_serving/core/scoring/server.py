@@ -17,8 +17,8 @@ from model_serving.core.engine import Columns, ModelDescription, RecordSchema, S
 from model_serving.core.errors import ModelServingError, ScoringFailed, Unavailable
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import DeadLetter, FailingModel, ModelToServe
-from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.model_servers.location import SCORED_BY_A_SERVER
+from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.pool import ContentReader, Lease, ModelPool
 from model_serving.core.scoring.finite import all_finite
 from model_serving.core.scoring.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
