@@ -9,7 +9,7 @@ import pytest
 
 from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import Kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import declare_derived
+from model_serving.engines.pmml.evaluator.expressions.derived import declare_derived
 from model_serving.engines.pmml.evaluator.models.affine import Category, Product, Reader
 from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope

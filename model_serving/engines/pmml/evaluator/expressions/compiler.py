@@ -17,15 +17,13 @@ from model_serving.engines.pmml.evaluator.data_types import (
     constant,
     converted,
     numeric_reader,
-    read_kind,
     spelled_value,
 )
 from model_serving.engines.pmml.evaluator.nesting import STAGE, Staged, deep_parts
-from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal, required
+from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal
 from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
@@ -39,10 +37,8 @@ __all__ = [
     "Constant",
     "as_kind",
     "compile_expression",
+    "compile_staged",
     "compile_whole",
-    "declare_derived",
-    "declare_derived_field",
-    "derived_field",
 ]
 
 _HERE = "model_serving.engines.pmml.evaluator.expressions"
@@ -82,10 +78,11 @@ def compile_whole(element: Element, scope: Scope) -> Expression:
     Raises:
         Unsupported: a part of it is not known.
     """
-    return _compiled_whole(element, scope)[0]
+    return compile_staged(element, scope)[0]
 
 
-def _compiled_whole(element: Element, scope: Scope) -> tuple[Expression, int, tuple[Field, ...]]:
+def compile_staged(element: Element, scope: Scope) -> tuple[Expression, int, tuple[Field, ...]]:
+    """Does the same as ``compile_whole``; gives the expression's height and the stages under it too."""
     nesting = scope.program.nesting
     parts = deep_parts(element, EXPRESSIONS)
     for part in parts:
@@ -127,65 +124,6 @@ def _compiled(element: Element, scope: Scope) -> Expression:
     read: Any = import_module(f"{_HERE}.{module}")
     made: Expression = read.compile_expression(element, scope)
     return made
-
-
-def derived_field(element: Element, scope: Scope) -> Field:
-    """Reads a DerivedField: its expression, as a value of its type.
-
-    Raises:
-        Unsupported: a part of it is not known.
-    """
-    name = element.get("name", "")
-    parts = children(
-        element,
-        {"name", "displayName", "optype", "dataType", "x-mathContext"},
-        {*EXPRESSIONS, "Value"},
-    )
-    expressions = [part for part in parts if part.tag != "Value"]
-    if len(expressions) != 1:
-        raise Unsupported(f"DerivedField '{name}' without one expression")
-    made, height, stages = _compiled_whole(expressions[0], scope)
-    kind = read_kind(element, made.kind)
-    values = tuple(
-        constant(part.get("value", ""), kind.data_type, scope.program.symbols)
-        for part in parts
-        if part.tag == "Value" and part.get("property", "valid") == "valid"
-    )
-    made = as_kind(made, kind, scope.program)
-    if isinstance(made, Field):  # the same values under another name
-        field = Field(name, kind, made.slot, made.expression, values, made.column)
-    else:
-        field = scope.program.field(name, kind, Staged(kind, stages, made) if stages else made, values)
-    scope.program.nesting.keep(field, height + 1, stages)
-    return field
-
-
-def declare_derived(transformations: Element | None, scope: Scope) -> None:
-    """Declares the DerivedFields of a TransformationDictionary or of LocalTransformations in a scope."""
-    if transformations is None:
-        return
-    for element in children(transformations, frozenset(), ("DerivedField", "DefineFunction")):
-        if element.tag == "DerivedField":
-            declare_derived_field(element, scope)
-
-
-def declare_derived_field(element: Element, scope: Scope) -> None:
-    """Declares a DerivedField in a scope. It is read at its first use."""
-    scope.declare_later(required(element, "name"), _reader(element, scope), _needs(element))
-
-
-def _needs(element: Element) -> Callable[[], Iterable[str]]:
-    """Returns what gives the names of the fields that a derived field refers to."""
-    return lambda: [
-        part.attrib[attribute]
-        for part in element.iter()
-        for attribute in ("field", "textField")
-        if attribute in part.attrib
-    ]
-
-
-def _reader(element: Element, scope: Scope) -> Callable[[], Field]:
-    return lambda: derived_field(element, scope)
 
 
 def as_kind(expression: Expression, kind: Kind, program: Program) -> Expression:

@@ -16,7 +16,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.data_types import constant
-from model_serving.engines.pmml.evaluator.expressions.compiler import derived_field
+from model_serving.engines.pmml.evaluator.expressions.derived import derived_field
 from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.models.links import softmax, softmax_of_one
 from model_serving.engines.pmml.evaluator.prediction import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model_serving.engines.pmml.evaluator.expressions.compiler import derived_field
+from model_serving.engines.pmml.evaluator.expressions.derived import derived_field
 from model_serving.engines.pmml.evaluator.models.input_matrix import InputMatrix
 from model_serving.engines.pmml.evaluator.models.linear import NOT_NUMBERS
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, required
