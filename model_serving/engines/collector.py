@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["collector_paused", "dismantle"]
 
+_PARTS = 256
+"""A tree is freed in at least so many parts, if it has a level with so many elements."""
+
 _lock = threading.Lock()
 _pauses = 0
 _was_enabled = False
@@ -42,12 +45,16 @@ def collector_paused() -> Iterator[None]:
 
 
 def dismantle(root: Element) -> None:
-    """Frees a tree element by element. The root is empty afterwards.
+    """Frees a tree part by part. The root is empty afterwards.
 
-    A large tree that is dropped as a whole is freed at once, and no other thread runs meanwhile.
+    A large tree that is dropped as a whole is freed at once, and no other thread runs meanwhile. To visit every
+    element would take five times as long, so the parts are the subtrees of a level with many of them.
     """
-    pending = [root]
-    while pending:
-        element = pending.pop()
-        pending.extend(element)
+    above, parts = [root], list(root)
+    while parts and len(parts) < _PARTS:
+        above += parts
+        parts = [child for part in parts for child in part]
+    while parts:
+        parts.pop().clear()
+    for element in reversed(above):
         element.clear()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -17,6 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line
+from model_serving.engines.pmml.plain_xml import read_plain
 
 __all__ = ["read_xml", "written"]
 
@@ -26,10 +26,7 @@ MOST_LEVELS = 1000
 
 _TOO_DEEP = f"the PMML document nests more than {MOST_LEVELS} elements: flatten the model"
 _PIECE = 1 << 15
-"""The number of bytes that are parsed at once."""
-
-_FIRST_PREFIX = re.compile(rb"<[^\s<>\"'=/:!?]+:")
-"""The beginning of an element with a prefix. Where it is not found the tree is looked through."""
+"""The number of bytes that are parsed at once: other threads get their turn between pieces."""
 
 _PLAIN = re.compile(r"[\w .,:+-]*")
 _SPACES = " \t\r\n"
@@ -52,25 +49,18 @@ def read_xml(content: bytes, most_bytes: int) -> Element:
             "use a smaller model, or raise --pmml-size-limit"
         )
     content = _without_leading_spaces(content)
-    if content.count(b"<") <= MOST_ELEMENTS and _FIRST_PREFIX.search(content, 0, _PIECE) is None:
-        # Most documents need not be counted or renamed while they are read, which is several times as fast.
-        builder = TreeBuilder()
-        _parse(content, builder.start, builder.end, builder)
-        root: Element = builder.close()
-        if not _has_prefixes(root):
-            return root
+    root = read_plain(content, MOST_ELEMENTS, MOST_LEVELS, _refuse_doctype)
+    return _read(content) if root is None else root
+
+
+def _read(content: bytes) -> Element:
+    """Reads a document element by element, with whatever prefixes."""
     reading = _Reading()
-    _parse(content, reading.start, reading.end, reading.builder)
-    return reading.builder.close()
-
-
-def _parse(content: bytes, start: Callable[..., Any], end: Callable[..., Any], builder: TreeBuilder) -> None:
-    """Parses piece by piece, so that other threads get their turn while a large document is read."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
+    parser.StartElementHandler = reading.start
+    parser.EndElementHandler = reading.end
+    parser.CharacterDataHandler = reading.builder.data
     parser.StartDoctypeDeclHandler = _refuse_doctype
     view = memoryview(content)
     try:
@@ -79,23 +69,7 @@ def _parse(content: bytes, start: Callable[..., Any], end: Callable[..., Any], b
         parser.Parse(b"", True)
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise ModelRejected(f"not a well-formed XML document: {first_line(error)}") from error
-
-
-def _has_prefixes(root: Element) -> bool:
-    """Whether some element has a prefix.
-
-    Raises:
-        ModelRejected: the tree is too deep.
-    """
-    level, levels = [root], 0
-    while level:
-        levels += 1
-        if levels > MOST_LEVELS:
-            raise ModelRejected(_TOO_DEEP)
-        if any(":" in element.tag for element in level):
-            return True
-        level = [child for element in level for child in element]
-    return False
+    return reading.builder.close()
 
 
 def written(root: Element) -> str:

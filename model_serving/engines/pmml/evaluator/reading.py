@@ -49,6 +49,7 @@ MODEL_PARTS = frozenset({"MiningSchema", "Output", "Targets", "LocalTransformati
 _WITHOUT_EFFECT = frozenset(
     {"Extension", "ModelStats", "ModelExplanation", "ModelVerification", "Interval", "Partition"}
 )
+_XML_NAMESPACE = "{http://www.w3.org/XML/1998/namespace}"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _NUMBERS = re.compile(r"(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?: |$))*+", re.ASCII)
 _WORDS = {
@@ -103,7 +104,7 @@ def children(
 
 def _of_xml(name: str) -> bool:
     """Whether an attribute belongs to XML, not to PMML: a namespace, or where a schema is."""
-    return name == "xmlns" or name.startswith(("xmlns:", "xml:", "xsi:"))
+    return name == "xmlns" or name.startswith(("xmlns:", "xml:", "xsi:", _XML_NAMESPACE))
 
 
 def named(elements: Collection[Element], tag: str) -> list[Element]:
