@@ -1,4 +1,4 @@
-"""Reads documents whose names have no prefixes, nearly all large ones, with the parser that the library has in C.
+"""Reads documents that declare their namespaces at the root, as nearly all do, with the library's parser in C.
 
 That parser knows neither this project's limits nor names as they are written, so this module gives up where it
 cannot be sure: the caller then reads the document with a parser that is half as fast and sees every element.
@@ -7,12 +7,13 @@ cannot be sure: the caller then reads the document with a parser that is half as
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from xml.etree.ElementTree import Element
 
 __all__ = ["read_plain"]
@@ -24,7 +25,7 @@ _FIRST_BYTES, _LONGEST_HEAD = 1 << 10, 1 << 16
 """The root is looked for in pieces of the first size, up to the second."""
 
 _START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>")
-_DECLARATION = b"xmlns"
+_DECLARATION, _PREFIX = b"xmlns", "xmlns:"
 
 
 def read_plain(
@@ -42,45 +43,68 @@ def read_plain(
         head = _head(content, refuse_doctype)
         if head is None:
             return None
-        start, end, tag, attributes = head
         builder = TreeBuilder()
         around = builder.start("", {})
         parser = XMLParser(target=builder)
-        parser.feed(content[:start])
-        # Without its declarations, the names below the root are read as they are written, and one with a
-        # prefix is an error.
-        parser.feed(tag + b"/>" if content[end - 2 : end] == b"/>" else tag + b">")
-        if not _feed(parser, content, end, around, most_elements, most_levels):
+        parser.feed(content[: head.start])
+        parser.feed(head.tag())
+        if not _feed(parser, content, head.end, around, most_elements, most_levels):
             return None
         parser.close()
     except (expat.ExpatError, ParseError, LookupError, ValueError):
         return None
     root: Element = around[0]
-    root.attrib = attributes
+    root.attrib = head.attributes
+    if any(content.find(f"{prefix}:".encode(), head.end) >= 0 for prefix in head.prefixes):
+        _rename(root, head.written_names())
     return root
 
 
-def _head(
-    content: bytes, refuse_doctype: Callable[..., None]
-) -> tuple[int, int, bytes, dict[str, str]] | None:
-    """Returns where the root's start tag begins and ends, its first bytes and its attributes.
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Where the root's start tag begins and ends, and what it says."""
 
-    None if it has a prefix, is written in other bytes than ASCII's, or is not found.
-    """
+    start: int
+    end: int
+    name: str
+    attributes: dict[str, str]
+    is_empty: bool
+
+    @property
+    def prefixes(self) -> list[str]:
+        """The prefixes that are declared."""
+        return [name[len(_PREFIX) :] for name in self.attributes if name.startswith(_PREFIX)]
+
+    def tag(self) -> bytes:
+        """Returns a start tag in which each prefix stands for itself, and names without one for themselves."""
+        declared = "".join(f' {_PREFIX}{prefix}="{prefix}"' for prefix in self.prefixes)
+        return f"<{self.name}{declared}{'/' * self.is_empty}>".encode("ascii")
+
+    def written_names(self) -> dict[str, str]:
+        """Returns what names begin with in the tree, by how the parser has them begin after ``tag``."""
+        own = self.attributes.get("xmlns", "")
+        return {
+            f"{{{prefix}": "" if self.attributes[_PREFIX + prefix] == own else f"{prefix}:"
+            for prefix in self.prefixes
+        }
+
+
+def _head(content: bytes, refuse_doctype: Callable[..., None]) -> _Head | None:
+    """Returns what is known of the root; None if it has a prefix, or is not written in ASCII's bytes."""
     found: list[tuple[int, str, dict[str, str]]] = []
     parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda tag, attributes: found.append(
-        (parser.CurrentByteIndex, tag, attributes)
+    parser.StartElementHandler = lambda name, attributes: found.append(
+        (parser.CurrentByteIndex, name, attributes)
     )
     parser.StartDoctypeDeclHandler = refuse_doctype
     for place in range(0, min(len(content), _LONGEST_HEAD), _FIRST_BYTES):
         parser.Parse(content[place : place + _FIRST_BYTES], False)
         if found:
-            start, tag, attributes = found[0]
-            name, written = b"<" + tag.encode(), _START_TAG.match(content, start)
-            if written is None or ":" in tag or not written.group().startswith(name):
+            start, name, attributes = found[0]
+            tag = _START_TAG.match(content, start)
+            if tag is None or ":" in name or not tag.group().startswith(f"<{name}".encode("ascii")):
                 return None
-            return start, written.end(), name, attributes
+            return _Head(start, tag.end(), name, attributes, tag.group().endswith(b"/>"))
     return None
 
 
@@ -110,3 +134,17 @@ def _levels(element: Element) -> int:
         element = element[-1]
         levels += 1
     return levels
+
+
+def _rename(root: Element, written: Mapping[str, str]) -> None:
+    """Gives names with a namespace the prefix that they are written with."""
+
+    def named(name: str) -> str:
+        space, brace, rest = name.partition("}")
+        return written.get(space, space + brace) + rest if brace else name
+
+    for element in root.iter():
+        if element.tag[0] == "{":
+            element.tag = named(element.tag)
+        if element is not root and "{" in "".join(element.attrib):
+            element.attrib = {named(name): value for name, value in element.items()}
