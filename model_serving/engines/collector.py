@@ -47,8 +47,8 @@ def collector_paused() -> Iterator[None]:
 def dismantle(root: Element) -> None:
     """Frees a tree part by part. The root is empty afterwards.
 
-    A large tree that is dropped as a whole is freed at once, and no other thread runs meanwhile. To visit every
-    element would take five times as long, so the parts are the subtrees of a level with many of them.
+    A large tree that is dropped as a whole is freed at once, and no other thread runs meanwhile. To visit
+    every element would take five times as long, so the parts are the subtrees of a level with many of them.
     """
     above, parts = [root], list(root)
     while parts and len(parts) < _PARTS:

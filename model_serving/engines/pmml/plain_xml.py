@@ -1,7 +1,7 @@
-"""Reads documents that declare their namespaces at the root, as nearly all do, with the library's parser in C.
+"""Reads documents that declare their namespaces at the root, as nearly all do, with ElementTree's parser.
 
-That parser knows neither this project's limits nor names as they are written, so this module gives up where it
-cannot be sure: the caller then reads the document with a parser that is half as fast and sees every element.
+That parser is in C. It knows neither this project's limits nor names as they are written, so this module
+gives up where it cannot be sure: the caller then reads the document in a slower way that sees every element.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def read_plain(
             return None
         builder = TreeBuilder()
         around = builder.start("", {})
-        parser = XMLParser(target=builder)
+        # It could be led astray only by a DOCTYPE, and none comes so far.
+        parser = XMLParser(target=builder)  # noqa: S314
         parser.feed(content[: head.start])
         parser.feed(head.tag())
         if not _feed(parser, content, head.end, around, most_elements, most_levels):
@@ -76,7 +77,7 @@ class _Head:
         return [name[len(_PREFIX) :] for name in self.attributes if name.startswith(_PREFIX)]
 
     def tag(self) -> bytes:
-        """Returns a start tag in which each prefix stands for itself, and names without one for themselves."""
+        """Returns a start tag in which each prefix stands for itself, and names without one have no space."""
         declared = "".join(f' {_PREFIX}{prefix}="{prefix}"' for prefix in self.prefixes)
         return f"<{self.name}{declared}{'/' * self.is_empty}>".encode("ascii")
 
@@ -111,7 +112,7 @@ def _head(content: bytes, refuse_doctype: Callable[..., None]) -> _Head | None:
 def _feed(
     parser: XMLParser, content: bytes, place: int, around: Element, most_elements: int, most_levels: int
 ) -> bool:
-    """Parses the rest of a document from a place on. Returns False if it is not plain, or may be too large."""
+    """Parses the rest of a document from a place on. Returns False if it is not plain or may be too large."""
     view, elements = memoryview(content), 0
     while place < len(content):
         end = place + _PIECE
@@ -128,7 +129,7 @@ def _feed(
 
 
 def _levels(element: Element) -> int:
-    """Returns how deep the last part of an element lies: while it is read, all open elements are around it."""
+    """Returns how deep the last part of an element lies: while it is read, open elements are around it."""
     levels = 0
     while len(element):
         element = element[-1]

@@ -49,7 +49,7 @@ class Bounds:
             return None
         if OPPOSITES.get(operator) != other.get("operator"):
             return None
-        field = self._fields[name] if name in self._fields else self._number(name)
+        field = self.compared(name)
         if field is None:
             return None
         try:
@@ -62,8 +62,10 @@ class Bounds:
             threshold = nextafter(threshold, -inf)
         return field, threshold, operator in {"lessThan", "lessOrEqual"}
 
-    def _number(self, name: str | None) -> Field | None:
+    def compared(self, name: str | None) -> Field | None:
         """Returns the field with this name if its values are compared as numbers."""
+        if name in self._fields:
+            return self._fields[name]
         field = self._scope.field(name)
         kind = field.kind
         is_number = kind.data_type in {"integer", "double", "float"}

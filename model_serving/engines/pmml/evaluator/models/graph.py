@@ -27,8 +27,10 @@ from model_serving.engines.pmml.evaluator.reading import Unsupported
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from model_serving.engines.pmml.evaluator.batch import Rows
     from model_serving.engines.pmml.evaluator.predicates import Predicate
     from model_serving.engines.pmml.evaluator.scope import Field, Program
+    from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Graph"]
 
@@ -66,9 +68,19 @@ class Graph:
         self._labels += 1
         return self._labels - 1
 
+    def labels(self, count: int) -> Rows:
+        """Returns new labels (see ``label``), shape (count,)."""
+        first = self.label()
+        self._labels += count - 1
+        return np.arange(first, first + count)
+
     def leaf(self, label: int) -> None:
         """Makes the label a leaf. Leaves are numbered in the order of these calls."""
         self._leaves.append(label)
+
+    def leaves(self, labels: Rows) -> None:
+        """Makes each of the labels a leaf (see ``leaf``)."""
+        self._leaves.frombytes(_bytes(labels, np.int64))
 
     def goto(self, label: int, other: int) -> None:
         """Makes the label another name for the label ``other``."""
@@ -76,13 +88,28 @@ class Graph:
 
     def compare(self, label: int, field: Field, threshold: float, ways: tuple[int, int, int]) -> None:
         """Makes the label a comparison: ``ways`` are for at most the threshold, for more, and for missing."""
-        column = self._columns.get(field)
-        if column is None:
-            column = self._columns[field] = len(self._columns)
         self._steps.append(label)
-        self._tested.append(column)
+        self._tested.append(self._column(field))
         self._thresholds.append(threshold)
         self._ways.extend(ways)
+
+    def compare_all(
+        self, labels: Rows, fields: Sequence[Field], ranks: Rows, thresholds: Numbers, ways: Rows
+    ) -> None:
+        """Makes each of the labels a comparison (see ``compare``).
+
+        Args:
+            labels: shape (n,).
+            fields: the fields that are compared.
+            ranks: the place of each label's field among these, shape (n,).
+            thresholds: shape (n,).
+            ways: shape (n, 3).
+        """
+        columns = np.array([self._column(field) for field in fields])
+        self._steps.frombytes(_bytes(labels, np.int64))
+        self._tested.frombytes(_bytes(columns[ranks], np.int64))
+        self._thresholds.frombytes(_bytes(thresholds, np.float64))
+        self._ways.frombytes(_bytes(ways, np.int64))
 
     def switch(self, label: int, field: Field, ways: Mapping[float, int], other: int, unknown: int) -> None:
         """Makes the label a switch: the way for each value, for other values, and for a missing value."""
@@ -136,6 +163,12 @@ class Graph:
             places[list(roots)],
             steps,
         )
+
+    def _column(self, field: Field) -> int:
+        column = self._columns.get(field)
+        if column is None:
+            column = self._columns[field] = len(self._columns)
+        return column
 
     def _places(self, steps: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Returns the index of every label: comparisons first, then switches, then leaves."""
@@ -202,3 +235,7 @@ class Graph:
         if lane not in labels:
             labels[lane] = self.label()
         return labels[lane]
+
+
+def _bytes(values: Rows | Numbers, kind: type[np.int64 | np.float64]) -> bytes:
+    return np.asarray(values, dtype=kind).tobytes()

@@ -23,13 +23,14 @@ from model_serving.engines.pmml.evaluator.reading import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
     from model_serving.engines.pmml.evaluator.targets import Target
 
-__all__ = ["Ends", "Node", "Strategies", "kind_of", "read_node", "root_of"]
+__all__ = ["NODE_ATTRIBUTES", "Ends", "Node", "Strategies", "kind_of", "read_node", "root_of"]
 
 _ATTRIBUTES = MODEL_ATTRIBUTES | {
     "splitCharacteristic",
@@ -37,7 +38,9 @@ _ATTRIBUTES = MODEL_ATTRIBUTES | {
     "missingValuePenalty",
     "noTrueChildStrategy",
 }
-_NODE_ATTRIBUTES = frozenset({"id", "score", "recordCount", "defaultChild"})
+NODE_ATTRIBUTES = frozenset({"id", "score", "recordCount", "defaultChild"})
+"""The attributes that a Node may have."""
+
 _NODE_PARTS = PREDICATES | {"Node", "ScoreDistribution"}
 _SHARE_ATTRIBUTES = frozenset({"value", "recordCount", "confidence", "probability"})
 _WHEN_MISSING = (
@@ -112,8 +115,8 @@ def read_node(element: Element) -> Node:
     predicate = None
     nodes: list[Element] = []
     shares: list[Element] = []
-    if not element.attrib.keys() <= _NODE_ATTRIBUTES:
-        children(element, _NODE_ATTRIBUTES, _NODE_PARTS)
+    if not element.attrib.keys() <= NODE_ATTRIBUTES:
+        children(element, NODE_ATTRIBUTES, _NODE_PARTS)
     for part in element:
         tag = part.tag
         if tag == "Node":
@@ -123,7 +126,7 @@ def read_node(element: Element) -> Node:
         elif tag in PREDICATES and predicate is None:
             predicate = part
         else:
-            children(element, _NODE_ATTRIBUTES, _NODE_PARTS)
+            children(element, NODE_ATTRIBUTES, _NODE_PARTS)
             if tag in PREDICATES:
                 raise Unsupported("a Node with several predicates")
     if predicate is None:
@@ -178,6 +181,17 @@ class Ends:
         count = attributes.get("recordCount")
         self._counts.append(np.nan if count is None else number(element, "recordCount"))
         return place
+
+    def add_all(self, elements: list[Element], numbers_in_tree: Sequence[int]) -> None:
+        """Adds nodes without distributions (see ``add``)."""
+        texts = [element.get("score") for element in elements]
+        read = self._class if self._classifies else self._number
+        values = {text: np.nan if text is None else read(text) for text in dict.fromkeys(texts)}
+        self._scores.extend([values[text] for text in texts])
+        self._ids += [
+            element.get("id") or str(place) for element, place in zip(elements, numbers_in_tree, strict=True)
+        ]
+        self._counts.extend([number(element, "recordCount", np.nan) for element in elements])
 
     @property
     def scores(self) -> Numbers:

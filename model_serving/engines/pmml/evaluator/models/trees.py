@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from model_serving.engines.pmml.evaluator.models.binary_trees import BinaryTree, read_binary_tree
 from model_serving.engines.pmml.evaluator.models.bounds import OPPOSITES, Bounds
 from model_serving.engines.pmml.evaluator.models.graph import Graph
 from model_serving.engines.pmml.evaluator.models.tree_nodes import (
@@ -152,6 +155,10 @@ class TreeGraph:
         if predicate is not ALWAYS:
             label = graph.label()
             graph.test(start, predicate, label, self._nothing, self._nothing)
+        tree = read_binary_tree(root.element, self._bounds_of(scope))
+        if tree is not None:
+            self._add_binary(tree, label, strategies)
+            return
         pending = [(root, label)]
         count = 0
         while pending:
@@ -165,6 +172,39 @@ class TreeGraph:
             self._split(node, label, below, strategies, count)
             below.reverse()
             pending += below
+
+    def _bounds_of(self, scope: Scope) -> Bounds:
+        bounds = self._bounds.get(scope)
+        if bounds is None:
+            bounds = self._bounds[scope] = Bounds(scope)
+        return bounds
+
+    def _add_binary(self, tree: BinaryTree, label: int, strategies: Strategies) -> None:
+        """Adds a tree below its root, which has the label already, as ``add`` does node by node."""
+        nodes, split, first, second = tree.nodes, tree.split, *tree.below.T
+        labels = self._graph.labels(len(nodes))
+        labels[0] = label
+        ends = labels.copy()
+        ends[split] = -1
+        if strategies.return_last or strategies.when_missing == "lastPrediction":
+            ends[split] = self._graph.labels(len(split))
+        places = np.flatnonzero(ends >= 0)
+        self._graph.leaves(ends[places])
+        self.ends.add_all([nodes[place] for place in places.tolist()], (places + 1).tolist())
+        low, high = np.where(tree.is_low_first, (first, second), (second, first))
+        missing = np.full(len(split), self._nothing)
+        if strategies.when_missing == "lastPrediction" or (
+            strategies.when_missing == "none" and strategies.return_last
+        ):
+            missing = ends[split]
+        elif strategies.when_missing == "defaultChild":
+            wanted = [nodes[place].get("defaultChild") for place in split.tolist()]
+            for child in (second, first):  # of two with the same id the first one counts
+                ids = [nodes[place].get("id") for place in child.tolist()]
+                found = [one is not None and one == own for one, own in zip(wanted, ids, strict=True)]
+                missing = np.where(found, labels[child], missing)
+        ways = np.stack([labels[low], labels[high], missing], axis=1)
+        self._graph.compare_all(labels[split], tree.fields, tree.ranks, tree.thresholds, ways)
 
     def _split(
         self,
@@ -204,10 +244,7 @@ class TreeGraph:
         graph, scope = self._graph, self._scope
         labels = [place for _, place in below]
         if len(below) == 2:
-            bounds = self._bounds.get(scope)
-            if bounds is None:
-                bounds = self._bounds[scope] = Bounds(scope)
-            split = bounds.split(below[0][0].predicate, below[1][0].predicate)
+            split = self._bounds_of(scope).split(below[0][0].predicate, below[1][0].predicate)
             if split is not None:
                 field, threshold, is_low_first = split
                 low, high = labels if is_low_first else (labels[1], labels[0])
