@@ -13,7 +13,7 @@ from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
     from xml.etree.ElementTree import Element
 
 __all__ = ["read_plain"]
@@ -57,7 +57,7 @@ def read_plain(
     root: Element = around[0]
     root.attrib = head.attributes
     if any(content.find(f"{prefix}:".encode(), head.end) >= 0 for prefix in head.prefixes):
-        _rename(root, head.written_names())
+        _rename(root, head.prefixes)
     return root
 
 
@@ -80,14 +80,6 @@ class _Head:
         """Returns a start tag in which each prefix stands for itself, and names without one have no space."""
         declared = "".join(f' {_PREFIX}{prefix}="{prefix}"' for prefix in self.prefixes)
         return f"<{self.name}{declared}{'/' * self.is_empty}>".encode("ascii")
-
-    def written_names(self) -> dict[str, str]:
-        """Returns what names begin with in the tree, by how the parser has them begin after ``tag``."""
-        own = self.attributes.get("xmlns", "")
-        return {
-            f"{{{prefix}": "" if self.attributes[_PREFIX + prefix] == own else f"{prefix}:"
-            for prefix in self.prefixes
-        }
 
 
 def _head(content: bytes, refuse_doctype: Callable[..., None]) -> _Head | None:
@@ -137,15 +129,18 @@ def _levels(element: Element) -> int:
     return levels
 
 
-def _rename(root: Element, written: Mapping[str, str]) -> None:
-    """Gives names with a namespace the prefix that they are written with."""
+def _rename(root: Element, prefixes: Sequence[str]) -> None:
+    """Gives names in the spaces of ``_Head.tag`` their prefixes; elements in the root's own space have none."""
+    written = {f"{{{prefix}": f"{prefix}:" for prefix in prefixes}
+    own = {f"{{{prefix}" for prefix in prefixes if root.get(_PREFIX + prefix) == root.get("xmlns", "")}
 
     def named(name: str) -> str:
         space, brace, rest = name.partition("}")
         return written.get(space, space + brace) + rest if brace else name
 
     for element in root.iter():
-        if element.tag[0] == "{":
-            element.tag = named(element.tag)
-        if element is not root and "{" in "".join(element.attrib):
+        space, brace, rest = element.tag.partition("}")
+        if brace:
+            element.tag = rest if space in own else named(element.tag)
+        if "{" in "".join(element.attrib):
             element.attrib = {named(name): value for name, value in element.items()}

@@ -1,0 +1,120 @@
+"""The fast reader of XML: the same tree as the reader that sees every element, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_serving.core.errors import ModelRejected
+from model_serving.engines.pmml import xml_tree
+from model_serving.engines.pmml.plain_xml import read_plain
+
+MODELS = sorted(Path(__file__).resolve().parents[4].joinpath("data", "models").glob("*.pmml"))
+
+
+class DoctypeFound(Exception):
+    """Stands for the error of the caller."""
+
+
+def refuse(*_: object) -> None:
+    raise DoctypeFound
+
+
+def plain(content: bytes, most_elements: int = 1000, most_levels: int = 100) -> Element | None:
+    return read_plain(content, most_elements, most_levels, refuse)
+
+
+def parts(root: Element | None) -> list[tuple[str, list[tuple[str, str]], str | None, str | None]]:
+    assert root is not None
+    return [(one.tag, list(one.items()), one.text, one.tail) for one in root.iter()]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_sample_model_is_read_the_same(path: Path) -> None:
+    content = path.read_bytes()
+    assert parts(plain(content, 1_000_000, 1000)) == parts(xml_tree._read(content))
+
+
+NAMES = st.sampled_from(("Node", "a", "p:a", "q:b", "größe"))
+TEXTS = st.text(st.sampled_from(' x<>&"ß\n'), max_size=4)
+ATTRIBUTES = st.dictionaries(st.sampled_from(("id", "p:id", "xsi:type")), TEXTS, max_size=2)
+TREES = st.recursive(
+    st.tuples(NAMES, ATTRIBUTES, st.just([]), TEXTS, TEXTS),
+    lambda inner: st.tuples(NAMES, ATTRIBUTES, st.lists(inner, max_size=3), TEXTS, TEXTS),
+)
+
+
+def made(tree: tuple) -> Element:  # type: ignore[type-arg]
+    name, attributes, inner, text, tail = tree
+    element = Element(name, attributes)
+    element.text, element.tail = text, tail
+    element.extend(made(one) for one in inner)
+    return element
+
+
+@given(
+    tree=TREES,
+    declared=st.sampled_from(("", 'xmlns="urn:o"', 'xmlns="urn:o" xmlns:p="urn:o" xmlns:q="urn:q"')),
+    encoding=st.sampled_from(("utf-8", "latin-1", "utf-16")),
+)
+def test_any_document_is_read_the_same_or_not_at_all(tree: tuple, declared: str, encoding: str) -> None:  # type: ignore[type-arg]
+    around = Element("PMML")
+    around.append(made(tree))
+    written = xml_tree.written(around).replace("<PMML", f"<PMML {declared} xmlns:xsi='urn:xsi' a='>'")
+    content = f'<?xml version="1.0" encoding="{encoding}"?>{written}'.encode(encoding)
+    found = plain(content)
+    if found is None:
+        undeclared = "xmlns:p" not in declared and ("p:" in written or "q:" in written)
+        assert undeclared or encoding == "utf-16"
+    else:
+        assert parts(found) == parts(xml_tree._read(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<PMML><Header xmlns="urn:x"/></PMML>',
+        b"<PMML><p:Header/></PMML>",
+        b"<PMML><Header></PMML>",
+        b"<PMML/><PMML/>",
+        b"<PMML>",
+        b"",
+        b"text",
+        b'<p:PMML xmlns:p="urn:p"/>',
+        '<PMML xmlns:ß="urn:p"/>'.encode(),
+        b'<?xml version="1.0" encoding="cp037"?>' + "<PMML/>".encode("cp037"),
+        "<PMML/>".encode("utf-16"),
+        b"<PMML>" + b" " * (1 << 13) + b"</Other>",
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_other_reader(content: bytes) -> None:
+    assert plain(content) is None
+
+
+@pytest.mark.parametrize("place", ["", " " * 3000])
+def test_a_doctype_is_found_before_anything_else_is_read(place: str) -> None:
+    content = f'<?xml version="1.0"?>{place}<!DOCTYPE PMML [<!ENTITY e "x">]><PMML>&e;</PMML>'.encode()
+    with pytest.raises(DoctypeFound):
+        plain(content)
+    with pytest.raises(ModelRejected, match="has a DOCTYPE"):
+        xml_tree.read_xml(content, 1 << 20)
+
+
+def test_limits_hold_wherever_the_elements_are() -> None:
+    def nested(before: int, levels: int) -> bytes:
+        return b"<PMML>" + b"<!-- -->" * before + b"<a>" * levels + b"</a>" * levels + b"</PMML>"
+
+    for before in (0, 1000, 1020, 1024, 2000):
+        assert plain(nested(before, 2000), 100_000, 1000) is None
+        assert plain(nested(before, 100), 100_000, 3000) is not None
+    assert plain(b"<PMML>" + b"<a/>" * 20 + b"</PMML>", most_elements=20) is None
+    assert plain(b"<PMML>" + b"<a/>" * 20 + b"</PMML>", most_elements=30) is not None
+
+
+def test_names_of_xml_itself_are_no_part_of_a_model() -> None:
+    root = xml_tree.read_xml(b'<PMML><Header xml:lang="en"/></PMML>', 100)
+    assert root[0].items() == [("{http://www.w3.org/XML/1998/namespace}lang", "en")]
