@@ -29,6 +29,7 @@ __all__ = [
     "encode_status",
     "fitted_result",
     "fitted_results",
+    "message_start",
     "parse_descriptor",
     "read_model",
     "refuse_other_wire_types",
@@ -50,6 +51,15 @@ def parse_descriptor(payload: bytes) -> ModelDescriptor:
     """
     descriptor: ModelDescriptor = _PARSER.parse(payload)
     return descriptor
+
+
+def message_start(payload: bytes) -> int:
+    """Where a model message begins: after a schema registry's frame, if it has one.
+
+    Raises:
+        UnparsableMessage: the message is framed as another message type, or the frame is cut short.
+    """
+    return _PARSER.start(payload)
 
 
 def unframed(payload: bytes) -> bytes:

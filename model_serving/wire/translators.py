@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model_serving.core.batches import ScoredBatch
 from model_serving.core.messages import DeadLetter, Envelope, FailingModel, ModelMessage, ModelStatus
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.wire.contents import cut_content
 from model_serving.wire.messages import (
     encode_dead_letter,
     encode_rollback,
     encode_status,
     fitted_results,
+    message_start,
     parse_descriptor,
     read_model,
     refuse_other_wire_types,
@@ -24,9 +26,10 @@ __all__ = ["ModelMessages", "TopicEncoder"]
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A ModelDescriptor: see ``core.ports.OpenedMessage``."""
+    """A ModelDescriptor: see ``core.ports.OpenedMessage``. A large content is cut out of it."""
 
     descriptor: ModelDescriptor
+    content: memoryview | None
 
     @property
     def envelope(self) -> Envelope:
@@ -38,12 +41,13 @@ class _Opened:
             description=descriptor.description,
             model_type=int(descriptor.modeltype),
             sha256=descriptor.sha256,
-            size=len(descriptor.data),
+            size=len(descriptor.data if self.content is None else self.content),
             by_location=bool(descriptor.location),
         )
 
     def read(self) -> ModelMessage:
-        return read_model(self.descriptor)
+        message = read_model(self.descriptor)
+        return message if self.content is None else replace(message, data=bytes(self.content))
 
 
 class ModelMessages:
@@ -55,9 +59,10 @@ class ModelMessages:
 
     def open(self, payload: bytes) -> _Opened:
         """See ``core.ports.ModelMessageReader``."""
-        descriptor = parse_descriptor(payload)
+        rest, content = cut_content(payload, message_start(payload))
+        descriptor = parse_descriptor(rest)
         refuse_other_wire_types(descriptor)
-        return _Opened(descriptor)
+        return _Opened(descriptor, content)
 
 
 class TopicEncoder:

@@ -130,7 +130,7 @@ def _levels(element: Element) -> int:
 
 
 def _rename(root: Element, prefixes: Sequence[str]) -> None:
-    """Gives names in the spaces of ``_Head.tag`` their prefixes; elements in the root's own space have none."""
+    """Gives names in the spaces of ``_Head.tag`` their prefixes; elements in the root's space have none."""
     written = {f"{{{prefix}": f"{prefix}:" for prefix in prefixes}
     own = {f"{{{prefix}" for prefix in prefixes if root.get(_PREFIX + prefix) == root.get("xmlns", "")}
 

@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.data_types import Kind
 from model_serving.engines.pmml.evaluator.models import trees
 from model_serving.engines.pmml.evaluator.models.binary_trees import read_binary_tree
 from model_serving.engines.pmml.evaluator.models.bounds import Bounds
-from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
+from model_serving.engines.pmml.evaluator.scope import Program, Scope
 from tests.unit.engines.pmml_builders import SCHEMA, class_target, document, ensemble, numeric_target, tree
 
 PAIRS = (
@@ -139,7 +139,7 @@ def test_the_value_of_a_bound_goes_to_the_side_that_the_operators_say() -> None:
     assert found is not None
     assert found.thresholds.tolist() == [np.nextafter(1.0, 0.0)]
     assert (found.below.tolist(), found.is_low_first.tolist()) == ([[1, 2]], [False])
-    assert [field.name for field in found.fields if isinstance(field, Field)] == ["x"]
+    assert [field.name for field in found.fields] == ["x"]
 
 
 @pytest.mark.parametrize(
