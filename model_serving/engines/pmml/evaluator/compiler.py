@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, constant
 from model_serving.engines.pmml.evaluator.dependents import Dependents
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.derived import declare_derived, declare_derived_field
 from model_serving.engines.pmml.evaluator.inputs import Inputs
 from model_serving.engines.pmml.evaluator.outputs import most_ranks, read_outputs

@@ -10,11 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model_serving.engines.pmml.evaluator.data_types import read_kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import (
-    EXPRESSIONS,
-    Constant,
-    compile_whole,
-)
+from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSIONS, compile_whole
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.missing import once
 from model_serving.engines.pmml.evaluator.expressions.operands import as_kind
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, required

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import BOOLEAN, DOUBLE, Kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.operands import MANY, Builtin, as_kind, operands
 from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported

@@ -15,7 +15,8 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import BOOLEAN, Kind, common_kind
 from model_serving.engines.pmml.evaluator.expressions.comparisons import logical
-from model_serving.engines.pmml.evaluator.expressions.compiler import As, Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
+from model_serving.engines.pmml.evaluator.expressions.conversions import As
 from model_serving.engines.pmml.evaluator.expressions.operands import MANY, Builtin, as_kind
 from model_serving.engines.pmml.evaluator.record import ByBatch, Record, Undecided
 

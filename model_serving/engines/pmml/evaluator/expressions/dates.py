@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import INTEGER, Kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, numeric
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 

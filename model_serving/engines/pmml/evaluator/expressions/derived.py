@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model_serving.engines.pmml.evaluator.data_types import constant, read_kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSIONS, as_kind, compile_staged
+from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSIONS, compile_staged
+from model_serving.engines.pmml.evaluator.expressions.conversions import as_kind
 from model_serving.engines.pmml.evaluator.nesting import Staged
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, required
 from model_serving.engines.pmml.evaluator.scope import Field

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import STRING, constant
-from model_serving.engines.pmml.evaluator.expressions.compiler import As, Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
+from model_serving.engines.pmml.evaluator.expressions.conversions import As
 from model_serving.engines.pmml.evaluator.reading import Unsupported, choice
 from model_serving.engines.pmml.evaluator.record import ByBatch, Record
 from model_serving.engines.pmml.evaluator.scope import Field

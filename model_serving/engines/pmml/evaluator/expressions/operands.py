@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, STRING, Kind, as_single
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant, as_kind
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
+from model_serving.engines.pmml.evaluator.expressions.conversions import as_kind
 from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported
 from model_serving.engines.pmml.evaluator.record import Record, Undecided

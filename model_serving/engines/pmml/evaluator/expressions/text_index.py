@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE, INTEGER, Kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSIONS, Constant
+from model_serving.engines.pmml.evaluator.expressions.compiler import EXPRESSIONS
 from model_serving.engines.pmml.evaluator.expressions.compiler import compile_expression as compile_term
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.edit_distance import occurrences
 from model_serving.engines.pmml.evaluator.expressions.operands import as_text
 from model_serving.engines.pmml.evaluator.expressions.text_tokens import Tokenizer, read_tokenizer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import BOOLEAN, DOUBLE, INTEGER, STRING, Kind
-from model_serving.engines.pmml.evaluator.expressions.compiler import Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.operands import MANY, Builtin, as_kind, as_text
 from model_serving.engines.pmml.evaluator.expressions.regular_expressions import (
     compiled,

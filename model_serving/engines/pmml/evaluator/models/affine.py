@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.expressions.compiler import As, Constant
+from model_serving.engines.pmml.evaluator.expressions.constants import Constant
+from model_serving.engines.pmml.evaluator.expressions.conversions import As
 from model_serving.engines.pmml.evaluator.expressions.normalization import Indicator, Piecewise
 from model_serving.engines.pmml.evaluator.expressions.operands import Numeric
 from model_serving.engines.pmml.evaluator.scope import Field
