@@ -160,10 +160,13 @@ class _Table:
     """Labels and numbers of classes whose values are small whole numbers, such as codes of texts."""
 
     def __init__(self, classes: dict[float, str], numbers: dict[float, float]) -> None:
-        self._places = np.full(int(max(classes)) + 1, -1, dtype=np.intp)
+        # The last place is that of records without a class.
+        self._nothing = int(max(classes)) + 1
+        self._places = np.full(self._nothing + 1, -1, dtype=np.intp)
         self._places[np.array(list(classes), dtype=np.intp)] = np.arange(len(classes))
-        self._labels = np.array(list(classes.values()), dtype=object)
-        self._numbers = np.array([numbers[value] for value in classes])
+        self._places[-1] = len(classes)
+        self._labels = np.array([*classes.values(), ""], dtype=object)
+        self._numbers = np.array([*(numbers[value] for value in classes), np.nan])
 
     @staticmethod
     def of(classes: dict[float, str], numbers: dict[float, float]) -> _Table | None:
@@ -173,8 +176,12 @@ class _Table:
 
     def read(self, values: Numbers) -> tuple[list[str], Numbers] | None:
         """Returns labels and numbers of values, shape (n,); None if one of them is not that of a class."""
-        if not (values.min() >= 0.0 and values.max() < len(self._places)):
-            return None
+        if not (values.min() >= 0.0 and values.max() < self._nothing):
+            missing = np.isnan(values)
+            present = values[~missing]
+            if len(present) and not (present.min() >= 0.0 and present.max() < self._nothing):
+                return None
+            values = np.where(missing, self._nothing, values)
         places = self._places.take(values.astype(np.intp))
         if places.min() < 0:
             return None

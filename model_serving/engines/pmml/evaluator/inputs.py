@@ -9,9 +9,15 @@ import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import numeric_reader
-from model_serving.engines.pmml.evaluator.quick_inputs import Input, QuickInputs, bounds_of, may_change
+from model_serving.engines.pmml.evaluator.quick_inputs import (
+    Input,
+    QuickInputs,
+    bounds_of,
+    may_change,
+    usual_codes,
+)
 from model_serving.engines.pmml.evaluator.record import Record, Undecided
-from model_serving.engines.pmml.evaluator.symbols import Texts
+from model_serving.engines.pmml.evaluator.symbols import Texts, codes_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +33,7 @@ __all__ = ["Inputs"]
 _FEW = 4
 """Up to this number of records, plain Python is faster than numpy."""
 
+_NO_CODES: dict[str, float] = {}
 _MOST_IN_TABLE = 100_000
 
 
@@ -42,6 +49,9 @@ class Inputs:
         self._program = program
         self._quick = QuickInputs(inputs, program)
         self._all_numbers = all(one.data.kind.is_number for one in inputs)
+        self._usual = [
+            usual_codes(one.data, program) if one.data.kind.is_text else _NO_CODES for one in inputs
+        ]
         self._readers = [_reader(one.data) for one in inputs]
         bounds = [bounds_of(one) for one in inputs]
         self._low = np.array([low for low, _ in bounds])
@@ -59,8 +69,8 @@ class Inputs:
         batch = Batch(n, texts)
         values = self._few(columns, texts) if n <= _FEW else None
         if values is None:
-            values, odd = self._encoded(columns, texts)
-            for one in self._to_treat(values, odd):
+            values, odd, usual = self._encoded(columns, texts)
+            for one in self._to_treat(values, odd, usual):
                 column = one.field.column
                 treated, failed = one.treatment.applied(values[:, column], one.data, odd.get(column))
                 values[:, column] = treated
@@ -109,8 +119,8 @@ class Inputs:
         rows = self._quick.rows(columns, texts)
         return None if None in rows else np.array(rows, dtype=np.float64)
 
-    def _to_treat(self, values: Numbers, odd: dict[int, Mask]) -> list[Input]:
-        """Returns the inputs of which some value may be missing or not valid."""
+    def _to_treat(self, values: Numbers, odd: dict[int, Mask], usual: set[int]) -> list[Input]:
+        """Returns the inputs of which some value may be missing or not valid, but for the usual ones."""
         doubtful: list[Input] = []
         if self._checked:
             good = (values >= self._low) & (values <= self._high)
@@ -120,15 +130,18 @@ class Inputs:
         doubtful += [
             one
             for one, declared in self._careful
-            if declared is None or not declared.all_of(values[:, one.field.column])
+            if one.field.column not in usual
+            and (declared is None or not declared.all_of(values[:, one.field.column]))
         ]
         if odd:
             known = {one.field.column for one in doubtful}
             doubtful += [self._inputs[column] for column in odd if column not in known]
         return doubtful
 
-    def _encoded(self, columns: Columns, texts: Texts) -> tuple[Numbers, dict[int, Mask]]:
+    def _encoded(self, columns: Columns, texts: Texts) -> tuple[Numbers, dict[int, Mask], set[int]]:
+        """Returns the values, masks of those that no such type has, and the columns that need no care."""
         odd: dict[int, Mask] = {}
+        usual: set[int] = set()
         if self._all_numbers and columns.dtype == np.float64:
             values = np.array(columns, order="C")
         else:
@@ -137,8 +150,14 @@ class Inputs:
                 column = columns[:, place]
                 if one.data.kind.is_number:
                     values[:, place] = column.astype(np.float64)
+                    continue
+                given = column.tolist()
+                codes = codes_in(self._usual[place], given)
+                if codes is None:
+                    self._encode_texts(given, one, place, values, odd, texts)
                 else:
-                    self._encode_texts(column.tolist(), one, place, values, odd, texts)
+                    values[:, place] = codes
+                    usual.add(place)
         if self._whole is not None:
             whole = values[:, self._whole]
             strange = (whole != np.floor(whole)) & ~np.isnan(whole) | np.isinf(whole)
@@ -149,7 +168,7 @@ class Inputs:
         if self._float is not None:
             with np.errstate(over="ignore"):
                 values[:, self._float] = values[:, self._float].astype(np.float32)
-        return values, odd
+        return values, odd, usual
 
     def _encode_texts(
         self,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.symbols import Texts
     from model_serving.engines.pmml.evaluator.treatment import DataField, Treatment
 
-__all__ = ["Input", "QuickInputs", "bounds_of", "may_change"]
+__all__ = ["Input", "QuickInputs", "bounds_of", "may_change", "usual_codes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class QuickInputs:
         data, place = one.data, one.field.column
         kind = data.kind
         if kind.is_text:
-            self._texts.append((place, _usual_codes(data, program), one))
+            self._texts.append((place, usual_codes(data, program), one))
             return
         if not kind.is_number:
             self._moments.append((place, numeric_reader(kind.data_type), one))
@@ -139,7 +139,7 @@ class QuickInputs:
             self._bounds.append((place, *bounds_of(one), kind.data_type == "integer", one))
 
 
-def _usual_codes(data: DataField, program: Program) -> dict[str, float]:
+def usual_codes(data: DataField, program: Program) -> dict[str, float]:
     """Returns the codes of texts that need no treatment."""
     symbols = program.symbols
     if data.invalid or data.missing:

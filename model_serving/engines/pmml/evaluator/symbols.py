@@ -6,15 +6,16 @@ scored, from ``Texts``, which is thrown away with the batch. Equal texts have eq
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Symbols", "Texts"]
+__all__ = ["Symbols", "Texts", "codes_in"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -33,6 +34,17 @@ class Symbols:
             found = self.codes[text] = float(len(self.texts))
             self.texts.append(text)
         return found
+
+
+def codes_in(known: Mapping[str, float], texts: Sequence[str | None]) -> Numbers | None:
+    """Returns the codes of texts, shape (n,), None if some text is not known."""
+    if len(texts) < 2:
+        return None
+    try:
+        # One call for all of them takes a third of the time of a look-up for each.
+        return np.array(itemgetter(*texts)(known), dtype=np.float64)
+    except KeyError:
+        return None
 
 
 class Texts:
@@ -56,6 +68,9 @@ class Texts:
 
     def codes(self, texts: Sequence[str | None]) -> Numbers:
         """Returns the codes of texts, shape (n,); NaN for None."""
+        all_known = codes_in(self._known, texts)
+        if all_known is not None:
+            return all_known
         made: list[float | None] = list(map(self._known.get, texts))  # type: ignore[arg-type]
         if None in made:
             for place, found in enumerate(made):
