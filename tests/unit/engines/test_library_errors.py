@@ -180,10 +180,12 @@ def test_an_error_of_a_compiled_model_costs_the_records(
 ) -> None:
     model = load(ModelType.PMML, REGRESSION, schema=SCHEMA)
     assert isinstance(model, EvaluatedModel)
-    monkeypatch.setattr(Inputs, "batch", raising(error))
-    with pytest.raises(ScoringFailed) as failed:
-        scored(model)
-    assert str(failed.value) == f"the PMML model failed: {told(error)}"
+    for method in ("batch", "record"):
+        monkeypatch.setattr(Inputs, method, raising(error))
+    for count in (1, 2):
+        with pytest.raises(ScoringFailed) as failed:
+            model.score(np.zeros((count, len(model.fields))))
+        assert str(failed.value) == f"the PMML model failed: {told(error)}"
 
 
 @EACH
