@@ -61,7 +61,7 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 	@$(BIN)/python -m model_serving.runtime.install
 	@echo "ready: make demo | make test | . $(BIN)/activate && flink run -py flink_jobs/keyed.py"
 
-demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed or broadcast)
+demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed, broadcast or server)
 	@$(BIN)/python -m model_serving.client.demo
 
 # All are run, so that one call tells everything; each that fails says in its last line what to do.

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
-from model_serving.client.command_line import build_parser
+from model_serving.client.command_line import SERVER, build_parser
 from model_serving.client.errors import ClientError, WrongCall
 from model_serving.client.printable import printable
 from model_serving.client.record_columns import LEFT_OUT
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A name may have characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
     arguments = _joined(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["run"]:
+    if arguments[:1] == [SERVER]:
         return _run_server(arguments[1:])
     options = build_parser(_PROGRAM).parse_args(arguments)
     # A shell starts background jobs with SIGINT ignored. Without a handler `kill -INT` would do nothing.

@@ -28,7 +28,10 @@ from model_serving.client.trying.limits import LIMITS
 from model_serving.core.messages import ModelType, OutputRule, Reason
 from model_serving.messaging.topics import TopicNames
 
-__all__ = ["build_parser"]
+__all__ = ["SERVER", "build_parser"]
+
+SERVER = "run"
+"""The command of the server. It reads its flags by itself, so the parser here only names it."""
 
 _ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _TYPES = [kind.name for kind in ModelType]
@@ -53,12 +56,14 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     """Returns the parser of the whole command line. Its result has the command's function as ``run``."""
     parser = _Parser(
         prog=program,
-        description="Models and records in, results out: the client of the serving jobs.",
+        description="Models and records in, results out: the client of the serving jobs, and the server that "
+        "needs no Flink.",
         epilog=f"`{program} COMMAND --help` shows the options of a command. Exit status: 0; 1 for an error, "
         "which is one line; 2 for a wrong call.",
         formatter_class=_Wide,
     )
     families = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    families.add_parser(SERVER, help="Serve in this process, without Flink and without Java.", add_help=False)
     for name, (run, text, add_options) in _COMMANDS.items():
         command = families.add_parser(name, help=text, description=text, formatter_class=_Wide)
         command.set_defaults(run=run)

@@ -90,7 +90,10 @@ def installed_distribution() -> Path:
     """
     spec = find_spec("pyflink")
     if spec is None or spec.origin is None:
-        raise FlinkHomeError("apache-flink is not installed in this environment; run `make install`")
+        raise FlinkHomeError(
+            "apache-flink is not installed in this environment: run `make install` with Python 3.11 or 3.12 "
+            "(Flink has no package for later ones; `model-serving run` serves without Flink)"
+        )
     return Path(spec.origin).parent
 
 

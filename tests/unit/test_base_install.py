@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("flink_jobs", "functions", "model_serving")
-EXTRAS = ("flink", "tensorflow", "onnx", "pmml")
+EXTRAS = ("flink", "tensorflow", "onnx", "pmml", "server")
 
 OF_EXTRAS = (
     "apache_beam",
@@ -73,6 +73,7 @@ def test_what_is_blocked_here_is_really_blocked(name: str) -> None:
         "model_serving.assembly",
         "model_serving.client.cli",
         "model_serving.messaging.connection",
+        "model_serving.server.run",
         "model_serving.stores.models",
         "model_serving.wire",
     ],

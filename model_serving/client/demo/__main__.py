@@ -1,8 +1,8 @@
 """``make demo``: shows Kafka, the job, every sample model in turn and a stream of records, live.
 
-``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) the variant of the job. The exit
-status is 0 if every record came back and every model served, 1 with one line if not, 2 for a wrong setting,
-130 when interrupted.
+``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) what serves: keyed, broadcast or
+server. The exit status is 0 if every record came back and every model served, 1 with one line if not, 2 for a
+wrong setting, 130 when interrupted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from model_serving.client.broker.embedded import EmbeddedBroker
-from model_serving.client.demo.job import flink_command, flink_run
+from model_serving.client.demo.job import JOBS, SERVER, job_command, run_job
 from model_serving.client.demo.run import DemoRun
 from model_serving.client.demo.screen import Screen, choose_screen
 from model_serving.client.errors import ClientError, WrongCall
@@ -42,7 +42,7 @@ _USUAL_PORT = 9092
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """The time for which records flow, seconds, and the variant of the job."""
+    """The time for which records flow, seconds, and what serves: one of ``JOBS``."""
 
     seconds: float
     job: str
@@ -57,8 +57,8 @@ def read_settings(environ: Mapping[str, str]) -> DemoSettings:
     seconds, job = environ.get("DEMO_SECONDS") or "60", environ.get("JOB") or "keyed"
     if not seconds.isdecimal() or int(seconds) < 1:
         raise WrongCall(f"DEMO_SECONDS={seconds}: give a whole number of seconds from 1 up")
-    if job not in {"keyed", "broadcast"}:
-        raise WrongCall(f"JOB={job}: give keyed or broadcast")
+    if job not in JOBS:
+        raise WrongCall(f"JOB={job}: give {', '.join(JOBS[:-1])} or {JOBS[-1]}")
     return DemoSettings(float(seconds), job)
 
 
@@ -102,16 +102,17 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
         )
         screen.say("starting Kafka ...")
         broker = running.enter_context(EmbeddedBroker(port=port, topics=topics))
-        screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {settings.job} job ...")
-        command = flink_command(settings.job, broker.bootstrap_servers, topics, folder / "checkpoints")
-        job = running.enter_context(flink_run(command, log))
+        job_name = "server" if settings.job == SERVER else f"{settings.job} job"
+        screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {job_name} ...")
+        command = job_command(settings.job, broker.bootstrap_servers, topics, folder / "checkpoints")
+        job = running.enter_context(run_job(command, log))
         run = DemoRun(broker.kafka, topics, _DATA_TYPE, screen, check=job.check)
         with run:
             run.prepare(models)
             run.stream(models, itertools.cycle(records), record_type, rate=_RATE, seconds=settings.seconds)
         screen.summarize(run.tally, sent=run.sent)
         _judge(run.failures(models), log)
-        screen.say("stopping the job and Kafka ...")
+        screen.say(f"stopping the {job_name} and Kafka ...")
     screen.say("done: nothing is left running")
 
 

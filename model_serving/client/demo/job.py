@@ -1,4 +1,4 @@
-"""The job of the demo: ``flink run`` as a child process, on a local minicluster."""
+"""What serves in the demo, as a child process: ``flink run`` on a local minicluster, or the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.runtime.environment import project_root
 from model_serving.runtime.guard import Guarded
 
-__all__ = ["RunningJob", "flink_command", "flink_run"]
+__all__ = ["JOBS", "SERVER", "RunningJob", "job_command", "run_job"]
+
+SERVER = "server"
+JOBS = ("keyed", "broadcast", SERVER)
+"""What the demo can run: the two Flink jobs, and the server without Flink."""
 
 # The flink command takes up to 20 s to end its own children before it kills them.
 _STOP_GRACE_S = 30.0
@@ -38,25 +42,24 @@ class RunningJob:
             )
 
 
-def flink_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoints: Path) -> list[str]:
-    """Returns the command line that starts ``keyed`` or ``broadcast``."""
-    return [
-        str(Path(sys.prefix) / "bin" / "flink"),
-        "run",
-        "-py",
-        str(project_root() / "flink_jobs" / f"{job}.py"),
+def job_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoints: Path) -> list[str]:
+    """Returns the command line that starts one of ``JOBS``; only a Flink job has checkpoints."""
+    flags = [
         *("--bootstrap-servers", bootstrap_servers),
         *("--models-topic", topics.models),
         *("--data-topic", topics.data),
         *("--results-topic", topics.results),
         *("--dead-letter-topic", topics.dead_letters),
         *("--status-topic", topics.status),
-        *("--checkpoint-dir", str(checkpoints)),
     ]
+    if job == SERVER:
+        return [sys.executable, "-m", "model_serving.client.cli", "run", *flags]
+    flink, script = Path(sys.prefix) / "bin" / "flink", project_root() / "flink_jobs" / f"{job}.py"
+    return [str(flink), "run", "-py", str(script), *flags, "--checkpoint-dir", str(checkpoints)]
 
 
 @contextmanager
-def flink_run(command: list[str], log: Path) -> Iterator[RunningJob]:
+def run_job(command: list[str], log: Path) -> Iterator[RunningJob]:
     """Runs ``command`` while the context is open. Afterwards none of its processes is left."""
     with log.open("wb") as output:
         process = Guarded(command, grace_s=_STOP_GRACE_S, output=output)

@@ -11,6 +11,7 @@ import pytest
 
 from model_serving.client import cli
 from model_serving.client.ports import free_port, is_free
+from model_serving.server.config import FLAGS
 from tests.patience import patience
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
@@ -122,9 +123,19 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "status",
         "rollback",
         "remove",
+        "run",
     ):
         assert f"\n    {command}" in out
     assert "`model-serving COMMAND --help` shows the options of a command" in out
+
+
+def test_the_server_reads_its_own_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "run", "--help")
+    assert (status, err) == (0, "")
+    assert {f"--{flag.name}" for flag in FLAGS} == {*re.findall(r"^  (--[a-z-]+)", out, re.MULTILINE)}
+    status, out, err = run(capsys, "run", "--parallelism", "2")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("model-serving run: ")
 
 
 def test_whatever_a_wrong_call_has_in_it_it_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
