@@ -51,11 +51,11 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A workload, its topics, and the savepoint that each round starts from."""
+    """A workload, its topics, and the savepoint that each round starts from; None for the server."""
 
     workload: Workload
     topics: TopicNames
-    savepoint: str
+    savepoint: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
@@ -21,11 +22,23 @@ from model_serving.runtime.environment import project_root
 from model_serving.runtime.guard import Guarded
 from model_serving.runtime.java import find_java
 
-__all__ = ["Peer", "RunningJob", "await_growth", "find_peer", "our_command", "peer_command", "running"]
+__all__ = [
+    "SERVER",
+    "Peer",
+    "RunningJob",
+    "await_growth",
+    "find_peer",
+    "our_command",
+    "peer_command",
+    "running",
+]
+
+SERVER = "server"
+"""The variant without Flink."""
 
 _STOP_GRACE_S = 40.0
 _START_S = 240.0
-_RUNS = re.compile(r"^\w+\.py: job [0-9a-f]{32} runs$", re.MULTILINE)
+_RUNS = re.compile(r"^\w+\.py: job [0-9a-f]{32} runs$|^\S+ \S+: reads partitions \d", re.MULTILINE)
 _SAVEPOINT = re.compile(r"flink run -s (?P<path>\S+) -py")
 _OPENED = ("java.lang", "java.util", "java.nio", "java.time")
 
@@ -88,7 +101,7 @@ class RunningJob:
         return f"{self.last_words()} (running: {', '.join(labels) or 'nothing'})"
 
     def await_start(self) -> None:
-        """Waits until Flink runs the job of this project.
+        """Waits until the job of this project runs, or the server reads.
 
         Raises:
             BenchError: the job has ended, or does not run in time.
@@ -113,13 +126,16 @@ class RunningJob:
             time.sleep(0.1)
         return status
 
-    def stop_with_savepoint(self) -> str:
-        """Stops a job of this project and returns the path of its savepoint.
+    def stop_with_savepoint(self) -> str | None:
+        """Stops a job of this project and returns the path of its savepoint; None for the server.
 
         Raises:
             BenchError: the job ended without a savepoint.
         """
         self.process.stop()
+        if self.printed().endswith(": stopped\n"):
+            # It finds its state in its topic.
+            return None
         found = _SAVEPOINT.search(self.printed())
         if found is None:
             raise BenchError(f"the job ended without a savepoint: {self.last_words()}")
@@ -156,14 +172,11 @@ def our_command(
 ) -> list[str]:
     """Returns ``flink run`` of a job with the default flags and ``flags``, from ``savepoint`` if given.
 
-    The job never takes offsets from the consumer group, because rounds would then disturb each other.
+    The job never takes offsets from the consumer group, because rounds would then disturb each other. For
+    the variant ``server``, returns ``model-serving run`` with the state of all servers of the models topic.
     """
-    return [
-        str(Path(sys.prefix) / "bin" / "flink"),
-        "run",
-        *(("-s", savepoint) if savepoint else ()),
-        "-py",
-        str(project_root() / "flink_jobs" / f"{variant}.py"),
+    programs = Path(sys.prefix) / "bin"
+    shared = [
         *("--bootstrap-servers", bootstrap_servers),
         *("--models-topic", topics.models),
         *("--data-topic", topics.data),
@@ -171,6 +184,16 @@ def our_command(
         *("--dead-letter-topic", topics.dead_letters),
         *("--status-topic", topics.status),
         *("--starting-offsets", "earliest"),
+    ]
+    if variant == SERVER:
+        own = ["--state-topic", f"{topics.models}-state", "--models-group", f"{topics.models}-group"]
+        # Each round begins at the start of the data topic.
+        return [str(programs / "model-serving"), "run", *shared, *own, "--data-group", uuid4().hex, *flags]
+    return [
+        *(str(programs / "flink"), "run"),
+        *(("-s", savepoint) if savepoint else ()),
+        *("-py", str(project_root() / "flink_jobs" / f"{variant}.py")),
+        *shared,
         *("--checkpoint-dir", str(checkpoints)),
         *flags,
     ]
@@ -198,7 +221,7 @@ def peer_command(
         *("--models-topic", topics.models),
         *("--data-topic", topics.data),
         *("--results-topic", topics.results),
-        *("--topology", variant),
+        *("--topology", "broadcast" if variant == SERVER else variant),
         *("--checkpoint", "5000"),
         *preload,
         *options,

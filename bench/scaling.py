@@ -23,7 +23,8 @@ _TYPES_OF_PARALLEL = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``scaling``."""
-    add_common_arguments(parser, models="glm,saved,table-small,table-large,forest,forest-large", rounds=3)
+    models = "glm,saved,table-small,table-large,forest,forest-large"
+    add_common_arguments(parser, models=models, rounds=3, variants="keyed,broadcast")
     parser.add_argument("--kinds", default=",".join(_KINDS), help=f"comma separated ({','.join(_KINDS)})")
     parser.add_argument("--records", type=int, default=400_000, help="records in the backlog (400000)")
     parser.add_argument("--types", default="1,100,10000", help="numbers of data types (1,100,10000)")

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bench.errors import BenchError
 from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
-from bench.jobs import Peer, RunningJob, await_growth, find_peer, our_command, peer_command, running
+from bench.jobs import SERVER, Peer, RunningJob, await_growth, find_peer, our_command, peer_command, running
 from bench.store import Case, Rounds, Store
 from bench.surroundings import now, surroundings
 from bench.topics import Kafka
@@ -29,7 +29,7 @@ from model_serving.runtime.environment import project_root
 
 __all__ = ["VARIANTS", "Session", "add_common_arguments", "open_session"]
 
-VARIANTS = ("keyed", "broadcast")
+VARIANTS = ("keyed", "broadcast", SERVER)
 
 
 def add_common_arguments(
