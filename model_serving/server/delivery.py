@@ -19,7 +19,9 @@ __all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce", "persistently", "translated
 
 _QUEUE_KIB = 65_536
 _QUEUE_MESSAGES = 200_000
-_FLUSH_S = 30.0
+PATIENCE_S = 30.0
+"""How long Kafka may take for a commit before serving begins again, in seconds."""
+
 _TRY_S = 5.0
 _TRANSACTION_TIMEOUT_MS = 20_000
 """How long the transaction of a member that was killed holds up readers, unless it starts again before."""
@@ -47,8 +49,13 @@ class Delivery(Protocol):
         """Commits what was read and written, if it is time to; ``has_read``: this round has read records."""
         ...
 
-    def finish(self) -> None:
-        """Commits everything that was read and written so far."""
+    def finish(self, *, patience_s: float = PATIENCE_S) -> None:
+        """Commits everything that was read and written so far.
+
+        Raises:
+            Interrupted: Kafka does not take it within ``patience_s`` seconds, or refuses it.
+            Fenced: another process has this one's name.
+        """
         ...
 
     def close(self) -> None:
@@ -64,14 +71,14 @@ def translated(error: KafkaException, what: str) -> Exception:
     return Interrupted(f"{what} failed ({cause.str()})")
 
 
-def persistently(act: Callable[[], object], what: str) -> None:
-    """Tries again while Kafka says that this may help, for as long as a transaction may take.
+def persistently(act: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+    """Tries again while Kafka says that this may help, for up to ``patience_s`` seconds.
 
     Raises:
         Interrupted: it did not help.
         Fenced: another process has this one's name.
     """
-    end_s = time.monotonic() + _TRANSACTION_TIMEOUT_MS / 1000
+    end_s = time.monotonic() + patience_s
     while True:
         try:
             act()
@@ -167,20 +174,20 @@ class AtLeastOnce(_Writer):
         late_s = time.monotonic() - self._due_s
         # At a low rate there is often nothing under way, so nobody has to wait for a flush.
         if late_s >= 0 and (len(self._producer) == 0 or late_s > self._interval_s):
-            self._commit(wait=False)
+            self._commit(wait=False, patience_s=PATIENCE_S)
 
-    def finish(self) -> None:
+    def finish(self, *, patience_s: float = PATIENCE_S) -> None:
         """See Delivery."""
         if self._open:
-            self._commit(wait=True)
+            self._commit(wait=True, patience_s=patience_s)
 
     def close(self) -> None:
         """See Delivery."""
         self._producer.flush(1.0)
 
-    def _commit(self, *, wait: bool) -> None:
-        if self._producer.flush(_FLUSH_S):
-            raise Interrupted(f"Kafka has not taken the results within {_FLUSH_S:g} s")
+    def _commit(self, *, wait: bool, patience_s: float) -> None:
+        if self._producer.flush(patience_s):
+            raise Interrupted(f"Kafka has not taken the results within {patience_s:g} s")
         self._check()
         self._open = False
         positions = self._positions()
@@ -212,7 +219,7 @@ class ExactlyOnce(_Writer):
             interval_s,
         )
         try:
-            self._producer.init_transactions(_FLUSH_S)
+            self._producer.init_transactions(PATIENCE_S)
         except KafkaException as error:
             raise translated(error, "the start of transactions") from error
 
@@ -237,16 +244,19 @@ class ExactlyOnce(_Writer):
         if self._open and time.monotonic() >= self._due_s:
             self.finish()
 
-    def finish(self) -> None:
+    def finish(self, *, patience_s: float = PATIENCE_S) -> None:
         """See Delivery."""
         if not self._open:
             return
         positions, group = self._positions(), self._consumer.consumer_group_metadata()
         # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
+        try_s = min(_TRY_S, patience_s)
         persistently(
-            lambda: self._producer.send_offsets_to_transaction(positions, group, _TRY_S), "a transaction"
+            lambda: self._producer.send_offsets_to_transaction(positions, group, try_s),
+            "a transaction",
+            patience_s,
         )
-        persistently(lambda: self._producer.commit_transaction(_TRY_S), "a transaction")
+        persistently(lambda: self._producer.commit_transaction(try_s), "a transaction", patience_s)
         self._open = False
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from model_serving.core.channels import AT_ONCE, Channel, Emitted
 from model_serving.core.scoring.desk import ServingDesk
@@ -29,6 +29,7 @@ _LONG_S = 0.5
 """Batches become smaller when one takes longer, so that transactions and activations do not wait for it."""
 
 _IDLE_S = 0.02
+_STOP_S = 3.0
 _REMIND_AFTER_S = 10.0
 _REMIND_EVERY_S = 60.0
 
@@ -74,6 +75,7 @@ class ServingLoop:
         self._reached: dict[int, int] = {}
         self._mine: set[int] = set()
         self._joined = False
+        self._failure: Fenced | Interrupted | None = None
         self._many = _MANY
         # Partitions that came, until the mirror has what was written before they came.
         self._arriving: dict[int, dict[int, int]] = {}
@@ -97,6 +99,8 @@ class ServingLoop:
             Interrupted: Kafka refused something; begin again from what is committed.
             Fenced: another process has this one's name.
         """
+        if self._failure is not None:
+            raise self._failure
         self._carry_out()
         if self._arriving:
             self._arrive()
@@ -113,7 +117,11 @@ class ServingLoop:
         """In a bounded run: whether every record of this member's partitions has been read."""
         if self._until is None or not self._joined or self._arriving or not self._swaps.is_idle:
             return False
-        return all(self._reached.get(place, 0) >= self._until.get(place, 0) for place in self._mine)
+        for place in self._consumer.position(self._consumer.assignment()):
+            end = self._until.get(place.partition, 0)
+            if max(place.offset, self._reached.get(place.partition, 0)) < end:
+                return False
+        return True
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -134,8 +142,11 @@ class ServingLoop:
             self._write_all(self._desk.end(data_type))
 
     def stop(self) -> None:
-        """Commits what was read and leaves."""
-        self._delivery.finish()
+        """Commits what was read. Without Kafka this is given up soon: nothing is lost, only read again."""
+        try:
+            self._delivery.finish(patience_s=_STOP_S)
+        except Interrupted:
+            return
 
     def _carry_out(self) -> None:
         while (swap := self._swaps.next()) is not None:
@@ -155,11 +166,11 @@ class ServingLoop:
         return has_read
 
     def _serve(self, messages: list[Message]) -> bool:
-        if any(message.error() for message in messages):
+        if any(map(_ERROR, messages)):
             messages = self._without_errors(messages)
             if not messages:
                 return False
-        payloads = [message.value() or b"" for message in messages]
+        payloads = [payload or b"" for payload in map(_VALUE, messages)]
         decoded = self._codec.decode(payloads)
         data_types = [batch.data_type for batch in decoded.batches]
         if not self._desk.has_loaded(data_types):
@@ -170,9 +181,6 @@ class ServingLoop:
         else:
             self._waiting.partition = int(messages[0].partition() or 0)
             self._write(self._desk.take(decoded))
-        if self._until is not None:
-            for message in messages:
-                self._reached[int(message.partition() or 0)] = int(message.offset() or 0) + 1
         return True
 
     def _serve_by_partition(self, messages: Sequence[Message], payloads: Sequence[bytes]) -> None:
@@ -255,7 +263,11 @@ class ServingLoop:
         consumer.incremental_assign(places)
         consumer.pause(places)
         # What the member before has written about these partitions must be known here before their records.
-        target = self._ends.of(self._state_topic, range(PARTITIONS))
+        try:
+            target = self._ends.of(self._state_topic, range(PARTITIONS))
+        except KafkaException as error:
+            self._failure = Interrupted(f"the end of the state topic is not known ({error.args[0].str()})")
+            return
         for place in places:
             self._arriving[place.partition] = target
             self._mine.add(place.partition)
@@ -274,7 +286,11 @@ class ServingLoop:
             self._consumer.resume([TopicPartition(self._topics.data, place) for place in ready])
 
     def _goes(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        self._delivery.finish()
+        try:
+            self._delivery.finish()
+        except (Fenced, Interrupted) as error:
+            # An error that left this callback would leave the client waiting for ever, for the unassignment.
+            self._failure = error
         self._lost(consumer, places)
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
@@ -286,6 +302,9 @@ class ServingLoop:
             self._reached.pop(place, None)
         consumer.incremental_unassign(places)
 
+
+# Maps over methods of the C class: three calls for each record cost more than scoring it.
+_ERROR, _VALUE = Message.error, Message.value
 
 _PASSING = {
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - their public names
