@@ -12,6 +12,7 @@ from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.engine import PmmlEngine
 from model_serving.engines.pmml.evaluator.inputs import Inputs
+from model_serving.engines.pmml.evaluator.models import walk
 from model_serving.engines.pmml.evaluator.record import Record
 from model_serving.runtime.environment import project_root
 from tests.pmml_cases import columns_of, load_document
@@ -68,6 +69,25 @@ def test_what_plain_numbers_refuse_is_what_the_batch_says(function: str, right: 
 
 def test_a_number_that_is_too_large_for_python_is_infinite() -> None:
     assert score(regression_of("exp"), [{"x": 1000.0}]).result[0] == np.inf
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+@pytest.mark.parametrize("kind", ["double", "string"])
+def test_a_tree_is_walked_alone_as_together(kind: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Trees with more than this number of ways stay in arrays.
+    monkeypatch.setattr(walk, "_MOST_IN_LISTS", most)
+    low, high = (
+        f'<SimplePredicate field="x" operator="{operator}" value="3"/>' for operator in ("lessThan", "equal")
+    )
+    if kind == "string":
+        low = low.replace("lessThan", "notEqual")
+    tree = (
+        '<TreeModel functionName="regression" missingValueStrategy="lastPrediction">{schema}'
+        f'<Node score="0"><True/><Node score="1">{low}</Node><Node score="2">{high}</Node></Node></TreeModel>'
+    )
+    rows = [{"x": value} for value in ("3", "2", None, "7")]
+    found = score(document(tree, {"x": kind, "y": "double"}), rows)
+    np.testing.assert_equal(found.result, [2, 1, 0, np.nan if kind == "double" else 1])
 
 
 @pytest.mark.parametrize(

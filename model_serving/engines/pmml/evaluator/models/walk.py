@@ -137,10 +137,25 @@ class Walk:
 
     def leaves_of_one(self, record: Record) -> list[int]:
         """Returns the leaf in every tree of one record alone."""
-        if self._plain is None:
+        if self._plain is not None:
+            return self._plain.leaves(record)
+        if self._coded or any(field.column < 0 for field in self._fields):
             found: list[int] = record.of_batch(self.leaves)[:, 0].tolist()
             return found
-        return self._plain.leaves(record)
+        return self._leaves_of_row(self._gather.row(record))
+
+    def _leaves_of_row(self, row: list[float]) -> list[int]:
+        """Does the same where only inputs are compared, in the arrays, so that no more memory is needed."""
+        columns, thresholds, bases, ways, _ = (values.data for values in self._steps_in_arrays)
+        steps, missing = self._steps, [2 * (value != value) for value in row]
+        leaves = []
+        for root in self._roots.tolist():
+            at = root
+            while at < steps:
+                column = columns[at]
+                at = ways[bases[at] + (row[column] > thresholds[at]) + missing[column]]
+            leaves.append(at - steps)
+        return leaves
 
     def _with_codes(self, values: Numbers, places: list[Rows]) -> tuple[Numbers, Rows | None]:
         """Returns the values, shape (n, width), and what is added to the way on, shape (n * width,).
