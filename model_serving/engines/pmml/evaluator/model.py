@@ -71,7 +71,11 @@ class EvaluatedModel:
     def _alone(self, columns: Columns) -> Scores | None:
         """Returns the scores of one record, None when only the batch can tell (see ``record``)."""
         try:
-            return self._answers.read_one(self._inputs.record(columns), partial(self._why_alone, columns))
+            record = self._inputs.record(columns)
+            try:
+                return self._answers.read_one(record, partial(self._why_alone, columns))
+            finally:
+                record.release()
         except UNDECIDED:
             return None
 

@@ -81,6 +81,11 @@ class Record:
         batch.failed = outer
         return made
 
+    def release(self) -> None:
+        """Lets go of the batch, which knows the record: nothing is left for the garbage collector."""
+        if self._batch is not None:
+            self._batch.record = None
+
 
 class ByBatch:
     """An expression that has no plain way of its own."""
