@@ -149,7 +149,13 @@ class Composed:
             self.check()
             return ready()
 
-        eventually(ready_or_failed, lambda: f"{name} is not ready:\n{service.printed()}", within_s=_READY_S)
+        eventually(
+            ready_or_failed,
+            lambda: f"{name} is not ready:\n{service.printed()}",
+            within_s=_READY_S,
+            # Each check of the health starts a process, on the same cores as the service.
+            step_s=1.0,
+        )
 
     def _awaited(self, name: str) -> str | None:
         """The condition that other services wait for before they start after this one."""

@@ -217,18 +217,21 @@ def test_a_job_goes_on_from_version_1_and_with_one_three_and_two_instances(
         assert sum(map(len, traffic.statuses.values())) == traffic.sent[topics.models]
 
 
-@pytest.fixture
-def another_broker() -> Iterator[EmbeddedBroker]:
-    """Runs another Kafka. A savepoint holds its topics with offsets, so each needs a Kafka of its own."""
+@pytest.fixture(scope="module", params=[2, 3])
+def version_and_broker(request: pytest.FixtureRequest) -> Iterator[tuple[int, EmbeddedBroker]]:
+    """Runs another Kafka for each version.
+
+    A savepoint holds its topics with offsets, and those of all versions have the same names.
+    """
     with EmbeddedBroker() as running:
-        yield running
+        yield request.param, running
 
 
-@pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_job_goes_on_from_later_versions(
-    another_broker: EmbeddedBroker, tmp_path: Path, variant: str, version: int
+    version_and_broker: tuple[int, EmbeddedBroker], tmp_path: Path, variant: str
 ) -> None:
+    version, another_broker = version_and_broker
     topics, servers = topics_of(variant), another_broker.bootstrap_servers
     write_history(another_broker, topics)
     flags = job_flags(servers, topics, tmp_path / "checkpoints", topics.models)

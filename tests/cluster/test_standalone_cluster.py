@@ -10,7 +10,7 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
-from tests.jobs import VARIANTS, FlinkRun, eventually, job_flags, run_flink
+from tests.jobs import FlinkRun, eventually, job_flags, run_flink
 from tests.producers import CODECS, send_compressed
 from tests.standalone_cluster import Cluster
 
@@ -46,17 +46,19 @@ def test_a_detached_job_in_thread_mode(
     eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 def test_batches_of_every_compression_are_read(
-    cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path, variant: str
+    cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """Native libraries that unpack them can be loaded once in a TaskManager: the second job finds them."""
+    """Native libraries that unpack them can be loaded once in a TaskManager: a second job finds them.
+
+    The second job is the attached one of the other variant, below.
+    """
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
     send_compressed(broker, topics)
     with (
-        FlinkRun(variant, [*flags, "--bounded"], tmp_path / "job.log", environ=cluster.environ) as job,
-        Traffic(variant, broker.bootstrap_servers, topics, lambda: None) as traffic,
+        FlinkRun("keyed", [*flags, "--bounded"], tmp_path / "job.log", environ=cluster.environ) as job,
+        Traffic("keyed", broker.bootstrap_servers, topics, lambda: None) as traffic,
     ):
         assert job.await_end(within_s=120) == 0, job.printed()
         for codec in CODECS:
@@ -67,8 +69,10 @@ def test_batches_of_every_compression_are_read(
 def test_an_attached_job_in_worker_processes(
     cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
+    """It reads batches of every compression too, as ``test_batches_of_every_compression_are_read``."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    send_compressed(broker, topics)
     with (
         FlinkRun(
             "broadcast",
@@ -78,6 +82,9 @@ def test_an_attached_job_in_worker_processes(
         ) as job,
         Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
+        for codec in CODECS:
+            traffic.await_results(codec, 20)
+        traffic.sent.update({topics.models: len(CODECS), topics.data: 20 * len(CODECS)})
         serves_all_samples(traffic)
         job_id = job.job_id()
         # Stopping the client leaves the job to its cluster, and says so.

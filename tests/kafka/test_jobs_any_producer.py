@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 from confluent_kafka import Producer
 from google.protobuf.message import Message
 
 from model_serving.client.broker.embedded import EmbeddedBroker
-from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_model, sample_records
 from tests.job_serving import fresh_topics
@@ -19,37 +17,6 @@ from tests.jobs import VARIANTS, FlinkRun, job_flags
 from tests.producers import CODECS, send_compressed
 
 pytestmark = pytest.mark.kafka
-
-
-def run_to_the_end(
-    variant: str,
-    broker: EmbeddedBroker,
-    topics: TopicNames,
-    folder: Path,
-    meanwhile: Callable[[], object] = lambda: None,
-) -> Traffic:
-    """Makes a bounded run, calls a function after its submission, and returns the run's output."""
-    flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
-    with FlinkRun(variant, [*flags, "--bounded"], folder / "job.log") as job:
-        meanwhile()
-        assert job.await_end(within_s=90) == 0, job.printed()
-    with Traffic(variant, broker.bootstrap_servers, topics, lambda: None) as traffic:
-        traffic.await_end()
-    return traffic
-
-
-def states(statuses: Mapping[str, Iterable[ModelStatus]]) -> dict[str, list[int]]:
-    return {data_type: [one.state for one in of_type] for data_type, of_type in statuses.items()}
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_batches_of_every_compression_are_read(variant: str, broker: EmbeddedBroker, tmp_path: Path) -> None:
-    topics = fresh_topics(broker)
-    send_compressed(broker, topics)
-    traffic = run_to_the_end(variant, broker, topics, tmp_path)
-    assert states(traffic.statuses) == {codec: [ModelStatus.ACTIVE] for codec in CODECS}
-    assert {codec: len(results) for codec, results in traffic.results.items()} == dict.fromkeys(CODECS, 20)
-    assert traffic.letters == []
 
 
 def transactional(broker: EmbeddedBroker, name: str) -> Producer:
@@ -72,12 +39,16 @@ def in_transaction(producer: Producer, topic: str, messages: Iterable[Message], 
         producer.abort_transaction(30)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_what_a_transaction_took_back_is_neither_scored_nor_deployed(
-    variant: str, broker: EmbeddedBroker, tmp_path: Path
-) -> None:
-    """Both topics end with aborted messages; a transaction that is open at the start is waited for."""
+@pytest.fixture(scope="module", params=VARIANTS)
+def traffic(
+    request: pytest.FixtureRequest, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Traffic:
+    """Returns the output of one bounded run over everything that the tests of this file need.
+
+    Both topics end with aborted messages. A transaction is open when the run starts.
+    """
     topics = fresh_topics(broker)
+    send_compressed(broker, topics)
     producer = transactional(broker, topics.data)
     in_transaction(producer, topics.models, [constant_model("wine", 1.0)], commit=True)
     in_transaction(producer, topics.models, [constant_model("wine", 2.0)], commit=False)
@@ -88,11 +59,31 @@ def test_what_a_transaction_took_back_is_neither_scored_nor_deployed(
     unfinished.produce(topics.data, sample_records("wine", 1, first_ts=11)[0].SerializeToString())
     assert unfinished.flush(30) == 0
     in_transaction(producer, topics.data, sample_records("wine", 2, first_ts=12), commit=False)
-    traffic = run_to_the_end(
-        variant, broker, topics, tmp_path, meanwhile=lambda: unfinished.commit_transaction(30)
-    )
-    assert states(traffic.statuses) == {"wine": [ModelStatus.ACTIVE]}
+    folder = tmp_path_factory.mktemp(request.param)
+    flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
+    with FlinkRun(request.param, [*flags, "--bounded"], folder / "job.log") as job:
+        unfinished.commit_transaction(30)
+        assert job.await_end(within_s=90) == 0, job.printed()
+    with Traffic(request.param, broker.bootstrap_servers, topics, lambda: None) as read:
+        read.await_end()
+    return read
+
+
+def test_nothing_else_comes_out(traffic: Traffic) -> None:
+    assert traffic.statuses.keys() == {*CODECS, "wine"}
+    assert traffic.results.keys() == {*CODECS, "wine"}
+    assert traffic.letters == []
+
+
+def test_batches_of_every_compression_are_read(traffic: Traffic) -> None:
+    for codec in CODECS:
+        assert [one.state for one in traffic.statuses[codec]] == [ModelStatus.ACTIVE], codec
+        assert sorted(one.submissionTs for one in traffic.results[codec]) == list(range(1, 21)), codec
+
+
+def test_what_a_transaction_took_back_is_neither_scored_nor_deployed(traffic: Traffic) -> None:
+    """Also a transaction that is open at the start is waited for."""
+    assert [one.state for one in traffic.statuses["wine"]] == [ModelStatus.ACTIVE]
     assert sorted((one.submissionTs, one.result) for one in traffic.results["wine"]) == [
         (ts, 1.0) for ts in range(4, 12)
     ]
-    assert traffic.letters == []

@@ -1,7 +1,10 @@
-"""The start and the end of jobs on the command line: errors of one line, signals, and no process is left."""
+"""The start and the end of jobs on the command line: errors of one line, signals, locales, processes."""
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +19,7 @@ from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
-from tests.jobs import FRESH, ROOT, VARIANTS, FlinkRun, eventually, job_flags, launcher_from, run_flink
+from tests.jobs import FRESH, ROOT, VARIANTS, FlinkRun, eventually, job_flags, run_flink
 from tests.patience import patience
 
 pytestmark = pytest.mark.kafka
@@ -58,19 +61,42 @@ def test_no_broker_is_one_line(launcher: list[str]) -> None:
     assert time.monotonic() - start < patience(15)
 
 
-@pytest.mark.parametrize(("variant", "launcher"), [("keyed", [sys.executable]), ("broadcast", FRESH)])
-def test_a_stopped_job_goes_on_where_it_was_and_a_killed_one_leaves_nothing(
-    broker: EmbeddedBroker, tmp_path: Path, variant: str, launcher: list[str]
+TURKISH = {
+    # In Turkish the capital of i is İ.
+    "JVM_ARGS": "-XX:TieredStopAtLevel=1 -Duser.language=tr -Duser.country=TR",
+    "LANG": "tr_TR.UTF-8",
+    # In this locale there is no ü.
+    "LC_ALL": "C",
+    "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
+}
+"""A machine that speaks another language."""
+
+
+@pytest.mark.parametrize(
+    ("variant", "launcher", "newer"),
+    [("keyed", [sys.executable], "onnx-regression"), ("broadcast", FRESH, "saved-model")],
+)
+def test_a_stopped_job_goes_on_anywhere_where_it_was_and_a_killed_one_leaves_nothing(
+    broker: EmbeddedBroker, tmp_path: Path, variant: str, launcher: list[str], newer: str
 ) -> None:
-    """SIGINT leaves a savepoint: models, versions to go back to, waiting records and offsets."""
+    """SIGINT leaves a savepoint: models, versions to go back to, waiting records and offsets.
+
+    All of it on a machine with another locale, with checkpoints in a folder whose name has a space and a
+    letter beyond ASCII (as a path, and as a URI), and by the command that the stopped job prints. What holds
+    there holds with plain names too, which the other tests use. The ways to start a job and the engines do
+    not depend on the variant, so each variant has one of them.
+    """
     topics = fresh_topics(broker)
-    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    folder = tmp_path / "chk tr ü"
+    flags = job_flags(broker.bootstrap_servers, topics, folder, topics.models)
+    if variant == "keyed":
+        flags[-1] = f"file://{folder}"
     with (
-        FlinkRun(variant, flags, tmp_path / "first.log", launcher=launcher) as first,
+        FlinkRun(variant, flags, tmp_path / "first.log", environ=TURKISH, launcher=launcher) as first,
         Traffic(variant, broker.bootstrap_servers, topics, first.check) as traffic,
     ):
         old = traffic.serve(SAMPLES["glm"].message("stays")).version
-        new = traffic.serve(SAMPLES["saved-model"].message("stays")).version
+        new = traffic.serve(SAMPLES[newer].message("stays")).version
         traffic.send(*sample_records("stays", 5))
         traffic.await_results("stays", 5)
         traffic.send(*sample_records("waits", 5))
@@ -81,11 +107,14 @@ def test_a_stopped_job_goes_on_where_it_was_and_a_killed_one_leaves_nothing(
         assert first.printed().splitlines()[-1] == f"{variant}.py: stopped"
         # Without the flink command it is Java that notices the end of the script, a moment later.
         eventually(lambda: first.left_over() == [], lambda: f"left: {first.left_over()}", within_s=15)
-    savepoint = first.savepoint()
+    pasted = _printed_command(variant, first, flags, folder)
     with Traffic(variant, broker.bootstrap_servers, topics, lambda: None) as traffic:
         traffic.send(*sample_records("stays", 1, first_ts=7))
     with (
-        FlinkRun(variant, flags, tmp_path / "second.log", launcher=launcher_from(savepoint)) as second,
+        # What comes after a shell's command are its parameters, which this command does not look at.
+        FlinkRun(
+            variant, [], tmp_path / "second.log", environ=TURKISH, launcher=["bash", "-c", f"exec {pasted}"]
+        ) as second,
         Traffic(variant, broker.bootstrap_servers, topics, second.check) as traffic,
     ):
         results = traffic.await_results("stays", 7)
@@ -99,3 +128,19 @@ def test_a_stopped_job_goes_on_where_it_was_and_a_killed_one_leaves_nothing(
         second.process.kill()
         assert second.await_end(within_s=10) == -signal.SIGKILL
         eventually(lambda: second.left_over() == [], lambda: f"left: {second.left_over()}", within_s=30)
+
+
+def _printed_command(variant: str, stopped: FlinkRun, flags: list[str], folder: Path) -> str:
+    """Returns the command that a stopped job prints. `model-serving checkpoints` must find its savepoint."""
+    found = re.search(rf"^{variant}\.py: to go on from here: (.*)$", stopped.printed(), re.MULTILINE)
+    assert found is not None, stopped.printed()
+    command = shlex.split(found[1])
+    assert command[:3] == ["flink", "run", "-s"]
+    assert command[4:] == ["-py", command[5], *flags]
+    assert Path(command[3].removeprefix("file:")).parent == folder
+    last = subprocess.run(
+        ["model-serving", "checkpoints", "--last", "--checkpoint-dir", flags[-1]],
+        env={**os.environ, **TURKISH}, capture_output=True, text=True, check=True, timeout=patience(60),
+    ).stdout  # fmt: skip
+    assert last.strip().removeprefix("file://") == command[3].removeprefix("file:")
+    return found[1]

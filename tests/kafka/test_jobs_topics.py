@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -45,26 +46,64 @@ def topics_of_sizes(broker: EmbeddedBroker, sizes: Mapping[str, int]) -> TopicNa
     return names
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_letter_that_its_topic_does_not_take_is_cut_and_the_job_goes_on(
-    variant: str, broker: EmbeddedBroker, tmp_path: Path
-) -> None:
+@contextmanager
+def member_of(broker: EmbeddedBroker, group: str, topic: str) -> Iterator[None]:
+    """Gives another program's consumer when it has become a member of the group."""
+    consumer = Consumer(
+        {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "client.id": "somebody"}
+    )
+    consumer.subscribe([topic])
+    eventually(
+        lambda: consumer.poll(0.1) is None and bool(consumer.assignment()), lambda: "no member", within_s=60
+    )
+    try:
+        yield
+    finally:
+        consumer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A running job, its traffic and its topics."""
+
+    variant: str
+    run: FlinkRun
+    traffic: Traffic
+    topics: TopicNames
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def job(
+    request: pytest.FixtureRequest, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Job]:
+    """Runs a job whose dead-letter topic takes less than it may get; somebody else is in its models group."""
+    variant, folder = request.param, tmp_path_factory.mktemp(request.param)
     topics = topics_of_sizes(broker, {"models": MODELS_BYTES, "data": MODELS_BYTES})
-    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    flags = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models)
+    flags += ["--no-model", "dead-letter", "--partition-discovery-interval-ms", "1000"]
+    empty = TopicNames().prefixed(topics.models).data
+    admin = connect(broker.kafka)
+    admin.create_topics([NewTopic(empty, num_partitions=1)])[empty].result(timeout=30)
+    with (
+        member_of(broker, f"{topics.models}-models", empty),
+        FlinkRun(variant, flags, folder / "job.log") as run,
+        Traffic(variant, broker.bootstrap_servers, topics, run.check) as traffic,
+    ):
+        yield Job(variant, run, traffic, topics)
+
+
+def test_a_letter_that_its_topic_does_not_take_is_cut_and_the_job_goes_on(job: Job) -> None:
+    traffic, topics = job.traffic, job.topics
     # Both are larger than the topic for them; so would be a status with that name.
     bad_model = constant_model("wine", 2.0, data=b"<" + b"x" * 2_000_000)
     bad_name = constant_model("wine", 3.0, name="n" * 2_000_000)
     orphan = sample_records("o" * 1_500_000, 1)[0]
-    with (
-        FlinkRun(variant, [*flags, "--no-model", "dead-letter"], tmp_path / "job.log") as job,
-        Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
-    ):
-        traffic.offer(bad_model, bad_name)
-        traffic.await_statuses("wine", 2)
-        traffic.serve(constant_model("wine", 1.0))
-        traffic.send(orphan, *sample_records("wine", 10))
-        traffic.await_results("wine", 10)
-        letters = traffic.await_letters(lambda _letter: True, 3)
+    traffic.offer(bad_model, bad_name)
+    traffic.await_statuses("wine", 2)
+    traffic.serve(constant_model("wine", 1.0))
+    traffic.send(orphan, *sample_records("wine", 10))
+    traffic.await_results("wine", 10)
+    letters = traffic.await_letters(lambda _letter: True, 3)
     assert [one.state for one in traffic.statuses["wine"]] == [
         ModelStatus.REJECTED,
         ModelStatus.REJECTED,
@@ -88,12 +127,38 @@ def test_a_letter_that_its_topic_does_not_take_is_cut_and_the_job_goes_on(
             f"SHA-256 {hashlib.sha256(message).hexdigest()}"
         )
     expected = (
-        f"{variant}.py: the topic '{topics.dead_letters}' takes messages of up to 1,048,588 bytes and may "
-        "get 10,502,144: larger messages are cut there; raise its max.message.bytes to have them whole, "
+        f"{job.variant}.py: the topic '{topics.dead_letters}' takes messages of up to 1,048,588 bytes and "
+        "may get 10,502,144: larger messages are cut there; raise its max.message.bytes to have them whole, "
         "then start the job again"
     )
-    assert expected in job.printed().splitlines()
-    assert "restarts" not in job.printed()
+    assert expected in job.run.printed().splitlines()
+    assert "restarts" not in job.run.printed()
+
+
+def test_others_in_its_groups_are_named_and_new_partitions_are_read(broker: EmbeddedBroker, job: Job) -> None:
+    traffic, topics = job.traffic, job.topics
+    line = "{}.py: others read in the consumer group '{}-{}' (somebody): "
+
+    def said(role: str) -> list[str]:
+        start = line.format(job.variant, topics.models, role)
+        return [one for one in job.run.printed().splitlines() if one.startswith(start)]
+
+    assert (len(said("models")), len(said("data"))) == (1, 0), job.run.printed()
+    letters = len(traffic.letters)
+    traffic.serve(constant_model("grown", 1.0))
+    with member_of(broker, f"{topics.models}-data", topics.data):
+        eventually(lambda: len(said("data")) == 1, job.run.printed, within_s=60)
+    assert len(said("models")) == 1
+    admin = connect(broker.kafka)
+    grown = admin.create_partitions([NewPartitions(topics.data, 4)])
+    grown[topics.data].result(timeout=30)
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for ts in range(1, 4):
+        (record,) = sample_records("grown", 1, first_ts=ts)
+        producer.produce(topics.data, record.SerializeToString(), partition=ts)
+    assert producer.flush(30) == 0
+    traffic.await_results("grown", 3)
+    assert len(traffic.letters) == letters
 
 
 def test_a_topic_that_takes_next_to_nothing_is_one_line(broker: EmbeddedBroker, tmp_path: Path) -> None:
@@ -123,56 +188,3 @@ def test_topics_that_do_not_exist_are_created_for_what_they_get(
         assert letter.payload == bad_model.SerializeToString()
     said = [line for line in job.printed().splitlines() if "the topic '" in line]
     assert said == [f"keyed.py: the topic '{topic}' did not exist and was created" for topic in topics.all()]
-
-
-@contextmanager
-def member_of(broker: EmbeddedBroker, group: str, topic: str) -> Iterator[None]:
-    """Gives another program's consumer when it has become a member of the group."""
-    consumer = Consumer(
-        {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "client.id": "somebody"}
-    )
-    consumer.subscribe([topic])
-    eventually(
-        lambda: consumer.poll(0.1) is None and bool(consumer.assignment()), lambda: "no member", within_s=60
-    )
-    try:
-        yield
-    finally:
-        consumer.close()
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_others_in_its_groups_are_named_and_new_partitions_are_read(
-    variant: str, broker: EmbeddedBroker, tmp_path: Path
-) -> None:
-    topics = topics_of_sizes(broker, {})
-    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
-    flags += ["--partition-discovery-interval-ms", "1000"]
-    empty = TopicNames().prefixed(topics.models).data
-    admin = connect(broker.kafka)
-    admin.create_topics([NewTopic(empty, num_partitions=1)])[empty].result(timeout=30)
-    line = "{}.py: others read in the consumer group '{}-{}' (somebody): "
-
-    def said(role: str) -> list[str]:
-        start = line.format(variant, topics.models, role)
-        return [one for one in job.printed().splitlines() if one.startswith(start)]
-
-    with (
-        member_of(broker, f"{topics.models}-models", empty),
-        FlinkRun(variant, flags, tmp_path / "job.log") as job,
-        Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
-    ):
-        assert (len(said("models")), len(said("data"))) == (1, 0), job.printed()
-        traffic.serve(constant_model("wine", 1.0))
-        with member_of(broker, f"{topics.models}-data", topics.data):
-            eventually(lambda: len(said("data")) == 1, job.printed, within_s=60)
-        assert len(said("models")) == 1
-        grown = admin.create_partitions([NewPartitions(topics.data, 4)])
-        grown[topics.data].result(timeout=30)
-        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
-        for ts in range(1, 4):
-            (record,) = sample_records("wine", 1, first_ts=ts)
-            producer.produce(topics.data, record.SerializeToString(), partition=ts)
-        assert producer.flush(30) == 0
-        traffic.await_results("wine", 3)
-        assert traffic.letters == []

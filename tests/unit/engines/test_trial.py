@@ -24,7 +24,7 @@ from tests.hostile_models import native_bombs, tensorflow_graph
 from tests.patience import patience
 
 TRIAL_S = 20
-ENDLESS_S = 5
+ENDLESS_S = 3
 """For what never ends: the time that its tests take."""
 ADVICE = ": export it again, or raise --trial-timeout-s or --trial-memory-limit if it needs more"
 
