@@ -1,7 +1,8 @@
 """The Flink home in the venv: the pip package's distribution with this project's configuration and connector.
 
     <sys.prefix>/flink/
-        bin/      copies (with a link, Flink's scripts would use the pip package's folder as the home)
+        bin/      copies (with a link, Flink's scripts would use the pip package's folder as the home), two
+                  of them changed
         lib/      links to the package's jars and its flink-python jar; the Kafka connector and the libraries
                   for compressed batches are copied, because the cache may be cleared
         opt/ plugins/   links to the package's files
@@ -48,6 +49,10 @@ if [ "$MODEL_SERVING_ENVIRONMENT" != "{home}" ]; then
     eval "$_model_serving_environment"
 fi
 """
+# Each script starts Java once more to read the configuration. It takes half the processor time when Java does
+# not begin to optimize what runs for a second.
+_CONFIG_READER = "bash-java-utils.sh"
+_QUICKLY = ('"${JAVA_RUN}" -classpath', '"${JAVA_RUN}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -classpath')
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +176,15 @@ def _fill(
     script.write_text(
         f"{first}\n{_ENVIRONMENT_HOOK.format(home=home, python=python)}{rest}", encoding="utf-8"
     )
+    reader = building / "bin" / _CONFIG_READER
+    reader.write_text(reader.read_text(encoding="utf-8").replace(*_QUICKLY), encoding="utf-8")
     for folder in ("lib", "opt", "plugins"):
         _link_tree(distribution / folder, building / folder)
     for jar in sorted((distribution / "opt").glob(_PYTHON_JAR)):
         (building / "lib" / jar.name).symlink_to(jar)
     for connector in connectors:
-        shutil.copyfile(connector, building / "lib" / connector.name)
+        # With its time, by which Java knows the jar that is in its archive of classes.
+        shutil.copy2(connector, building / "lib" / connector.name)
     shutil.copytree(distribution / "conf", building / "conf")
     for ours in _CONF.iterdir():
         text = config if ours.name == _CONFIG else ours.read_text(encoding="utf-8")

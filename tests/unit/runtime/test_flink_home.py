@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from model_serving.runtime.errors import FlinkHomeError
-from model_serving.runtime.flink_home import FlinkHome, assemble, derive_conf
+from model_serving.runtime.flink_home import FlinkHome, assemble, derive_conf, installed_distribution
 
 PYTHON = Path("/venv/bin/python")
 
@@ -29,6 +29,7 @@ def distribution(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (root / "bin" / "config.sh").write_text("#!/bin/sh\necho original\n", encoding="utf-8")
+    (root / "bin" / "bash-java-utils.sh").write_text('"${JAVA_RUN}" -classpath "x"\n', encoding="utf-8")
     (root / "conf" / "config.yaml").write_text(
         "env:\n  java:\n    opts:\n"
         "      all: --add-opens=java.base/java.io=ALL --add-exports=jdk.compiler/x=ALL\n",
@@ -63,6 +64,7 @@ def test_the_home_holds_the_distribution_and_the_connector(
     }
     assert files == {
         ".stamp": "",
+        "bin/bash-java-utils.sh": "",
         "bin/config.sh": "",
         "bin/flink": "",
         "conf/config.yaml": "",
@@ -79,6 +81,16 @@ def test_the_home_holds_the_distribution_and_the_connector(
         ),
     }
     assert [path.name for path in home.path.parent.iterdir()] == ["flink"]
+
+
+def test_java_that_only_reads_the_configuration_starts_quickly(
+    home: FlinkHome, distribution: Path, connector: Path
+) -> None:
+    assemble(home, distribution, [connector], PYTHON)
+    read = (home.path / "bin" / "bash-java-utils.sh").read_text(encoding="utf-8")
+    assert read == '"${JAVA_RUN}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -classpath "x"\n'
+    own = installed_distribution() / "bin" / "bash-java-utils.sh"
+    assert own.read_text(encoding="utf-8").count('"${JAVA_RUN}" -classpath') == 1, "another Flink"
 
 
 def test_the_configuration_is_this_projects(home: FlinkHome, distribution: Path, connector: Path) -> None:
