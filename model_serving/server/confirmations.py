@@ -19,7 +19,8 @@ _Activation = tuple[str, int]
 class Confirmations:
     """Reports of members → statuses. Used by the admitting member, in one thread.
 
-    A member that has carried out a later activation of a data type has left the earlier ones behind too.
+    A member that has carried out a later activation of a data type has left the earlier ones behind too. An
+    empty report says that the member does not serve the model; it has said so on the status topic already.
     """
 
     def __init__(self, mirror: Mirror, view: StateView, members: Members) -> None:
@@ -46,9 +47,9 @@ class Confirmations:
         for data_type, sequence in sorted(self._open):
             if not self._is_everywhere(data_type, sequence):
                 continue
-            status = next(iter(self._reports[data_type, sequence].values()), None)
-            if status is not None:
-                statuses.append(status)
+            reports = list(self._reports[data_type, sequence].values())
+            if reports and all(reports):
+                statuses.append(reports[0])
             self._forget(data_type, sequence)
         return statuses
 
@@ -83,12 +84,21 @@ class Confirmations:
     def _note(self, change: Change) -> None:
         key = change.key
         if key.kind is Kind.UNCONFIRMED:
-            self._open[key.data_type, int(key.item)] = change.offset
-        elif change.value is not None:
-            sequence, _, member = key.item.partition("/")
-            self._reports[key.data_type, int(sequence)][member] = change.value
+            place = (key.data_type, int(key.item))
+            if change.value is None:
+                self._open.pop(place, None)
+            else:
+                self._open[place] = change.offset
+            return
+        sequence, _, member = key.item.partition("/")
+        reports = self._reports[key.data_type, int(sequence)]
+        if change.value is None:
+            reports.pop(member, None)
+        else:
+            reports[member] = change.value
 
     def _changed(self, changes: list[Change]) -> None:
         for change in changes:
-            if change.key.kind in {Kind.UNCONFIRMED, Kind.REPORT} and change.value is not None:
+            # Deletions count too: the member before may have confirmed what is being read only now.
+            if change.key.kind in {Kind.UNCONFIRMED, Kind.REPORT}:
                 self._changes.put(change)

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from model_serving.core.model_store import StoreFailed
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.mirror import Mirror
-from model_serving.server.state_topic import StateSender
+from model_serving.server.ports import EntrySender
 
 __all__ = ["ContentsInState"]
 
@@ -19,19 +19,22 @@ _PATIENCE_S = 30.0
 class ContentsInState:
     """See ``core.model_store.ModelStore``. An object never changes, so it may be written at any time."""
 
-    def __init__(self, mirror: Mirror, sender: StateSender, topic: str) -> None:
+    def __init__(self, mirror: Mirror, sender: EntrySender, topic: str) -> None:
         self._mirror = mirror
         self._sender = sender
         self._topic = topic
         self._lock = threading.Lock()
+        # Paths whose deletion the mirror may not have shown yet.
+        self._deleted: set[str] = set()
 
     def put(self, path: str, content: bytes) -> None:
         """See ``core.model_store.ModelStore``."""
         key = Key(Kind.CONTENT, "", path)
         # One at a time: each waits until Kafka has it, and many together would fill the sender's queue.
         with self._lock:
-            if self._mirror.parts(key) and self._mirror.get(key) == content:
+            if path not in self._deleted and self._mirror.get(key) == content:
                 return
+            self._deleted.discard(path)
             try:
                 self._sender.send([Entry(key, content)])
             except KafkaException as error:
@@ -49,10 +52,12 @@ class ContentsInState:
     def delete(self, path: str) -> None:
         """See ``core.model_store.ModelStore``."""
         key = Key(Kind.CONTENT, "", path)
-        try:
-            self._sender.send([Entry(key, None, max(1, self._mirror.parts(key)))])
-        except KafkaException as error:
-            raise StoreFailed(f"the state topic '{self._topic}' takes nothing ({error})") from error
+        with self._lock:
+            self._deleted.add(path)
+            try:
+                self._sender.send([Entry(key, None, max(1, self._mirror.parts(key)))])
+            except KafkaException as error:
+                raise StoreFailed(f"the state topic '{self._topic}' takes nothing ({error})") from error
 
     def __str__(self) -> str:
         """See ``core.model_store.ModelStore``."""

@@ -59,7 +59,10 @@ class Delivery(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends without committing what is open."""
+        """Ends without committing what is open; ``finish`` does nothing any more.
+
+        Close it before the consumer: when that gives its partitions back, records may be half served.
+        """
         ...
 
 
@@ -183,6 +186,7 @@ class AtLeastOnce(_Writer):
 
     def close(self) -> None:
         """See Delivery."""
+        self._open = False
         self._producer.flush(1.0)
 
     def _commit(self, *, wait: bool, patience_s: float) -> None:
@@ -262,6 +266,7 @@ class ExactlyOnce(_Writer):
     def close(self) -> None:
         """See Delivery."""
         if self._open:
+            self._open = False
             try:
                 self._producer.abort_transaction(5.0)
             except KafkaException:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.server.admitting import AdmittingMember
@@ -83,7 +83,8 @@ class AdmissionThread(threading.Thread):
                 try:
                     self._round()
                 # Fenced: somebody else is elected by now, which this member learns a moment later.
-                except (Fenced, Interrupted) as error:
+                # KafkaException: Kafka does not answer now.
+                except (Fenced, Interrupted, KafkaException) as error:
                     if not self._ended.is_set():
                         self._events.tell("interrupted", f"admission begins again: {error}")
                     self._leave_office()

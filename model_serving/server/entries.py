@@ -101,14 +101,21 @@ def decode_part(key: bytes, value: bytes | None) -> Part | None:
     try:
         kind, data_type, item, number = json.loads(key)
         known = Key(Kind(kind), data_type, item)
+        if type(number) is not int or number < 0 or not (_is_text(data_type) and _is_text(item)):
+            return None
         if value is None:
             return Part(known, number, 0, b"", None)
         form, count, digest = _PREFIX.unpack_from(value)
-    except (ValueError, TypeError, struct.error):
+    except (ValueError, TypeError, RecursionError, struct.error):
         return None
-    if form != _FORMAT:
+    if form != _FORMAT or number >= count:
         return None
     return Part(known, number, count, digest, value[_PREFIX.size :])
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text that UTF-8 can write; JSON may also hold half of a character."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 
 
 def _message_key(key: Key, number: int) -> bytes:

@@ -20,7 +20,7 @@ from model_serving.server.clients import server_client
 from model_serving.server.config import ServerConfig
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
-from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce, translated
 from model_serving.server.election import AdmissionThread, group_consumer_settings
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
@@ -53,7 +53,6 @@ class Member:
         Fenced: another process has this one's name.
         Interrupted: Kafka refused something; begin again with a new member.
         MessagingError: Kafka cannot be used as it is.
-        KafkaException: Kafka does not answer.
     """
 
     def __init__(self, config: ServerConfig, events: Events) -> None:
@@ -91,6 +90,8 @@ class Member:
                 self._serve(closing, registration, admission, ends, stopping)
             except (Fenced, Interrupted) as error:
                 raise self._why(error, registration) from error
+            except KafkaException as error:
+                raise self._why(translated(error, "a request to Kafka"), registration) from error
 
     def _register(
         self, registration: Registration, admission: AdmissionThread, stopping: Callable[[], bool]
@@ -146,7 +147,7 @@ class Member:
                 break
         loop.stop()
 
-    def _why(self, error: Fenced | Interrupted, registration: Registration) -> Fenced | Interrupted:
+    def _why(self, error: Exception, registration: Registration) -> Fenced | Interrupted:
         """Kafka's clients say that they are fenced also after a broker has died; the registration knows."""
         if isinstance(error, Interrupted) and not registration.is_taken_over:
             return error
@@ -159,7 +160,11 @@ class Member:
         )
 
     def _leave(self, registration: Registration) -> None:
-        registration.leave()
+        try:
+            registration.leave()
+        except KafkaException:
+            # Others find out by themselves, when this member shows no sign of life any more.
+            return
         self._sender.flush(2.0)
 
     def _check(self, admission: AdmissionThread) -> None:
@@ -225,17 +230,19 @@ class Member:
             self._events,
             SystemClock(),
         )
-        # Only now nobody else writes: the transactions of the member before are over.
-        while not self._state_is_known.wait(_LOOK_S):
-            if self._ending.is_set():
-                member.close()
-                raise Interrupted("the server ends")
-        target = self._ends.of(config.state_topic, [0])
-        if not self._mirror.wait_until(target, timeout_s=_STATE_S):
+        try:
+            # Only now nobody else writes: the transactions of the member before are over.
+            while not self._state_is_known.wait(_LOOK_S):
+                if self._ending.is_set():
+                    raise Interrupted("the server ends")
+            target = self._ends.of(config.state_topic, [0])
+            if not self._mirror.wait_until(target, timeout_s=_STATE_S):
+                raise Interrupted("the state topic was not read to its end")
+            member.resume()
+            self._look_for_partitions(member)
+        except BaseException:
             member.close()
-            raise Interrupted("the state topic was not read to its end")
-        member.resume()
-        self._look_for_partitions(member)
+            raise
         return member
 
     def _look_for_partitions(self, member: AdmittingMember) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.mirror import Change, Mirror
-from model_serving.server.state_topic import StateSender
+from model_serving.server.ports import EntrySender
 
 __all__ = ["ALIVE_S", "Members", "Registration"]
 
@@ -26,7 +26,7 @@ class Registration:
     Make it before the state topic is read: what it has of this name is of processes before this one.
     """
 
-    def __init__(self, name: str, sender: StateSender, mirror: Mirror) -> None:
+    def __init__(self, name: str, sender: EntrySender, mirror: Mirror) -> None:
         self._key = Key(Kind.MEMBER, "", name)
         self._sender = sender
         self._mirror = mirror

@@ -10,12 +10,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from model_serving.core.channels import AT_ONCE, Channel, Emitted
 from model_serving.core.scoring.desk import ServingDesk
+from model_serving.core.state import decode_activation
 from model_serving.messaging.topics import TopicNames
 from model_serving.server.delivery import Delivery
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.mirror import Mirror
-from model_serving.server.state_topic import PARTITIONS, StateSender, TopicEnds
+from model_serving.server.ports import EndOffsets, EntrySender
+from model_serving.server.state_topic import PARTITIONS
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.waiting import WaitingInState
 from model_serving.wire import RecordCodec
@@ -51,8 +53,8 @@ class ServingLoop:
         waiting: WaitingInState,
         swaps: SwapQueue,
         mirror: Mirror,
-        sender: StateSender,
-        ends: TopicEnds,
+        sender: EntrySender,
+        ends: EndOffsets,
         topics: TopicNames,
         state_topic: str,
         *,
@@ -89,7 +91,7 @@ class ServingLoop:
     def start(self) -> None:
         """Joins the group of the members."""
         self._consumer.subscribe(
-            [self._topics.data], on_assign=self._came, on_revoke=self._goes, on_lost=self._lost
+            [self._topics.data], on_assign=self._came, on_revoke=self._goes, on_lost=self._lost_to_others
         )
 
     def step(self) -> None:
@@ -99,12 +101,12 @@ class ServingLoop:
             Interrupted: Kafka refused something; begin again from what is committed.
             Fenced: another process has this one's name.
         """
-        if self._failure is not None:
-            raise self._failure
         self._carry_out()
         if self._arriving:
             self._arrive()
         messages = self._consumer.consume(self._many, 0) or self._consumer.consume(1, _IDLE_S)
+        if self._failure is not None:
+            raise self._failure
         has_read = bool(messages) and self._serve_timed(messages)
         if self._retry or self._held_back:
             self._retry_waiting()
@@ -151,9 +153,19 @@ class ServingLoop:
     def _carry_out(self) -> None:
         while (swap := self._swaps.next()) is not None:
             try:
-                self._write_all(self._desk.carry_out(swap.order))
+                self._carry_out_one(swap.order)
             finally:
                 swap.done()
+
+    def _carry_out_one(self, order: bytes) -> None:
+        reported = False
+        for emitted in self._desk.carry_out(order):
+            reported = reported or any(report.sequence != AT_ONCE for report in emitted.swaps)
+            self._write(emitted)
+        activation = decode_activation(order)
+        if not reported and activation.fallback:
+            # Nothing takes a fallback back, so nobody may wait for a report of it.
+            self._report(activation.data_type, activation.sequence, b"")
 
     def _serve_timed(self, messages: list[Message]) -> bool:
         start_s = time.monotonic()
@@ -224,14 +236,16 @@ class ServingLoop:
             if report.sequence == AT_ONCE:
                 delivery.write(topics.status, [report.status])
             else:
-                key = Key(Kind.REPORT, report.data_type, f"{report.sequence}/{self._name}")
-                self._sender.send([Entry(key, report.status)])
+                self._report(report.data_type, report.sequence, report.status)
         for data_type in emitted.began_to_wait:
             self._remind[data_type] = time.monotonic() + _REMIND_AFTER_S
         for retry in emitted.retries:
             self._retry[retry.data_type] = time.monotonic() + retry.in_ms / 1000
             if retry.full:
                 self._full.add(retry.data_type)
+
+    def _report(self, data_type: str, sequence: int, status: bytes) -> None:
+        self._sender.send([Entry(Key(Kind.REPORT, data_type, f"{sequence}/{self._name}"), status)])
 
     def _remind_of_waiting(self) -> None:
         now_s = time.monotonic()
@@ -291,6 +305,11 @@ class ServingLoop:
         except (Fenced, Interrupted) as error:
             # An error that left this callback would leave the client waiting for ever, for the unassignment.
             self._failure = error
+        self._lost(consumer, places)
+
+    def _lost_to_others(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        # Others have read these records again already: what is open must not be committed.
+        self._failure = Interrupted("Kafka took this member for dead and gave its partitions to others")
         self._lost(consumer, places)
 
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:

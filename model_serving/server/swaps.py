@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from model_serving.core.errors import ModelServingError
 from model_serving.core.messages import ModelToServe
 from model_serving.core.pool import Lease
 from model_serving.core.state import decode_activation
@@ -43,7 +42,9 @@ class SwapQueue(threading.Thread):
         self._lease = lease
         self._orders: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._loaded: deque[Swap] = deque()
-        self._under_way = 0
+        # Each is written in one thread at a time: the first under the mirror's lock, the other in ``run``.
+        self._added = 0
+        self._handed_over = 0
 
     def follow(self) -> None:
         """Takes the activations that come from now on, and those that nobody has confirmed yet."""
@@ -60,31 +61,34 @@ class SwapQueue(threading.Thread):
 
     def next(self) -> Swap | None:
         """The next activation to carry out; None: there is none now."""
-        return self._loaded.popleft() if self._loaded else None
+        try:
+            return self._loaded.popleft()
+        except IndexError:
+            return None
 
     @property
     def is_idle(self) -> bool:
         """Whether every activation so far has been handed over."""
-        return not self._under_way and not self._loaded
+        return self._added == self._handed_over and not self._loaded
 
     def stop(self) -> None:
-        """Ends the thread, and releases what it has loaded. A load that is under way is not waited for."""
+        """Ends the thread, which releases what it has loaded. A load that is under way is not waited for."""
         self._mirror.forget(self._changed)
         self._orders.put(None)
-        while (swap := self.next()) is not None:
-            swap.done()
 
     def run(self) -> None:
         """Loads until ``stop`` is called."""
         while (order := self._orders.get()) is not None:
             self._loaded.append(Swap(order, self._leased(order)))
-            self._under_way -= 1
+            self._handed_over += 1
+        while (swap := self.next()) is not None:
+            swap.done()
 
     def _leased(self, order: bytes) -> Lease | None:
         try:
             model = decode_activation(order).model
             return None if model is None else self._lease(model)
-        except ModelServingError:
+        except Exception:  # noqa: BLE001 - the desk meets it again, in the thread that reports failures
             return None
 
     def _changed(self, changes: list[Change]) -> None:
@@ -95,5 +99,5 @@ class SwapQueue(threading.Thread):
                     self._add(order)
 
     def _add(self, order: bytes) -> None:
-        self._under_way += 1
+        self._added += 1
         self._orders.put(order)

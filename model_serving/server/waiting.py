@@ -26,34 +26,31 @@ class WaitingInState:
         self._mirror = mirror
         self._waiting: dict[str, dict[_Place, bytes]] = defaultdict(dict)
         self._counts: dict[str, dict[_Place, int]] = defaultdict(dict)
+        # Kept beside the entries, because every added record asks for them.
+        self._totals: dict[str, int] = defaultdict(int)
+        self._last: dict[tuple[str, int], int] = {}
         self._written: list[Entry] = []
         self.partition = 0
 
     def count(self, data_type: str) -> int:
         """See ``core.ports.WaitingRecords``."""
-        return sum(self._counts[data_type].values()) if data_type in self._counts else 0
+        return self._totals.get(data_type, 0)
 
     def add(self, data_type: str, records: bytes, count: int) -> None:
         """See ``core.ports.WaitingRecords``."""
-        number = 1 + max(
-            (number for partition, number in self._waiting[data_type] if partition == self.partition),
-            default=-1,
-        )
-        place = (self.partition, number)
-        added = count - self.count(data_type)
-        self._waiting[data_type][place] = records
-        self._counts[data_type][place] = added
+        place = (self.partition, 1 + self._last.get((data_type, self.partition), -1))
+        self._keep(data_type, place, records, count - self.count(data_type))
         self._written.append(Entry(_key(data_type, place), records))
 
     def take(self, data_type: str) -> list[bytes]:
         """See ``core.ports.WaitingRecords``."""
-        entries = self._waiting.pop(data_type, {})
-        self._counts.pop(data_type, None)
-        for place in entries:
-            self._written.append(
-                Entry(_key(data_type, place), None, self._parts(data_type, place, entries[place]))
-            )
-        return [entries[place] for place in sorted(entries)]
+        entries = self._waiting.get(data_type, {})
+        taken = []
+        for place in sorted(entries):
+            records = self._drop(data_type, place)
+            taken.append(records)
+            self._written.append(Entry(_key(data_type, place), None, self._parts(data_type, place, records)))
+        return taken
 
     def written(self) -> list[Entry]:
         """The entries that were written since the last call."""
@@ -72,18 +69,30 @@ class WaitingInState:
                 continue
             records = self._mirror.get(key)
             if records is not None:
-                self._waiting[key.data_type][place] = records
-                self._counts[key.data_type][place] = len(decode_payloads(records))
+                self._keep(key.data_type, place, records, len(decode_payloads(records)))
 
     def went(self, partitions: Collection[int]) -> None:
         """Gives up the records of these partitions; they stay in the state topic."""
         for data_type, entries in list(self._waiting.items()):
             for place in [place for place in entries if place[0] in partitions]:
-                del entries[place]
-                del self._counts[data_type][place]
-            if not entries:
-                del self._waiting[data_type]
-                self._counts.pop(data_type, None)
+                self._drop(data_type, place)
+
+    def _keep(self, data_type: str, place: _Place, records: bytes, count: int) -> None:
+        partition, number = place
+        self._waiting[data_type][place] = records
+        self._counts[data_type][place] = count
+        self._totals[data_type] += count
+        self._last[data_type, partition] = max(number, self._last.get((data_type, partition), -1))
+
+    def _drop(self, data_type: str, place: _Place) -> bytes:
+        entries, counts = self._waiting[data_type], self._counts[data_type]
+        records = entries.pop(place)
+        self._totals[data_type] -= counts.pop(place)
+        if not entries:
+            del self._waiting[data_type], self._counts[data_type], self._totals[data_type]
+        # All entries of a partition are dropped together, so its numbers begin again.
+        self._last.pop((data_type, place[0]), None)
+        return records
 
     def _parts(self, data_type: str, place: _Place, records: bytes) -> int:
         return max(part_count(records), self._mirror.parts(_key(data_type, place)))
