@@ -149,7 +149,13 @@ class TensorInputs:
 
 
 def _block(parts: Sequence[Feed], dtype: np.dtype[Any] | None, width: int) -> _Block:
-    here = [(at, part) for at, part in enumerate(parts) if part.tensor.dtype == dtype]
+    # For numpy, None equals float64, the type that it takes if none is given.
+    is_text = dtype is None
+    here = [
+        (at, part)
+        for at, part in enumerate(parts)
+        if (part.tensor.dtype is None) == is_text and (is_text or part.tensor.dtype == dtype)
+    ]
     places = [place for _, part in here for place in part.places]
     columns: slice | list[int] | None = places
     if places == list(range(width)):

@@ -280,3 +280,11 @@ def test_what_is_neither_true_nor_false_fails(schema: RecordSchema, value: float
     planned = plan_inputs([tensor("x", None, 2, dtype=np.dtype("bool"))], (), schema)
     with pytest.raises(ScoringFailed, match="takes 0 and 1, but a record has another number"):
         planned.feeds(np.array([[1.0, value]]))
+
+
+def test_doubles_and_texts_are_told_apart() -> None:
+    tensors = [tensor("u", None, 1, dtype=np.dtype("float64")), text("city", None), tensor("v", None, 1)]
+    planned = plan_inputs(tensors, (), RecordSchema("Place", ("u", "v"), ("city",)))
+    u, city, v = planned.feeds(np.array([[1.5, "Bern", 2.5]], dtype=object))
+    assert (u.dtype, u.tolist(), v.dtype, v.tolist()) == (np.float64, [[1.5]], np.float32, [[2.5]])
+    assert (city.dtype, city.tolist()) == (object, ["Bern"])
