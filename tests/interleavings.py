@@ -59,10 +59,14 @@ Answer = tuple[int, str]
 
 
 class ReferenceAdmission:
-    """A plain model of admission. ``kept``: data type → (version, content), of which the last one serves."""
+    """A plain model of admission. ``kept``: data type → (version, content), of which the last one serves.
+
+    While ``away``, no model can be tried.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, list[tuple[str, bytes]]] = {}
+        self.away = False
 
     def offer(self, message: ModelMessage) -> str:
         """The outcome of a model message."""
@@ -80,7 +84,12 @@ class ReferenceAdmission:
         version = message.version or hashlib.sha256(content).hexdigest()[:12]
         script = SCRIPTS[content]
         # A model is tried on a record of zeros.
-        if script.load_error or script.poison == 0 or dict(kept).get(version, content) != content:
+        if (
+            self.away
+            or script.load_error
+            or script.poison == 0
+            or dict(kept).get(version, content) != content
+        ):
             return "rejected"
         before = kept[-1][0] if kept and kept[-1][0] != version else ""
         kept[:] = [*[pair for pair in kept if pair[0] != version][1 - KEEP :], (version, content)]
@@ -90,12 +99,14 @@ class ReferenceAdmission:
 class ReferenceServing:
     """A plain model of serving: active (version, content), and up to ``limit`` waiting records per data type.
 
-    ``_streaks`` are the failures in a row of the model of each data type; None: they are not counted.
+    While the models are ``away``, any number of records waits. ``_streaks`` are the failures in a row of the
+    model of each data type; None: they are not counted.
     """
 
     def __init__(self, limit: int = 0) -> None:
         self.active: dict[str, tuple[str, bytes]] = {}
         self.waiting: dict[str, list[tuple[int, float]]] = {}
+        self.away = False
         self._streaks: dict[str, int | None] = {}
         self._limit = limit
 
@@ -110,6 +121,16 @@ class ReferenceServing:
         self._streaks[data_type] = None if fallback else 0
         return self.serve(data_type, self.waiting.pop(data_type, []))
 
+    def retry(self, data_type: str) -> tuple[list[Answer], list[str]]:
+        """The same for records that waited, when the models are asked again."""
+        if self.away or data_type not in self.active:
+            return [], []
+        return self.serve(data_type, self.waiting.pop(data_type, []))
+
+    def is_full(self, data_type: str) -> bool:
+        """Whether as many records wait for a model that is away as may, or more."""
+        return data_type in self.active and 0 < self._limit <= len(self.waiting.get(data_type, ()))
+
     def restart(self) -> None:
         """Forgets the failures, as a restart does."""
         self._streaks = dict.fromkeys(self.active, 0)
@@ -118,9 +139,12 @@ class ReferenceServing:
         """The outcomes of the records, and the versions that are to be taken back."""
         if data_type not in self.active:
             waiting = self.waiting.setdefault(data_type, [])
-            room = self._limit - len(waiting)
+            room = max(0, self._limit - len(waiting))
             waiting += records[:room]
             return [(number, "no model") for number, _ in records[room:]], []
+        if self.away or self.waiting.get(data_type):
+            self.waiting.setdefault(data_type, []).extend(records)
+            return [], []
         version, content = self.active[data_type]
         script = SCRIPTS[content]
         answers: list[Answer] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model_serving.core.engine import Columns, ModelDescription, RecordSchema, Scores
-from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.core.errors import ModelRejected, ScoringFailed, Unavailable
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.testing.clock import FakeClock
 
@@ -80,6 +80,7 @@ class FakeModel:
         assert not self._closed, f"{self.name} was used after close"
         script = self._script
         self.scored.append(columns)
+        self._engine.answer()
         self._engine.clock.pass_ns(script.score_ns)
         if script.score_fault is not None:
             raise script.score_fault
@@ -96,6 +97,12 @@ class FakeModel:
             why=(lambda place: f"{script.why} {place}") if script.why else None,
         )
 
+    def reach(self) -> None:
+        """See ``core.engine.LoadedModel``."""
+        assert not self._closed, f"{self.name} was used after close"
+        if self._engine.is_away:
+            raise Unavailable("it is away", self._engine.retry_ms)
+
     def close(self) -> None:
         """See ``core.engine.LoadedModel``."""
         assert not self._closed, f"{self.name} was closed twice"
@@ -110,7 +117,12 @@ class FakeEngine:
 
     ``scripts`` maps a content to its script. ``events`` are the loads and closes, in order; ``findings`` are
     the findings that each load was given.
+
+    The models are out of reach after ``goes_away`` and until ``comes_back``, as if a server scored them.
     """
+
+    retry_ms = 100
+    """In how many milliseconds models that are away want to be asked again."""
 
     def __init__(self, clock: FakeClock, scripts: Mapping[bytes, Script] | None = None) -> None:
         self.clock = clock
@@ -120,6 +132,27 @@ class FakeEngine:
         self.models: list[FakeModel] = []
         self._lock = threading.Lock()
         self._live: list[str] = []
+        self._answers: int | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the models are out of reach."""
+        return self._answers == 0
+
+    def goes_away(self, after: int = 0) -> None:
+        """From now on, or after so many more calls of ``score``, the models are out of reach."""
+        self._answers = after
+
+    def comes_back(self) -> None:
+        """The models can be asked again."""
+        self._answers = None
+
+    def answer(self) -> None:
+        """Raises Unavailable while the models are away; counts the calls until they go."""
+        if self._answers == 0:
+            raise Unavailable("it is away", self.retry_ms)
+        if self._answers is not None:
+            self._answers -= 1
 
     def __call__(self, model_type: ModelType, limits: object = None) -> FakeEngine:
         """This engine, for every model type: what a pool or ``assembly.build`` asks for."""

@@ -104,63 +104,116 @@ class Serving:
         for emitted in self.desk.carry_out(order):
             answers += self.messages.answers(emitted)
             failing += self.messages.failing(emitted)
-        return f"serves {serves}, not {activation.previous}", sorted(answers), failing
+        return f"serves {serves}, not {activation.previous}", told(answers), failing
 
     def serve(self, data_type: str, records: Sequence[tuple[int, float]]) -> tuple[list[Answer], list[str]]:
         emitted = self.desk.take(Decoded([self.messages.batch(data_type, records)], []))
-        return sorted(self.messages.answers(emitted)), self.messages.failing(emitted)
+        return told(self.messages.answers(emitted)), self.messages.failing(emitted)
+
+    def retry(self, data_type: str) -> tuple[list[Answer], list[str]]:
+        answers: list[Answer] = []
+        failing: list[str] = []
+        for emitted in self.desk.retry(data_type):
+            answers += self.messages.answers(emitted)
+            failing += self.messages.failing(emitted)
+        return told(answers), failing
 
 
 BATCHES = st.tuples(DATA_TYPES, st.lists(XS, min_size=1, max_size=4))
-RESTART = st.just("restart")
+OTHERS = st.sampled_from(["restart", "away", "back", "retry"])
 
 
-@settings(max_examples=500, deadline=None)
-@given(st.lists(MESSAGES | BATCHES | RESTART, max_size=20))
-def test_any_interleaving_does_what_the_reference_does(
-    events: list[ModelMessage | tuple[str, list[float]] | str],
-) -> None:
-    serving, admission, reference = Serving(), ReferenceAdmission(), ReferenceServing(LIMIT)
-    numbers = 0
+def told(answers: Sequence[Answer]) -> list[Answer]:
+    """The results in their order, and then the failures, which go another way."""
+    return [each for each in answers if ":" in each[1]] + sorted(
+        each for each in answers if ":" not in each[1]
+    )
 
-    def offer_both(message: ModelMessage) -> None:
-        said = admission.offer(message)
+
+class Comparison:
+    """Serving and its reference, event by event."""
+
+    def __init__(self) -> None:
+        self.serving, self.admission, self.reference = (
+            Serving(),
+            ReferenceAdmission(),
+            ReferenceServing(LIMIT),
+        )
+        self._numbers = 0
+
+    def happen(self, event: ModelMessage | tuple[str, list[float]] | str) -> None:
+        """Carries out an event and compares the outcomes."""
+        if isinstance(event, ModelMessage):
+            self._offer(event)
+        elif not isinstance(event, str):
+            self._serve(*event)
+        elif event == "restart":
+            self.serving.stop()
+            self.serving.start()
+            self.reference.restart()
+        elif event == "retry":
+            for data_type in ("wine", "beer"):
+                self._retry(data_type)
+        else:
+            self.admission.away = self.reference.away = event == "away"
+            engine = self.serving.engine
+            (engine.goes_away if event == "away" else engine.comes_back)()
+
+    def check_models(self) -> None:
+        """Checks that the versions are kept, and that each loaded model is one of them and loaded once."""
+        kept = {name: self.serving.kept.versions(name) for name in self.serving.kept.histories}
+        assert {name: versions for name, versions in kept.items() if versions} == {
+            name: [v for v, _ in versions] for name, versions in self.admission.kept.items() if versions
+        }
+        alive = {content.decode() for versions in self.admission.kept.values() for _, content in versions}
+        live = self.serving.engine.live
+        assert len(live) == len(set(live))
+        assert set(live) <= alive
+
+    def check_waiting(self) -> None:
+        """Checks that the same records wait, and, once the models are back, only those without a model."""
+        left = {name: len(records) for name, records in self.reference.waiting.items() if records}
+        assert self.serving.waiting.counts == left
+        assert self.reference.away or not left.keys() & self.reference.active.keys()
+
+    def _offer(self, message: ModelMessage) -> None:
+        said = self.admission.offer(message)
         answers: list[Answer] = []
         failing: list[str] = []
         if said != "rejected":
-            kept = admission.kept.get(message.data_type)
+            kept = self.admission.kept.get(message.data_type)
             back = message.command is Command.ROLLBACK
-            answers, failing = reference.activate(
+            answers, failing = self.reference.activate(
                 message.data_type, kept[-1] if kept else None, fallback=back
             )
-        assert serving.offer(message) == (said, sorted(answers), failing)
-        take_back(message.data_type, failing)
+        assert self.serving.offer(message) == (said, told(answers), failing)
+        self._take_back(message.data_type, failing)
 
-    def take_back(data_type: str, failing: list[str]) -> None:
+    def _serve(self, data_type: str, xs: list[float]) -> None:
+        records = list(enumerate(xs, start=self._numbers))
+        self._numbers += len(xs)
+        answers, failing = self.reference.serve(data_type, records)
+        assert self.serving.serve(data_type, records) == (told(answers), failing)
+        self._take_back(data_type, failing)
+
+    def _retry(self, data_type: str) -> None:
+        answers, failing = self.reference.retry(data_type)
+        assert self.serving.retry(data_type) == (told(answers), failing)
+        self._take_back(data_type, failing)
+
+    def _take_back(self, data_type: str, failing: list[str]) -> None:
         for version in failing:
-            offer_both(ModelMessage(data_type, version=version, command=Command.ROLLBACK))
+            self._offer(ModelMessage(data_type, version=version, command=Command.ROLLBACK))
 
-    for event in events:
-        if isinstance(event, str):
-            serving.stop()
-            serving.start()
-            reference.restart()
-        elif isinstance(event, ModelMessage):
-            offer_both(event)
-        else:
-            data_type, xs = event
-            records = list(enumerate(xs, start=numbers))
-            numbers += len(xs)
-            answers, failing = serving.serve(data_type, records)
-            expected, expected_failing = reference.serve(data_type, records)
-            assert (answers, failing) == (sorted(expected), expected_failing)
-            take_back(data_type, failing)
-        kept = {name: serving.kept.versions(name) for name in serving.kept.histories}
-        assert {name: versions for name, versions in kept.items() if versions} == {
-            name: [v for v, _ in versions] for name, versions in admission.kept.items() if versions
-        }
-        alive = {content.decode() for versions in admission.kept.values() for _, content in versions}
-        live = serving.engine.live
-        assert len(live) == len(set(live))
-        assert set(live) <= alive
-    serving.stop()
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(MESSAGES | BATCHES | OTHERS, max_size=20))
+def test_any_interleaving_does_what_the_reference_does(
+    events: list[ModelMessage | tuple[str, list[float]] | str],
+) -> None:
+    comparison = Comparison()
+    for event in [*events, "back", "retry"]:
+        comparison.happen(event)
+        comparison.check_models()
+    comparison.check_waiting()
+    comparison.serving.stop()

@@ -117,6 +117,21 @@ class FakeJob:
         self._send(source, receiver, (self.records[partition][at],))
         return True
 
+    def fire_retries(self) -> Iterator[Delivery]:
+        """Fires the timers of data types whose records wait for a model server, each as a delivery to itself.
+
+        The elements are the data types.
+        """
+        for instance, (flink, operator) in self._instances.items():
+            if not isinstance(operator, KeyedModelServing):
+                continue
+            for data_type, due in list(operator._retries.items()):
+                flink.key, flink.now = data_type, max(flink.now, due)
+                emitted = list(operator.on_timer(due, flink))
+                for each in emitted:
+                    self._send_on(instance, each)
+                yield Delivery(instance, instance, data_type, emitted)
+
     def close(self) -> None:
         """Closes every operator."""
         for _, operator in self._instances.values():

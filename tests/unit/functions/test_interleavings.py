@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyflink.common import Row
 
+from functions import keyed
 from functions.types import ACTIVATIONS, DEAD_LETTERS, ROLLBACKS, UNMATCHED
 from model_serving.core.messages import Command, ModelMessage
 from model_serving.core.state import decode_activation
@@ -62,15 +63,18 @@ class Crash:
     parallelism: int
 
 
-CHECKPOINT = "checkpoint"
+CHECKPOINT, AWAY, BACK, RETRY = "checkpoint", "away", "back", "retry"
+"""A checkpoint; the models go out of reach as if a server scored them, and come back; timers fire."""
+
 Event = ModelMessage | Send | Crash | str
 RECORDS = st.lists(st.tuples(DATA_TYPES, XS) | st.none(), min_size=1, max_size=5)
 FAILING_RECORDS = st.tuples(DATA_TYPES, st.just(POISON)).map(lambda record: [record] * THRESHOLD)
 SENDS = st.builds(Send, st.integers(0, PARTITIONS - 1), RECORDS | FAILING_RECORDS)
 PARALLELISM = st.integers(1, 3)
+OTHERS = st.just(CHECKPOINT) | st.sampled_from([AWAY, BACK, RETRY])
 EVENTS = st.tuples(
     # Good models are frequent, because without an active model most events have no effect.
-    GOOD_MODELS | MESSAGES | SENDS | SENDS | st.builds(Crash, PARALLELISM) | st.just(CHECKPOINT),
+    GOOD_MODELS | MESSAGES | SENDS | SENDS | st.builds(Crash, PARALLELISM) | OTHERS,
     # The sources and channels that deliver afterwards; sometimes enough to deliver everything.
     st.lists(st.integers(0, 30), max_size=8) | st.just([0, 1, 2] * 70),
 )
@@ -115,10 +119,23 @@ class Run:
         elif isinstance(what, Crash):
             self.job.crash(what.parallelism)
             self.expected = self.saved.restarted(what.parallelism)
+            self._tell_reference()
+        elif what in (AWAY, BACK):
+            (self.engine.goes_away if what == AWAY else self.engine.comes_back)()
+            self._tell_reference()
+        elif what == RETRY:
+            for delivery in self.job.fire_retries():
+                self._compare(delivery)
         else:
             self.drain(sources=False)
             self.job.checkpoint()
             self.saved = copy.deepcopy(self.expected)
+
+    def _tell_reference(self) -> None:
+        expected = self.expected
+        expected.admission.away = self.engine.is_away
+        for serving in (expected.by_key, *expected.spread):
+            serving.away = self.engine.is_away
 
     def step(self, choice: int) -> bool:
         """Reads a message or delivers an element; False if there is nothing to do."""
@@ -155,6 +172,8 @@ class Run:
         assert outcomes + Counter(waiting) == Counter(sent)
         said = [ModelStatus.FromString(what) for by, what in self.job.wrote if by == "confirm"]
         confirmed = Counter(_swap(each.state, each.dataType, each.version, each.previous) for each in said)
+        left = {data_type for data_type, rest in self.expected.by_key.waiting.items() if rest}
+        assert not left & self.expected.by_key.active.keys(), "they waited for models that are back"
         assert confirmed == Counter(self.expected.swaps)
 
     def _record(self, record: tuple[str, float] | None) -> bytes:
@@ -181,17 +200,26 @@ class Run:
             model = None if order.model is None else (order.model.version, order.model.content)
             self._compare_served(delivery, *serving.activate(order.data_type, model, fallback=order.fallback))
             return
+        if delivery.sender == delivery.receiver:
+            self._compare_served(delivery, *serving.retry(delivery.element))
+            return
         payloads = _payloads(delivery.element)
         answers: list[Answer] = [(-1, "no record")] * payloads.count(JUNK)
         failing: list[str] = []
         unmatched: list[bytes] = []
         for data_type, records in _by_data_type(payloads).items():
-            if serving in self.expected.spread and data_type not in serving.active:
+            if serving in self.expected.spread and (serving.away or data_type not in serving.active):
                 unmatched += [self.sent[number] for number, _ in records]
                 continue
             more, bad = serving.serve(data_type, records)
             answers += more
             failing += bad
+        for data_type in _by_data_type(payloads):
+            if serving.is_full(data_type):
+                # The operator looks at once whether it still has to hold back.
+                more, bad = serving.retry(data_type)
+                answers += more
+                failing += bad
         self._compare_served(delivery, answers, failing)
         handed_on = [each[1] for each in delivery.emitted if tag_of(each) is UNMATCHED]
         assert sorted(unmatched) == sorted(payload for row in handed_on for payload in _payloads(row))
@@ -291,11 +319,14 @@ def _descriptor(message: ModelMessage) -> bytes:
 @given(start=PARALLELISM, events=HISTORIES)
 def test_any_interleaving_does_what_the_reference_does(
     settings: ServingSettings,
+    monkeypatch: pytest.MonkeyPatch,
     engine: FakeEngine,
     variant: str,
     start: int,
     events: list[tuple[Event, list[int]]],
 ) -> None:
+    engine.comes_back()
+    monkeypatch.setattr(keyed, "_HOLD_BACK_S", 0.0)
     for content, script in SCRIPTS.items():
         engine.scripts[content] = replace(script, fields=("temperature",), x="temperature")
     waiting = replace(settings.waiting, limit=LIMIT)
@@ -311,6 +342,9 @@ def test_any_interleaving_does_what_the_reference_does(
             for choice in choices:
                 run.step(choice)
             run.check_models()
+        run.drain(sources=True)
+        run.happen(BACK)
+        run.happen(RETRY)
         run.drain(sources=True)
         run.check_whole()
     finally:
