@@ -120,10 +120,12 @@ class KeyedModelServing(KeyedCoProcessFunction):
             yield from self._hold_back([data_type], self._settings.remote_timeout_ms / 1000, ctx)
             yield from self._emit_all(self._desk.end(data_type))
             return
-        if timestamp != self._reminders.get(data_type):
+        is_reminder = timestamp == self._reminders.get(data_type)
+        is_retry = timestamp == self._retries.get(data_type)
+        if is_retry or not is_reminder:
             retries = yield from self._emit_all(self._desk.retry(data_type))
             self._look_after(data_type, retries, ctx)
-        if timestamp != self._retries.get(data_type):
+        if is_reminder or not is_retry:
             reminder = self._desk.remind(data_type)
             if reminder is not None:
                 yield from self._emit(reminder)

@@ -118,14 +118,15 @@ class FakeJob:
         return True
 
     def fire_retries(self) -> Iterator[Delivery]:
-        """Fires the timers of data types whose records wait for a model server, each as a delivery to itself.
+        """Fires a timer for each data type whose records wait, each as a delivery from the instance to itself.
 
-        The elements are the data types.
+        The elements are the data types. After a restore these are the guard timers.
         """
         for instance, (flink, operator) in self._instances.items():
             if not isinstance(operator, KeyedModelServing):
                 continue
-            for data_type, due in list(operator._retries.items()):
+            for data_type in sorted(flink.saved()[0].get("waiting-count", {})):
+                due = operator._retries.get(data_type, flink.now + 1)
                 flink.key, flink.now = data_type, max(flink.now, due)
                 emitted = list(operator.on_timer(due, flink))
                 for each in emitted:

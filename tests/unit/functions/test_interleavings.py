@@ -171,7 +171,11 @@ class Run:
         sent = [number for records in self.job.records for vector in records for number in _numbers(vector)]
         assert outcomes + Counter(waiting) == Counter(sent)
         said = [ModelStatus.FromString(what) for by, what in self.job.wrote if by == "confirm"]
-        confirmed = Counter(_swap(each.state, each.dataType, each.version, each.previous) for each in said)
+        confirmed = Counter(
+            _swap(each.state, each.dataType, each.version, each.previous)
+            for each in said
+            if each.state != ModelStatus.UNSPECIFIED
+        )
         left = {data_type for data_type, rest in self.expected.by_key.waiting.items() if rest}
         assert not left & self.expected.by_key.active.keys(), "they waited for models that are back"
         assert confirmed == Counter(self.expected.swaps)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from functions import keyed as keyed_module
 from functions.keyed import KeyedModelServing
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.protos.deadletter_pb2 import DeadLetter
@@ -269,3 +270,98 @@ def test_in_a_bounded_run_records_wait_for_the_end(
         "model_swaps": 1,
         "records_dropped" if drops else "records_dead_lettered": 3,
     }
+
+
+def due(flink: FakeFlink, data_type: str) -> int:
+    """Moves the time to the next timer of the data type and takes the timer away."""
+    time, _ = timer = min(each for each in flink.later if each[1] == data_type)
+    flink.later.remove(timer)
+    flink.key, flink.now = data_type, max(flink.now, time)
+    return time
+
+
+def test_records_wait_for_a_model_server_and_timers_look_whether_it_is_back(
+    keyed: Any, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    operator = keyed()
+    take_model(operator, flink, activation(1, model("v1")))
+    engine.goes_away()
+    assert take_records(operator, flink, "hall", reading(1)) == []
+    assert take_records(operator, flink, "hall", reading(2)) == []
+    times = sorted(time for time, _ in flink.later)
+    assert (times[:3], len(times)) == ([100, 1000, 2000], 31 + 2), "the look, the guards, the reminder"
+    assert read(operator.on_timer(due(flink, "hall"), flink)) == []
+    assert min(flink.later) == (200, "hall")
+    engine.comes_back()
+    assert read(operator.on_timer(due(flink, "hall"), flink)) == [result(1, "v1"), result(2, "v1")]
+    assert flink.later == [(10_000, "hall")], "only the reminder is left, and finds nothing"
+    assert read(operator.on_timer(due(flink, "hall"), flink)) == []
+    assert flink.later == []
+    assert counts(flink) == {"records_scored": 2, "model_swaps": 1}
+
+
+def test_after_a_restart_a_guard_looks_after_them(keyed: Any, flink: FakeFlink, engine: FakeEngine) -> None:
+    first = keyed()
+    take_model(first, flink, activation(1, model("v1")))
+    engine.goes_away()
+    take_records(first, flink, "hall", reading(1))
+    first.close()
+    # A checkpoint between a timer that fired and the next one has only the guards.
+    flink.later = [timer for timer in flink.later if timer[0] not in (100, 10_000)]
+    restarted = keyed()
+    assert read(restarted.on_timer(due(flink, "hall"), flink))[0][3].detail == "1 record waits: it is away"
+    engine.comes_back()
+    assert read(restarted.on_timer(due(flink, "hall"), flink)) == [result(1, "v1")]
+
+
+def test_a_full_buffer_holds_the_next_records_back_and_then_takes_them(
+    keyed: Any, flink: FakeFlink, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(keyed_module, "_pause", paused.append)
+    monkeypatch.setattr(keyed_module, "_HOLD_BACK_S", 0.0)
+    operator = keyed()
+    take_model(operator, flink, activation(1, model("v1")))
+    engine.goes_away()
+    for number in (1, 2, 3, 4, 5):
+        assert take_records(operator, flink, "hall", reading(number)) == [], "nothing is refused"
+    assert counts(flink)["records_waiting"] == 5
+    monkeypatch.setattr(keyed_module, "_HOLD_BACK_S", 60.0)
+
+    def pause(seconds: float) -> None:
+        paused.append(seconds)
+        engine.comes_back()
+
+    monkeypatch.setattr(keyed_module, "_pause", pause)
+    assert take_records(operator, flink, "hall", reading(6)) == [
+        result(number, "v1") for number in (1, 2, 3, 4, 5, 6)
+    ]
+    assert paused == [0.1]
+
+
+def test_a_bounded_run_waits_for_the_server_at_its_end_and_then_gives_the_records_up(
+    keyed: Any, flink: FakeFlink, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded = WaitingPolicy(NoModelPolicy.BUFFER, limit=1, bounded=True)
+    for comes_back in (True, False):
+        operator = keyed(waiting=bounded, remote_timeout_ms=60_000 if comes_back else 1)
+        engine.comes_back()
+        take_model(operator, flink, activation(1, model("v1")))
+        engine.goes_away()
+        take_records(operator, flink, "hall", reading(1), reading(2))
+
+        def pause(seconds: float, *, is_over: bool = comes_back) -> None:
+            if is_over:
+                engine.comes_back()
+
+        monkeypatch.setattr(keyed_module, "_pause", pause)
+        flink.key = "hall"
+        emitted = read(operator.on_timer(2**63 - 2, flink))
+        expected: list[Any] = [result(1, "v1"), result(2, "v1")]
+        if not comes_back:
+            expected = [
+                letter(DeadLetter.SCORING_FAILED, "it is away", reading(number), dataType="hall")
+                for number in (1, 2)
+            ]
+        assert emitted == expected
+        operator.close()
