@@ -20,7 +20,9 @@ from model_serving.client.model_files import (
 )
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_records
 from model_serving.client.samples import SampleModel, sample_models, sample_records
+from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import WITH_SIGNATURES, Command, ModelType, OutputRule
+from model_serving.core.model_servers.location import SCORED_BY_A_SERVER, read_location, type_of_location
 from model_serving.engines.content import tell
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
@@ -41,9 +43,7 @@ __all__ = [
 # The most bytes that Kafka's own record header takes from the message limit.
 _ENVELOPE_BYTES = 1024
 
-_BY_A_SERVER = (ModelType.TFSERVING, ModelType.OPENINFERENCE)
-"""The types whose content is never sent, because a model server has the model and scores."""
-
+_NO_NAMES = ("versions", "labels")
 _OWN_TYPE = "leave --model-type out, and it is recognized from the content"
 
 
@@ -136,9 +136,9 @@ def build_message(model: ModelToPublish, *, data_type: str, content: Content) ->
         signature_name=details.signature_name,
         result_output=details.result_output,
     )
-    if content is Content.LOCATION or kind in _BY_A_SERVER:
+    if content is Content.LOCATION or kind in SCORED_BY_A_SERVER:
         message.location = location_of(place)
-        if kind not in _BY_A_SERVER:
+        if kind not in SCORED_BY_A_SERVER:
             # The job packs a folder in its own way.
             packs = isinstance(place, Path) and place.is_dir()
             read_there = content_for_job(message.location) if packs else bytes_there
@@ -176,11 +176,17 @@ def describe(message: ModelDescriptor) -> str:
 def _look_at(place: Place, details: Details) -> tuple[ModelType, bytes]:
     """Returns the model's type and its content, which is empty if a model server has the model."""
     said = details.model_type
-    if said in _BY_A_SERVER:
+    if said is None and isinstance(place, str):
+        said = type_of_location(place)
+    if said is not None and said in SCORED_BY_A_SERVER:
         if isinstance(place, Path):
             raise WrongCall(
                 f"--model-type {said.name} is for the URL of a served model, but {place} is not a URL"
             )
+        try:
+            read_location(place, said)
+        except ModelRejected as error:
+            raise ClientError(str(error)) from None
         return said, b""
     content = content_at(place)
     kind = tell(content)
@@ -201,7 +207,7 @@ def _name(place: Place) -> str:
     if isinstance(place, str):
         parts = [part for part in unquote(urlsplit(place).path).split("/") if part]
         # The last parts may name a version, of a SavedModel or of a served model.
-        while len(parts) > 1 and (parts[-1].isdecimal() or parts[-1] == "versions"):
+        while len(parts) > 1 and (parts[-1].isdecimal() or parts[-1] in _NO_NAMES or parts[-2] == "labels"):
             parts.pop()
         return PurePosixPath(parts[-1]).stem.removesuffix(".tar") if parts else place
     path = place.resolve()

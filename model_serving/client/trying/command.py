@@ -25,8 +25,10 @@ from model_serving.client.trying.trial import Trial, admitted
 from model_serving.core.engine import RecordSchema
 from model_serving.core.errors import ModelRejected, Unavailable
 from model_serving.core.messages import ModelType
-from model_serving.engines.limits import Limits
+from model_serving.core.model_servers.location import SCORED_BY_A_SERVER
+from model_serving.engines.limits import Limits, RemoteAccess
 from model_serving.engines.model_inputs import told_inputs
+from model_serving.engines.remote.told import served_inputs
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.settings import ServingSettings
 from model_serving.wire import RecordCodec
@@ -119,9 +121,18 @@ def _told(
     table: Table | None,
 ) -> Fields:
     kind = ModelType(message.modeltype)
-    content = message.data or content_at(place)
-    limits = Limits(settings.unpacked_size_limit, settings.pmml_size_limit)
-    inputs = told_inputs(kind, content, limits, details.signature_name)
+    if kind in SCORED_BY_A_SERVER:
+        access = RemoteAccess(
+            settings.remote_timeout_ms, settings.remote_headers_file, settings.remote_ca_file
+        )
+        try:
+            inputs = served_inputs(kind, message.location, access, details.signature_name)
+        except (ModelRejected, Unavailable) as error:
+            raise ClientError(f"a job would reject {place}: {error}") from error
+    else:
+        content = message.data or content_at(place)
+        limits = Limits(settings.unpacked_size_limit, settings.pmml_size_limit)
+        inputs = told_inputs(kind, content, limits, details.signature_name)
     return told_fields(kind, inputs, details.inputs, table)
 
 

@@ -21,6 +21,9 @@ _NAMES = (
     "trial-memory-limit",
     "unpacked-size-limit",
     "pmml-size-limit",
+    "remote-timeout-ms",
+    "remote-headers-file",
+    "remote-ca-file",
 )
 
 LIMITS = tuple(flag for flag in SHARED if flag.name in _NAMES)

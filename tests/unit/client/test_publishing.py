@@ -8,6 +8,7 @@ import pytest
 
 from model_serving.client import cli
 from model_serving.core.admission.signing import check_signature, read_keys
+from model_serving.core.messages import ModelType
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.winerecord_pb2 import WineRecord
 
@@ -112,8 +113,25 @@ def test_a_served_model_is_sent_as_its_url(capsys: pytest.CaptureFixture[str], s
 
 
 @pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://localhost:8501/v1/models/wine/labels/stable", "TFSERVING"),
+        ("https://models.example/v2/models/wine/versions/3", "OPENINFERENCE"),
+    ],
+)
+def test_the_kind_of_a_served_model_is_told_from_its_url(
+    capsys: pytest.CaptureFixture[str], sent: list[bytes], url: str, kind: str
+) -> None:
+    assert run(capsys, "publish-models", url, "--once") == (0, "")
+    message = ModelDescriptor.FromString(sent[0])
+    assert (message.name, ModelType(message.modeltype).name, message.location) == ("wine", kind, url)
+    assert (message.sha256, message.data) == ("", b"")
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
+        (["http://host/wine", "--model-type", "tfserving"], 1, "needs a location like http://host:8501/v1/"),
         (["PMML", "SAVED", "--version", "1"], 2, "--version is for one model, not for 2"),
         (["--version", "1"], 2, "are for your own models: name them (PATH)"),
         (["--inputs", "pH"], 2, "are for your own models: name them (PATH)"),

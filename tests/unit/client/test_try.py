@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model_serving.client import cli
 from model_serving.client.samples import sample_models, sample_records
+from model_serving.testing.model_server import FakeModelServer, ServedModel
+from model_serving.testing.served_model import TensorSpec
 from tests.job_models import regression_pmml
 
 DOSE = regression_pmml(1.0, {"age": 0.5, "body weight": 2.0}, categories={("colour", "red"): 10.0})
@@ -274,3 +277,24 @@ def test_the_program_prints_json_and_nothing_else(tmp_path: Path) -> None:
     command[4] = str(broken)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_a_served_model_is_tried_by_its_url(desk: Desk) -> None:
+    double = np.dtype(np.float64)
+    served = ServedModel(
+        "dose",
+        {"age": TensorSpec(double, (-1, 1)), "weight": TensorSpec(double, (-1, 1))},
+        {"dose": TensorSpec(double, (-1, 1))},
+        lambda tensors: {"dose": tensors["age"] * 0.5 + tensors["weight"]},
+    )
+    records = desk.file("people.csv", "age,weight,name\n10,3,a\n20,4,b\n")
+    with FakeModelServer(served) as server:
+        for url in (server.tfserving("dose"), f"{server.openinference('dose')}/versions/1"):
+            assert [row["result"] for row in desk.rows(url, records)] == [8.0, 14.0]
+        status, out, _ = desk.run(server.tfserving("dose"))
+        assert status == 0
+        assert "served by TensorFlow Serving" in out
+        assert desk.run(server.tfserving("nope"), records)[0] == 1
+    status, _, said = desk.run(server.tfserving("dose"), records, "--remote-timeout-ms", "200")
+    assert status == 1
+    assert "is out of reach (it refuses the connection): start it, or correct the location" in said
