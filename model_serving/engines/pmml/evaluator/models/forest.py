@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from model_serving.engines.pmml.evaluator.prediction import (
     Single,
     WithoutEntities,
     winner,
+    winner_of_one,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +127,25 @@ class Forest(WithoutEntities):
             return Single(combination.number_of_one(self.scores.take(ends).tolist()))
         if combination.method.endswith("ajorityVote"):
             return combination.votes_of_one(self.elected.take(ends).tolist(), classes)
+        if self.table is not None and len(classes) > 1:
+            averaged = self._averaged_of_one(ends, self.table)
+            if averaged is not None:
+                return averaged
         return combination.shares_of_one(self.scores.take(ends), self.shares.take(ends, axis=1).T, classes)
+
+    def _averaged_of_one(self, ends: list[int], table: Numbers) -> Single | None:
+        """Does the same as ``_averaged`` for one record alone."""
+        combination = self.combination
+        said = table.take(ends, axis=0)
+        if combination.method.startswith("weighted"):
+            said *= combination.weights[:, None]
+        total: list[float] = np.add.reduce(said, axis=0).tolist()
+        if isnan(sum(total)):
+            return None
+        if combination.method in {"average", "weightedAverage"}:
+            whole = len(ends) if combination.method == "average" else _in_order(combination.weights)
+            total = [share / whole for share in total]
+        return Single(winner_of_one(total, self.classes), total)
 
     def _averaged(self, ends: Indices, table: Numbers) -> Prediction | None:
         """Does the same as ``Combination.shares``, None where some tree is without a prediction."""
