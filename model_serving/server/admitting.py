@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from model_serving.core.admission.gate import ModelGate
 from model_serving.core.admission.queue import ModelQueue
@@ -20,11 +20,11 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames
 from model_serving.server.clients import server_client
 from model_serving.server.confirmations import Confirmations
-from model_serving.server.delivery import persistently, translated
 from model_serving.server.entries import Entry, Key, Kind, encode_parts
 from model_serving.server.errors import Interrupted
 from model_serving.server.events import Events
 from model_serving.server.state_topic import produce
+from model_serving.server.transactions import PATIENCE_S, Transactions, transactional
 from model_serving.server.view import StateView
 
 __all__ = ["AdmittingMember", "models_consumer"]
@@ -32,9 +32,6 @@ __all__ = ["AdmittingMember", "models_consumer"]
 _MANY = 100
 _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
-_FLUSH_S = 30.0
-_TRY_S = 5.0
-_WHAT = "the transaction of model messages"
 
 
 def models_consumer(kafka: KafkaAccess) -> Consumer:
@@ -89,17 +86,10 @@ class AdmittingMember:
         self._clock = clock
         self._producer = Producer(
             server_client(kafka)
-            | {
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": 60_000,
-                "message.max.bytes": DEAD_LETTER_BYTES,
-                "linger.ms": 0,
-            }
+            | transactional(transactional_id)
+            | {"message.max.bytes": DEAD_LETTER_BYTES, "linger.ms": 0}
         )
-        try:
-            self._producer.init_transactions(_FLUSH_S)
-        except KafkaException as error:
-            raise translated(error, "the start of admission") from error
+        self._transactions = Transactions(self._producer)
         self._consumer = models_consumer(kafka)
         self._positions: dict[int, int] = {}
         self._changed_positions: set[int] = set()
@@ -198,30 +188,22 @@ class AdmittingMember:
         letters = [letter for one in outputs for letter in one.on(Channel.DEAD_LETTERS)]
         if not (entries or statuses or letters):
             return
-        try:
-            self._producer.begin_transaction()
-            for entry in entries:
-                for key, value in encode_parts(entry):
-                    produce(self._producer, self._state_topic, value, key, entry.key.kind.partition)
-            for topic, messages in ((self._topics.status, statuses), (self._topics.dead_letters, letters)):
-                for message in messages:
-                    produce(self._producer, topic, message)
-        except KafkaException as error:
-            raise translated(error, _WHAT) from error
-        self._send_positions()
-        persistently(lambda: self._producer.commit_transaction(_TRY_S), _WHAT)
+        self._transactions.begin()
+        for entry in entries:
+            for key, value in encode_parts(entry):
+                produce(self._producer, self._state_topic, value, key, entry.key.kind.partition)
+        for topic, messages in ((self._topics.status, statuses), (self._topics.dead_letters, letters)):
+            for message in messages:
+                produce(self._producer, topic, message)
+        # The positions are committed in the group too, where tools look for them.
+        places = [
+            TopicPartition(self._topics.models, place, self._positions[place])
+            for place in sorted(self._changed_positions)
+        ]
+        group = self._elected.consumer_group_metadata() if places else None
+        self._transactions.commit(places, group, PATIENCE_S)
         self._changed_positions.clear()
         self._events.statuses(statuses)
-
-    def _send_positions(self) -> None:
-        """Commits the positions in the group too, where tools look for them."""
-        if self._changed_positions:
-            places = [
-                TopicPartition(self._topics.models, place, self._positions[place])
-                for place in self._changed_positions
-            ]
-            group = self._elected.consumer_group_metadata()
-            persistently(lambda: self._producer.send_offsets_to_transaction(places, group, _TRY_S), _WHAT)
 
 
 def _activations(outputs: Sequence[Emitted]) -> Iterator[Entry]:

@@ -14,24 +14,12 @@ from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry, encode_parts
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.state_topic import produce
+from model_serving.server.transactions import PATIENCE_S, Transactions, transactional, translated
 
-__all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce", "persistently", "translated"]
+__all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce"]
 
 _QUEUE_KIB = 65_536
 _QUEUE_MESSAGES = 200_000
-PATIENCE_S = 30.0
-"""How long Kafka may take for a commit before serving begins again, in seconds."""
-
-_TRY_S = 5.0
-_TRANSACTION_TIMEOUT_MS = 20_000
-"""How long the transaction of a member that was killed holds up readers, unless it starts again before."""
-
-_FENCED = {
-    KafkaError._FENCED,  # noqa: SLF001 - their public names
-    KafkaError.PRODUCER_FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-    KafkaError.FENCED_INSTANCE_ID,
-}
 
 
 class Delivery(Protocol):
@@ -64,32 +52,6 @@ class Delivery(Protocol):
         Close it before the consumer: when that gives its partitions back, records may be half served.
         """
         ...
-
-
-def translated(error: KafkaException, what: str) -> Exception:
-    """The error of the server for an error of a Kafka client while it does ``what``."""
-    cause: KafkaError = error.args[0]
-    if cause.code() in _FENCED:
-        return Fenced(str(cause.str()))
-    return Interrupted(f"{what} failed ({cause.str()})")
-
-
-def persistently(act: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Tries again while Kafka says that this may help, for up to ``patience_s`` seconds.
-
-    Raises:
-        Interrupted: it did not help.
-        Fenced: another process has this one's name.
-    """
-    end_s = time.monotonic() + patience_s
-    while True:
-        try:
-            act()
-        except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > end_s:
-                raise translated(error, what) from error
-        else:
-            return
 
 
 def output_producer(
@@ -204,8 +166,8 @@ class AtLeastOnce(_Writer):
                 self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as error:
             # A commit that is refused because of a rebalance only means that records are read again.
-            if error.args[0].code() in _FENCED:
-                raise translated(error, "the commit of offsets") from error
+            if isinstance(refused := translated(error, "the commit of offsets"), Fenced):
+                raise refused from error
 
 
 class ExactlyOnce(_Writer):
@@ -215,17 +177,9 @@ class ExactlyOnce(_Writer):
         self, kafka: KafkaAccess, consumer: Consumer, state_topic: str, interval_s: float, name: str
     ) -> None:
         """``name`` is the transactional id: whoever starts with the same one ends these transactions."""
-        super().__init__(
-            output_producer(kafka, self._note)
-            | {"transactional.id": name, "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS},
-            consumer,
-            state_topic,
-            interval_s,
-        )
-        try:
-            self._producer.init_transactions(PATIENCE_S)
-        except KafkaException as error:
-            raise translated(error, "the start of transactions") from error
+        settings = output_producer(kafka, self._note) | transactional(name)
+        super().__init__(settings, consumer, state_topic, interval_s)
+        self._transactions = Transactions(self._producer)
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
         """See Delivery."""
@@ -250,33 +204,19 @@ class ExactlyOnce(_Writer):
 
     def finish(self, *, patience_s: float = PATIENCE_S) -> None:
         """See Delivery."""
-        if not self._open:
-            return
-        positions, group = self._positions(), self._consumer.consumer_group_metadata()
-        # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
-        try_s = min(_TRY_S, patience_s)
-        persistently(
-            lambda: self._producer.send_offsets_to_transaction(positions, group, try_s),
-            "a transaction",
-            patience_s,
-        )
-        persistently(lambda: self._producer.commit_transaction(try_s), "a transaction", patience_s)
-        self._open = False
+        if self._open:
+            # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
+            group = self._consumer.consumer_group_metadata()
+            self._transactions.commit(self._positions(), group, patience_s)
+            self._open = False
 
     def close(self) -> None:
         """See Delivery."""
         if self._open:
             self._open = False
-            try:
-                self._producer.abort_transaction(5.0)
-            except KafkaException:
-                # Kafka ends the transaction by itself, at the latest when its time is over.
-                return
+            self._transactions.abort()
 
     def _begun(self) -> None:
         if not self._open:
-            try:
-                self._producer.begin_transaction()
-            except KafkaException as error:
-                raise translated(error, "the begin of a transaction") from error
+            self._transactions.begin()
             self._opened()

@@ -20,7 +20,7 @@ from model_serving.server.clients import server_client
 from model_serving.server.config import ServerConfig
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
-from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce, translated
+from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from model_serving.server.election import AdmissionThread, group_consumer_settings
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
@@ -30,6 +30,7 @@ from model_serving.server.mirror import Mirror
 from model_serving.server.serving import ServingLoop
 from model_serving.server.state_topic import StateSender, StateTail, TopicEnds
 from model_serving.server.swaps import SwapQueue
+from model_serving.server.transactions import translated
 from model_serving.server.view import KeptInView, PendingInView, StateView
 from model_serving.server.waiting import WaitingInState
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.server import delivery as module
-from model_serving.server.delivery import AtLeastOnce, ExactlyOnce, persistently
+from model_serving.server import transactions
+from model_serving.server.delivery import AtLeastOnce, ExactlyOnce
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from tests.fake_kafka import FakeConsumer, FakeKafka, FakeProducer, failure
@@ -33,6 +35,7 @@ class Seconds:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     made = Seconds()
     monkeypatch.setattr(module, "time", made)
+    monkeypatch.setattr(transactions, "time", made)
     return made
 
 
@@ -111,7 +114,7 @@ def test_at_least_once_commits_while_much_is_under_way_when_it_is_late(
     delivery.tend(has_read=False)
     assert "flush" not in clients.producer.calls
     seconds.now += 0.2
-    with pytest.raises(Interrupted, match="Kafka has not taken the results within 30 s"):
+    with pytest.raises(Interrupted, match="Kafka has not taken the results within 10 s"):
         delivery.tend(has_read=False)
     assert clients.committed is None
 
@@ -198,17 +201,35 @@ def test_what_may_be_retried_is_tried_again(clients: Clients, step: str) -> None
     assert (clients.results, clients.committed, clients.producer.calls.count(step)) == ([b"1"], 1, 2)
 
 
-def test_what_may_be_retried_is_given_up_after_a_while(seconds: Seconds) -> None:
+def test_what_may_be_retried_is_given_up_after_a_while(clients: Clients, seconds: Seconds) -> None:
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
     tries: list[float] = []
 
-    def act() -> None:
+    def act(*_: object) -> None:
         tries.append(seconds.now)
         seconds.now += 5
         raise failure(KafkaError._TIMED_OUT, retriable=True)
 
-    with pytest.raises(Interrupted, match="the commit failed"):
-        persistently(act, "the commit")
+    clients.producer.commit_transaction = act  # type: ignore[method-assign,assignment]
+    with pytest.raises(Interrupted, match="a transaction failed"):
+        delivery.finish(patience_s=30)
     assert tries == [1_000.0 + 5 * number for number in range(7)]
+
+
+def test_a_call_that_never_returns_is_left_behind(clients: Clients) -> None:
+    """Librdkafka waits for ever in some calls when the broker dies meanwhile."""
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
+    answered = threading.Event()
+    clients.producer.commit_transaction = lambda *_: answered.wait(60)  # type: ignore[method-assign,assignment]
+    with pytest.raises(Interrupted, match="Kafka does not answer"):
+        delivery.finish(patience_s=-0.9)
+    delivery.close()
+    answered.set()
+    assert "abort_transaction" not in clients.producer.calls
 
 
 @pytest.mark.parametrize("make", [Clients.at_least_once, Clients.exactly_once])
