@@ -118,7 +118,7 @@ class FakeJob:
         return True
 
     def fire_retries(self) -> Iterator[Delivery]:
-        """Fires a timer for each data type whose records wait, each as a delivery from the instance to itself.
+        """Fires a timer for each data type whose records wait: a delivery from the instance to itself.
 
         The elements are the data types. After a restore these are the guard timers.
         """
