@@ -15,11 +15,12 @@ BIN := $(VENV)/bin
 # pip's own progress is for a person at a terminal; in a log it would be thousands of lines.
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
 UV := uv==0.13.9
+MLSERVER := mlserver==1.7.1 mlserver-sklearn==1.7.1
 EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test test-312 lint suites fuzz chaos overload swaps check format bench proto lock samples clean
+.PHONY: help install demo test test-312 lint suites interop fuzz chaos overload swaps check format bench proto lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -99,6 +100,18 @@ suites: install ## score all real models with known answers, write docs/models.m
 	  [ ! -e tests/suites/$$suite ] && [ ! -e tests/suites/$$suite.py ] \
 	  || $(BIN)/python -m tests.suites.$$suite --write $(SUITE_ARGS) || failed=1; \
 	done; exit $$failed
+
+# MLServer pins packages that this project has in other versions, so it gets an environment of its own.
+.venv-interop/.stamp: $(VENV)/.stamp-venv
+	@echo "set-up: MLServer in .venv-interop (530 MB on disk; a minute of processor time)"
+	@rm -rf .venv-interop
+	@$(BIN)/python -m venv .venv-interop
+	@.venv-interop/bin/python -m pip --disable-pip-version-check --no-input install --quiet $(MLSERVER) \
+	  || { echo "set-up: MLServer could not be installed (see above); check the network and run make interop again" >&2; exit 1; }
+	@touch $@
+
+interop: install .venv-interop/.stamp ## score by a real MLServer, in .venv-interop
+	@MODEL_SERVING_MLSERVER=$(CURDIR)/.venv-interop/bin/mlserver $(BIN)/python -m pytest tests/interop
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py

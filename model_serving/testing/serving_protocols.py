@@ -209,7 +209,10 @@ def _inferred(model: ServedModel, body: bytes) -> dict[str, Any]:
             raise Refused(400, f"the input '{name}': {error}") from None
         _check_shape(spec, tensors[name], name)
     outputs = []
+    wanted = [one["name"] for one in request.get("outputs", [])] or list(model.outputs)
     for name, value in _scored(model, tensors).items():
+        if name not in wanted:
+            continue
         is_text = value.dtype.kind in "OSU"
         data = [_raw(one).decode() for one in value.ravel()] if is_text else value.ravel().tolist()
         datatype = "BYTES" if is_text else _V2_NAMES[value.dtype.name]

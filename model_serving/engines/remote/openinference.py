@@ -96,7 +96,10 @@ class OpenInference:
         return f"{location.path}/infer"
 
     def request(self, interface: Interface, tensors: Sequence[Tensor]) -> bytes:
-        """See ``ServingProtocol``: the values of a tensor are one flat list, row by row."""
+        """See ``ServingProtocol``: the values of a tensor are one flat list, row by row.
+
+        The outputs are named, because MLServer gives only some of them if they are not.
+        """
         inputs = [
             {
                 "name": tensor.name,
@@ -106,7 +109,8 @@ class OpenInference:
             }
             for tensor, values in zip(interface.inputs, tensors, strict=True)
         ]
-        return as_json({"inputs": inputs})
+        outputs = [{"name": output.name} for output in interface.outputs]
+        return as_json({"inputs": inputs, "outputs": outputs} if outputs else {"inputs": inputs})
 
     def outputs(self, interface: Interface, body: bytes, n: int) -> list[Tensor]:
         """See ``ServingProtocol``."""

@@ -28,7 +28,8 @@ def test_one_tensor_has_all_fields(load: Any, server: FakeModelServer) -> None:
     model = load(OIP)
     scores = model.score(ROWS)
     tensor = {"name": "inputs", "shape": [2, 3], "datatype": "FP32", "data": [1.0, 2.0, 3.5, 4.0, 5.0, 6.0]}
-    assert last_request(server) == ("/v2/models/sums/infer", {"inputs": [tensor]})
+    asked = {"inputs": [tensor], "outputs": [{"name": "outputs"}]}
+    assert last_request(server) == ("/v2/models/sums/infer", asked)
     assert scores.result.tolist() == [1.0, 1.0]
     assert scores.outputs["outputs[1]"].tolist() == [13.0, 30.0]
     assert model.description.kind == "model served by Open Inference Protocol v2"
