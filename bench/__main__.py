@@ -24,6 +24,7 @@ _SECTIONS = {
     "checkpoints": "the cost of checkpoints while ten models of 20 MB serve",
     "scaling": "parallelism, large models, many data types",
     "engines": "microseconds a record in each engine",
+    "remote": "records a second by a model server",
     "suites": "medians over the suites of real models",
     "profile": "processor time by thread",
     "report": "write the stored figures into docs/benchmarks.md",

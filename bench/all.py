@@ -13,7 +13,18 @@ from model_serving.runtime.errors import SetupError
 
 __all__ = ["SECTIONS", "add_arguments", "run"]
 
-SECTIONS = ("backlog", "scaling", "latency", "swap", "checkpoints", "memory", "engines", "suites", "report")
+SECTIONS = (
+    "backlog",
+    "scaling",
+    "latency",
+    "swap",
+    "checkpoints",
+    "memory",
+    "engines",
+    "remote",
+    "suites",
+    "report",
+)
 """The order matters: some sections take their rates from the figures of earlier ones."""
 
 

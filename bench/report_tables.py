@@ -149,6 +149,15 @@ def _engines(cases: Sequence[Case]) -> list[str]:
     return _by_set(cases, rows, f"model|load, ms|{'|'.join(map(str, sizes))}")
 
 
+def _remote(cases: Sequence[Case]) -> list[str]:
+    sizes = sorted({int(size) for case in cases for size in case.rounds["ours"][0]["batches"]})
+    rows = [
+        [str(case.key["model"]), *(_three(case.values("ours", f"batches.{size}")) for size in sizes)]
+        for case in cases
+    ]
+    return _table(f"protocol|{'|'.join(map(str, sizes))}", rows)
+
+
 def _suites(cases: Sequence[Case]) -> list[str]:
     lines: list[str] = []
     for case in cases:
@@ -172,6 +181,7 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "swap": _swap,
     "scaling": _scaling,
     "engines": _engines,
+    "remote": _remote,
     "suites": _suites,
 }
 """The function for the table of each section."""

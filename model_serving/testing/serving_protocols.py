@@ -70,7 +70,7 @@ def _v1(model: ServedModel, method: str, what: str | None, path: str, body: byte
     if what == "/metadata" and method == "GET":
         return json.dumps(_v1_metadata(model), indent=0).encode()
     if what == ":predict" and method == "POST":
-        return json.dumps(_predicted(model, body), indent=4).encode()
+        return json.dumps(_predicted(model, body)).encode()
     raise Refused(400, f"Malformed request: {method} {path}")
 
 

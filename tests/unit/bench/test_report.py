@@ -197,3 +197,12 @@ def test_the_suites_have_a_row_for_each_figure_with_its_target() -> None:
         "| a record alone, µs | 415 | 9 | 21 | 30 | 1,234 | ≤ 30 (so are 75%) |",
         "| a ratio | 85 | 0.90 | 1.12 | 1.30 | 2.00 |  |",
     ]
+
+
+def test_model_servers_have_a_row_for_each_protocol() -> None:
+    figures = [{"batches": {"1": value, "512": 30_000.4}} for value in (700.0, 500.0, 600.0)]
+    assert TABLES["remote"]([case({"model": "TFSERVING"}, figures)]) == [
+        "| protocol | 1 | 512 |",
+        "|---|---|---|",
+        "| TFSERVING | 500 / 600 / 700 | 30,000 / 30,000 / 30,000 |",
+    ]
