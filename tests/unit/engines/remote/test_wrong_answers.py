@@ -16,7 +16,7 @@ from model_serving.testing.model_server import Behaviour, FakeModelServer
 from tests.unit.engines.remote.served import BOTH
 
 ROWS = np.array([[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]])
-SHORT = RemoteAccess(timeout_ms=400)
+SHORT = RemoteAccess(timeout_ms=1000)
 
 
 def predictions(*values: object) -> bytes:
