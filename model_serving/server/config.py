@@ -27,6 +27,7 @@ class ServerConfig(ServingConfig):
     name: str
     workers: int
     commit_interval_ms: int
+    http_port: int
     log_format: LogFormat
 
     def check(self, parser: FlagParser) -> None:
@@ -88,6 +89,12 @@ _OWN = (
         "200",
         read_number(1),
         "milliseconds between commits; with exactly-once, results can be read after the commit",
+    ),
+    Flag(
+        "http-port",
+        "0",
+        read_number(0),
+        "the port of /healthz and /readyz; 0: none. Worker number n listens on the port n higher",
     ),
     Flag(
         "log-format", "text", read_choice(LogFormat), "how events are written to standard error: text or json"

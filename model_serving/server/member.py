@@ -25,6 +25,7 @@ from model_serving.server.election import AdmissionThread, group_consumer_settin
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
+from model_serving.server.health import Health
 from model_serving.server.members import Members, Registration
 from model_serving.server.mirror import Mirror
 from model_serving.server.serving import ServingLoop
@@ -56,9 +57,10 @@ class Member:
         MessagingError: Kafka cannot be used as it is.
     """
 
-    def __init__(self, config: ServerConfig, events: Events) -> None:
+    def __init__(self, config: ServerConfig, events: Events, health: Health) -> None:
         self._config = config
         self._events = events
+        self._health = health
         self._closing = ExitStack()
         self._mirror = Mirror()
         self._tail = StateTail(config.kafka, config.state_topic, self._mirror)
@@ -100,6 +102,7 @@ class Member:
         """Registers, and waits until everything that was in the state topic before is known."""
         start_s = time.monotonic()
         while not registration.is_known:
+            self._health.tick(reads=False)
             registration.sign(time.monotonic())
             self._check(admission)
             with self._mirror.changed:
@@ -138,6 +141,7 @@ class Member:
             if registration.is_taken_over:
                 raise Fenced
             loop.step()
+            self._health.tick(reads=loop.has_joined)
             self._check(admission)
             if loop.partitions != said:
                 said = loop.partitions

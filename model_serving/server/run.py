@@ -18,6 +18,7 @@ from model_serving.messaging.preflight import check_topics
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
+from model_serving.server.health import Health, serve_health
 from model_serving.server.member import Member
 from model_serving.server.state_topic import ensure_state_topic
 from model_serving.server.workers import end_with_parent, run_workers
@@ -77,11 +78,13 @@ def _checked(config: ServerConfig, events: Events) -> ServerConfig:
 
 def _serve(config: ServerConfig, events: Events, stopping: Event) -> None:
     """Serves; after an interruption, begins again from what is committed."""
-    pauses = 0
+    pauses, health = 0, Health()
+    if config.http_port:
+        serve_health(health, config.http_port)
     while True:
         start_s = time.monotonic()
         try:
-            Member(config, events).run(stopping.is_set)
+            Member(config, events, health).run(stopping.is_set)
         except Interrupted as error:
             if time.monotonic() - start_s > _CALM_S:
                 pauses = 0

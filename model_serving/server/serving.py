@@ -126,6 +126,11 @@ class ServingLoop:
         return True
 
     @property
+    def has_joined(self) -> bool:
+        """Whether the group has let this member in; it may have given it no partition."""
+        return self._joined
+
+    @property
     def partitions(self) -> frozenset[int]:
         """The partitions that this member reads now."""
         return frozenset(self._mine)

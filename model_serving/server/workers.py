@@ -91,7 +91,10 @@ def run_workers(
     Returns:
         The exit status: 0, or that of a worker that was given up; the others are ended then.
     """
-    workers = [_Worker(f"{config.name}-{number}", argv) for number in range(config.workers)]
+    workers = [
+        _Worker(f"{config.name}-{number}", (*argv, *_own_port(config.http_port, number)))
+        for number in range(config.workers)
+    ]
     try:
         while workers and not stopping():
             for worker in list(workers):
@@ -112,6 +115,10 @@ def run_workers(
         for worker in workers:
             worker.await_end(max(0.1, end_s - time.monotonic()))
     return 0
+
+
+def _own_port(port: int, number: int) -> tuple[str, ...]:
+    return ("--http-port", str(port + number)) if port else ()
 
 
 def end_with_parent(environ: Mapping[str, str], stop: Callable[[], None]) -> None:
