@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
 from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry, encode_parts
 from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.progress import Progress
 from model_serving.server.state_topic import produce
 from model_serving.server.transactions import PATIENCE_S, Transactions, transactional, translated
 
@@ -23,7 +24,10 @@ _QUEUE_MESSAGES = 200_000
 
 
 class Delivery(Protocol):
-    """The way from the serving loop to Kafka. Call ``tend`` each round, ``finish`` before partitions go."""
+    """The way from the serving loop to Kafka. Call ``tend`` each round, ``finish`` before partitions go.
+
+    What is committed is the output that was written, and how far ``Progress`` says that records were served.
+    """
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
         """Queues messages for a topic; waits while too much is under way."""
@@ -73,8 +77,14 @@ class _Writer:
     """What both deliveries share: a producer, and the first message that was not delivered."""
 
     def __init__(
-        self, settings: dict[str, object], consumer: Consumer, state_topic: str, interval_s: float
+        self,
+        settings: dict[str, object],
+        consumer: Consumer,
+        progress: Progress,
+        state_topic: str,
+        interval_s: float,
     ) -> None:
+        self._progress = progress
         self._producer = Producer(settings | {"on_delivery": self._note})
         self._consumer = consumer
         self._state_topic = state_topic
@@ -101,9 +111,6 @@ class _Writer:
             self._open = True
             self._due_s = time.monotonic() + self._interval_s
 
-    def _positions(self) -> list[TopicPartition]:
-        return [place for place in self._consumer.position(self._consumer.assignment()) if place.offset >= 0]
-
     def _check(self) -> None:
         if self._failure is not None:
             raise Interrupted(f"a message was not delivered ({self._failure.str()})")
@@ -115,10 +122,11 @@ class _Writer:
 class AtLeastOnce(_Writer):
     """Commits offsets once everything that was written before has been delivered."""
 
-    def __init__(self, kafka: KafkaAccess, consumer: Consumer, state_topic: str, interval_s: float) -> None:
-        super().__init__(
-            output_producer(kafka, self._note) | {"message.timeout.ms": 0}, consumer, state_topic, interval_s
-        )
+    def __init__(
+        self, kafka: KafkaAccess, consumer: Consumer, progress: Progress, state_topic: str, interval_s: float
+    ) -> None:
+        settings = output_producer(kafka, self._note) | {"message.timeout.ms": 0}
+        super().__init__(settings, consumer, progress, state_topic, interval_s)
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
         """See Delivery."""
@@ -156,7 +164,7 @@ class AtLeastOnce(_Writer):
             raise Interrupted(f"Kafka has not taken the results within {patience_s:g} s")
         self._check()
         self._open = False
-        positions = self._positions()
+        positions = self._progress.places()
         if not positions:
             return
         try:
@@ -174,11 +182,17 @@ class ExactlyOnce(_Writer):
     """Writes in transactions, which hold the offsets of the records that the output came from."""
 
     def __init__(
-        self, kafka: KafkaAccess, consumer: Consumer, state_topic: str, interval_s: float, name: str
+        self,
+        kafka: KafkaAccess,
+        consumer: Consumer,
+        progress: Progress,
+        state_topic: str,
+        interval_s: float,
+        name: str,
     ) -> None:
         """``name`` is the transactional id: whoever starts with the same one ends these transactions."""
         settings = output_producer(kafka, self._note) | transactional(name)
-        super().__init__(settings, consumer, state_topic, interval_s)
+        super().__init__(settings, consumer, progress, state_topic, interval_s)
         self._transactions = Transactions(self._producer)
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
@@ -207,7 +221,7 @@ class ExactlyOnce(_Writer):
         if self._open:
             # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
             group = self._consumer.consumer_group_metadata()
-            self._transactions.commit(self._positions(), group, patience_s)
+            self._transactions.commit(self._progress.places(), group, patience_s)
             self._open = False
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from model_serving.server.events import Events
 from model_serving.server.health import Health
 from model_serving.server.members import Members, Registration
 from model_serving.server.mirror import Mirror
+from model_serving.server.progress import Progress
 from model_serving.server.serving import ServingLoop
 from model_serving.server.state_topic import StateSender, StateTail, TopicEnds
 from model_serving.server.swaps import SwapQueue
@@ -279,7 +280,8 @@ class Member:
             }
         )
         closing.callback(consumer.close)
-        delivery = self._delivery(consumer)
+        progress = Progress(config.data_topic)
+        delivery = self._delivery(consumer, progress)
         closing.callback(delivery.close)
         waiting = WaitingInState(self._mirror)
         swaps = SwapQueue(self._mirror, self._parts.lease)
@@ -291,6 +293,7 @@ class Member:
             config.name,
             consumer,
             delivery,
+            progress,
             desk,
             self._parts.codec,
             waiting,
@@ -303,12 +306,12 @@ class Member:
             until=None if ends is None else ends[0],
         )
 
-    def _delivery(self, consumer: Consumer) -> Delivery:
+    def _delivery(self, consumer: Consumer, progress: Progress) -> Delivery:
         config, interval_s = self._config, self._config.commit_interval_ms / 1000
         if config.delivery is Guarantee.EXACTLY_ONCE:
             name = f"{config.data_group}-{config.state_topic}-{config.name}"
-            return ExactlyOnce(config.kafka, consumer, config.state_topic, interval_s, name)
-        return AtLeastOnce(config.kafka, consumer, config.state_topic, interval_s)
+            return ExactlyOnce(config.kafka, consumer, progress, config.state_topic, interval_s, name)
+        return AtLeastOnce(config.kafka, consumer, progress, config.state_topic, interval_s)
 
     def _bounded_ends(self) -> tuple[dict[int, int], dict[int, int]]:
         """The present ends of the data topic and of the models topic."""

@@ -17,6 +17,7 @@ from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.mirror import Mirror
 from model_serving.server.ports import EndOffsets, EntrySender
+from model_serving.server.progress import Progress
 from model_serving.server.state_topic import PARTITIONS
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.waiting import WaitingInState
@@ -48,6 +49,7 @@ class ServingLoop:
         name: str,
         consumer: Consumer,
         delivery: Delivery,
+        progress: Progress,
         desk: ServingDesk,
         codec: RecordCodec,
         waiting: WaitingInState,
@@ -64,6 +66,7 @@ class ServingLoop:
         self._name = name
         self._consumer = consumer
         self._delivery = delivery
+        self._progress = progress
         self._desk = desk
         self._codec = codec
         self._waiting = waiting
@@ -77,6 +80,7 @@ class ServingLoop:
         self._reached: dict[int, int] = {}
         self._mine: set[int] = set()
         self._joined = False
+        self._rebalanced = False
         self._failure: Fenced | Interrupted | None = None
         self._many = _MANY
         # Partitions that came, until the mirror has what was written before they came.
@@ -104,7 +108,7 @@ class ServingLoop:
         self._carry_out()
         if self._arriving:
             self._arrive()
-        messages = self._consumer.consume(self._many, 0) or self._consumer.consume(1, _IDLE_S)
+        messages = self._messages()
         if self._failure is not None:
             raise self._failure
         has_read = bool(messages) and self._serve_timed(messages)
@@ -114,16 +118,24 @@ class ServingLoop:
             self._remind_of_waiting()
         self._delivery.tend(has_read=has_read)
 
+    def _messages(self) -> list[Message]:
+        """The records that are there, at most a batch; waits a moment for the first one."""
+        self._rebalanced = False
+        messages: list[Message] = self._consumer.consume(self._many, 0) or self._consumer.consume(1, _IDLE_S)
+        if self._rebalanced:
+            # The client may have gathered some of them before it gave their partition to somebody else.
+            return [message for message in messages if message.partition() in self._mine]
+        return messages
+
     @property
     def is_at_end(self) -> bool:
         """In a bounded run: whether every record of this member's partitions has been read."""
         if self._until is None or not self._joined or self._arriving or not self._swaps.is_idle:
             return False
-        for place in self._consumer.position(self._consumer.assignment()):
-            end = self._until.get(place.partition, 0)
-            if max(place.offset, self._reached.get(place.partition, 0)) < end:
-                return False
-        return True
+        return all(
+            max(self._progress.next_offset(place), self._reached.get(place, 0)) >= self._until.get(place, 0)
+            for place in self._mine
+        )
 
     @property
     def has_joined(self) -> bool:
@@ -198,6 +210,7 @@ class ServingLoop:
         else:
             self._waiting.partition = int(messages[0].partition() or 0)
             self._write(self._desk.take(decoded))
+        self._progress.served(messages)
         return True
 
     def _serve_by_partition(self, messages: Sequence[Message], payloads: Sequence[bytes]) -> None:
@@ -320,6 +333,8 @@ class ServingLoop:
     def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         gone = {place.partition for place in places}
         self._waiting.went(gone)
+        self._progress.went(gone)
+        self._rebalanced = True
         self._mine -= gone
         for place in gone:
             self._arriving.pop(place, None)

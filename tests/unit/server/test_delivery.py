@@ -15,6 +15,7 @@ from model_serving.server import transactions
 from model_serving.server.delivery import AtLeastOnce, ExactlyOnce
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.progress import Progress
 from tests.fake_kafka import FakeConsumer, FakeKafka, FakeProducer, failure
 
 ACCESS = KafkaAccess("localhost:1", {})
@@ -45,6 +46,7 @@ class Clients:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kafka = FakeKafka({"data": 2, "results": 1, "state": 2})
         monkeypatch.setattr(module, "Producer", self._producer)
+        self.progress = Progress("data")
         self.producers: list[FakeProducer] = []
         self.consumer = FakeConsumer(self.kafka, {"group.id": "group"})
         self.consumer.incremental_assign([TopicPartition("data", 0), TopicPartition("data", 1)])
@@ -60,15 +62,17 @@ class Clients:
     def read(self, *records: bytes) -> None:
         for record in records:
             self.kafka.append(("data", 0), None, record)
-        assert len(self.consumer.consume(100, 0)) == len(records)
+        messages = self.consumer.consume(100, 0)
+        assert len(messages) == len(records)
+        self.progress.served(messages)
 
     def at_least_once(self) -> AtLeastOnce:
         consumer: Any = self.consumer
-        return AtLeastOnce(ACCESS, consumer, "state", 0.2)
+        return AtLeastOnce(ACCESS, consumer, self.progress, "state", 0.2)
 
     def exactly_once(self) -> ExactlyOnce:
         consumer: Any = self.consumer
-        return ExactlyOnce(ACCESS, consumer, "state", 0.2, "one")
+        return ExactlyOnce(ACCESS, consumer, self.progress, "state", 0.2, "one")
 
     @property
     def results(self) -> list[bytes | None]:
@@ -84,7 +88,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
     return Clients(monkeypatch)
 
 
-def test_at_least_once_commits_after_the_interval_and_what_was_consumed(
+def test_at_least_once_commits_after_the_interval_and_what_was_served(
     clients: Clients, seconds: Seconds
 ) -> None:
     delivery = clients.at_least_once()

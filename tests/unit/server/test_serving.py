@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from model_serving.server import serving as module
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.mirror import Mirror
+from model_serving.server.progress import Progress
 from model_serving.server.serving import ServingLoop
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.waiting import WaitingInState
@@ -59,6 +60,7 @@ class FakeDelivery:
     written: dict[str, list[bytes]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    on_finish: Callable[[], None] = lambda: None
 
     def write(self, topic: str, messages: Iterable[bytes]) -> None:
         self.written.setdefault(topic, []).extend(messages)
@@ -70,6 +72,7 @@ class FakeDelivery:
         self.calls.append(f"tend {has_read}")
 
     def finish(self, *, patience_s: float = 30.0) -> None:
+        self.on_finish()
         self.calls.append("finish")
 
     def close(self) -> None:
@@ -117,6 +120,7 @@ class Loop:
             self.kafka, {"group.id": "data", "enable.partition.eof": until is not None}
         )
         self.delivery = FakeDelivery()
+        self.progress = Progress(TOPICS.data)
         self.mirror = Mirror()
         self.log = StateLog(self.mirror)
         self.sender = FakeSender(self.log)
@@ -135,6 +139,7 @@ class Loop:
             "one",
             consumer,
             self.delivery,
+            self.progress,
             self.desk,
             self.parts.codec,
             self.waiting,
@@ -227,6 +232,38 @@ def test_an_activation_is_carried_out_between_two_batches(loop: Loop) -> None:
     # ACTIVE is for the elected member to say.
     assert loop.statuses == []
     assert loop.engine.live == ["two"]
+
+
+def test_a_commit_before_a_batch_is_served_leaves_the_batch_out(loop: Loop) -> None:
+    """Where a model may have to be loaded, a commit comes first; a kill meanwhile must lose nothing."""
+    loop.arrive(0)
+    committed: list[int] = []
+    loop.delivery.on_finish = lambda: committed.append(loop.progress.next_offset(0))
+    for number in (1, 2):
+        loop.send(0, "wine", number)
+        loop.loop.step()
+    assert (committed, loop.progress.next_offset(0)) == ([0, 1], 2)
+
+
+def test_records_of_a_partition_that_went_while_they_were_gathered_are_dropped(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the partition now reads them again."""
+    loop.activate("wine", 1, b"one")
+    loop.arrive(0, 1)
+    loop.send(0, "wine", 1)
+    loop.send(1, "wine", 2)
+    consume = loop.consumer.consume
+
+    def consume_and_lose(count: int, timeout: float) -> list[Any]:
+        gathered = consume(count, timeout)
+        loop.share(1)
+        return gathered
+
+    monkeypatch.setattr(loop.consumer, "consume", consume_and_lose)
+    loop.loop.step()
+    assert loop.results == [(2, "v1")]
+    assert [(one.partition, one.offset) for one in loop.progress.places()] == [(1, 1)]
 
 
 def test_records_are_not_read_before_the_state_of_their_partition_is_known(loop: Loop) -> None:
