@@ -276,6 +276,8 @@ class Member:
                 "queued.min.messages": _QUEUED_MESSAGES,
                 "fetch.message.max.bytes": _FETCH_BYTES,
                 "fetch.wait.max.ms": 100,
+                # The client's second would leave nothing to do where a full queue is empty sooner.
+                "fetch.queue.backoff.ms": 20,
                 "enable.partition.eof": config.bounded,
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import (
@@ -14,7 +15,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.errors import MessagingError
@@ -29,6 +30,9 @@ PARTITIONS = 2
 _TIMEOUT_S = 10.0
 _MANY = 1_000
 _LOOK_S = 0.1
+_LEAST_BYTES = 1_000_000
+"""The largest message: a part of a value, with its key."""
+
 _SETTINGS = {
     "cleanup.policy": "compact",
     # Kafka compacts closed segments only. Small ones keep what a start has to read small.
@@ -44,10 +48,10 @@ def ensure_state_topic(admin: AdminClient, topic: str) -> bool:
     Raises:
         MessagingError: the topic cannot be made, or the one that exists is not a state topic.
     """
-    found = admin.list_topics(timeout=_TIMEOUT_S).topics.get(topic)
-    made = False
-    if found is None or found.error is not None:
-        wanted = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=-1, config=_SETTINGS)
+    wanted = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=-1, config=_SETTINGS)
+    if _partitions(admin, topic):
+        made = False
+    else:
         try:
             admin.create_topics([wanted])[topic].result(timeout=_TIMEOUT_S)
             made = True
@@ -57,12 +61,45 @@ def ensure_state_topic(admin: AdminClient, topic: str) -> bool:
                     f"the state topic '{topic}' cannot be created ({error.args[0].str()}): create it with "
                     f"{PARTITIONS} partitions and cleanup.policy=compact"
                 ) from error
-    elif len(found.partitions) != PARTITIONS:
-        raise MessagingError(
-            f"the topic '{topic}' has {len(found.partitions)} partitions and a state topic has "
-            f"{PARTITIONS}: name another one (--state-topic), which is created if it does not exist"
-        )
+            made = False
+    if not made:
+        _check(admin, topic)
     return made
+
+
+def _partitions(admin: AdminClient, topic: str) -> int:
+    """How many partitions the topic has; 0 if it does not exist, or was made a moment ago."""
+    # Asked for by its name, Kafka would make the topic with settings of its own.
+    found = admin.list_topics(timeout=_TIMEOUT_S).topics.get(topic)
+    return 0 if found is None or found.error is not None else len(found.partitions)
+
+
+def _check(admin: AdminClient, topic: str) -> None:
+    end_s = time.monotonic() + _TIMEOUT_S
+    while not (partitions := _partitions(admin, topic)) and time.monotonic() < end_s:
+        time.sleep(_LOOK_S)
+    if partitions != PARTITIONS:
+        raise MessagingError(
+            f"the topic '{topic}' has {partitions} partitions and a state topic has {PARTITIONS}: name "
+            "another one (--state-topic), which is created if it does not exist"
+        )
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    try:
+        settings = admin.describe_configs([resource])[resource].result(timeout=_TIMEOUT_S)
+    except (KafkaException, TimeoutError):
+        # Not everybody may ask for settings.
+        return
+    if "compact" not in settings["cleanup.policy"].value:
+        raise MessagingError(
+            f"Kafka deletes what is old in the topic '{topic}', and with it models that serve: set its "
+            "cleanup.policy to compact, or name another one (--state-topic)"
+        )
+    most = int(settings["max.message.bytes"].value)
+    if most < _LEAST_BYTES:
+        raise MessagingError(
+            f"the topic '{topic}' takes messages of up to {most:,} bytes: raise its max.message.bytes to "
+            f"{_LEAST_BYTES:,} at least"
+        )
 
 
 class TopicEnds:
