@@ -34,6 +34,7 @@ __all__ = [
     "read_topic",
 ]
 
+_IPV6 = re.compile(r"//\[[0-9A-Fa-f:.]+\]")
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -97,7 +98,7 @@ def read_places(text: str) -> tuple[str, ...]:
     """Paths and URLs, separated by commas; no places for an empty text."""
     places = tuple(place.strip() for place in text.split(",") if place.strip())
     for place in places:
-        if "::" in place or ".." in place.split("/"):
+        if "::" in _IPV6.sub("//host", place) or ".." in place.split("/"):
             raise Wrong(f"'{place}' is neither a path nor a URL without '::' and '..'")
     return places
 

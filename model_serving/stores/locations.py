@@ -25,6 +25,7 @@ _KERNELS_OWN = ("/proc/", "/sys/")
 # RFC 3986, 3.1, but with two letters or more: one letter before a colon is not a scheme (it may be a disk).
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 _LOCAL_SCHEMES = ("", "file", "local")
+_WEB_SCHEMES = frozenset({"http", "https"})
 _MOST_ESCAPED = 5
 """The number of rounds of percent-decoding after which a path is refused."""
 
@@ -125,6 +126,9 @@ class LocationStore:
                 continue
             if _split(place)[0] not in _LOCAL_SCHEMES and _is_local(filesystem):
                 continue
+            if _split(place)[0] in _WEB_SCHEMES and _WEB_SCHEMES.isdisjoint(_protocols(filesystem)):
+                # The place of a model server; fsspec may have no client for it.
+                continue
             allowed_in, allowed = self._open(place)
             # Two equal file systems have the same host and the same login.
             if filesystem == allowed_in and _is_under(path, allowed, local=_is_local(filesystem)):
@@ -169,7 +173,11 @@ class LocationStore:
 
 
 def _is_local(filesystem: Any) -> bool:
-    return "file" in ([filesystem.protocol] if isinstance(filesystem.protocol, str) else filesystem.protocol)
+    return "file" in _protocols(filesystem)
+
+
+def _protocols(filesystem: Any) -> set[str]:
+    return {filesystem.protocol} if isinstance(filesystem.protocol, str) else set(filesystem.protocol)
 
 
 def _refuse_odd_file(path: str, location: str) -> None:

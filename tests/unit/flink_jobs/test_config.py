@@ -122,7 +122,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--remote-headers-file": (str(HEADERS), str(HEADERS)),
     "--remote-ca-file": (str(CERTIFICATE), str(CERTIFICATE)),
     "--state-backend": ("rocksdb", StateBackend.ROCKSDB),
-    "--allow-locations": ("/models, s3://bucket/good", ("/models", "s3://bucket/good")),
+    "--allow-locations": ("/models, http://[::1]:8501/", ("/models", "http://[::1]:8501/")),
 }
 
 WRONG = {

@@ -312,3 +312,19 @@ def test_a_crowded_folder_is_not_listed(
             ModelRejected, match=f"^the folder at the location '{folder}' has more than 3 files"
         ):
             store.read(folder)
+
+
+def test_models_that_a_server_scores_are_asked_for_at_allowed_places_only(
+    tmp_path: Path, memory: str
+) -> None:
+    url = "http://models:8501/v1/models/wine"
+    LocationStore(str(tmp_path), LIMIT).check_served(url)
+    (tmp_path / "model").write_bytes(b"x")
+    fsspec.filesystem("memory").pipe("/models/m", b"y")
+    store = LocationStore(str(tmp_path), LIMIT, ("http://models:8501/v1/", str(tmp_path), memory))
+    store.check_served(url)
+    # A place on a model server says nothing about other models, and needs no client of its own.
+    assert (store.read("model"), store.read(f"{memory}/m")) == (b"x", b"y")
+    for other in ("http://models/v1/models/wine", "http://models:8501/v2/models/wine"):
+        with pytest.raises(ModelRejected, match="is under none of the places where models may be"):
+            store.check_served(other)
