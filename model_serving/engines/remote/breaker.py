@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 __all__ = ["Breaker"]
 
-_FIRST_S, _LONGEST_S = 0.25, 2.0
+_FIRST_S, _LONGEST_S = 0.25, 1.0
 """The shortest and the longest pause, in seconds: a server that is back gets records again within the
 longest one and its jitter."""
 

@@ -70,7 +70,7 @@ def test_it_is_only_where_models_may_be(pool: ModelPool, clock: FakeClock, kept:
     admission = Admission(
         pool, POINT, FakeLocations(), read_point, keep_versions=3, clock=clock, check_location=check
     )
-    with pytest.raises(ModelRejected, match="^not there$"):
+    with pytest.raises(ModelRejected, match=r"^not there$"):
         offer(admission, MESSAGE, kept)
     assert asked == [ONE]
     admission.close()
