@@ -23,6 +23,8 @@ from model_serving.core.ports import ActiveModels, KeptModels, PendingModels, Sw
 from model_serving.core.scoring.desk import Place, ServingDesk
 from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Server
+from model_serving.core.scoring.statuses import DeskStatuses
+from model_serving.core.state import decode_activation
 from model_serving.engines import engine_for
 from model_serving.engines.content import KindCheckedEngine
 from model_serving.engines.limits import Limits, RemoteAccess
@@ -134,6 +136,11 @@ class Parts:
             Place(reporter, subtask, keys[0] if keys else None),
             self._clock,
         )
+
+    def swapped(self, order: bytes, reporter: str, subtask: int) -> bytes:
+        """The status that an activation is carried out, for one that no desk reports any more."""
+        statuses = DeskStatuses(self._encoder, Place(reporter, subtask), self._clock)
+        return statuses.swapped(decode_activation(order), "").status
 
     def refusals(self) -> Refusals:
         """The maker of the data topic's dead letters."""

@@ -107,6 +107,12 @@ class FakeKafka:
         ]
         return sorted(found, key=lambda one: one.number)
 
+    def expire(self, transactional_id: str) -> None:
+        """Ends the transaction of a producer that is gone, as Kafka does when its time is over."""
+        owner = self.owners.pop(transactional_id, None)
+        if isinstance(owner, FakeProducer):
+            owner.give_up()
+
     def share(self, assigned: Mapping[FakeConsumer, Sequence[TopicPartition]]) -> None:
         """Gives partitions to the members of a group: first they are taken away, then they are given."""
         self.generation += 1
@@ -154,10 +160,13 @@ class FakeProducer:
 
     def init_transactions(self, timeout: float) -> None:
         self._called("init_transactions")
-        before = self._kafka.owners.get(self._id)
-        if isinstance(before, FakeProducer) and before._transaction is not None:
-            before._transaction.state = "aborted"
+        self._kafka.expire(self._id)
         self._kafka.owners[self._id] = self
+
+    def give_up(self) -> None:
+        """Kafka ends the open transaction by itself."""
+        if self._transaction is not None:
+            self._transaction.state = "aborted"
 
     def begin_transaction(self) -> None:
         self._called("begin_transaction")
@@ -213,6 +222,7 @@ class FakeConsumer:
         self._group = str(settings.get("group.id", ""))
         self._positions: dict[_Place, int] = {}
         self._consumed: dict[_Place, int] = {}
+        self._told: dict[_Place, int] = {}
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         for name, callback in callbacks.items():
@@ -227,6 +237,7 @@ class FakeConsumer:
             known = self._kafka.offsets.get((self._group, place.topic, place.partition), 0)
             start = place.offset if place.offset >= 0 else (0 if place.offset == -2 else known)
             self._positions[place.topic, place.partition] = start
+            self._told.pop((place.topic, place.partition), None)
 
     def incremental_unassign(self, places: Iterable[TopicPartition]) -> None:
         for place in places:
@@ -256,17 +267,21 @@ class FakeConsumer:
             raise self.fail.pop("consume")
         found, self.news = self.news, []
         for place, position in self._positions.items():
-            end = self._kafka.readable(place)
-            if place in self.paused or position >= end or len(found) >= count:
+            readable = self._kafka.readable(place)
+            if place in self.paused or len(found) >= count:
                 continue
-            end = min(end, position + count - len(found))
+            end = min(readable, position + count - len(found))
+            if end <= position and self._told.get(place) == position:
+                continue
             found += [
                 one
                 for one in self._kafka.logs[place][position:end]
                 if one.transaction is None or one.transaction.state == "committed"
             ]
-            self._positions[place] = self._consumed[place] = end
-            if end == len(self._kafka.logs[place]) and self.settings.get("enable.partition.eof"):
+            if end > position:
+                self._positions[place] = self._consumed[place] = end
+            if end == readable and self.settings.get("enable.partition.eof"):
+                self._told[place] = end
                 found.append(FakeMessage(place, end, None, None, why=KafkaError(KafkaError._PARTITION_EOF)))
         return [one.read() for one in found]
 

@@ -212,7 +212,7 @@ def _activations(outputs: Sequence[Emitted]) -> Iterator[Entry]:
         for data_type, order in emitted.activations:
             yield Entry(Key(Kind.ACTIVATION, data_type), order)
             sequence = decode_activation(order).sequence
-            yield Entry(Key(Kind.UNCONFIRMED, data_type, str(sequence)), b"1")
+            yield Entry(Key(Kind.UNCONFIRMED, data_type, str(sequence)), order)
 
 
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names

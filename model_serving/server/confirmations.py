@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 
 from model_serving.server.entries import Key, Kind
 from model_serving.server.members import Members
@@ -19,17 +21,22 @@ _Activation = tuple[str, int]
 class Confirmations:
     """Reports of members → statuses. Used by the admitting member, in one thread.
 
-    A member that has carried out a later activation of a data type has left the earlier ones behind too. An
-    empty report says that the member does not serve the model; it has said so on the status topic already.
+    A member that has carried out a later activation of a data type has left the earlier ones behind too. If
+    nobody reports an earlier one, because all who would have died, its status is made here. An empty report says that the member does not serve the model; it has said so on the status topic already.
     """
 
-    def __init__(self, mirror: Mirror, view: StateView, members: Members) -> None:
+    def __init__(
+        self, mirror: Mirror, view: StateView, members: Members, swapped: Callable[[bytes], bytes]
+    ) -> None:
+        """``swapped`` makes the status that an encoded activation is carried out."""
         self._mirror = mirror
         self._view = view
         self._members = members
+        self._swapped = swapped
         self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
         # Activation → the offset of the state topic where it was written.
         self._open: dict[_Activation, int] = {}
+        self._orders: dict[_Activation, bytes] = {}
         self._reports: dict[_Activation, dict[str, bytes]] = defaultdict(dict)
         with mirror.changed:
             for kind in (Kind.UNCONFIRMED, Kind.REPORT):
@@ -48,7 +55,9 @@ class Confirmations:
             if not self._is_everywhere(data_type, sequence):
                 continue
             reports = list(self._reports[data_type, sequence].values())
-            if reports and all(reports):
+            if not reports:
+                statuses.append(self._swapped(self._orders[data_type, sequence]))
+            elif all(reports):
                 statuses.append(reports[0])
             self._forget(data_type, sequence)
         return statuses
@@ -72,7 +81,7 @@ class Confirmations:
         return bool(there) and self._members.before(self._open[data_type, sequence]) <= there
 
     def _forget(self, data_type: str, sequence: int) -> None:
-        del self._open[data_type, sequence]
+        del self._open[data_type, sequence], self._orders[data_type, sequence]
         self._view.delete(Key(Kind.UNCONFIRMED, data_type, str(sequence)))
         # Reports of later sequences stay: they stand for their members until those are confirmed.
         for of, reported in [
@@ -87,8 +96,10 @@ class Confirmations:
             place = (key.data_type, int(key.item))
             if change.value is None:
                 self._open.pop(place, None)
+                self._orders.pop(place, None)
             else:
                 self._open[place] = change.offset
+                self._orders[place] = change.value
             return
         sequence, _, member = key.item.partition("/")
         reports = self._reports[key.data_type, int(sequence)]
@@ -101,4 +112,5 @@ class Confirmations:
         for change in changes:
             # Deletions count too: the member before may have confirmed what is being read only now.
             if change.key.kind in {Kind.UNCONFIRMED, Kind.REPORT}:
-                self._changes.put(change)
+                value = self._mirror.get(change.key) if change.value is None else change.value
+                self._changes.put(replace(change, value=value))

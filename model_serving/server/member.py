@@ -36,7 +36,7 @@ from model_serving.server.transactions import translated
 from model_serving.server.view import KeptInView, PendingInView, StateView
 from model_serving.server.waiting import WaitingInState
 
-__all__ = ["Member"]
+__all__ = ["ActiveInState", "Member"]
 
 _STATE_S = 120.0
 _LOOK_S = 0.05
@@ -232,7 +232,7 @@ class Member:
             self._parts.gate(0),
             self._parts.queue(KeptInView(view), PendingInView(view), 0),
             view,
-            Confirmations(self._mirror, view, Members(self._mirror)),
+            Confirmations(self._mirror, view, Members(self._mirror), self._swapped),
             self._events,
             SystemClock(),
         )
@@ -250,6 +250,9 @@ class Member:
             member.close()
             raise
         return member
+
+    def _swapped(self, order: bytes) -> bytes:
+        return self._parts.swapped(order, self._config.name, 0)
 
     def _look_for_partitions(self, member: AdmittingMember) -> None:
         new = set(self._ends.partitions(self._config.models_topic)) - member.partitions
@@ -289,7 +292,7 @@ class Member:
         swaps = SwapQueue(self._mirror, self._parts.lease)
         swaps.follow()
         closing.callback(swaps.stop)
-        desk = self._parts.desk(_Active(self._mirror), waiting, config.name, 0)
+        desk = self._parts.desk(ActiveInState(self._mirror), waiting, config.name, 0)
         closing.callback(desk.close)
         return ServingLoop(
             config.name,
@@ -333,7 +336,7 @@ class Member:
             return not (self._mirror.keys(Kind.PENDING) or self._mirror.keys(Kind.UNCONFIRMED))
 
 
-class _Active:
+class ActiveInState:
     """See ``core.ports.ActiveModels``: the activations in the state topic say which model serves."""
 
     def __init__(self, mirror: Mirror) -> None:

@@ -78,11 +78,19 @@ class SwapQueue(threading.Thread):
 
     def run(self) -> None:
         """Loads until ``stop`` is called."""
-        while (order := self._orders.get()) is not None:
-            self._loaded.append(Swap(order, self._leased(order)))
-            self._handed_over += 1
+        while self.load_next():
+            pass
         while (swap := self.next()) is not None:
             swap.done()
+
+    def load_next(self) -> bool:
+        """Waits for an activation, and loads its model. False: ``stop`` was called."""
+        order = self._orders.get()
+        if order is None:
+            return False
+        self._loaded.append(Swap(order, self._leased(order)))
+        self._handed_over += 1
+        return True
 
     def _leased(self, order: bytes) -> Lease | None:
         try:

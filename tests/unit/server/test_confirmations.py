@@ -23,7 +23,9 @@ class Office:
         self.log = log
         self.view = StateView(log.mirror)
         self.members = Members(log.mirror, clock)
-        self.confirmations = Confirmations(log.mirror, self.view, self.members)
+        self.confirmations = Confirmations(
+            log.mirror, self.view, self.members, lambda order: b"made for " + order
+        )
 
     def confirmed(self) -> list[bytes]:
         """Statuses, once what follows from them is in the state topic."""
@@ -38,7 +40,7 @@ class Office:
 
 
 def activate(log: StateLog, sequence: int, data_type: str = "wine") -> None:
-    log.put(Key(Kind.UNCONFIRMED, data_type, str(sequence)), b"1")
+    log.put(Key(Kind.UNCONFIRMED, data_type, str(sequence)), f"{data_type} {sequence}".encode())
 
 
 def report(
@@ -124,6 +126,24 @@ def test_a_later_activation_counts_for_the_earlier_ones(office: Office, log: Sta
     report(log, 10, "two")
     assert office.confirmed() == [b"wine 9 one", b"wine 10 one"]
     assert left(log.mirror) == []
+
+
+def test_what_nobody_reports_any_more_is_said_all_the_same(office: Office, log: StateLog) -> None:
+    """All members have died and started again, with the later activation."""
+    activate(log, 1)
+    activate(log, 2)
+    sign(log, "one", "a")
+    report(log, 2, "one")
+    assert office.confirmed() == [b"made for wine 1", b"wine 2 one"]
+    assert left(log.mirror) == []
+
+
+def test_a_large_activation_is_said_too(office: Office, log: StateLog) -> None:
+    large = b"x" * 2_000_000
+    log.put(Key(Kind.UNCONFIRMED, "wine", "1"), large)
+    activate(log, 2)
+    report(log, 2, "one")
+    assert office.confirmed() == [b"made for " + large, b"wine 2 one"]
 
 
 def test_data_types_are_confirmed_by_themselves(office: Office, log: StateLog) -> None:
