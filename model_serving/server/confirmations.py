@@ -22,7 +22,8 @@ class Confirmations:
     """Reports of members → statuses. Used by the admitting member, in one thread.
 
     A member that has carried out a later activation of a data type has left the earlier ones behind too. If
-    nobody reports an earlier one, because all who would have died, its status is made here. An empty report says that the member does not serve the model; it has said so on the status topic already.
+    nobody reports an earlier one, because all who would have died, its status is made here. An empty report
+    says that the member does not serve the model; it has said so on the status topic already.
     """
 
     def __init__(
