@@ -72,10 +72,17 @@ MODELS = st.builds(Model, DATA_TYPE, COMMANDS)
 RECORDS = st.builds(Records, DATA_TYPE, st.integers(0, DATA_PARTITIONS - 1), st.integers(1, 3))
 SHARES = st.builds(Share, st.tuples(*[NAME] * DATA_PARTITIONS))
 ROUND = Do("a round of all")
-HISTORIES = st.lists(
-    STEPS | STEPS | CHANGES | MODELS | RECORDS | SHARES | st.just(ROUND) | st.just(ROUND),
-    min_size=10,
-    max_size=60,
+BURSTS = st.one_of(
+    st.tuples(STEPS | CHANGES | MODELS | RECORDS | SHARES | st.just(ROUND)),
+    st.tuples(MODELS, st.just(ROUND), STEPS),
+    # Something happens while a transaction is open.
+    st.tuples(RECORDS, st.just(ROUND), CHANGES | SHARES),
+    st.tuples(RECORDS, st.just(ROUND), NAME.map(lambda name: Do("lose", name))),
+    # A process that has read nothing yet takes office.
+    NAME.map(lambda name: (Do("start", name), Do("elect", name), Do("admit"))),
+)
+HISTORIES = st.lists(BURSTS, min_size=5, max_size=30).map(
+    lambda bursts: [each for burst in bursts for each in burst]
 )
 
 
@@ -89,6 +96,11 @@ class Run:
         self.models: Counter[str] = Counter()
         cluster.start("one")
         cluster.elect("one")
+        cluster.start("two")
+        for _ in range(2):
+            self.happen(ROUND)
+        self.happen(Share(("one", "two", "two")))
+        self.happen(ROUND)
 
     def happen(self, event: Event) -> None:
         kafka, cluster = self.cluster.kafka, self.cluster
