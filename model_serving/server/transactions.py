@@ -88,7 +88,7 @@ class Transactions:
 
     def _act(self, what: str, patience_s: float, act: Callable[[float], object]) -> None:
         """Tries again while Kafka says that this may help."""
-        failed: list[Fenced | Interrupted] = []
+        failed: list[BaseException] = []
         end_s = time.monotonic() + patience_s
 
         def run() -> None:
@@ -99,6 +99,9 @@ class Transactions:
                     if not error.args[0].retriable() or time.monotonic() > end_s:
                         failed.append(translated(error, what))
                         return
+                except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+                    failed.append(error)
+                    return
                 else:
                     return
 

@@ -135,7 +135,9 @@ def test_a_start_with_many_models_takes_seconds(
     ):
         took_s = time.monotonic() - start_s
         memory = psutil.Process(second.process.pid).memory_info().rss
-        traffic.send(*(record for number in (0, MANY_MODELS - 1) for record in sample_records(f"type-{number}", 3)))
+        traffic.send(
+            *(record for number in (0, MANY_MODELS - 1) for record in sample_records(f"type-{number}", 3))
+        )
         for number in (0, MANY_MODELS - 1):
             results = traffic.await_results(f"type-{number}", 3)
             assert [one.result for one in results] == [float(number)] * 3
@@ -143,7 +145,9 @@ def test_a_start_with_many_models_takes_seconds(
         assert set(map(len, traffic.statuses.values())) == {1}
     knows = re.search(rf"knows {MANY_MODELS} data types from '[^']+' \(([\d.]+) s\)", second.printed())
     assert knows is not None, second.printed()
-    print(f"\n{MANY_MODELS} models: knows them after {knows[1]} s, serves after {took_s:.1f} s, {memory >> 20} MB")
+    print(
+        f"\n{MANY_MODELS} models: knows them after {knows[1]} s, serves after {took_s:.1f} s, {memory >> 20} MB"
+    )
     record_property(f"start with {MANY_MODELS} models: seconds, MB", (float(knows[1]), memory >> 20))
     assert float(knows[1]) < patience(10 + MANY_MODELS / 500)
     assert memory < 300 << 20
@@ -168,7 +172,9 @@ class Workers:
     def partitions(self) -> set[int]:
         """The partitions that the workers have said last that they read."""
         said: dict[str, str] = {}
-        for name, places in re.findall(r"^\S+ (\S+): reads partitions (.*) of '", self.run.printed(), re.MULTILINE):
+        for name, places in re.findall(
+            r"^\S+ (\S+): reads partitions (.*) of '", self.run.printed(), re.MULTILINE
+        ):
             said[name] = places
         return {int(place) for places in said.values() for place in re.findall(r"\d+", places)}
 
@@ -202,7 +208,8 @@ def test_workers_share_the_partitions_and_are_started_again_and_end(
         traffic.serve(constant_model("wine", 7.0))
 
         # The topic gains partitions, which are read within a few looks.
-        connect(broker.kafka).create_partitions([NewPartitions(topics.data, 6)])[topics.data].result(30)
+        admin = connect(broker.kafka)
+        admin.create_partitions([NewPartitions(topics.data, 6)])[topics.data].result(30)
         eventually(lambda: workers.partitions() == set(range(6)), run.printed, within_s=60)
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
         for partition in (4, 5):
@@ -237,7 +244,8 @@ def odd_topics(broker: EmbeddedBroker) -> TopicNames:
         )
         for topic in names.all()
     ]
-    for made in connect(broker.kafka).create_topics(wanted).values():
+    admin = connect(broker.kafka)
+    for made in admin.create_topics(wanted).values():
         made.result(timeout=30)
     with producing(broker, names) as traffic:
         traffic.send(*sample_records("wine", 5, first_ts=1_000))
@@ -340,7 +348,8 @@ def test_a_state_topic_with_other_partitions_is_refused_in_one_line(
 ) -> None:
     topics = fresh_topics(broker)
     state = f"{topics.models}-state"
-    connect(broker.kafka).create_topics([NewTopic(state, num_partitions=3)])[state].result(30)
+    admin = connect(broker.kafka)
+    admin.create_topics([NewTopic(state, num_partitions=3)])[state].result(30)
     run = ServerRun(flags_of(broker, topics), tmp_path / "job.log")
     with pytest.raises(AssertionError), run:
         pass

@@ -30,6 +30,7 @@ from model_serving.server.events import Events, LogFormat
 from model_serving.server.member import ActiveInState
 from model_serving.server.members import Members, Registration
 from model_serving.server.mirror import Mirror
+from model_serving.server.progress import Progress
 from model_serving.server.serving import ServingLoop
 from model_serving.server.state_topic import PARTITIONS, StateSender, StateTail, TopicEnds
 from model_serving.server.swaps import Swap, SwapQueue
@@ -171,10 +172,11 @@ class _Process:
         cluster = self._cluster
         consumer: Any = FakeConsumer(cluster.kafka, {"group.id": "data"})
         self.consumer = consumer
+        progress = Progress(TOPICS.data)
         made: Delivery = (
-            ExactlyOnce(_ACCESS, consumer, STATE, 0.2, self.name)
+            ExactlyOnce(_ACCESS, consumer, progress, STATE, 0.2, self.name)
             if cluster.exactly_once
-            else AtLeastOnce(_ACCESS, consumer, STATE, 0.2)
+            else AtLeastOnce(_ACCESS, consumer, progress, STATE, 0.2)
         )
         waiting = WaitingInState(self.mirror)
         swaps = _SwapsAtOnce(self.mirror, self.parts.lease)
@@ -184,6 +186,7 @@ class _Process:
             self.name,
             consumer,
             made,
+            progress,
             desk,
             self.parts.codec,
             waiting,

@@ -255,3 +255,12 @@ def test_an_end_that_kafka_refuses_is_an_end(clients: Clients) -> None:
     delivery.tend(has_read=True)
     clients.producer.fail["abort_transaction"] = failure(KafkaError._TIMED_OUT)
     delivery.close()
+
+
+def test_an_error_that_is_not_kafkas_is_not_taken_for_a_commit(clients: Clients) -> None:
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
+    clients.producer.fail["commit_transaction"] = RuntimeError("a bug")  # type: ignore[assignment]
+    with pytest.raises(RuntimeError, match="a bug"):
+        delivery.finish()
