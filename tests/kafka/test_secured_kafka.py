@@ -22,7 +22,7 @@ from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import FlinkRun, job_flags, run_flink
+from tests.jobs import FlinkRun, ServerRun, job_flags, run_flink, server_flags
 
 pytestmark = pytest.mark.kafka
 
@@ -115,6 +115,42 @@ def test_a_job_serves_over_tls_with_a_login_and_shows_no_secret(
     assert not [page for page in pages if "PlainLoginModule" in page or "s=w;ord" in page]
 
 
+def test_a_server_serves_over_tls_with_a_login_and_shows_no_secret(
+    secured: tuple[EmbeddedBroker, str], properties: Path, tmp_path: Path
+) -> None:
+    broker, address = secured
+    topics = TopicNames().prefixed("server-")
+    create_topics(connect(broker.kafka), topics, partitions=1)
+    flags = [*server_flags(address, topics, topics.models), "--kafka-config", str(properties)]
+    log = tmp_path / "job.log"
+    with (
+        ServerRun([*flags, "--delivery", "exactly-once"], log) as job,
+        Traffic("server", broker.bootstrap_servers, topics, job.check) as traffic,
+    ):
+        traffic.serve(SAMPLES["glm"].message("wine"))
+        traffic.send(*sample_records("wine", 20), b"junk")
+        assert len(traffic.await_results("wine", 20)) == 20
+        traffic.await_letters(lambda letter: letter.payload == b"junk", 1)
+    wrong = _wrong(properties)
+    refused = ServerRun([*flags, "--kafka-config", str(wrong)], tmp_path / "refused.log")
+    with pytest.raises(AssertionError), refused:
+        pass
+    assert refused.process.returncode == 1
+    (line,) = refused.printed().splitlines()
+    assert line.startswith(f"model-serving run: Kafka at {address} does not let this client in (")
+    said = log.read_text() + line
+    assert "PlainLoginModule" not in said
+    assert "s=w;ord" not in said
+    assert "guess" not in line
+
+
+def _wrong(properties: Path) -> Path:
+    """Writes the same properties with another password."""
+    wrong = properties.with_name("wrong.properties")
+    wrong.write_text(re.sub(r"password=.*;", 'password="guess";', properties.read_text()))
+    return wrong
+
+
 def _web_pages(job: FlinkRun) -> list[str]:
     """Returns the pages of the job's web server."""
     pages = []
@@ -139,11 +175,10 @@ def _of_job(job_id: str) -> list[str]:
 
 
 def test_without_the_right_login_there_is_one_line(
-    secured: tuple[EmbeddedBroker, str], properties: Path, tmp_path: Path
+    secured: tuple[EmbeddedBroker, str], properties: Path
 ) -> None:
     _, address = secured
-    wrong = tmp_path / "wrong.properties"
-    wrong.write_text(re.sub(r"password=.*;", 'password="guess";', properties.read_text()))
+    wrong = _wrong(properties)
     done = run_flink(
         [
             "run",

@@ -8,8 +8,9 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -114,7 +115,7 @@ def abort_some(broker: EmbeddedBroker, topics: TopicNames) -> None:
 
 
 def test_a_start_with_many_models_takes_seconds(
-    broker: EmbeddedBroker, tmp_path: Path, record_property: pytest.RecordProperty
+    broker: EmbeddedBroker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     topics = fresh_topics(broker)
     models = [constant_model(f"type-{number}", number) for number in range(MANY_MODELS)]
@@ -145,9 +146,7 @@ def test_a_start_with_many_models_takes_seconds(
         assert set(map(len, traffic.statuses.values())) == {1}
     knows = re.search(rf"knows {MANY_MODELS} data types from '[^']+' \(([\d.]+) s\)", second.printed())
     assert knows is not None, second.printed()
-    print(
-        f"\n{MANY_MODELS} models: knows them after {knows[1]} s, serves after {took_s:.1f} s, {memory >> 20} MB"
-    )
+    print(f"\n{MANY_MODELS} models: known after {knows[1]} s, served after {took_s:.1f} s, {memory >> 20} MB")
     record_property(f"start with {MANY_MODELS} models: seconds, MB", (float(knows[1]), memory >> 20))
     assert float(knows[1]) < patience(10 + MANY_MODELS / 500)
     assert memory < 300 << 20
@@ -164,18 +163,16 @@ class Workers:
         """The workers by name."""
         found = {}
         for line in marked_processes(self.run.mark):
-            pid, _, command = line.partition(" ")
-            if int(pid) != self.run.process.pid and "--name" in (words := psutil.Process(int(pid)).cmdline()):
-                found[words[-1]] = int(pid)
+            pid = int(line.split()[0])
+            words = psutil.Process(pid).cmdline()
+            if pid != self.run.process.pid and "--name" in words:
+                found[words[-1]] = pid
         return found
 
     def partitions(self) -> set[int]:
         """The partitions that the workers have said last that they read."""
-        said: dict[str, str] = {}
-        for name, places in re.findall(
-            r"^\S+ (\S+): reads partitions (.*) of '", self.run.printed(), re.MULTILINE
-        ):
-            said[name] = places
+        line = re.compile(r"^\S+ (\S+): reads partitions (.*) of '", re.MULTILINE)
+        said = dict(line.findall(self.run.printed()))
         return {int(place) for places in said.values() for place in re.findall(r"\d+", places)}
 
 
@@ -321,7 +318,7 @@ def test_a_large_model_by_location_and_by_message(odd: Traffic, tmp_path: Path, 
     data_type = f"large-{how}"
     if how == "location":
         (tmp_path / "large.pmml").write_bytes(content)
-        place: dict[str, object] = {"location": str(tmp_path / "large.pmml")}
+        place: dict[str, Any] = {"location": str(tmp_path / "large.pmml")}
     else:
         place = {"data": content}
     model = constant_model(data_type, 5.0)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -268,9 +269,9 @@ class Cluster:
             wanted[name].append(TopicPartition(TOPICS.data, partition))
         self.kafka.generation += 1
         for name, places in wanted.items():
-            self._do(name, lambda one, places=places: self._take_away(one, places))
+            self._do(name, partial(self._take_away, places=places))
         for name, places in wanted.items():
-            self._do(name, lambda one, places=places: self._give(one, places))
+            self._do(name, partial(self._give, places=places))
 
     def lose(self, name: str) -> None:
         """Kafka takes a member for dead; the others get its partitions before it knows."""
