@@ -26,7 +26,7 @@ from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
 from model_serving.server.health import Health
-from model_serving.server.members import Members, Registration
+from model_serving.server.members import Members, Registration, Signs
 from model_serving.server.mirror import Mirror
 from model_serving.server.progress import Progress
 from model_serving.server.serving import ServingLoop
@@ -79,6 +79,7 @@ class Member:
             closing.callback(self._mirror.close)
             closing.callback(self._ends.close)
             registration = Registration(self._config.name, self._sender, self._mirror)
+            signs = Signs(registration)
             self._tail.start()
             closing.callback(self._tail.stop)
             ends = self._bounded_ends() if self._config.bounded else None
@@ -89,9 +90,11 @@ class Member:
             closing.callback(admission.stop)
             closing.callback(self._ending.set)
             closing.callback(self._leave, registration)
+            signs.start()
+            closing.callback(signs.stop)
             try:
                 self._register(registration, admission, stopping)
-                self._serve(closing, registration, admission, ends, stopping)
+                self._serve(closing, registration, signs, admission, ends, stopping)
             except (Fenced, Interrupted) as error:
                 raise self._why(error, registration) from error
             except KafkaException as error:
@@ -104,7 +107,6 @@ class Member:
         start_s = time.monotonic()
         while not registration.is_known:
             self._health.tick(reads=False)
-            registration.sign(time.monotonic())
             self._check(admission)
             with self._mirror.changed:
                 self._mirror.changed.wait(_LOOK_S)
@@ -128,6 +130,7 @@ class Member:
         self,
         closing: ExitStack,
         registration: Registration,
+        signs: Signs,
         admission: AdmissionThread,
         ends: tuple[dict[int, int], dict[int, int]] | None,
         stopping: Callable[[], bool],
@@ -138,7 +141,7 @@ class Member:
         loop.start()
         said: frozenset[int] = frozenset()
         while not stopping():
-            registration.sign(time.monotonic())
+            signs.tick()
             if registration.is_taken_over:
                 raise Fenced
             loop.step()

@@ -8,20 +8,26 @@ import time
 from collections.abc import Callable
 from uuid import uuid4
 
+from confluent_kafka import KafkaException
+
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.mirror import Change, Mirror
 from model_serving.server.ports import EntrySender
 
-__all__ = ["ALIVE_S", "Members", "Registration"]
+__all__ = ["ALIVE_S", "Members", "Registration", "Signs"]
 
 _EVERY_S = 2.0
+_LOOK_S = 0.5
+_HUNG_S = 600.0
+"""After so long without a round, Kafka gives the partitions of a member to others (max.poll.interval.ms)."""
+
 ALIVE_S = 12.0
 """How long a member counts as alive after its last sign. Longer than Kafka waits before it gives the
 partitions of a dead member to others, so a member that may still score is never left out."""
 
 
 class Registration:
-    """This member's entry. Call ``sign`` often; ``leave`` at the end.
+    """This member's entry. ``Signs`` calls ``sign`` often; call ``leave`` at the end.
 
     Make it before the state topic is read: what it has of this name is of processes before this one.
     """
@@ -67,6 +73,50 @@ class Registration:
                 self._before.add(start)
             elif start not in self._before:
                 self.is_taken_over = True
+
+
+class Signs(threading.Thread):
+    """Shows in a thread of its own that this member lives.
+
+    A round of serving may take longer than a member may be silent: it loads a model, or waits for a model
+    server. Meanwhile the member keeps its partitions and its old models, so others must go on to count it.
+    """
+
+    def __init__(self, registration: Registration, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(name="signs", daemon=True)
+        self._registration = registration
+        self._monotonic_s = monotonic_s
+        self._ended = threading.Event()
+        self._round_s = monotonic_s()
+
+    def tick(self) -> None:
+        """Call it in each round of serving."""
+        self._round_s = self._monotonic_s()
+
+    def look(self) -> None:
+        """Gives a sign if it is time to, unless this member hangs.
+
+        Raises:
+            KafkaException: an earlier message was not delivered.
+        """
+        now_s = self._monotonic_s()
+        if now_s - self._round_s <= _HUNG_S:
+            self._registration.sign(now_s)
+
+    def run(self) -> None:
+        """Gives signs until ``stop`` is called, or the state topic takes nothing any more."""
+        try:
+            self.look()
+            while not self._ended.wait(_LOOK_S):
+                self.look()
+        except KafkaException:
+            # The serving thread uses the same sender, and says so.
+            return
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._ended.set()
+        self.join()
 
 
 class Members:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+from confluent_kafka import KafkaError
+
 from model_serving.server.entries import Entry, Key, Kind
-from model_serving.server.members import ALIVE_S, Members, Registration
+from model_serving.server.members import ALIVE_S, Members, Registration, Signs
 from model_serving.server.mirror import Mirror
+from tests.fake_kafka import failure
+from tests.jobs import eventually
 from tests.unit.server.states import FakeSender, StateLog
 
 
@@ -139,3 +143,33 @@ def test_other_names_and_deletions_take_nobody_over(mirror: Mirror, log: StateLo
     sign(log, "two", "b")
     log.put(key("one"), None)
     assert not registration.is_taken_over
+
+
+def test_a_long_round_of_serving_is_no_silence_but_an_endless_one_is(mirror: Mirror) -> None:
+    """Kafka leaves a member its partitions for ten minutes: so long it may still serve an old model."""
+    clock, sender = Seconds(), FakeSender()
+    signs = Signs(Registration("one", sender, mirror), clock)
+    for _ in range(3):
+        clock.now += 200
+        signs.look()
+    assert len(sender.sent) == 3
+    clock.now += 2
+    signs.look()
+    assert len(sender.sent) == 3
+    signs.tick()
+    signs.look()
+    assert len(sender.sent) == 4
+
+
+def test_signs_begin_at_once_and_end_when_told_or_when_nothing_is_taken(mirror: Mirror) -> None:
+    sender = FakeSender()
+    signs = Signs(Registration("one", sender, mirror))
+    signs.start()
+    eventually(lambda: bool(sender.sent), lambda: "no sign", within_s=30, step_s=0.005)
+    signs.stop()
+    assert not signs.is_alive()
+    sender.broken = failure(KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+    broken = Signs(Registration("two", sender, mirror))
+    broken.start()
+    broken.join(60)
+    assert not broken.is_alive()
