@@ -150,6 +150,8 @@ lock: ## resolve requirements*.lock and model_serving/runtime/jars.lock anew
 	  PATH="$$tools/bin:$$PATH"; \
 	  $(LOCK) $(EXTRAS) --extra test --extra dev pyproject.toml -o requirements.lock; \
 	  $(LOCK) --group build -c requirements.lock -o requirements-build.lock; \
+	  $(LOCK) --extra server --extra onnx --extra tensorflow-cpu -c requirements.lock pyproject.toml \
+	    -o requirements-server.lock; \
 	  $(LOCK) --extra tensorflow --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
 	@$(MAKE) install
 	@$(BIN)/python -m model_serving.runtime.jars --lock

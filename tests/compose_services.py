@@ -51,17 +51,23 @@ class Composed:
     Args:
         bootstrap_servers: the Kafka that replaces the service ``kafka``.
         folder: the folder for logs and checkpoints, in which every service starts.
+        profile: the profile whose services are started; None: those without one.
     """
 
-    def __init__(self, bootstrap_servers: str, folder: Path) -> None:
-        self._services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))[
-            "services"
-        ]
+    def __init__(self, bootstrap_servers: str, folder: Path, *, profile: str | None = None) -> None:
+        services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+        wanted = [profile] if profile else []
+        self._services = {
+            name: service for name, service in services.items() if service.get("profiles", []) == wanted
+        }
         self._folder = folder
         self._mark = uuid4().hex
         self._rest, self._rpc = free_port(), free_port()
         self._places = {
-            f"{_IMAGE_HOME}/create_topics.py": str(ROOT / "docker" / "create_topics.py"),
+            **{
+                f"{_IMAGE_HOME}/{name}": str(ROOT / "docker" / name)
+                for name in ("create_topics.py", "server_health.py")
+            },
             _IMAGE_HOME: sys.prefix,
             _IMAGE_CHECKPOINTS: str(folder / "checkpoints"),
             "kafka:19092": bootstrap_servers,
@@ -125,7 +131,7 @@ class Composed:
             process = subprocess.Popen(
                 self._command(described["command"], name),
                 cwd=self._folder,
-                env=self._environ(described.get("environment", {})),
+                env=self._environ(described),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -168,9 +174,10 @@ class Composed:
         return next(iter(conditions), None)
 
     def _is_healthy(self, service: _Service) -> bool:
+        described = self._services[service.name]
         checked = subprocess.run(
             [self._here(word) for word in service.healthcheck],
-            env=self._environ({}),
+            env=self._environ(described),
             capture_output=True,
             timeout=patience(60),
             check=False,
@@ -193,8 +200,12 @@ class Composed:
         }
         return [word for key, value in settings.items() for word in ("-D", f"{key}={value}")]
 
-    def _environ(self, given: Mapping[str, Any]) -> dict[str, str]:
-        values = {**_image_environment(), **{name: str(value) for name, value in given.items()}}
+    def _environ(self, service: Mapping[str, Any]) -> dict[str, str]:
+        given = service.get("environment", {})
+        values = {
+            **_image_environment(service["build"]["dockerfile"]),
+            **{name: str(value) for name, value in given.items()},
+        }
         here = {name: self._here(value) for name, value in values.items()}
         return {**os.environ, **here, "FLINK_LOG_DIR": str(self._folder / "flink-logs"), MARK: self._mark}
 
@@ -220,9 +231,11 @@ def _in_order(services: Mapping[str, Any]) -> list[str]:
     order: list[str] = []
 
     def add(name: str) -> None:
+        if name == "kafka":
+            return
         for other in services[name].get("depends_on", {}):
             add(other)
-        if name not in order and name != "kafka":
+        if name not in order:
             order.append(name)
 
     for name in services:
@@ -230,8 +243,8 @@ def _in_order(services: Mapping[str, Any]) -> list[str]:
     return order
 
 
-def _image_environment() -> dict[str, str]:
-    """Returns the variables that the Dockerfile's last stage sets with ENV."""
-    text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+def _image_environment(dockerfile: str) -> dict[str, str]:
+    """Returns the variables that the last stage of a Dockerfile sets with ENV."""
+    text = (ROOT / dockerfile).read_text(encoding="utf-8").rpartition("\nFROM ")[2]
     (line,) = re.findall(r"^ENV (.*)$", text.replace("\\\n", " "), re.MULTILINE)
     return dict(setting.split("=", 1) for setting in line.split())

@@ -48,6 +48,20 @@ def test_both_jobs_serve_what_the_publishers_send(tmp_path: Path) -> None:
         composed.stop()
 
 
+def test_the_server_serves_what_its_publishers_send(tmp_path: Path) -> None:
+    topics = TopicNames(
+        results="server-results", dead_letters="server-dead-letters", status="server-model-status"
+    )
+    with (
+        EmbeddedBroker(topics=TopicNames().prefixed("unused-")) as kafka,
+        Composed(kafka.bootstrap_servers, tmp_path, profile="server") as composed,
+    ):
+        assert composed.names == ["server", "server-models", "server-records"]
+        with Traffic("server", kafka.bootstrap_servers, topics, composed.check) as traffic:
+            _await_served(traffic)
+        composed.stop()
+
+
 def _await_served(traffic: Traffic) -> None:
     def served() -> bool:
         traffic.check()

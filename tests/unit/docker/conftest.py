@@ -30,8 +30,18 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def services() -> dict[str, dict[str, Any]]:
-    """The services of compose.yaml, merged keys resolved."""
-    return compose()["services"]
+    """The services of compose.yaml that start without a profile, merged keys resolved."""
+    return {name: service for name, service in compose()["services"].items() if "profiles" not in service}
+
+
+@pytest.fixture(scope="session")
+def server_services() -> dict[str, dict[str, Any]]:
+    """The services of compose.yaml with the profile `server`, merged keys resolved."""
+    return {
+        name: service
+        for name, service in compose()["services"].items()
+        if service.get("profiles") == ["server"]
+    }
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +58,17 @@ def compose() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def dockerfile() -> list[Instruction]:
     """The instructions of the Dockerfile, in order."""
-    text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    return instructions("Dockerfile")
+
+
+@pytest.fixture(scope="session")
+def server_dockerfile() -> list[Instruction]:
+    """The instructions of the server's Dockerfile, in order."""
+    return instructions("Dockerfile.server")
+
+
+def instructions(name: str) -> list[Instruction]:
+    text = (ROOT / "docker" / name).read_text(encoding="utf-8")
     lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     joined = re.sub(r"\\\n\s*", "", lines)
     return [Instruction(*line.split(maxsplit=1)) for line in joined.splitlines() if line.strip()]
@@ -57,7 +77,17 @@ def dockerfile() -> list[Instruction]:
 @pytest.fixture(scope="session")
 def build_context() -> list[Path]:
     """What Dockerfile.dockerignore lets through: everything is shut out, then some is let in by name."""
-    text = (ROOT / "docker" / "Dockerfile.dockerignore").read_text(encoding="utf-8")
+    return let_in("Dockerfile")
+
+
+@pytest.fixture(scope="session")
+def server_build_context() -> list[Path]:
+    """The same for the server's image."""
+    return let_in("Dockerfile.server")
+
+
+def let_in(name: str) -> list[Path]:
+    text = (ROOT / "docker" / f"{name}.dockerignore").read_text(encoding="utf-8")
     rules = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
     assert [rule for rule in rules[1:] if not rule.startswith("!")] == ["**/__pycache__"]

@@ -159,7 +159,7 @@ def test_the_image_has_the_base_and_the_extras_of_flink_and_of_every_engine(
     assert [one for one in told if f"\n{one.partition(';')[0].lower()} " not in pinned] == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-server.lock"])
 def test_the_locks_pin_every_package_with_a_hash(name: str) -> None:
     text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text(encoding="utf-8"))
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
