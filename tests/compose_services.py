@@ -64,10 +64,9 @@ class Composed:
         self._mark = uuid4().hex
         self._rest, self._rpc = free_port(), free_port()
         self._places = {
-            **{
-                f"{_IMAGE_HOME}/{name}": str(ROOT / "docker" / name)
-                for name in ("create_topics.py", "server_health.py")
-            },
+            # First, because the ports that come in for others may have the same digits.
+            "5500": str(free_port()),
+            f"{_IMAGE_HOME}/create_topics.py": str(ROOT / "docker" / "create_topics.py"),
             _IMAGE_HOME: sys.prefix,
             _IMAGE_CHECKPOINTS: str(folder / "checkpoints"),
             "kafka:19092": bootstrap_servers,

@@ -14,7 +14,7 @@ from model_serving.server.clients import server_client
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
 
-__all__ = ["AdmissionThread", "client_id", "group_consumer_settings"]
+__all__ = ["AdmissionThread", "group_consumer_settings"]
 
 _IDLE_S = 0.05
 _PAUSE_S = 1.0
@@ -28,7 +28,7 @@ def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_m
     return server_client(kafka) | {
         "group.id": group,
         "group.instance.id": name,
-        "client.id": client_id(name),
+        "client.id": f"model-serving-{name}",
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
@@ -37,11 +37,6 @@ def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_m
         "max.poll.interval.ms": 600_000,
         **refresh,
     }
-
-
-def client_id(name: str) -> str:
-    """What Kafka shows of the member with this name."""
-    return f"model-serving-{name}"
 
 
 class AdmissionThread(threading.Thread):

@@ -6,13 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.job_models import constant_model, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
-from tests.jobs import VARIANTS, FlinkRun, ServerRun, job_flags, server_flags
+from tests.jobs import VARIANTS, FlinkRun, ServerRun, eventually, job_flags, server_flags
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -49,6 +50,15 @@ class Move:
         flags = job_flags(self._address, self.topics, self._folder / "checkpoints", self._group)
         return FlinkRun(variant, [*flags, "--models-group", models_group], self._folder / f"{variant}.log")
 
+    def committed(self) -> int:
+        """The offset in the data group."""
+        reader = Consumer({"bootstrap.servers": self._address, "group.id": f"{self._group}-data"})
+        try:
+            (place,) = reader.committed([TopicPartition(self.topics.data, 0)], timeout=30)
+        finally:
+            reader.close()
+        return int(place.offset)
+
     def send(self, traffic: Traffic, data_type: str) -> None:
         """Sends records, each with a number of its own."""
         traffic.send(*sample_records(data_type, MANY, first_ts=1 + self._sent))
@@ -83,6 +93,7 @@ def test_from_the_server_to_flink_and_back(broker: EmbeddedBroker, tmp_path: Pat
             move.send(traffic, "a")
             move.await_all(traffic, "a", "second")
             traffic.serve(constant_model("a", 3.0, version="third"))
+            eventually(lambda: move.committed() == 2 * MANY, lambda: str(move.committed()), within_s=60)
         move.host = None
         move.send(traffic, "a")  # nobody runs
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import ast
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from model_serving.client.command_line import build_parser
-from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.errors import BrokerUnreachable
 from model_serving.messaging.topics import TopicNames
 from model_serving.server.config import ServerConfig, parse_config
-from model_serving.server.election import client_id
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,16 +25,6 @@ def rest_of(dockerfile: list[Any], keyword: str) -> list[str]:
 
 def server_config(services: dict[str, dict[str, Any]]) -> ServerConfig:
     return parse_config(services["server"]["command"][2:], services["server"]["environment"])
-
-
-@pytest.fixture
-def health() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("server_health", ROOT / "docker" / "server_health.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("extras", [["server"], ["server", "onnx"], ["server", "onnx", "tensorflow-cpu"]])
@@ -150,48 +135,15 @@ def test_the_publishers_calls_are_right(server_services: dict[str, dict[str, Any
     assert [options.command for options in parsed] == ["publish-models", "publish-data"]
 
 
-def test_the_health_check_is_the_image_s_own(
+def test_it_is_healthy_when_it_says_that_it_serves(
     server_dockerfile: list[Any], server_services: dict[str, dict[str, Any]]
 ) -> None:
     (check,) = rest_of(server_dockerfile, "HEALTHCHECK")
     words = json.loads(check.partition("CMD")[2])
     assert server_services["server"]["healthcheck"]["test"] == ["CMD", *words]
-    copied = [rest.split() for rest in rest_of(server_dockerfile, "COPY") if "server_health" in rest]
-    assert copied == [["docker/server_health.py", words[1]]]
-
-
-@pytest.mark.parametrize(
-    ("members", "workers", "status"),
-    [
-        (["one"], "1", 0),
-        (["other"], "1", 1),
-        ([], "1", 1),
-        (["one-0", "one-1"], "2", 0),
-        (["one-0"], "2", 1),
-    ],
-)
-def test_it_is_healthy_while_kafka_counts_it(
-    health: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    members: list[str],
-    workers: str,
-    status: int,
-) -> None:
-    group = SimpleNamespace(members=[SimpleNamespace(client_id=client_id(name)) for name in members])
-    answer = SimpleNamespace(result=lambda **_: group)
-    admin = SimpleNamespace(describe_consumer_groups=lambda groups, **_: dict.fromkeys(groups, answer))
-    monkeypatch.setattr(health, "connect", lambda _: admin)
-    assert health.main({"MODEL_SERVING_NAME": "one", "MODEL_SERVING_WORKERS": workers}) == status
-    assert ("not in the group" in capsys.readouterr().err) == bool(status)
-
-
-def test_no_broker_is_one_line(
-    health: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def nobody(kafka: KafkaAccess) -> AdminClient:
-        raise BrokerUnreachable("host:1")
-
-    monkeypatch.setattr(health, "connect", nobody)
-    assert health.main({}) == 1
-    assert capsys.readouterr().err == f"server_health: {BrokerUnreachable('host:1')}\n"
+    assert words[:2] == ["python", "-c"]
+    assert ast.parse(words[2]).body != []
+    (port,) = rest_of(server_dockerfile, "EXPOSE")
+    assert f"http://localhost:{port}/readyz" in words[2]
+    settings = dict(word.split("=", 1) for rest in rest_of(server_dockerfile, "ENV") for word in rest.split())
+    assert str(parse_config([], settings).http_port) == port
