@@ -48,7 +48,9 @@ class Confirmations:
             mirror.listen(self._changed)
 
     def confirmed(self) -> list[bytes]:
-        """The statuses to write now, in order; what they leave behind is deleted in the view."""
+        """The statuses to write now, in order; what they and dead members leave is deleted in the view."""
+        for name in self._members.gone():
+            self._view.delete(Key(Kind.MEMBER, "", name))
         while not self._changes.empty():
             self._note(self._changes.get())
         statuses = []

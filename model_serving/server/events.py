@@ -11,7 +11,7 @@ from enum import Enum
 
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
-__all__ = ["Events", "LogFormat"]
+__all__ = ["Events", "LogFormat", "one_line"]
 
 
 class LogFormat(Enum):
@@ -19,6 +19,11 @@ class LogFormat(Enum):
 
     TEXT = "text"
     JSON = "json"
+
+
+def one_line(text: str) -> str:
+    """The text with control characters escaped, so that it is one line and only shows itself."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class Events:
@@ -41,11 +46,7 @@ class Events:
         else:
             line = f"{now:%H:%M:%S} {self._name}: {text}"
         with self._lock:
-            print(
-                "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line),
-                file=sys.stderr,
-                flush=True,
-            )
+            print(one_line(line), file=sys.stderr, flush=True)
 
     def statuses(self, statuses: Iterable[bytes]) -> None:
         """The events of model statuses that were written."""

@@ -21,6 +21,7 @@ _LOOK_S = 0.5
 _HUNG_S = 600.0
 """After so long without a round, Kafka gives the partitions of a member to others (max.poll.interval.ms)."""
 
+_GONE_S = 3_600.0
 ALIVE_S = 12.0
 """How long a member counts as alive after its last sign. Longer than Kafka waits before it gives the
 partitions of a dead member to others, so a member that may still score is never left out."""
@@ -137,6 +138,15 @@ class Members:
                 if value is not None and offset is not None:
                     self._note(key.item, value, offset)
             mirror.listen(self._changed)
+
+    def gone(self) -> list[str]:
+        """Members that have given no sign for an hour, each once: they were killed and do not come back."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            gone = [name for name, (_, _, seen_s) in self._members.items() if now_s - seen_s > _GONE_S]
+            for name in gone:
+                del self._members[name]
+        return gone
 
     def before(self, offset: int) -> set[str]:
         """The living members that registered before this offset."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +19,7 @@ from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.preflight import check_topics
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.events import Events
+from model_serving.server.events import Events, one_line
 from model_serving.server.health import Health, serve_health
 from model_serving.server.member import Member
 from model_serving.server.state_topic import ensure_state_topic
@@ -60,6 +62,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             f"another process with the name '{config.name}' has taken over: end one of them, or give each a "
             "--name of its own"
         )
+    except sqlite3.Error as error:
+        return _fail(
+            f"the copy of the state topic cannot be kept in {tempfile.gettempdir()} ({error}): make room "
+            "there, or name another folder in TMPDIR"
+        )
     except KafkaException as error:
         return _fail(f"Kafka refused ({error.args[0].str()}): look at its log")
     events.tell("stopped", "stopped" if stopping.is_set() else "finished")
@@ -98,5 +105,5 @@ def _serve(config: ServerConfig, events: Events, stopping: Event) -> None:
 
 
 def _fail(why: str) -> int:
-    print(f"{PROGRAM}: {why}", file=sys.stderr, flush=True)
+    print(one_line(f"{PROGRAM}: {why}"), file=sys.stderr, flush=True)
     return 1

@@ -57,6 +57,19 @@ def test_a_silent_member_is_dead_until_it_shows_itself_again(mirror: Mirror, log
     assert members.before(since + 1) == {"one"}
 
 
+def test_a_member_that_was_killed_and_stays_away_is_forgotten(mirror: Mirror, log: StateLog) -> None:
+    """Where names come from containers, every restart would leave an entry for ever."""
+    clock = Seconds()
+    members = Members(mirror, clock)
+    sign(log, "killed", "a")
+    clock.now += 3_000
+    sign(log, "living", "b")
+    assert members.gone() == []
+    clock.now += 601
+    assert members.gone() == ["killed"]
+    assert members.gone() == []
+
+
 def test_a_member_that_leaves_is_gone_at_once_and_one_that_starts_again_begins_anew(
     mirror: Mirror, log: StateLog
 ) -> None:
