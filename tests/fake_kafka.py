@@ -213,6 +213,7 @@ class FakeConsumer:
         self.paused: set[_Place] = set()
         self.fail: dict[str, KafkaException] = {}
         self.news: list[FakeMessage] = []
+        self.callbacks: list[Callable[[], None]] = []
         self.generation = -1
         self.is_closed = False
         self.on_assign: Callable[[Any, list[TopicPartition]], None] = lambda *_: None
@@ -284,6 +285,12 @@ class FakeConsumer:
                 self._told[place] = end
                 found.append(FakeMessage(place, end, None, None, why=KafkaError(KafkaError._PARTITION_EOF)))
         return [one.read() for one in found]
+
+    def poll(self, timeout: float) -> Message | None:
+        """One message, or None; first the callbacks are called that a test has put into ``callbacks``."""
+        while self.callbacks:
+            self.callbacks.pop(0)()
+        return next(iter(self.consume(1, timeout)), None)
 
     def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> None:
         if "commit" in self.fail:
