@@ -323,7 +323,8 @@ def test_a_large_model_by_location_and_by_message(odd: Traffic, tmp_path: Path, 
         place: dict[str, Any] = {"location": str(tmp_path / "large.pmml")}
     else:
         place = {"data": content}
-    model = constant_model(data_type, 5.0)
+    # A signed message with a location must name the content.
+    model = constant_model(data_type, 5.0, sha256=hashlib.sha256(content).hexdigest())
     model.ClearField("data")
     model.MergeFrom(type(model)(**place))
     status = serve_signed(odd, model)
