@@ -105,28 +105,40 @@ def _feed(
     parser: XMLParser, content: bytes, place: int, around: Element, most_elements: int, most_levels: int
 ) -> bool:
     """Parses the rest of a document from a place on. Returns False if it is not plain or may be too large."""
-    view, elements = memoryview(content), 0
+    view, elements, size = memoryview(content), 0, _PIECE
+    newest, levels = _newest(around)
+    shrunk_at: Element | None = None
     while place < len(content):
-        end = place + _PIECE
+        end = place + size
         if content.find(_DECLARATION, place, end + len(_DECLARATION)) >= 0:
             return False
         # A piece of a document begins at most as many elements as it has of these characters.
         begun = content.count(b"<", place, end)
+        if elements + begun > most_elements or levels + begun > most_levels:
+            if size == _PIECE or shrunk_at is newest:
+                return False
+            shrunk_at, size = newest, _PIECE
+            continue
         elements += begun
-        if elements > most_elements or _levels(around) + begun > most_levels:
-            return False
         parser.feed(view[place:end])
-        place = end
+        place, before = end, newest
+        newest, levels = _newest(around)
+        # The parser begins an unfinished comment or attribute again with each piece. Growing pieces keep the
+        # time for that in proportion to the document.
+        size = 2 * size if newest is before else _PIECE
     return True
 
 
-def _levels(element: Element) -> int:
-    """Returns how deep the last part of an element lies: while it is read, open elements are around it."""
+def _newest(element: Element) -> tuple[Element, int]:
+    """Returns the element that began last inside of an element, and how deep it lies.
+
+    While an element is read, those that are open are around its newest one.
+    """
     levels = 0
     while len(element):
         element = element[-1]
         levels += 1
-    return levels
+    return element, levels
 
 
 def _rename(root: Element, prefixes: Sequence[str]) -> None:

@@ -64,8 +64,13 @@ def _read(content: bytes) -> Element:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     view = memoryview(content)
     try:
-        for place in range(0, len(view), _PIECE):
-            parser.Parse(view[place : place + _PIECE], False)
+        place, size = 0, _PIECE
+        while place < len(view):
+            before = reading.elements
+            parser.Parse(view[place : place + size], False)
+            place += size
+            # The parser reads an unfinished comment or attribute from its beginning again with each piece.
+            size = 2 * size if reading.elements == before else _PIECE
         parser.Parse(b"", True)
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise ModelRejected(f"not a well-formed XML document: {first_line(error)}") from error
@@ -93,24 +98,24 @@ class _Reading:
 
     def __init__(self) -> None:
         self.builder = TreeBuilder()
-        self._level = self._elements = 0
+        self._level = self.elements = 0
         self._namespace = ""
         # Pairs of a level and the prefixes that are valid inside it, the innermost last.
         self._scopes: list[tuple[int, dict[str, str]]] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._level += 1
-        self._elements += 1
+        self.elements += 1
         if self._level > MOST_LEVELS:
             raise ModelRejected(_TOO_DEEP)
-        if self._elements > MOST_ELEMENTS:
+        if self.elements > MOST_ELEMENTS:
             raise ModelRejected(
                 f"the PMML document has more than {MOST_ELEMENTS:,} elements: use a smaller model"
             )
         for name, value in attributes.items():
             if name[:6] == "xmlns:":  # faster than ``startswith``, for every attribute of the document
                 self._declare(name[6:], value)
-        if self._elements == 1:
+        if self.elements == 1:
             prefix = tag.rpartition(":")[0]
             self._namespace = self._of_prefix(prefix) if prefix else attributes.get("xmlns", "")
         if ":" in tag:
