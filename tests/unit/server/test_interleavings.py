@@ -210,7 +210,7 @@ class Run:
 
 
 @pytest.mark.parametrize("exactly_once", [True, False], ids=["exactly-once", "at-least-once"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(events=HISTORIES)
 def test_any_interleaving_serves_as_one(exactly_once: bool, events: list[Event]) -> None:
     engine = FakeEngine(FakeClock())
