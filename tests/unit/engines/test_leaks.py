@@ -360,6 +360,10 @@ def test_many_swaps_leave_nothing_behind(
 
     before, pages_before, heap_before = run(WARM_UP)
     after, pages, heap = run(SWAPS)
+    if pages - pages_before >= PAGES_MAY_GROW:
+        # An allocator may keep that much once. What is not released goes on to grow.
+        pages_before = pages
+        after, pages, heap = run(SWAPS)
     swaps.close()
 
     print(f"pages {(pages - pages_before) / 1e6:+.1f} MB, heap {(heap - heap_before) / 1e6:+.1f} MB")
