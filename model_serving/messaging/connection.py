@@ -14,9 +14,10 @@ from model_serving.messaging.access import KafkaAccess, Refusals
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
 from model_serving.messaging.topics import TopicNames, topic_settings
 
-__all__ = ["client_settings", "connect", "create_topics", "wait_for_broker"]
+__all__ = ["client_settings", "connect", "create_topics", "passes", "wait_for_broker"]
 
 UNREACHABLE_AFTER_S = 7.0
+_PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
 
 
 def client_settings(kafka: KafkaAccess) -> dict[str, Any]:
@@ -27,6 +28,11 @@ def client_settings(kafka: KafkaAccess) -> dict[str, Any]:
         "log_level": 0,
         "error_cb": lambda _error: None,
     }
+
+
+def passes(error: KafkaError) -> bool:
+    """Whether the client goes on by itself after this error, as soon as a broker is there again."""
+    return error.retriable() or error.code() in _PASSING
 
 
 def wait_for_broker(

@@ -13,7 +13,7 @@ from typing import Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings, connect
+from model_serving.messaging.connection import client_settings, connect, passes
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
 
@@ -23,9 +23,6 @@ _METADATA_TIMEOUT_S = 10.0
 _SILENCE_S = 15.0
 _NEW_PARTITION_S = 10.0
 _RETRY_S = 0.1
-
-# After these errors, the client goes on by itself as soon as a broker is there again.
-_PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
 
 # The leader of a partition that was just created may not know it yet.
 _NOT_YET = {
@@ -132,7 +129,7 @@ class TopicReader:
                 )
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._at_end.add(place)
-            elif not error.retriable() and error.code() not in _PASSING:
+            elif not passes(error):
                 raise MessagingError(f"'{place[0]}' cannot be read ({error.str()}): look at Kafka")
         return received
 

@@ -17,24 +17,25 @@ from model_serving.core.channels import Channel, Emitted
 from model_serving.core.clock import Clock
 from model_serving.core.state import decode_activation
 from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import passes
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames
 from model_serving.server.clients import server_client
 from model_serving.server.confirmations import Confirmations
-from model_serving.server.entries import Entry, Key, Kind, encode_parts
+from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Interrupted
 from model_serving.server.events import Events
-from model_serving.server.state_topic import produce
+from model_serving.server.state_topic import produce, produce_entries
 from model_serving.server.transactions import PATIENCE_S, Transactions, transactional
 from model_serving.server.view import StateView
 
-__all__ = ["AdmittingMember", "models_consumer"]
+__all__ = ["AdmittingMember"]
 
 _MANY = 100
 _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
 
 
-def models_consumer(kafka: KafkaAccess) -> Consumer:
+def _models_consumer(kafka: KafkaAccess) -> Consumer:
     """A reader of the models topic that joins no group."""
     return Consumer(
         server_client(kafka)
@@ -90,7 +91,7 @@ class AdmittingMember:
             | {"message.max.bytes": DEAD_LETTER_BYTES, "linger.ms": 0}
         )
         self._transactions = Transactions(self._producer)
-        self._consumer = models_consumer(kafka)
+        self._consumer = _models_consumer(kafka)
         self._positions: dict[int, int] = {}
         self._changed_positions: set[int] = set()
         # Data type → when to look at its messages again, and when to clean up the model store.
@@ -149,7 +150,7 @@ class AdmittingMember:
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._move(place, offset)
-            elif not error.retriable() and error.code() not in _PASSING:
+            elif not passes(error):
                 raise Interrupted(f"the topic '{self._topics.models}' cannot be read ({error.str()})")
             return
         payload = message.value() or b""
@@ -189,9 +190,7 @@ class AdmittingMember:
         if not (entries or statuses or letters):
             return
         self._transactions.begin()
-        for entry in entries:
-            for key, value in encode_parts(entry):
-                produce(self._producer, self._state_topic, value, key, entry.key.kind.partition)
+        produce_entries(self._producer, self._state_topic, entries)
         for topic, messages in ((self._topics.status, statuses), (self._topics.dead_letters, letters)):
             for message in messages:
                 produce(self._producer, topic, message)
@@ -213,6 +212,3 @@ def _activations(outputs: Sequence[Emitted]) -> Iterator[Entry]:
             yield Entry(Key(Kind.ACTIVATION, data_type), order)
             sequence = decode_activation(order).sequence
             yield Entry(Key(Kind.UNCONFIRMED, data_type, str(sequence)), order)
-
-
-_PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
@@ -11,10 +11,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
 from model_serving.server.clients import server_client
-from model_serving.server.entries import Entry, encode_parts
+from model_serving.server.entries import Entry
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.progress import Progress
-from model_serving.server.state_topic import produce
+from model_serving.server.state_topic import produce, produce_entries
 from model_serving.server.transactions import PATIENCE_S, Transactions, transactional, translated
 
 __all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce"]
@@ -58,9 +58,7 @@ class Delivery(Protocol):
         ...
 
 
-def output_producer(
-    kafka: KafkaAccess, on_delivery: Callable[[KafkaError | None, Message], None]
-) -> dict[str, object]:
+def _output_producer(kafka: KafkaAccess) -> dict[str, object]:
     """The settings of a producer of results. Its queue is bounded, so a slow Kafka holds the reader back."""
     return server_client(kafka) | {
         "enable.idempotence": True,
@@ -69,7 +67,6 @@ def output_producer(
         "queue.buffering.max.kbytes": _QUEUE_KIB,
         "queue.buffering.max.messages": _QUEUE_MESSAGES,
         "delivery.report.only.error": True,
-        "on_delivery": on_delivery,
     }
 
 
@@ -101,11 +98,6 @@ class _Writer:
             except BufferError:
                 produce(self._producer, topic, message)
 
-    def _put_entries(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            for key, value in encode_parts(entry):
-                produce(self._producer, self._state_topic, value, key, entry.key.kind.partition)
-
     def _opened(self) -> None:
         if not self._open:
             self._open = True
@@ -125,7 +117,7 @@ class AtLeastOnce(_Writer):
     def __init__(
         self, kafka: KafkaAccess, consumer: Consumer, progress: Progress, state_topic: str, interval_s: float
     ) -> None:
-        settings = output_producer(kafka, self._note) | {"message.timeout.ms": 0}
+        settings = _output_producer(kafka) | {"message.timeout.ms": 0}
         super().__init__(settings, consumer, progress, state_topic, interval_s)
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
@@ -134,7 +126,7 @@ class AtLeastOnce(_Writer):
 
     def state(self, entries: Iterable[Entry]) -> None:
         """See Delivery."""
-        self._put_entries(entries)
+        produce_entries(self._producer, self._state_topic, entries)
 
     def tend(self, *, has_read: bool) -> None:
         """See Delivery."""
@@ -191,7 +183,7 @@ class ExactlyOnce(_Writer):
         name: str,
     ) -> None:
         """``name`` is the transactional id: whoever starts with the same one ends these transactions."""
-        settings = output_producer(kafka, self._note) | transactional(name)
+        settings = _output_producer(kafka) | transactional(name)
         super().__init__(settings, consumer, progress, state_topic, interval_s)
         self._transactions = Transactions(self._producer)
 
@@ -203,9 +195,8 @@ class ExactlyOnce(_Writer):
 
     def state(self, entries: Iterable[Entry]) -> None:
         """See Delivery."""
-        for entry in entries:
-            self._begun()
-            self._put_entries([entry])
+        self._begun()
+        produce_entries(self._producer, self._state_topic, entries)
 
     def tend(self, *, has_read: bool) -> None:
         """See Delivery."""

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from model_serving.core.channels import AT_ONCE, Channel, Emitted
 from model_serving.core.scoring.desk import ServingDesk
 from model_serving.core.state import decode_activation
+from model_serving.messaging.connection import passes
 from model_serving.messaging.topics import TopicNames
 from model_serving.server.delivery import Delivery
 from model_serving.server.entries import Entry, Key, Kind
@@ -90,7 +91,6 @@ class ServingLoop:
         self._retry: dict[str, float] = {}
         self._full: set[str] = set()
         self._held_back = False
-        self.scored = 0
 
     def start(self) -> None:
         """Joins the group of the members."""
@@ -179,8 +179,10 @@ class ServingLoop:
         for emitted in self._desk.carry_out(order):
             reported = reported or any(report.sequence != AT_ONCE for report in emitted.swaps)
             self._write(emitted)
+        if reported:
+            return
         activation = decode_activation(order)
-        if not reported and activation.fallback:
+        if activation.fallback:
             # Nothing takes a fallback back, so nobody may wait for a report of it.
             self._report(activation.data_type, activation.sequence, b"")
 
@@ -232,7 +234,7 @@ class ServingLoop:
                 self._reached[int(message.partition() or 0)] = int(message.offset() or 0)
             elif error.code() == KafkaError.FENCED_INSTANCE_ID:
                 raise Fenced(error.str())
-            elif not error.retriable() and error.code() not in _PASSING:
+            elif not passes(error) and error.code() not in _PASSING_HERE:
                 raise Interrupted(f"the topic '{self._topics.data}' cannot be read ({error.str()})")
         return whole
 
@@ -242,7 +244,6 @@ class ServingLoop:
 
     def _write(self, emitted: Emitted) -> None:
         delivery, topics = self._delivery, self._topics
-        self.scored += emitted.counts.scored
         delivery.write(topics.results, emitted.results)
         if emitted.side:
             delivery.write(topics.dead_letters, list(emitted.on(Channel.DEAD_LETTERS)))
@@ -345,9 +346,7 @@ class ServingLoop:
 # Maps over methods of the C class: three calls for each record cost more than scoring it.
 _ERROR, _VALUE = Message.error, Message.value
 
-_PASSING = {
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - their public names
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
+_PASSING_HERE = {
+    KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - its public name
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }

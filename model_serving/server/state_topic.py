@@ -18,13 +18,22 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import passes
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.receiving import end_offset
 from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry, decode_part, encode_parts
 from model_serving.server.mirror import Mirror
 
-__all__ = ["PARTITIONS", "StateSender", "StateTail", "TopicEnds", "ensure_state_topic", "produce"]
+__all__ = [
+    "PARTITIONS",
+    "StateSender",
+    "StateTail",
+    "TopicEnds",
+    "ensure_state_topic",
+    "produce",
+    "produce_entries",
+]
 
 PARTITIONS = 2
 _TIMEOUT_S = 10.0
@@ -187,12 +196,9 @@ class StateTail(threading.Thread):
                 positions[place] = offset
             elif error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}:  # noqa: SLF001
                 continue
-            elif not error.retriable() and error.code() not in _PASSING:
+            elif not passes(error):
                 raise MessagingError(f"'{self._topic}' cannot be read ({error.str()}): look at Kafka")
         self._mirror.apply(parts, positions)
-
-
-_PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
 
 
 class StateSender:
@@ -218,9 +224,7 @@ class StateSender:
         Raises:
             KafkaException: an earlier message was not delivered.
         """
-        for entry in entries:
-            for key, value in encode_parts(entry):
-                produce(self._producer, self._topic, value, key, entry.key.kind.partition)
+        produce_entries(self._producer, self._topic, entries)
         self._producer.poll(0)
         if self._failure is not None:
             raise KafkaException(self._failure)
@@ -231,6 +235,13 @@ class StateSender:
 
     def _note(self, error: KafkaError | None, _message: Message) -> None:
         self._failure = self._failure or error
+
+
+def produce_entries(producer: Producer, topic: str, entries: Iterable[Entry]) -> None:
+    """Queues the messages of entries for the state topic; waits while the producer's queue is full."""
+    for entry in entries:
+        for key, value in encode_parts(entry):
+            produce(producer, topic, value, key, entry.key.kind.partition)
 
 
 def produce(

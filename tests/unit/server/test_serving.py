@@ -14,7 +14,7 @@ from model_serving.core.errors import Unavailable
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
-from model_serving.core.state import Activation, decode_activation, encode_activation, encode_model
+from model_serving.core.state import Activation, encode_activation
 from model_serving.messaging.topics import TopicNames
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
@@ -23,6 +23,7 @@ from model_serving.protos.winerecord_pb2 import WineRecord
 from model_serving.server import serving as module
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.member import ActiveInState
 from model_serving.server.mirror import Mirror
 from model_serving.server.progress import Progress
 from model_serving.server.serving import ServingLoop
@@ -79,24 +80,6 @@ class FakeDelivery:
         self.calls.append("close")
 
 
-class Actives:
-    """See ``core.ports.ActiveModels``: the activations of the mirror."""
-
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
-
-    def get(self, data_type: str) -> bytes | None:
-        order = self._mirror.get(Key(Kind.ACTIVATION, data_type))
-        model = None if order is None else decode_activation(order).model
-        return None if model is None else encode_model(model)
-
-    def put(self, data_type: str, model: bytes) -> None:
-        pass
-
-    def remove(self, data_type: str) -> None:
-        pass
-
-
 class Ends:
     """See ``EndOffsets``: the same for every topic."""
 
@@ -133,7 +116,7 @@ class Loop:
         self.waiting = WaitingInState(self.mirror)
         self.swaps = SwapQueue(self.mirror, self.parts.lease)
         self.swaps.follow()
-        self.desk = self.parts.desk(Actives(self.mirror), self.waiting, "one", 0)
+        self.desk = self.parts.desk(ActiveInState(self.mirror), self.waiting, "one", 0)
         consumer: Any = self.consumer
         self.loop = ServingLoop(
             "one",
