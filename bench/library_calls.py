@@ -47,8 +47,8 @@ def library_call(message: ModelToServe, inputs: object, record: Columns) -> Call
         record: one record, shape (1, fields).
 
     Returns:
-        None where there is no such call: for PMML, for a model that takes a fixed number of records, and
-        where the library's own inputs are others than the engine's.
+        The call. None for PMML, for a model that takes a fixed number of records, and where the library
+        has other inputs than the engine.
     """
     make = _CALLS_OF.get(message.model_type)
     if make is None or not isinstance(inputs, TensorInputs) or inputs.batch not in {None, 1}:

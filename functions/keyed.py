@@ -138,7 +138,7 @@ class KeyedModelServing(KeyedCoProcessFunction):
             self._desk.close()
 
     def _hold_back(self, data_types: list[str], seconds: float, ctx: Any) -> Iterator[Any]:
-        """Waits until the records of these data types need not wait any more, at most so many seconds."""
+        """Waits until no record of these data types waits any more, for up to ``seconds``."""
         end_s = time.monotonic() + seconds
         while data_types:
             waiting = []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["collector_paused", "dismantle"]
 
 _PARTS = 256
-"""A tree is freed in at least so many parts, if it has a level with so many elements."""
+"""The least number of parts in which a tree is freed, if one of its levels has as many elements."""
 
 _lock = threading.Lock()
 _pauses = 0

@@ -24,7 +24,7 @@ WORKER_MARK = variable("worker-of")
 """The environment variable that tells a worker who has started it."""
 
 _FAILURES = 10
-"""After so many failures in a row, without two calm minutes in between, the worker is given up."""
+"""A worker that fails this often in a row, without two calm minutes in between, is given up."""
 
 
 class _Worker:

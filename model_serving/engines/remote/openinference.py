@@ -16,7 +16,14 @@ from model_serving.core.model_servers.location import ServedLocation
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.remote.connection import Answer
 from model_serving.engines.remote.interface import Interface, ServedOutput, Tensor
-from model_serving.engines.remote.values import as_json, as_numbers, as_texts, error_in, read_json
+from model_serving.engines.remote.values import (
+    as_json,
+    as_numbers,
+    as_texts,
+    error_in,
+    metadata_of,
+    read_json,
+)
 from model_serving.engines.tensors.inputs import TensorInput
 
 __all__ = ["OpenInference"]
@@ -78,17 +85,10 @@ class OpenInference:
                 f"signature_name is '{signature_name}', but the Open Inference Protocol has no signatures: "
                 "leave it empty"
             )
-        try:
+        with metadata_of("the Open Inference Protocol", _CHECK):
             metadata = read_json(body)
             inputs = tuple(_input(info) for info in metadata.get("inputs") or ())
             outputs = tuple(_output(info) for info in metadata.get("outputs") or ())
-        except ScoringFailed as error:
-            raise ModelRejected(f"the model's metadata cannot be read: {error}") from None
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ModelRejected(
-                f"the model's metadata are not those of the Open Inference Protocol ({type(error).__name__}: "
-                f"{first_line(error)}): {_CHECK}"
-            ) from None
         return Interface("", inputs or (_UNSTATED,), outputs, True, () if inputs else (_NO_INPUTS,))
 
     def scoring_path(self, location: ServedLocation) -> str:

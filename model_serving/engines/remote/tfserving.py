@@ -16,7 +16,14 @@ from model_serving.core.model_servers.location import ServedLocation
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.remote.connection import Answer
 from model_serving.engines.remote.interface import Interface, ServedOutput, Tensor
-from model_serving.engines.remote.values import as_json, as_numbers, as_texts, error_in, read_json
+from model_serving.engines.remote.values import (
+    as_json,
+    as_numbers,
+    as_texts,
+    error_in,
+    metadata_of,
+    read_json,
+)
 from model_serving.engines.tensors.inputs import TensorInput
 
 __all__ = ["TfServing"]
@@ -82,20 +89,13 @@ class TfServing:
         Without a name, the signature is ``predict`` or ``serving_default``, whichever the model has, or else
         the only one.
         """
-        try:
+        with metadata_of("TensorFlow Serving", _CHECK):
             signatures = read_json(body)["metadata"]["signature_def"]["signature_def"]
             usable = {name: one for name, one in signatures.items() if name != _INITIALIZER}
             name = _chosen(usable, signature_name)
             inputs = tuple(_input(*pair) for pair in sorted(usable[name].get("inputs", {}).items()))
             outputs = sorted(usable[name].get("outputs", {}).items())
             readable = tuple(_output(*pair) for pair in outputs if _is_readable(pair[1]))
-        except ScoringFailed as error:
-            raise ModelRejected(f"the model's metadata cannot be read: {error}") from None
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ModelRejected(
-                f"the model's metadata are not those of TensorFlow Serving ({type(error).__name__}: "
-                f"{first_line(error)}): {_CHECK}"
-            ) from None
         left_out = [first_line(output) for output, info in outputs if not _is_readable(info)]
         note = f"Left out are the outputs that are neither numbers nor text: {', '.join(left_out)}."
         return Interface(name, inputs, readable, len(inputs) == 1, (note,) if left_out else ())

@@ -20,7 +20,7 @@ def served_inputs(
     """Returns the inputs of a model in the order of its server's metadata.
 
     Raises:
-        ModelRejected: there is no such model, or it cannot be asked for.
+        ModelRejected: the server does not have the model, or does not serve it.
         Unavailable: the server is out of reach.
     """
     protocol: ServingProtocol = TfServing() if model_type is ModelType.TFSERVING else OpenInference()

@@ -10,15 +10,17 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model_serving.core.errors import ScoringFailed
-from model_serving.engines.foreign_errors import typed_line
+from model_serving.core.errors import ModelRejected, ScoringFailed
+from model_serving.engines.foreign_errors import first_line, typed_line
 
-__all__ = ["as_json", "as_numbers", "as_texts", "error_in", "read_json"]
+__all__ = ["as_json", "as_numbers", "as_texts", "error_in", "metadata_of", "read_json"]
 
 Tensor = npt.NDArray[Any]
 
@@ -26,6 +28,24 @@ Tensor = npt.NDArray[Any]
 def as_json(value: object) -> bytes:
     """JSON without spaces; NaN and the infinities are written as such, as both protocols' servers do."""
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+@contextmanager
+def metadata_of(server: str, check: str) -> Iterator[None]:
+    """Turns whatever is wrong with metadata into a rejection; ``check`` is what the user looks at next.
+
+    Raises:
+        ModelRejected: they are not JSON, or not the metadata of such a ``server``.
+    """
+    try:
+        yield
+    except ScoringFailed as error:
+        raise ModelRejected(f"the model's metadata cannot be read: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ModelRejected(
+            f"the model's metadata are not those of {server} ({type(error).__name__}: {first_line(error)}): "
+            f"{check}"
+        ) from None
 
 
 def read_json(body: bytes) -> dict[str, Any]:

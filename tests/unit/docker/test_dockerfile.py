@@ -12,14 +12,11 @@ from typing import Any
 import pytest
 
 from model_serving.runtime.environment import project_root
+from tests.dockerfiles import copied_files, rest_of
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
 BASE = re.compile(r"python:(?P<version>3\.\d+\.\d+)-slim-\w+")
-
-
-def rest_of(dockerfile: list[Any], keyword: str) -> list[str]:
-    return [instruction.rest for instruction in dockerfile if instruction.keyword == keyword]
 
 
 def test_both_stages_start_from_one_pinned_image_of_the_python_that_the_project_needs(
@@ -48,13 +45,7 @@ def test_the_image_runs_as_a_user_without_rights(dockerfile: list[Any]) -> None:
 def test_every_copied_file_is_there_and_reaches_the_build(
     dockerfile: list[Any], build_context: list[Path]
 ) -> None:
-    sources = [
-        Path(source)
-        for rest in rest_of(dockerfile, "COPY")
-        if "--from=" not in rest
-        for source in rest.split()[:-1]
-        if source != "."
-    ]
+    sources = copied_files(dockerfile)
     assert Path("requirements.lock") in sources
     assert [source for source in sources if not (ROOT / source).is_file()] == []
     assert [source for source in sources if source not in build_context] == []

@@ -15,12 +15,9 @@ import pytest
 from model_serving.client.command_line import build_parser
 from model_serving.messaging.topics import TopicNames
 from model_serving.server.config import ServerConfig, parse_config
+from tests.dockerfiles import copied_files, rest_of
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def rest_of(dockerfile: list[Any], keyword: str) -> list[str]:
-    return [instruction.rest for instruction in dockerfile if instruction.keyword == keyword]
 
 
 def server_config(services: dict[str, dict[str, Any]]) -> ServerConfig:
@@ -90,13 +87,7 @@ def test_it_runs_as_a_user_without_rights_and_starts_the_server(server_dockerfil
 def test_every_copied_file_is_there_and_reaches_the_build(
     server_dockerfile: list[Any], server_build_context: list[Path]
 ) -> None:
-    sources = [
-        Path(source)
-        for rest in rest_of(server_dockerfile, "COPY")
-        if "--from=" not in rest
-        for source in rest.split()[:-1]
-        if source != "."
-    ]
+    sources = copied_files(server_dockerfile)
     assert Path("requirements-server.lock") in sources
     assert [source for source in sources if not (ROOT / source).is_file()] == []
     assert [source for source in sources if source not in server_build_context] == []
