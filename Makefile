@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
 UV := uv==0.13.9
 MLSERVER := mlserver==1.7.1 mlserver-sklearn==1.7.1
-EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml)
+EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml server)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
