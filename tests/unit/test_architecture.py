@@ -20,6 +20,13 @@ LAW: dict[str, set[str]] = {
     "model_serving.engines": {"model_serving.core", "model_serving.engines"},
     "model_serving.stores": {"model_serving.core", "model_serving.stores"},
     "model_serving.messaging": {"model_serving.core", "model_serving.messaging", "model_serving.protos"},
+    "model_serving.observe": {
+        "model_serving.core",
+        "model_serving.messaging",
+        "model_serving.observe",
+        "model_serving.protos",
+        "model_serving.wire",
+    },
     "model_serving.runtime": {"model_serving.runtime"},
     "model_serving.flags": {
         "model_serving.core",
@@ -38,6 +45,7 @@ LAW: dict[str, set[str]] = {
         "model_serving.engines",
         "model_serving.flags",
         "model_serving.messaging",
+        "model_serving.observe",
         "model_serving.protos",
         "model_serving.runtime",
         "model_serving.server",
@@ -50,6 +58,7 @@ LAW: dict[str, set[str]] = {
         "model_serving.core",
         "model_serving.flags",
         "model_serving.messaging",
+        "model_serving.observe",
         "model_serving.protos",
         "model_serving.runtime",
         "model_serving.server",
@@ -94,7 +103,12 @@ AT_HOME: dict[str, set[str]] = {
     "pyflink": {"flink_jobs", "functions"},
     "pemja": {"functions"},
     "confluent_kafka": {"model_serving.client", "model_serving.messaging", "model_serving.server"},
-    "google.protobuf": {"model_serving.client", "model_serving.protos", "model_serving.wire"},
+    "google.protobuf": {
+        "model_serving.client",
+        "model_serving.observe",
+        "model_serving.protos",
+        "model_serving.wire",
+    },
     "fsspec": {"model_serving.runtime", "model_serving.stores"},
 }
 """A third party → the only places that import it."""

@@ -1,0 +1,225 @@
+"""What is known of all data types, from the messages of the status, statistics and dead-letter topics."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+from model_serving.observe.answers import DataType, Page
+from model_serving.observe.entries import Entries, Entry
+from model_serving.observe.letters import LetterFold, letter_of
+from model_serving.observe.limits import Limits
+from model_serving.observe.statuses import report_of
+from model_serving.observe.values import Letter, Place, Standing
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+
+__all__ = ["Board", "Order", "Topic", "now_ms"]
+
+
+class Topic(StrEnum):
+    """The topics that a board reads, by what they hold."""
+
+    STATUS = "status"
+    STATISTICS = "statistics"
+    DEAD_LETTERS = "dead-letters"
+
+
+class Order(StrEnum):
+    """What a list of data types is sorted by."""
+
+    NAME = "name"
+    SINCE = "since"
+    THROUGHPUT = "throughput"
+    SCORED = "scored"
+    FAILED = "failed"
+    DEAD_LETTERS = "dead-letters"
+    WAITING = "waiting"
+    P50 = "p50"
+    P99 = "p99"
+
+
+def now_ms() -> int:
+    """The wall clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+_KEYS: dict[Order, Callable[[DataType], float]] = {
+    Order.SINCE: lambda one: one.since,
+    Order.THROUGHPUT: lambda one: one.throughput,
+    Order.SCORED: lambda one: one.scored,
+    Order.FAILED: lambda one: one.failed,
+    Order.DEAD_LETTERS: lambda one: one.dead,
+    Order.WAITING: lambda one: one.waiting,
+    Order.P50: lambda one: one.latency.p50,
+    Order.P99: lambda one: one.latency.p99,
+}
+
+
+class Board:
+    """Folds messages and answers questions. Safe to use from several threads.
+
+    Each message comes with its place in its topic. Messages of one partition have to come in their order, and
+    a message that has come before is ignored. The order between partitions and topics does not matter.
+
+    Args:
+        clock: gives the time in epoch milliseconds.
+        limits: how much is kept.
+    """
+
+    def __init__(self, clock: Callable[[], int] = now_ms, limits: Limits | None = None) -> None:
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._lock = threading.RLock()
+        self._seen: dict[tuple[Topic, int], int] = {}
+        self._entries = Entries(self._limits)
+        self._letters = LetterFold()
+        self._kept_reports = 0
+        self._reports_limit = self._limits.status_reports
+        self._kept_letters = 0
+        self._letters_limit = self._limits.letters
+
+    def add_status(self, message: ModelStatus, place: Place) -> bool:
+        """Folds a message of the status topic; whether it said something new."""
+        with self._lock:
+            report = report_of(message, place, self._limits)
+            if self._has_seen(Topic.STATUS, place) or report is None or not message.dataType:
+                return False
+            entry = self._entries.touch(message.dataType)
+            self._kept_reports += entry.statuses.add(report, self._reports_limit)
+            self._settle(message.dataType, entry)
+            return True
+
+    def add_dead_letter(self, message: DeadLetter, place: Place) -> bool:
+        """Folds a message of the dead-letter topic; whether it was new."""
+        with self._lock:
+            if self._has_seen(Topic.DEAD_LETTERS, place):
+                return False
+            letter = letter_of(message, place, self._limits)
+            self._letters.add(letter, self._limits.newest_letters)
+            if message.dataType:
+                entry = self._entries.touch(message.dataType)
+                self._kept_letters += entry.letters.add(letter, self._letters_limit)
+                self._settle(message.dataType, entry)
+            return True
+
+    def __len__(self) -> int:
+        """How many data types are known."""
+        with self._lock:
+            return len(self._entries)
+
+    @property
+    def forgotten(self) -> int:
+        """How many data types were forgotten because there were too many."""
+        return self._entries.forgotten
+
+    def names(self, search: str = "") -> list[str]:
+        """The data types whose name contains the text, upper and lower case taken as equal, sorted."""
+        wanted = search.casefold()
+        with self._lock:
+            return sorted(name for name in self._entries.names() if wanted in name.casefold())
+
+    def data_types(
+        self,
+        search: str = "",
+        *,
+        order: Order = Order.NAME,
+        descending: bool = False,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Page:
+        """A part of the sorted list of the data types that :meth:`names` finds; equal ones are by name."""
+        with self._lock:
+            found = self.names(search)
+            part = slice(offset, offset + limit)
+            if order is Order.NAME:
+                shown = self._answers((found[::-1] if descending else found)[part])
+            else:
+                shown = sorted(self._answers(found), key=_KEYS[order], reverse=descending)[part]
+            return Page(len(found), offset, tuple(shown))
+
+    def data_type(self, name: str) -> DataType | None:
+        """What is known of a data type; None if nothing is."""
+        with self._lock:
+            return self._answer(name)
+
+    def standing(self, name: str) -> Standing:
+        """The models that served a data type, and those that were rejected."""
+        with self._lock:
+            entry = self._entries.get(name)
+            return Standing() if entry is None else entry.statuses.standing()
+
+    def dead_letters(self, limit: int = 100, data_type: str | None = None) -> tuple[Letter, ...]:
+        """The newest dead letters, the newest first, of all data types or of one."""
+        with self._lock:
+            if data_type is None:
+                return self._letters.newest(limit)
+            entry = self._entries.get(data_type)
+            return () if entry is None else entry.letters.newest(limit)
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        """How many dead letters there are of each reason, over all data types and without one."""
+        with self._lock:
+            return self._letters.counts
+
+    def _has_seen(self, topic: Topic, place: Place) -> bool:
+        known = self._seen.get((topic, place.partition), -1)
+        self._seen[topic, place.partition] = max(known, place.offset)
+        return place.offset <= known
+
+    def _settle(self, data_type: str, entry: Entry) -> None:
+        for dropped in self._entries.settle(data_type, entry):
+            self._kept_reports -= len(dropped.statuses)
+            self._kept_letters -= len(dropped.letters)
+        while self._kept_reports > self._limits.all_status_reports and self._reports_limit > 1:
+            self._reports_limit //= 2
+            self._kept_reports += sum(one.statuses.trim(self._reports_limit) for one in self._entries)
+        while self._kept_letters > self._limits.all_letters and self._letters_limit > 1:
+            self._letters_limit //= 2
+            self._kept_letters += sum(one.letters.trim(self._letters_limit) for one in self._entries)
+
+    def _answers(self, names: Iterable[str]) -> list[DataType]:
+        return [answer for answer in map(self._answer, names) if answer is not None]
+
+    def _answer(self, name: str) -> DataType | None:
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        if entry.answer is None:
+            entry.answer = _answer(name, entry)
+        return entry.answer
+
+
+def _answer(name: str, entry: Entry) -> DataType:
+    standing = entry.statuses.standing()
+    now = standing.now
+    answer = DataType(name, waiting=standing.waiting, dead_letters=entry.letters.counts)
+    since = 0 if now is None else now.since
+    rejected = [one for one in standing.rejections if one.ts >= since]
+    if rejected:
+        answer = dataclasses.replace(answer, rejected=rejected[-1])
+    if now is None:
+        return answer
+    return dataclasses.replace(
+        answer,
+        **{name: getattr(now, name) for name in _OF_CHANGE},
+    )
+
+
+_OF_CHANGE = (
+    "state",
+    "name",
+    "version",
+    "previous",
+    "description",
+    "model_type",
+    "sha256",
+    "size",
+    "since",
+    "load_ms",
+    "subtasks",
+    "detail",
+)

@@ -1,0 +1,81 @@
+"""What is known of each data type, and which data types are forgotten when there are too many."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from model_serving.observe.answers import DataType
+from model_serving.observe.letters import LetterFold
+from model_serving.observe.limits import Limits
+from model_serving.observe.statuses import StatusFold
+
+__all__ = ["Entries", "Entry"]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A data type's folds, and the answer made from them until the next message."""
+
+    statuses: StatusFold = field(default_factory=StatusFold)
+    letters: LetterFold = field(default_factory=LetterFold)
+    answer: DataType | None = None
+
+    @property
+    def served(self) -> bool:
+        """Whether a model was ever reported: others are known from records only, whose senders are many."""
+        return self.statuses.served
+
+
+class Entries:
+    """The entries by data type.
+
+    When there are more than the limits allow, those without a model are forgotten first, and of these the one
+    that was not heard of for the longest time.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._served: OrderedDict[str, Entry] = OrderedDict()
+        self._others: OrderedDict[str, Entry] = OrderedDict()
+        self._characters = 0
+        self.forgotten = 0
+        """How many data types were forgotten."""
+
+    def get(self, data_type: str) -> Entry | None:
+        """The entry of a data type; None if nothing is known of it."""
+        return self._served.get(data_type) or self._others.get(data_type)
+
+    def touch(self, data_type: str) -> Entry:
+        """The entry of a data type that a message has come for, a new one if there is none."""
+        entry = self._served.pop(data_type, None) or self._others.pop(data_type, None)
+        if entry is None:
+            entry = Entry()
+            self._characters += len(data_type)
+        entry.answer = None
+        (self._served if entry.served else self._others)[data_type] = entry
+        return entry
+
+    def settle(self, data_type: str, entry: Entry) -> list[Entry]:
+        """Files the entry after its message was folded; returns the entries that are forgotten now."""
+        if entry.served and data_type in self._others:
+            self._served[data_type] = self._others.pop(data_type)
+        dropped = []
+        while len(self) > self._limits.data_types or self._characters > self._limits.name_characters:
+            name, forgotten = (self._others or self._served).popitem(last=False)
+            self._characters -= len(name)
+            self.forgotten += 1
+            dropped.append(forgotten)
+        return dropped
+
+    def names(self) -> list[str]:
+        """All data types, in no particular order."""
+        return [*self._served, *self._others]
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self._served.values()
+        yield from self._others.values()
+
+    def __len__(self) -> int:
+        return len(self._served) + len(self._others)
