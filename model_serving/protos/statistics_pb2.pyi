@@ -85,7 +85,7 @@ class Sketch(_message.Message):
     def __init__(self, first: _Optional[int] = ..., counts: _Optional[_Iterable[int]] = ..., zeros: _Optional[int] = ..., negativeFirst: _Optional[int] = ..., negativeCounts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Results(_message.Message):
-    __slots__ = ("labels", "otherLabels", "numbers", "sumOfSquares")
+    __slots__ = ("labels", "otherLabels", "numbers", "squaredDeviations")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -96,12 +96,12 @@ class Results(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     OTHERLABELS_FIELD_NUMBER: _ClassVar[int]
     NUMBERS_FIELD_NUMBER: _ClassVar[int]
-    SUMOFSQUARES_FIELD_NUMBER: _ClassVar[int]
+    SQUAREDDEVIATIONS_FIELD_NUMBER: _ClassVar[int]
     labels: _containers.ScalarMap[str, int]
     otherLabels: int
     numbers: Distribution
-    sumOfSquares: float
-    def __init__(self, labels: _Optional[_Mapping[str, int]] = ..., otherLabels: _Optional[int] = ..., numbers: _Optional[_Union[Distribution, _Mapping]] = ..., sumOfSquares: _Optional[float] = ...) -> None: ...
+    squaredDeviations: float
+    def __init__(self, labels: _Optional[_Mapping[str, int]] = ..., otherLabels: _Optional[int] = ..., numbers: _Optional[_Union[Distribution, _Mapping]] = ..., squaredDeviations: _Optional[float] = ...) -> None: ...
 
 class FieldStatistics(_message.Message):
     __slots__ = ("field", "count", "missing", "sum", "edges", "bins", "reference")

@@ -1,0 +1,1 @@
+"""Statistics of what is served, for each data type and version: counted, added up, compared."""

@@ -1,0 +1,90 @@
+"""A distribution of numbers: count, sum and extremes exactly, and quantiles from a sketch."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from model_serving.core.statistics.sketch import Sketch
+
+__all__ = ["Distribution", "bounded"]
+
+_GREATEST = sys.float_info.max
+
+
+def bounded(number: float) -> float:
+    """The number, or the greatest float of its sign if it is infinite: sums of huge numbers stay numbers."""
+    return min(max(number, -_GREATEST), _GREATEST)
+
+
+@dataclass(slots=True)
+class Distribution:
+    """Finite numbers. Without any, ``minimum`` and ``maximum`` are infinite and have the wrong sign."""
+
+    count: int = 0
+    sum: float = 0.0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    sketch: Sketch = field(default_factory=Sketch)
+
+    @property
+    def mean(self) -> float:
+        """The mean; NaN without any number."""
+        return self.sum / self.count if self.count else math.nan
+
+    def add(self, values: npt.NDArray[np.float64]) -> None:
+        """Counts finite numbers, an array of shape (n,)."""
+        if not len(values):
+            return
+        self.count += len(values)
+        self.sum = bounded(self.sum + float(values.sum()))
+        self.minimum = min(self.minimum, float(values.min()))
+        self.maximum = max(self.maximum, float(values.max()))
+        self.sketch.add(values)
+
+    def add_one(self, value: float, times: int = 1) -> None:
+        """Counts one finite number ``times`` times."""
+        self.count += times
+        self.sum = bounded(self.sum + value * times)
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
+        self.sketch.add_one(value, times)
+
+    def merge(self, other: Distribution) -> None:
+        """Adds the numbers of another distribution."""
+        self.count += other.count
+        self.sum = bounded(self.sum + other.sum)
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+        self.sketch.merge(other.sketch)
+
+    def minus(self, earlier: Distribution) -> Distribution:
+        """What was counted after ``earlier``, a former state of this; the extremes are 1 % off at most."""
+        count = self.count - earlier.count
+        if count <= 0:
+            return Distribution()
+        sketch = self.sketch.minus(earlier.sketch)
+        least, most = sketch.quantile(0.0), sketch.quantile(1.0)
+        return Distribution(
+            count,
+            self.sum - earlier.sum,
+            self._within(least),
+            self._within(most),
+            sketch,
+        )
+
+    def copy(self) -> Distribution:
+        """The same numbers, which do not change with these."""
+        return Distribution(self.count, self.sum, self.minimum, self.maximum, self.sketch.copy())
+
+    def quantile(self, q: float) -> float:
+        """See ``Sketch.quantile``; never beyond the extremes."""
+        found = self.sketch.quantile(q)
+        return found if math.isnan(found) else self._within(found)
+
+    def _within(self, number: float) -> float:
+        return min(max(number, self.minimum), self.maximum)
