@@ -56,15 +56,15 @@ class Bin:
 class ResultSummary:
     """The results of a version: labels of a classifier, and the numbers of every model.
 
-    ``histogram`` has bins of equal width between the extremes, ``deviation`` is the standard deviation of the
-    population.
+    ``histogram`` has bins of equal width between the extremes, ``deviation`` is the standard deviation (of
+    all numbers, not estimated). Without numbers, ``mean`` and ``deviation`` are None.
     """
 
     labels: Mapping[str, int] = field(default_factory=dict)
     other_labels: int = 0
     numbers: Summary = Summary()
-    mean: float = 0.0
-    deviation: float = 0.0
+    mean: float | None = None
+    deviation: float | None = None
     histogram: tuple[Bin, ...] = ()
 
 
@@ -72,27 +72,29 @@ class ResultSummary:
 class FieldDrift:
     """A field of the records against its reference.
 
-    ``source`` says what the reference is: "examples", "records", or nothing as long as there is none; then
-    ``psi``, the population stability index, is None. Shares are from 0 to 1.
+    ``source`` says what the reference is: "examples", "records", or nothing as long as there is none. ``psi``
+    is the population stability index; None if there are too few values. ``drifted``: the index is 0.25 or
+    more, and more than chance explains. Shares are from 0 to 1. What cannot be told without values is None.
     """
 
     field: str
     count: int
-    missing_share: float
-    mean: float
+    missing_share: float | None = None
+    mean: float | None = None
     source: str = ""
     reference_count: int = 0
-    reference_missing_share: float = 0.0
-    reference_mean: float = 0.0
+    reference_missing_share: float | None = None
+    reference_mean: float | None = None
     psi: float | None = None
+    drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """A version with its statistics, over all instances and runs that have served it.
 
-    ``since`` and ``until`` are epoch milliseconds; ``until`` is 0 while an instance serves it. ``serves``:
-    the status topic says so. ``throughput`` is in records a second.
+    ``since`` is when it began to serve the last time, ``until`` when that ended, epoch milliseconds; 0: it
+    serves, or it is not known. ``throughput`` is in records a second.
     """
 
     data_type: str

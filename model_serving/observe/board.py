@@ -8,14 +8,17 @@ import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
-from model_serving.observe.answers import DataType, Page
+from model_serving.observe.answers import DataType, Page, Series, Swap, Version
+from model_serving.observe.course import WINDOW_S, Courses
 from model_serving.observe.entries import Entries, Entry
 from model_serving.observe.letters import LetterFold, letter_of
 from model_serving.observe.limits import Limits
 from model_serving.observe.statuses import report_of
+from model_serving.observe.summaries import data_type_of, versions_of
 from model_serving.observe.values import Letter, Place, Standing
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.wire.statistics import decode_statistics
 
 __all__ = ["Board", "Order", "Topic", "now_ms"]
 
@@ -81,6 +84,9 @@ class Board:
         self._reports_limit = self._limits.status_reports
         self._kept_letters = 0
         self._letters_limit = self._limits.letters
+        self._kept_sources = 0
+        self._sources_limit = self._limits.sources
+        self._courses = Courses(self._limits.series_points)
 
     def add_status(self, message: ModelStatus, place: Place) -> bool:
         """Folds a message of the status topic; whether it said something new."""
@@ -105,6 +111,30 @@ class Board:
                 self._kept_letters += entry.letters.add(letter, self._letters_limit)
                 self._settle(message.dataType, entry)
             return True
+
+    def add_statistics(self, payload: bytes, place: Place) -> bool:
+        """Folds a message of the statistics topic; whether it was new.
+
+        Raises:
+            UnparsableMessage: the bytes are not a report.
+        """
+        with self._lock:
+            if self._has_seen(Topic.STATISTICS, place):
+                return False
+            report = decode_statistics(payload)
+            if not report.data_type:
+                return False
+            entry = self._entries.touch(report.data_type)
+            before, now_ms = len(entry.statistics), self._clock()
+            delta = entry.statistics.add(report, payload, now_ms)
+            if delta is not None:
+                if len(entry.statistics.versions) > self._limits.versions:
+                    entry.statistics.forget(self._limits.versions, _serving(entry))
+                entry.statistics.settle(self._sources_limit)
+                self._courses.add(report.data_type, delta, now_ms)
+            self._kept_sources += len(entry.statistics) - before
+            self._settle(report.data_type, entry)
+            return delta is not None
 
     def __len__(self) -> int:
         """How many data types are known."""
@@ -146,6 +176,23 @@ class Board:
         with self._lock:
             return self._answer(name)
 
+    def versions(self, name: str) -> tuple[Version, ...]:
+        """Every version that served a data type, with its statistics: what serves is the first one."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                return ()
+            return versions_of(name, entry.statuses.standing(), entry.statistics, self._clock())
+
+    def series(self, name: str) -> Series:
+        """The course of a data type over the last ten minutes, and the changes in that time."""
+        with self._lock:
+            now_ms = self._clock()
+            begin = now_ms - 1000 * WINDOW_S
+            changes = self.standing(name).changes
+            swaps = tuple(Swap(change.since, change) for change in changes if change.since >= begin)
+            return Series(name, self._courses.interval_s, self._courses.points(name, now_ms), swaps)
+
     def standing(self, name: str) -> Standing:
         """The models that served a data type, and those that were rejected."""
         with self._lock:
@@ -171,12 +218,17 @@ class Board:
         return place.offset <= known
 
     def _settle(self, data_type: str, entry: Entry) -> None:
-        for dropped in self._entries.settle(data_type, entry):
+        for name, dropped in self._entries.settle(data_type, entry):
             self._kept_reports -= len(dropped.statuses)
             self._kept_letters -= len(dropped.letters)
+            self._kept_sources -= len(dropped.statistics)
+            self._courses.forget(name)
         while self._kept_reports > self._limits.all_status_reports and self._reports_limit > 1:
             self._reports_limit //= 2
             self._kept_reports += sum(one.statuses.trim(self._reports_limit) for one in self._entries)
+        while self._kept_sources > self._limits.all_sources and self._sources_limit > 1:
+            self._sources_limit //= 2
+            self._kept_sources += sum(one.statistics.settle(self._sources_limit) for one in self._entries)
         while self._kept_letters > self._limits.all_letters and self._letters_limit > 1:
             self._letters_limit //= 2
             self._kept_letters += sum(one.letters.trim(self._letters_limit) for one in self._entries)
@@ -189,37 +241,14 @@ class Board:
         if entry is None:
             return None
         if entry.answer is None:
-            entry.answer = _answer(name, entry)
+            standing = entry.statuses.standing()
+            entry.answer = data_type_of(name, standing, entry.statistics, entry.letters.counts)
+        throughput = entry.statistics.rate_at(self._clock())
+        if throughput != entry.answer.throughput:
+            entry.answer = dataclasses.replace(entry.answer, throughput=throughput)
         return entry.answer
 
 
-def _answer(name: str, entry: Entry) -> DataType:
-    standing = entry.statuses.standing()
-    now = standing.now
-    answer = DataType(name, waiting=standing.waiting, dead_letters=entry.letters.counts)
-    since = 0 if now is None else now.since
-    rejected = [one for one in standing.rejections if one.ts >= since]
-    if rejected:
-        answer = dataclasses.replace(answer, rejected=rejected[-1])
-    if now is None:
-        return answer
-    return dataclasses.replace(
-        answer,
-        **{name: getattr(now, name) for name in _OF_CHANGE},
-    )
-
-
-_OF_CHANGE = (
-    "state",
-    "name",
-    "version",
-    "previous",
-    "description",
-    "model_type",
-    "sha256",
-    "size",
-    "since",
-    "load_ms",
-    "subtasks",
-    "detail",
-)
+def _serving(entry: Entry) -> str:
+    now = entry.statuses.standing().now
+    return "" if now is None else now.version

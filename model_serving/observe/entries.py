@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from model_serving.observe.answers import DataType
 from model_serving.observe.letters import LetterFold
 from model_serving.observe.limits import Limits
+from model_serving.observe.sources import StatisticsFold
 from model_serving.observe.statuses import StatusFold
 
 __all__ = ["Entries", "Entry"]
@@ -19,13 +20,14 @@ class Entry:
     """A data type's folds, and the answer made from them until the next message."""
 
     statuses: StatusFold = field(default_factory=StatusFold)
+    statistics: StatisticsFold = field(default_factory=StatisticsFold)
     letters: LetterFold = field(default_factory=LetterFold)
     answer: DataType | None = None
 
     @property
     def served(self) -> bool:
         """Whether a model was ever reported: others are known from records only, whose senders are many."""
-        return self.statuses.served
+        return self.statuses.served or self.statistics.served
 
 
 class Entries:
@@ -57,8 +59,8 @@ class Entries:
         (self._served if entry.served else self._others)[data_type] = entry
         return entry
 
-    def settle(self, data_type: str, entry: Entry) -> list[Entry]:
-        """Files the entry after its message was folded; returns the entries that are forgotten now."""
+    def settle(self, data_type: str, entry: Entry) -> list[tuple[str, Entry]]:
+        """Files the entry after its message was folded; returns the data types that are forgotten now."""
         if entry.served and data_type in self._others:
             self._served[data_type] = self._others.pop(data_type)
         dropped = []
@@ -66,7 +68,7 @@ class Entries:
             name, forgotten = (self._others or self._served).popitem(last=False)
             self._characters -= len(name)
             self.forgotten += 1
-            dropped.append(forgotten)
+            dropped.append((name, forgotten))
         return dropped
 
     def names(self) -> list[str]:

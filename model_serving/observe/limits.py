@@ -31,9 +31,11 @@ class Limits:
     """The first bytes of a dead letter's payload."""
     versions: int = 50
     """Versions with statistics for each data type."""
-    sources: int = 200
-    """Instances that report about one version; the oldest ones are added up beyond it."""
-    series_points: int = 60_000
+    sources: int = 2_000
+    """Instances whose reports about a version are kept one by one; beyond that, the oldest are added up, and
+    what they report later is ignored."""
+    all_sources: int = 50_000
+    series_points: int = 40_000
     """Points in the time series of all data types. With more, the points stand for longer intervals."""
 
 

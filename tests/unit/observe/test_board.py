@@ -13,17 +13,22 @@ from model_serving.observe.limits import Limits
 from model_serving.observe.values import Change, Letter, Place, Rejection, Standing
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
-from tests.unit.observe.sent import active, letter, rejected, removed, waiting
+from model_serving.protos.statistics_pb2 import ModelStatistics
+from tests.unit.observe.sent import active, letter, rejected, removed, statistics, waiting
+
+Message = ModelStatus | DeadLetter | bytes
 
 
-def board_of(*messages: ModelStatus | DeadLetter, limits: Limits | None = None) -> Board:
+def board_of(*messages: Message, limits: Limits | None = None) -> Board:
     board = Board(lambda: 0, limits)
     for offset, message in enumerate(messages):
         add(board, message, Place(0, offset))
     return board
 
 
-def add(board: Board, message: ModelStatus | DeadLetter, place: Place) -> bool:
+def add(board: Board, message: Message, place: Place) -> bool:
+    if isinstance(message, bytes):
+        return board.add_statistics(message, place)
     if isinstance(message, ModelStatus):
         return board.add_status(message, place)
     return board.add_dead_letter(message, place)
@@ -204,12 +209,32 @@ STATUSES = st.one_of(
     st.builds(waiting, MOMENTS, st.integers(1, 5), dataType=DATA_TYPES, subtask=st.integers(0, 2)),
 )
 LETTERS = st.builds(letter, MOMENTS, st.sampled_from([1, 3, 5]), dataType=DATA_TYPES)
-LOGS = st.lists(st.lists(st.one_of(STATUSES, LETTERS), max_size=8), min_size=1, max_size=4)
+REPORTS = st.builds(
+    statistics,
+    st.integers(0, 5000),
+    st.lists(st.sampled_from([0.0, 1.0, 2.5, 700.0]), max_size=3),
+    data_type=DATA_TYPES,
+    version=st.sampled_from(["", "a", "b"]),
+    since=MOMENTS,
+    until=st.sampled_from([0, 9]),
+    failed=st.integers(0, 3),
+)
+
+
+def of_partition(number: int) -> st.SearchStrategy[list[Message]]:
+    """A log; the reports of an instance are in one partition, because they have the same key."""
+    own = REPORTS.map(lambda one: one + ModelStatistics(instance=str(number)).SerializeToString())
+    return st.lists(st.one_of(STATUSES, LETTERS, own), max_size=8)
+
+
+LOGS = st.integers(1, 4).flatmap(lambda count: st.tuples(*map(of_partition, range(count))))
 
 
 def everything(board: Board) -> list[object]:
     return [
         board.data_types(),
+        *(board.versions(name) for name in board.names()),
+        *(board.series(name) for name in board.names()),
         *(board.standing(name) for name in board.names()),
         *(board.dead_letters(data_type=name) for name in board.names()),
         board.dead_letters(),
@@ -217,7 +242,7 @@ def everything(board: Board) -> list[object]:
     ]
 
 
-def folded(messages: Iterable[tuple[Place, ModelStatus | DeadLetter]]) -> Board:
+def folded(messages: Iterable[tuple[Place, Message]]) -> Board:
     board = Board(lambda: 0)
     for place, message in messages:
         add(board, message, place)
@@ -226,7 +251,7 @@ def folded(messages: Iterable[tuple[Place, ModelStatus | DeadLetter]]) -> Board:
 
 @given(LOGS, st.data())
 def test_partitions_may_be_read_in_any_order_and_again(
-    logs: list[list[ModelStatus | DeadLetter]], data: st.DataObject
+    logs: tuple[list[Message], ...], data: st.DataObject
 ) -> None:
     places = [[Place(number, offset) for offset in range(len(log))] for number, log in enumerate(logs)]
     straight = [pair for number, log in enumerate(logs) for pair in zip(places[number], log, strict=True)]

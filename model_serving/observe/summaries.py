@@ -1,0 +1,168 @@
+"""Turns folds into answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from itertools import zip_longest
+
+from model_serving.core.statistics.distribution import Distribution
+from model_serving.core.statistics.fields import FieldStatistics, drift_of
+from model_serving.core.statistics.results import Results
+from model_serving.observe.answers import (
+    Bin,
+    DataType,
+    FieldDrift,
+    ResultSummary,
+    Summary,
+    Version,
+)
+from model_serving.observe.sources import StatisticsFold, VersionFold
+from model_serving.observe.values import Change, Standing
+
+__all__ = ["data_type_of", "drifts_of", "results_of", "summary_of", "versions_of"]
+
+_OF_CHANGE = (
+    "state",
+    "name",
+    "version",
+    "previous",
+    "description",
+    "model_type",
+    "sha256",
+    "size",
+    "since",
+    "load_ms",
+    "subtasks",
+    "detail",
+)
+
+
+def summary_of(one: Distribution) -> Summary:
+    """Returns count, sum, extremes and percentiles."""
+    if not one.count:
+        return Summary()
+    p50, p90, p99, p999 = map(one.quantile, (0.5, 0.9, 0.99, 0.999))
+    return Summary(one.count, one.sum, one.minimum, one.maximum, p50, p90, p99, p999)
+
+
+def results_of(one: Results) -> ResultSummary:
+    """Returns labels, the most frequent one first, and what the numbers are like."""
+    labels = dict(one.frequent())
+    return ResultSummary(
+        labels=labels,
+        other_labels=one.other_labels + sum(one.labels.values()) - sum(labels.values()),
+        numbers=summary_of(one.numbers),
+        mean=_known(one.mean),
+        deviation=_known(one.deviation),
+        histogram=tuple(Bin(bar.lower, bar.upper, bar.count) for bar in one.histogram()),
+    )
+
+
+def drifts_of(fields: list[FieldStatistics]) -> tuple[FieldDrift, ...]:
+    """Returns the drift of each field, in the fields' order."""
+    return tuple(
+        FieldDrift(
+            field=one.field,
+            count=one.count,
+            missing_share=_known(one.missing_share),
+            mean=_known(one.mean),
+            source=one.source,
+            reference_count=one.reference_count,
+            reference_missing_share=_known(one.reference_missing_share),
+            reference_mean=_known(one.reference_mean),
+            psi=one.index,
+            drifted=one.drifted,
+        )
+        for one in drift_of(fields)
+    )
+
+
+def data_type_of(
+    name: str, standing: Standing, statistics: StatisticsFold, dead_letters: Mapping[str, int]
+) -> DataType:
+    """Returns what is known of a data type, but not its throughput, which changes with time."""
+    now = standing.now
+    answer = DataType(
+        name,
+        waiting=standing.waiting,
+        dead_letters=dead_letters,
+        without_model=sum(one.without_model() for one in statistics.versions.values()),
+        heard=statistics.heard,
+    )
+    rejected = [one for one in standing.rejections if now is None or one.ts >= now.since]
+    if rejected:
+        answer = dataclasses.replace(answer, rejected=rejected[-1])
+    if now is None:
+        return answer
+    answer = dataclasses.replace(answer, **{part: getattr(now, part) for part in _OF_CHANGE})
+    counts = statistics.versions.get(now.version) if now.state == "ACTIVE" else None
+    if counts is None:
+        return answer
+    return dataclasses.replace(
+        answer,
+        scored=counts.scored(),
+        failed=counts.failed(),
+        missing=counts.missing(),
+        scoring=summary_of(counts.scoring()),
+        latency=summary_of(counts.latency()),
+    )
+
+
+def versions_of(
+    data_type: str, standing: Standing, statistics: StatisticsFold, now_ms: int
+) -> tuple[Version, ...]:
+    """Returns every version that served or has statistics: first what serves, then the last one before."""
+    known: dict[str, Version] = {}
+    for change, after in zip_longest(standing.changes, standing.changes[1:]):
+        if change.state == "ACTIVE":
+            known[change.version] = _of_change(data_type, change, after)
+    for version, counts in sorted(statistics.versions.items()):
+        if version:
+            of_status = known.get(version, Version(data_type, version))
+            known[version] = _with_counts(of_status, counts, now_ms)
+    return tuple(sorted(known.values(), key=lambda one: (not one.serves, -one.since, one.version)))
+
+
+def _of_change(data_type: str, change: Change, after: Change | None) -> Version:
+    return Version(
+        data_type,
+        change.version,
+        name=change.name,
+        description=change.description,
+        model_type=change.model_type,
+        sha256=change.sha256,
+        serves=after is None,
+        since=change.since,
+        until=after.since if after is not None else 0,
+    )
+
+
+def _with_counts(version: Version, counts: VersionFold, now_ms: int) -> Version:
+    total = counts.everything()
+    if not version.since:
+        # The status topic says nothing of it.
+        version = dataclasses.replace(
+            version,
+            name=total.name,
+            model_type=total.model_type,
+            sha256=total.sha256,
+            since=total.since,
+            until=total.until,
+        )
+    return dataclasses.replace(
+        version,
+        scored=total.scored,
+        failed=total.failed,
+        missing=total.missing,
+        throughput=counts.rate_at(now_ms),
+        scoring=summary_of(total.scoring),
+        latency=summary_of(total.latency),
+        results=results_of(total.results),
+        fields=drifts_of(total.fields),
+    )
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
