@@ -1,0 +1,177 @@
+"""A board and the commands that show it, on a real Kafka with messages that the tests write themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
+from model_serving.messaging.connection import connect
+from model_serving.messaging.following import TopicFollower
+from model_serving.messaging.topics import TopicNames
+from model_serving.observe.board import Board, Topic
+from model_serving.observe.reading import BoardFeeder, Health, News, read_board
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from tests.patience import Patience
+from tests.unit.observe.sent import active, letter, statistics
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def stats_topic(topic_prefix: str) -> str:
+    return f"{topic_prefix}model-stats"
+
+
+def kinds(topics: TopicNames, stats_topic: str) -> dict[str, Topic]:
+    return {
+        topics.status: Topic.STATUS,
+        stats_topic: Topic.STATISTICS,
+        topics.dead_letters: Topic.DEAD_LETTERS,
+    }
+
+
+def create(admin: AdminClient, topic: str, partitions: int = 1) -> None:
+    admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])[topic].result(20)
+
+
+def send(
+    bootstrap_servers: str,
+    topic: str,
+    *messages: ModelStatus | DeadLetter | bytes | None,
+    partition: int = 0,
+    transactional: bool = False,
+) -> None:
+    """Sends messages and waits until they are delivered; None deletes a key."""
+    settings = {"bootstrap.servers": bootstrap_servers, "transactional.id": topic} if transactional else {}
+    producer = Producer({"bootstrap.servers": bootstrap_servers} | settings)
+    if transactional:
+        producer.init_transactions(20)
+        producer.begin_transaction()
+    for one in messages:
+        payload = one if one is None or isinstance(one, bytes) else one.SerializeToString()
+        producer.produce(topic, payload, key=b"k", partition=partition)
+    if transactional:
+        producer.commit_transaction(20)
+    assert producer.flush(20) == 0
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    patience = Patience(30)
+    while not holds():
+        assert not patience.is_over, what
+        time.sleep(0.05)
+
+
+def test_a_board_of_what_the_topics_hold(
+    broker: EmbeddedBroker, topics: TopicNames, stats_topic: str
+) -> None:
+    servers = broker.bootstrap_servers
+    create(connect(broker.kafka), stats_topic)
+    send(servers, topics.status, active(10, "v1"), b"\xff\xff", active(20, "v2", "v1"))
+    send(servers, stats_topic, statistics(30, [1.0, 2.0], version="v2"), b"\xff\xff", None)
+    send(servers, topics.dead_letters, letter(25), b"\xff\xff")
+    board = read_board(broker.kafka, kinds(topics, stats_topic))
+    answer = board.data_type("wine")
+    assert answer is not None
+    assert (answer.version, answer.previous, answer.since) == ("v2", "v1", 20)
+    assert (answer.scored, answer.dead_letters) == (2, {"NO_MODEL": 1})
+
+
+def test_a_feeder_tells_when_it_is_ready_and_sees_new_topics_and_partitions(
+    broker: EmbeddedBroker, topics: TopicNames, stats_topic: str
+) -> None:
+    servers, admin = broker.bootstrap_servers, connect(broker.kafka)
+    # The last thing in the topic is the mark of a transaction, which nobody receives.
+    send(servers, topics.status, *(active(ts, f"v{ts}") for ts in range(1, 3001)), transactional=True)
+    board = Board()
+    feeder = BoardFeeder(board, broker.kafka, kinds(topics, stats_topic))
+    heard: list[News] = []
+    assert feeder.health == Health(False, False, None, tuple(kinds(topics, stats_topic)), None)
+    feeder.listen(heard.extend)
+    feeder.start()
+    try:
+        wait_until(lambda: feeder.health.ready, "the feeder is not ready")
+        answer = board.data_type("wine")
+        assert answer is not None
+        assert answer.version == "v3000"
+        assert missing(feeder) == [stats_topic]
+        assert len(heard) == 3000
+
+        create(admin, stats_topic)
+        send(servers, stats_topic, statistics(4000, [1.0], version="v3000"))
+        wait_until(lambda: scored(board) == 1, "the new topic is not read")
+        assert missing(feeder) == []
+        assert heard[-1].topic is Topic.STATISTICS
+
+        admin.create_partitions([NewPartitions(topics.dead_letters, 2)])[topics.dead_letters].result(20)
+        send(servers, topics.dead_letters, letter(5000), partition=1)
+        wait_until(lambda: bool(board.dead_letters()), "the new partition is not read")
+        assert feeder.health.ready
+
+        feeder.forget(heard.extend)
+        send(servers, topics.dead_letters, letter(5001), partition=0)
+        wait_until(lambda: len(board.dead_letters()) == 2, "the old partition is not read any more")
+        assert heard[-1].topic is Topic.DEAD_LETTERS
+        groups = admin.list_consumer_groups().result(timeout=20)
+        assert [one.group_id for one in groups.valid if "model-serving-follow" in one.group_id] == []
+    finally:
+        feeder.stop()
+    assert feeder.failure is None
+
+
+def missing(feeder: BoardFeeder) -> list[str]:
+    return list(feeder.health.missing)
+
+
+def scored(board: Board) -> int:
+    answer = board.data_type("wine")
+    return 0 if answer is None else answer.scored
+
+
+def test_a_follower_goes_on_after_an_outage(tmp_path: Path) -> None:
+    now = 0.0
+    with EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker:
+        topics = broker_topics()
+        send(broker.bootstrap_servers, topics[0], active(1, "v1"))
+        with TopicFollower(broker.kafka, topics, lambda: now) as follower:
+
+            def read_until(holds: Callable[[], bool], what: str) -> list[str]:
+                nonlocal now
+                found: list[str] = []
+
+                def poll() -> bool:
+                    nonlocal now
+                    now += 1
+                    found.extend(versions(one.payload for one in follower.poll(0.1)))
+                    return holds()
+
+                wait_until(poll, what)
+                return found
+
+            assert not follower.ready
+            assert read_until(lambda: follower.ready, "not ready at the start") == ["v1"]
+            broker.stop()
+            assert read_until(lambda: not follower.ready, "ready without Kafka") == []
+            assert follower.silent_s is not None
+            assert follower.silent_s >= 10
+            assert follower.trouble is None
+            broker.start()
+            send(broker.bootstrap_servers, topics[0], active(2, "v2"))
+            assert read_until(lambda: follower.ready, "not ready after the outage") == ["v2"]
+
+
+def broker_topics() -> tuple[str, str]:
+    names = TopicNames()
+    return names.status, names.dead_letters
+
+
+def versions(payloads: Iterable[bytes]) -> list[str]:
+    return [ModelStatus.FromString(payload).version for payload in payloads]
