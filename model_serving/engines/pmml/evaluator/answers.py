@@ -68,6 +68,8 @@ class Answers:
         self.names = (*(output.field.name for output in self._outputs), *self._further, *shares)
         """The names of the outputs."""
         self._from = result_output
+        self._has_shares = None if self._shares else False
+        """Whether predictions have the probabilities in ``_shares``; None as long as none has been seen."""
         if result_output and result_output not in self.names:
             raise ModelRejected(
                 f"the model has no output '{first_line(result_output)}' for the result: "
@@ -81,6 +83,8 @@ class Answers:
         """
         prediction = batch.prediction(self._node)
         rows = prediction.probabilities
+        if self._has_shares is None:
+            self._has_shares = rows is not None
         outputs = {
             output.field.name: batch.value(output.field) if rows is None or row < 0 else rows[row]
             for output, row in self._read_from
@@ -125,6 +129,17 @@ class Answers:
         # Shares come last, so without probabilities their names are left over.
         outputs = dict(zip(self.names, values, strict=False))
         return Scores(outputs[self._from] if self._from else scores, labels, outputs, why)
+
+    def nothing(self, why: Callable[[int], str]) -> Scores | None:
+        """Returns the scores of one record alone that fails, as ``read`` gives them.
+
+        None as long as it is not known which outputs the model has: then the batch tells.
+        """
+        if self._has_shares is None:
+            return None
+        names = self.names if self._has_shares else self.names[: len(self.names) - len(self._shares)]
+        outputs = {name: np.full(1, np.nan) for name in names}
+        return Scores(np.full(1, np.nan), [""] if self._is_class else None, outputs, why)
 
     def _shares_of(self, prediction: Prediction) -> dict[str, Numbers]:
         if prediction.probabilities is None:

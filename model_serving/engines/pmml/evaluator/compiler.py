@@ -25,7 +25,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     only,
     required,
 )
-from model_serving.engines.pmml.evaluator.record import Undecided
+from model_serving.engines.pmml.evaluator.record import Failed
 from model_serving.engines.pmml.evaluator.scope import Field, Program, Scope
 from model_serving.engines.pmml.evaluator.targets import Target, read_targets
 from model_serving.engines.pmml.evaluator.treatment import (
@@ -302,7 +302,7 @@ class _Treated:
         value = self.field.one(record)
         treated = self.treatment.of_one(value, self.data)
         if treated is None:
-            raise Undecided
+            raise Failed
         return treated
 
     def evaluate(self, batch: Batch) -> Numbers:

@@ -21,6 +21,7 @@ NaN stands for a missing value in all of them.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -169,8 +170,7 @@ def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numb
     if source == target:
         return values, None
     if target == "string":
-        spell = spelled_value(source)
-        return np.array([np.nan if v != v else texts.code(spell(v)) for v in values.tolist()]), None
+        return _spelled_codes(values, source, texts)
     if source == "string":
         read = numeric_reader(target)
         bad: list[float] = []
@@ -194,6 +194,21 @@ def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numb
         odd = ~((values == 0.0) | (values == 1.0) | np.isnan(values))
         return np.where(odd, np.nan, values), (odd if odd.any() else None)
     return _moments(values, source, target)
+
+
+def _spelled_codes(values: Numbers, source: str, texts: Texts) -> tuple[Numbers, Mask | None]:
+    """Returns the codes of spelled values; a whole number or a date that is infinite has no spelling."""
+    spell = spelled_value(source)
+    try:
+        return np.array([np.nan if v != v else texts.code(spell(v)) for v in values.tolist()]), None
+    except (OverflowError, ValueError):
+        pass
+    made = np.full(len(values), np.nan)
+    for place, value in enumerate(values.tolist()):
+        with suppress(OverflowError, ValueError):
+            if value == value:
+                made[place] = texts.code(spell(value))
+    return made, np.isnan(made) & ~np.isnan(values)
 
 
 def as_single(value: float) -> float:

@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.quick_inputs import (
     may_change,
     usual_codes,
 )
-from model_serving.engines.pmml.evaluator.record import Record, Undecided
+from model_serving.engines.pmml.evaluator.record import Failed, Record
 from model_serving.engines.pmml.evaluator.symbols import Texts, codes_in
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ class Inputs:
         """Returns the record of shape (1, inputs).
 
         Raises:
-            Undecided: the record fails.
+            Failed: a value is invalid, and the document refuses such values.
         """
         texts = Texts(self._program.symbols)
         (row,) = self._quick.rows(columns, texts)
         if row is None:
-            raise Undecided
+            raise Failed
         return Record(row, texts)
 
     def fault_of(self, batch: Batch, columns: Columns, record: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from model_serving.core.engine import InputDescription, ModelDescription
 from model_serving.engines.foreign_errors import scoring_failure
 from model_serving.engines.pmml.evaluator.answers import Answers
-from model_serving.engines.pmml.evaluator.record import UNDECIDED
+from model_serving.engines.pmml.evaluator.record import UNDECIDED, Failed
 
 if TYPE_CHECKING:
     from model_serving.core.engine import Columns, Scores
@@ -70,12 +70,15 @@ class EvaluatedModel:
 
     def _alone(self, columns: Columns) -> Scores | None:
         """Returns the scores of one record, None when only the batch can tell (see ``record``)."""
+        why = partial(self._why_alone, columns)
         try:
             record = self._inputs.record(columns)
             try:
-                return self._answers.read_one(record, partial(self._why_alone, columns))
+                return self._answers.read_one(record, why)
             finally:
                 record.release()
+        except Failed:
+            return self._answers.nothing(why)
         except UNDECIDED:
             return None
 

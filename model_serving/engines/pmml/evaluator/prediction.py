@@ -122,6 +122,23 @@ class Single:
             {name: values.item() for name, values in found.more.items()},
         )
 
+    def without_values(self) -> Single:
+        """Returns the same without a value in it: NaN everywhere."""
+
+        def nothing(values: list[float] | None) -> list[float] | None:
+            return None if values is None else [np.nan] * len(values)
+
+        return Single(
+            np.nan,
+            nothing(self.probabilities),
+            nothing(self.confidences),
+            nothing(self.entities),
+            nothing(self.affinities),
+            nothing(self.ranked_affinities),
+            nothing(self.reasons),
+            dict.fromkeys(self.more, np.nan),
+        )
+
 
 class Predictor(Protocol):
     """A model without its targets and outputs.

@@ -2,9 +2,9 @@
 
 What computes arrays for a batch (``evaluate``, ``predict``) has a method beside it that computes floats for
 a ``Record`` (``one``, ``predict_one``). Of the two only the batch knows every case. Where the plain way meets
-one that it does not know (a value that cannot be computed, a number that Python refuses), it raises
-``Undecided``, and the record is scored as a batch of one. So a plain way may leave cases out, but it must not
-decide one in another way than the batch.
+one that it does not know (a number that Python refuses), it raises ``Undecided``, and the record is scored as
+a batch of one. So a plain way may leave cases out, but it must not decide one in another way than the batch.
+Where it computes a value that makes the record fail in the batch too, it raises ``Failed``.
 
 What has no plain way of its own (``ByBatch``, ``prediction.PredictsBatches``) computes a batch of one for
 itself alone; the fields that it asks for come from the record.
@@ -24,13 +24,20 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.prediction import ModelNode, Single
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Texts
 
-__all__ = ["UNDECIDED", "ByBatch", "Record", "Undecided"]
+__all__ = ["UNDECIDED", "ByBatch", "Failed", "Record", "Undecided"]
 
 _Made = TypeVar("_Made")
 
 
 class Undecided(Exception):
     """Only the batch can tell what becomes of the record."""
+
+
+class Failed(Undecided):
+    """The record fails: it has no result, because a value that it needs cannot be computed.
+
+    A part that only looks whether another part can be computed (``ByBatch``) does not let this pass.
+    """
 
 
 UNDECIDED = (Undecided, ArithmeticError, ValueError)
@@ -65,7 +72,8 @@ class Record:
         """Returns what is computed of the record as a batch of one.
 
         Raises:
-            Undecided: something cannot be computed.
+            Failed: something cannot be computed.
+            Undecided: a field cannot be computed, which need not matter: only the batch can tell.
         """
         batch = self._batch
         if batch is None:
@@ -74,10 +82,13 @@ class Record:
             batch.inputs = np.array([self.row])
         # One computation may ask for another. After ``Undecided`` nobody asks the batch again.
         outer, batch.failed = batch.failed, None
-        with np.errstate(all="ignore"):
-            made = compute(batch)
+        try:
+            with np.errstate(all="ignore"):
+                made = compute(batch)
+        except Failed:
+            raise Undecided from None
         if batch.failed is not None:
-            raise Undecided
+            raise Failed
         batch.failed = outer
         return made
 

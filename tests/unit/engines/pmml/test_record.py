@@ -101,3 +101,52 @@ def test_a_record_alone_says_why_it_has_no_result(value: float | None, reason: s
     assert np.isnan(found.result[0])
     assert found.why is not None
     assert found.why(0).startswith(reason)
+
+
+CLUSTERS = (
+    '<ClusteringModel functionName="clustering" modelClass="centerBased" numberOfClusters="2">{schema}'
+    '<ComparisonMeasure kind="distance"><euclidean/></ComparisonMeasure>'
+    '<ClusteringField field="x"/><ClusteringField field="z"/>'
+    '<Cluster id="a"><Array type="real">0 0</Array></Cluster>'
+    '<Cluster id="b"><Array type="real">9 1</Array></Cluster></ClusteringModel>'
+)
+LOGISTIC = (
+    '<RegressionModel functionName="classification" normalizationMethod="logit">{schema}'
+    '<RegressionTable intercept="1" targetCategory="a"><NumericPredictor name="x" coefficient="2"/>'
+    '</RegressionTable><RegressionTable intercept="0" targetCategory="b"/></RegressionModel>'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (document(LOGISTIC, {"x": "integer: 1 2 3", "y": "string: a b"}), {"x": 7}),
+        (regression_of("ln"), {"x": -1.0}),
+        (document(CLUSTERS, {"x": "double", "z": "double", "y": "string"}), {"x": 9.0}),
+        (document(CLUSTERS, {"x": "double", "z": "double", "y": "string"}), {}),
+    ],
+    ids=["invalid input", "function without a result", "a value is missing", "all values are missing"],
+)
+def test_a_record_that_fails_or_lacks_values_needs_no_arrays(
+    text: str, row: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_document(text.encode())
+    columns = columns_of(model, text.encode(), [row, {"x": 2.0, "z": 3.0}])
+    together = model.score(columns)
+    monkeypatch.setattr(Inputs, "batch", lambda *_: pytest.fail("a batch is made"))
+    alone = model.score(columns[:1])
+    assert alone.outputs.keys() == together.outputs.keys()
+    assert_alone_as_together(together, 0, alone)
+
+
+def test_a_part_that_asks_whether_another_is_valid_is_not_failed_by_it() -> None:
+    derived = (
+        '<LocalTransformations><DerivedField name="l" dataType="double" optype="continuous">'
+        '<Apply function="ln"><FieldRef field="x"/></Apply></DerivedField>'
+        '<DerivedField name="d" dataType="boolean" optype="categorical">'
+        '<Apply function="isValid"><FieldRef field="l"/></Apply></DerivedField></LocalTransformations>'
+    )
+    line = '<RegressionTable intercept="1"><NumericPredictor name="d" coefficient="2"/></RegressionTable>'
+    model = f'<RegressionModel functionName="regression">{{schema}}{derived}{line}</RegressionModel>'
+    found = score(document(model, {"x": "double", "y": "double"}), [{"x": -1.0}, {"x": 2.0}])
+    assert found.result.tolist() == [1.0, 3.0]

@@ -52,6 +52,12 @@ def test_concat_spells_values_and_leaves_missing_ones_out() -> None:
     assert text(joined, s="a", b=0) == "afalse"
 
 
+def test_only_the_record_of_which_a_whole_number_is_infinite_fails() -> None:
+    joined = apply("concat", S, apply("floor", X))
+    rows = [{"s": "a", "x": float("inf")}, {"s": "a", "x": 2.5}]
+    assert values(joined, *rows, data_type="string") == [FAILS, "a2"]
+
+
 @pytest.mark.parametrize(
     ("given", "pattern", "substitute", "right"),
     [

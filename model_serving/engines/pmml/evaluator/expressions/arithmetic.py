@@ -23,7 +23,7 @@ from model_serving.engines.pmml.evaluator.expressions.operands import (
     number_kind,
     numeric,
 )
-from model_serving.engines.pmml.evaluator.expressions.single import aggregate_of_floats
+from model_serving.engines.pmml.evaluator.expressions.single import aggregate_of_floats, divided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -244,12 +244,38 @@ _DOUBLES: Mapping[str, tuple[int, Callable[..., Numbers]]] = {
     "stdNormalIDF": (1, _quantile),
 }
 
+
+def _whole_quotient_of_one(left: float, right: float) -> float:
+    quotient = divided(left, right)
+    return float(math.trunc(quotient)) if math.isfinite(quotient) else math.nan
+
+
+def _modulo_of_one(left: float, right: float) -> float:
+    if left != left or right != right:
+        return math.nan
+    return left - math.floor(left / right) * right
+
+
+def _round_of_one(value: float) -> float:
+    if not math.isfinite(value):
+        return value
+    whole = math.floor(value)
+    return float(whole + (value - whole >= 0.5))
+
+
+def _expit_of_one(value: float) -> float:
+    try:
+        return 1.0 / (1.0 + math.exp(-value))
+    except OverflowError:
+        return 0.0
+
+
 _OF_FLOATS: Mapping[Callable[..., Numbers], Callable[..., float]] = {
-    _whole_quotient: lambda left, right: float(math.trunc(left / right)),
-    _modulo: lambda left, right: left - math.floor(left / right) * right,
+    _whole_quotient: _whole_quotient_of_one,
+    _modulo: _modulo_of_one,
     _threshold: lambda value, limit: float(value > limit) if value == value and limit == limit else math.nan,
-    _round: lambda value: float(math.floor(value) + (value - math.floor(value) >= 0.5)),
-    _expit: lambda value: 1.0 / (1.0 + math.exp(-value)),
+    _round: _round_of_one,
+    _expit: _expit_of_one,
 }
 """The functions of one record alone; they may raise instead of a result that is not finite."""
 

@@ -17,7 +17,7 @@ from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.operands import MANY, Builtin, as_kind, operands
 from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported
-from model_serving.engines.pmml.evaluator.record import ByBatch, Record, Undecided
+from model_serving.engines.pmml.evaluator.record import ByBatch, Failed, Record
 from model_serving.engines.pmml.evaluator.scope import Field
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Logical:
         values = [argument.one(record) for argument in self.arguments]
         for value in values:
             if value != value:
-                raise Undecided
+                raise Failed
         return 1.0 if self.of_floats(*values) else 0.0
 
     def evaluate(self, batch: Batch) -> Numbers:

@@ -18,7 +18,7 @@ from model_serving.engines.pmml.evaluator.expressions.comparisons import logical
 from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.conversions import As
 from model_serving.engines.pmml.evaluator.expressions.operands import MANY, Builtin, as_kind
-from model_serving.engines.pmml.evaluator.record import ByBatch, Record, Undecided
+from model_serving.engines.pmml.evaluator.record import ByBatch, Failed, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +104,7 @@ class _If:
     def one(self, record: Record) -> float:
         condition = self.condition.one(record)
         if condition != condition:
-            raise Undecided
+            raise Failed
         return self.then.one(record) if condition == 1.0 else self.other.one(record)
 
     def evaluate(self, batch: Batch) -> Numbers:

@@ -17,6 +17,7 @@ from model_serving.engines.pmml.evaluator.data_types import (
 )
 from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.reading import Unsupported
+from model_serving.engines.pmml.evaluator.record import Failed
 
 if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.batch import Batch
@@ -92,7 +93,10 @@ class As:
         if value != value or (self.kind.data_type == "double" and self.inner.kind.is_number):
             return value
         if self.inner.kind.is_text:
-            return numeric_reader(self.kind.data_type)(record.texts.text(value))
+            try:
+                return numeric_reader(self.kind.data_type)(record.texts.text(value))
+            except ValueError:
+                raise Failed from None
         if self.kind.is_text:
             return record.texts.code(spelled_value(self.inner.kind.data_type)(value))
         if self.kind.data_type == "float" and self.inner.kind.is_number:

@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
 from model_serving.engines.pmml.evaluator.expressions.operands import Builtin, as_kind, as_number
 from model_serving.engines.pmml.evaluator.expressions.texts import constant_text
 from model_serving.engines.pmml.evaluator.reading import Unsupported
-from model_serving.engines.pmml.evaluator.record import Record, Undecided
+from model_serving.engines.pmml.evaluator.record import Failed, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ class _Spelled:
     def one(self, record: Record) -> float:
         value = self.argument.one(record)
         if value != value:
-            raise Undecided
+            raise Failed
         return record.texts.code(self.spell(value))
 
     def evaluate(self, batch: Batch) -> Numbers:

@@ -12,7 +12,7 @@ from model_serving.engines.pmml.evaluator.expressions.constants import Constant
 from model_serving.engines.pmml.evaluator.expressions.conversions import as_kind
 from model_serving.engines.pmml.evaluator.expressions.single import of_floats
 from model_serving.engines.pmml.evaluator.reading import Unsupported
-from model_serving.engines.pmml.evaluator.record import Record, Undecided
+from model_serving.engines.pmml.evaluator.record import Failed, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,12 +119,12 @@ class Numeric:
             left, right = arguments[0].one(record), arguments[1].one(record)
             made = self.of_floats(left, right)
             if made != made and not (self.takes_missing and (left != left or right != right)):
-                raise Undecided
+                raise Failed
             return made
         values = [argument.one(record) for argument in arguments]
         made = self.of_floats(*values)
         if made != made and not (self.takes_missing and any(one != one for one in values)):
-            raise Undecided
+            raise Failed
         return made
 
     def _fail(self, made: Numbers, values: Sequence[Numbers], batch: Batch) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["aggregate_of_floats", "of_floats"]
+__all__ = ["aggregate_of_floats", "divided", "of_floats"]
 
 
-def _divided(left: float, right: float) -> float:
+def divided(left: float, right: float) -> float:
     """Divides as floating point numbers are divided: by zero gives infinity, zero by zero is not a number."""
     if right != 0.0:
         return left / right
@@ -23,11 +23,34 @@ def _divided(left: float, right: float) -> float:
     return math.copysign(math.inf, left) * math.copysign(1.0, right)
 
 
+def _exponential(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def _logarithm(function: Callable[[float], float], least: float) -> Callable[[float], float]:
+    """Returns a logarithm that is -infinity at ``least``, and not a number below."""
+
+    def of_float(value: float) -> float:
+        if value > least:
+            return function(value)
+        return -math.inf if value == least else math.nan
+
+    return of_float
+
+
+def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
+    """Returns a function that rounds; what is not finite stays as it is."""
+    return lambda value: float(function(value)) if math.isfinite(value) else value
+
+
 _FLOATS: dict[Any, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
-    np.divide: _divided,
+    np.divide: divided,
     np.abs: abs,
     np.equal: operator.eq,
     np.not_equal: operator.ne,
@@ -35,14 +58,14 @@ _FLOATS: dict[Any, Callable[..., Any]] = {
     np.less_equal: operator.le,
     np.greater: operator.gt,
     np.greater_equal: operator.ge,
-    np.exp: math.exp,
+    np.exp: _exponential,
     np.expm1: math.expm1,
-    np.log: math.log,
-    np.log10: math.log10,
-    np.log1p: math.log1p,
-    np.sqrt: math.sqrt,
+    np.log: _logarithm(math.log, 0.0),
+    np.log10: _logarithm(math.log10, 0.0),
+    np.log1p: _logarithm(math.log1p, -1.0),
+    np.sqrt: lambda value: math.nan if value < 0.0 else math.sqrt(value),
     np.power: math.pow,
-    np.rint: lambda value: float(round(value)),
+    np.rint: _whole(round),
     np.hypot: math.hypot,
     np.sin: math.sin,
     np.cos: math.cos,
@@ -54,8 +77,8 @@ _FLOATS: dict[Any, Callable[..., Any]] = {
     np.sinh: math.sinh,
     np.cosh: math.cosh,
     np.tanh: math.tanh,
-    np.floor: lambda value: float(math.floor(value)),
-    np.ceil: lambda value: float(math.ceil(value)),
+    np.floor: _whole(math.floor),
+    np.ceil: _whole(math.ceil),
 }
 
 

@@ -27,7 +27,7 @@ from model_serving.engines.pmml.evaluator.reading import (
     required,
     whole_number,
 )
-from model_serving.engines.pmml.evaluator.record import ByBatch, Record, Undecided
+from model_serving.engines.pmml.evaluator.record import ByBatch, Failed, Record
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -163,7 +163,7 @@ class _Term:
             counts = record.memory[self.index] = record.of_batch(self.index.counts)[0].tolist()
         count, most = counts[self.column], counts[0]
         if most < 0.0:
-            raise Undecided
+            raise Failed
         if self.weight == "termFrequency" or count == 0.0:
             return count
         return float(_weighted(np.array((count,)), np.array((most,)), self.weight)[0])

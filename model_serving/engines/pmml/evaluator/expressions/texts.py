@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.expressions.regular_expressions import
     replacement,
 )
 from model_serving.engines.pmml.evaluator.reading import Unsupported
-from model_serving.engines.pmml.evaluator.record import Record, Undecided
+from model_serving.engines.pmml.evaluator.record import Failed, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,8 +53,11 @@ class OfText:
         """See ``Expression.one``."""
         code = self.argument.one(record)
         if code != code:
-            raise Undecided
-        value = self.function(record.texts.text(code))
+            raise Failed
+        try:
+            value = self.function(record.texts.text(code))
+        except ValueError:
+            raise Failed from None
         return record.texts.code(str(value)) if self.kind.is_text else float(value)
 
     def _value(self, text: str, texts: Texts) -> float:
@@ -101,7 +104,7 @@ class _Substring:
     def one(self, record: Record) -> float:
         code, place, length = (argument.one(record) for argument in self.arguments)
         if not (code == code and place >= 1 and length >= 0):
-            raise Undecided
+            raise Failed
         first = int(place) - 1
         return record.texts.code(record.texts.text(code)[first : first + int(length)])
 

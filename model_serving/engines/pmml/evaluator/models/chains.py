@@ -176,8 +176,9 @@ class Chain:
             }
             found = replace(found, more={**found.more, **others})
         for segment in self._needed:
-            if segment.takes(record) and np.isnan(record.prediction(segment.node).value):
-                raise Undecided
+            value = record.prediction(segment.node).value if segment.takes(record) else 0.0
+            if value != value:
+                return found.without_values()
         return found
 
     def _without_missing(self, found: Prediction, batch: Batch) -> Prediction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,6 +103,17 @@ def _square(center: list[float], row: list[float]) -> float:
     return total
 
 
+def _adjusted_square(center: list[float], row: list[float], importance: list[float]) -> float:
+    """Does the same where values are missing; the others count more for them (see ``Measure.between``)."""
+    total = present = 0.0
+    for left, right, weight in zip(center, row, importance, strict=True):
+        difference = left - right
+        if difference == difference:
+            total += difference * difference
+            present += weight
+    return total * (sum(importance) / present) if present else nan
+
+
 def _center(cluster: Element, fields: list[Field], context: ModelContext) -> list[float]:
     parts = children(cluster, {"id", "name", "size"}, ("Array", "KohonenMap", "Covariances"))
     array = only(parts, "Array")
@@ -145,9 +156,15 @@ class ClusteringModel(WithoutClasses):
             return Single.of(record.of_batch(self.predict))
         row = self.inputs.row(record)
         distances = [_square(center, row) for center in self.plain_centers]
-        best = min(distances)
         if isnan(sum(distances)):
-            raise Undecided
+            importance = self.comparison.importance.tolist()
+            distances = [_adjusted_square(center, row, importance) for center in self.plain_centers]
+            missing = sum(map(isnan, distances))
+            if missing == len(distances):
+                return Single(nan, entities=[nan], affinities=distances, ranked_affinities=[nan])
+            if missing:
+                raise Undecided
+        best = min(distances)
         code = self.codes.item(distances.index(best))
         if self.comparison.measure == "euclidean":
             distances, best = list(map(sqrt, distances)), sqrt(best)

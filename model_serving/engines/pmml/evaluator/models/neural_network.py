@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isnan
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,10 +137,13 @@ class NeuralNetwork:
         """See ``Predictor.predict_one``."""
         if not self.is_chain or self.others or any(layer.columns is None for layer in self.layers):
             return Single.of(record.of_batch(self.predict))
-        units = self.inputs.row(record)
+        units = given = self.inputs.row(record)
         for layer in self.layers:
             units = layer.output_of_one(units)
-        return self.head.prediction_of_one(units)
+        found = self.head.prediction_of_one(units)
+        if found.value != found.value and not any(map(isnan, given)):
+            raise Undecided  # of huge numbers, other ways to add them up may have an answer
+        return found
 
     def _all_units(self, inputs: Numbers) -> Numbers:
         """Returns the inputs and the outputs of all neurons, shape (n, units)."""
@@ -221,7 +224,7 @@ class _Classes:
         if len(shares) < len(self.classes):
             shares.append(1.0 - shares[0])
         if isnan(sum(shares)):
-            raise Undecided
+            return Single(nan, shares, entities=[nan])
         best = shares.index(max(shares))
         return Single(self.classes[best], shares, entities=[self.codes.item(best)])
 

@@ -30,7 +30,6 @@ from model_serving.engines.pmml.evaluator.reading import (
     optional_number,
     single_child,
 )
-from model_serving.engines.pmml.evaluator.record import Record, Undecided
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -209,12 +208,12 @@ class Scorecard(WithoutClasses, WithoutEntities):
                 points[reason] = points.get(reason, 0.0) + (score - one.baseline) * self.sign
         if not self.ranks:
             return Single(total)
+        most = min(self.ranks, len(self.codes))
         if total != total:
-            raise Undecided
+            return Single(total, reasons=[np.nan] * most)
         # The places of reason codes are in the document's order, which ties keep.
         ranked = sorted((-value, reason) for reason, value in points.items() if not value < 0.0)
         codes = [self.codes.item(reason) for _, reason in ranked[: self.ranks]]
-        most = min(self.ranks, len(self.codes))
         return Single(total, reasons=codes + [np.nan] * (most - len(codes)))
 
     def _ranked(self, points: Numbers, total: Numbers) -> Numbers:

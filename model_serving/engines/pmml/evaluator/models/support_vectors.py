@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import floor, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,7 +140,8 @@ class _Regression(_Model):
         return Prediction(self.machines.values(batch)[:, 0])
 
     def predict_one(self, record: Record) -> Single:
-        return Single(self.machines.values_of_one(record)[0])
+        values = self.machines.values_of_one(record)
+        return Single(nan if values is None else values[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,11 @@ class _ByValue(_Model):
         return Prediction(np.where(np.isnan(values.max(axis=1)), np.nan, best))
 
     def predict_one(self, record: Record) -> Single:
-        values = [self.sign * value for value in self.machines.values_of_one(record)]
-        return Single(self.classes[values.index(max(values))])
+        values = self.machines.values_of_one(record)
+        if values is None:
+            return Single(nan)
+        best = max(values) if self.sign > 0.0 else min(values)
+        return Single(self.classes[values.index(best)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +192,10 @@ class _ByVotes(_Model):
         return Prediction(winner(shares, self.classes), shares)
 
     def predict_one(self, record: Record) -> Single:
-        votes = [0] * len(self.classes)
         values = self.machines.values_of_one(record)
+        if values is None:
+            return Single(nan, [nan] * len(self.classes))
+        votes = [0] * len(self.classes)
         for value, threshold, first, second in zip(values, *self.lists, strict=True):
             chosen = value > threshold if self.largest else value < threshold
             votes[first if chosen else second] += 1
@@ -215,5 +221,8 @@ class _Rounded(_Model):
         )
 
     def predict_one(self, record: Record) -> Single:
-        rounded = floor(self.machines.values_of_one(record)[0] + 0.5)
+        values = self.machines.values_of_one(record)
+        if values is None:
+            return Single(nan)
+        rounded = floor(values[0] + 0.5)
         return Single({1: self.classes[0], 0: self.classes[1]}.get(rounded, np.nan))

@@ -124,13 +124,20 @@ class Machines:
         """Returns the functions' values, shape (n, machines)."""
         return self._of_rows(self._inputs.matrix(batch))
 
-    def values_of_one(self, record: Record) -> list[float]:
-        """Returns the functions' values for one record alone (raises as ``Expression.one``)."""
-        row = np.array([self._inputs.row(record)])
+    def values_of_one(self, record: Record) -> list[float] | None:
+        """Returns the functions' values for one record alone (raises as ``Expression.one``).
+
+        None where one of them is missing.
+        """
+        given = self._inputs.row(record)
+        row = np.array([given])
         with np.errstate(all="ignore"):
             values: list[float] = self._of_rows(row)[0].tolist()
-        if isnan(sum(values)):
-            raise Undecided
+        total = sum(values)
+        if total != total:
+            if not any(map(isnan, given)):
+                raise Undecided  # of huge numbers, other ways to add them up may have an answer
+            return None
         return values
 
     def _of_rows(self, rows: Numbers) -> Numbers:
