@@ -20,7 +20,7 @@ EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml server)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test test-312 lint suites interop fuzz chaos overload swaps check format bench proto lock samples clean
+.PHONY: help install demo test test-312 lint suites interop fuzz chaos overload swaps check format bench proto reporter lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -138,6 +138,9 @@ format: install ## format the sources, mend what the linter can
 
 proto: install ## generate Python code from the .proto files
 	@$(BIN)/python protos/generate.py
+
+reporter: install ## compile the Prometheus reporter of model_serving/runtime/reporter (needs a JDK)
+	@$(BIN)/python -m model_serving.runtime.reporter_jar
 
 samples: install ## make the sample data and models anew (installs the training packages)
 	@$(PIP) --no-build-isolation --require-hashes -r requirements-train.lock

@@ -3,9 +3,10 @@
     <sys.prefix>/flink/
         bin/      copies (with a link, Flink's scripts would use the pip package's folder as the home), two
                   of them changed
-        lib/      links to the package's jars and its flink-python jar; the Kafka connector and the libraries
-                  for compressed batches are copied, because the cache may be cleared
-        opt/ plugins/   links to the package's files
+        lib/      links to the package's jars, its flink-python jar and its reporter for Prometheus; the Kafka
+                  connector and the libraries for compressed batches are copied, because the cache may be
+                  cleared; this project's part of the reporter
+        opt/ plugins/   links to the package's files; the plugin for Prometheus is in lib
         conf/     the package's files, replaced by this project's (runtime/conf)
         log/ run/ written by Flink; kept when the home is assembled again
 
@@ -29,11 +30,24 @@ import yaml
 
 from model_serving.runtime.errors import FlinkHomeError
 
-__all__ = ["FlinkHome", "assemble", "config_text", "derive_conf", "flink_home", "installed_distribution"]
+__all__ = [
+    "REPORTER_JAR",
+    "REPORTER_PLUGIN",
+    "FlinkHome",
+    "assemble",
+    "config_text",
+    "derive_conf",
+    "flink_home",
+    "installed_distribution",
+]
 
 _STAMP = ".stamp"
 _CONF = files("model_serving.runtime") / "conf"
 _CONFIG = "config.yaml"
+# Flink's own reporter for Prometheus listens on every address of the machine; this one adds an option for the
+# address. Both are in lib, because the minicluster of a local run does not load plugins.
+REPORTER_JAR = files("model_serving.runtime") / "reporter" / "prometheus-host-reporter.jar"
+REPORTER_PLUGIN = "metrics-prometheus"
 _KEPT = ("log", "run")
 # Thread mode loads Python's native bridge from this jar in every job of a TaskManager, so it must be in
 # Flink's own lib folder.
@@ -182,9 +196,12 @@ def _fill(
         _link_tree(distribution / folder, building / folder)
     for jar in sorted((distribution / "opt").glob(_PYTHON_JAR)):
         (building / "lib" / jar.name).symlink_to(jar)
-    for connector in connectors:
+    for jar in sorted((building / "plugins" / REPORTER_PLUGIN).glob("*.jar")):
+        jar.rename(building / "lib" / jar.name)
+    (building / "plugins" / REPORTER_PLUGIN).rmdir()
+    for jar in (*connectors, Path(str(REPORTER_JAR))):
         # With its time, by which Java knows the jar that is in its archive of classes.
-        shutil.copy2(connector, building / "lib" / connector.name)
+        shutil.copy2(jar, building / "lib" / jar.name)
     shutil.copytree(distribution / "conf", building / "conf")
     for ours in _CONF.iterdir():
         text = config if ours.name == _CONFIG else ours.read_text(encoding="utf-8")
@@ -238,6 +255,7 @@ def _inputs(distribution: Path, connectors: Sequence[Path], config: str) -> Iter
     yield config
     for ours in sorted(_CONF.iterdir(), key=lambda entry: entry.name):
         yield ours.read_text(encoding="utf-8")
+    yield hashlib.sha256(REPORTER_JAR.read_bytes()).hexdigest()
     # This module decides the layout, so its text is an input too.
     yield Path(__file__).read_text(encoding="utf-8")
     yield str(distribution)

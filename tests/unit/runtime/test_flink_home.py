@@ -75,8 +75,9 @@ def test_the_home_holds_the_distribution_and_the_connector(
         "lib/flink-dist-2.2.1.jar": "lib/flink-dist-2.2.1.jar",
         "lib/flink-python-2.2.1.jar": "opt/flink-python-2.2.1.jar",
         "opt/flink-python-2.2.1.jar": "opt/flink-python-2.2.1.jar",
+        "lib/prometheus-host-reporter.jar": "",
         "plugins/README.txt": "plugins/README.txt",
-        "plugins/metrics-prometheus/flink-metrics-prometheus-2.2.1.jar": (
+        "lib/flink-metrics-prometheus-2.2.1.jar": (
             "plugins/metrics-prometheus/flink-metrics-prometheus-2.2.1.jar"
         ),
     }
