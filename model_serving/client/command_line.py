@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from model_serving.client import commands
+from model_serving.client.completion import SHELLS
 from model_serving.client.decoding import Kind
 from model_serving.client.option_values import (
     count,
@@ -19,23 +19,32 @@ from model_serving.client.option_values import (
     one_of,
     place,
     port,
+    positive,
     rate,
     some_text,
 )
 from model_serving.client.printable import printable
-from model_serving.client.record_types import DEFAULT_RECORD_TYPE
-from model_serving.client.trying.limits import LIMITS
+from model_serving.client.settings_options import (
+    add_key_file,
+    add_limits,
+    add_record_type,
+    add_setting,
+    add_topics,
+)
 from model_serving.core.messages import ModelType, OutputRule, Reason
-from model_serving.messaging.topics import TopicNames
+from model_serving.observe.board import Order
 
 __all__ = ["SERVER", "build_parser"]
 
 SERVER = "run"
 """The command of the server. It reads its flags by itself, so the parser here only names it."""
 
-_ENVIRONMENT_PREFIX = "MODEL_SERVING_"
 _TYPES = [kind.name for kind in ModelType]
 _REASONS = [reason.name for reason in Reason if reason]
+
+
+_WITHOUT_KAFKA = {"completion"}
+"""Commands that have no flags for Kafka."""
 
 
 class _Wide(argparse.HelpFormatter):
@@ -66,12 +75,12 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     families.add_parser(SERVER, help="Serve in this process, without Flink and without Java.", add_help=False)
     for name, (run, text, add_options) in _COMMANDS.items():
         command = families.add_parser(name, help=text, description=text, formatter_class=_Wide)
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, program=program)
         add_options(command)
-        _add_setting(
-            command, "--bootstrap-servers", "localhost:9092", "the Kafka to use", metavar="HOST:PORT"
-        )
-        _add_setting(
+        if name in _WITHOUT_KAFKA:
+            continue
+        add_setting(command, "--bootstrap-servers", "localhost:9092", "the Kafka to use", metavar="HOST:PORT")
+        add_setting(
             command, "--kafka-config", "", "client properties for a Kafka with TLS or a login", metavar="FILE"
         )
     return parser
@@ -90,7 +99,7 @@ def _broker_options(broker: argparse.ArgumentParser) -> None:
     broker.add_argument(
         "--partitions", type=count, default=1, metavar="N", help="partitions of each topic (default: 1)"
     )
-    _add_topics(broker, *Kind)
+    add_topics(broker, *Kind)
 
 
 def _publish_models_options(models: argparse.ArgumentParser) -> None:
@@ -128,10 +137,10 @@ def _publish_models_options(models: argparse.ArgumentParser) -> None:
         metavar="N",
         help="put N of the records with their results into the messages, which the job then checks",
     )
-    _add_key_file(models)
-    _add_record_type(models)
-    _add_limits(models)
-    _add_topics(models, Kind.MODELS)
+    add_key_file(models)
+    add_record_type(models)
+    add_limits(models)
+    add_topics(models, Kind.MODELS)
 
 
 def _try_options(tried: argparse.ArgumentParser) -> None:
@@ -151,8 +160,8 @@ def _try_options(tried: argparse.ArgumentParser) -> None:
     )
     tried.add_argument("--json", action="store_true", help="print one JSON object a record")
     _add_choices(tried)
-    _add_record_type(tried, "")
-    _add_limits(tried)
+    add_record_type(tried, "")
+    add_limits(tried)
 
 
 def _publish_data_options(data: argparse.ArgumentParser) -> None:
@@ -180,8 +189,8 @@ def _publish_data_options(data: argparse.ArgumentParser) -> None:
     data.add_argument("--rate", type=rate, default=1.0, metavar="N", help="records a second (default: 1)")
     data.add_argument("--count", type=count, metavar="N", help="stop after N records")
     data.add_argument("--loop", action="store_true", help="start again at the end of the file")
-    _add_record_type(data)
-    _add_topics(data, Kind.DATA)
+    add_record_type(data)
+    add_topics(data, Kind.DATA)
 
 
 def _read_options(read: argparse.ArgumentParser) -> None:
@@ -197,26 +206,69 @@ def _read_options(read: argparse.ArgumentParser) -> None:
     read.add_argument("--count", type=count, metavar="N", help="stop after N messages")
     read.add_argument("--from-beginning", action="store_true", help="start with the oldest message")
     read.add_argument("--json", action="store_true", help="print one JSON object a line")
-    _add_record_type(read)
-    _add_topics(read, *Kind)
+    add_record_type(read)
+    add_topics(read, *Kind)
 
 
 def _status_options(status: argparse.ArgumentParser) -> None:
     status.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="show only this data type")
+    status.add_argument("--history", action="store_true", help="show every model that served or was rejected")
     status.add_argument("--json", action="store_true", help="print one JSON object a line")
-    _add_topics(status, Kind.STATUS)
+    add_topics(status, Kind.STATUS)
+
+
+def _stats_options(stats: argparse.ArgumentParser) -> None:
+    stats.add_argument("data_type", type=some_text, metavar="DATA_TYPE", help="the data type")
+    stats.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_observed(stats)
+
+
+def _top_options(top: argparse.ArgumentParser) -> None:
+    orders = [order.value for order in Order]
+    top.add_argument("--once", action="store_true", help="print it once, as without a terminal")
+    top.add_argument(
+        "--sort",
+        choices=orders,
+        default=Order.NAME.value,
+        metavar="BY",
+        help=f"{', '.join(orders)} (default: name)",
+    )
+    top.add_argument("--search", default="", metavar="TEXT", help="only data types with this in their name")
+    _add_observed(top)
+
+
+def _query_options(query: argparse.ArgumentParser) -> None:
+    query.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="only this data type")
+    query.add_argument(
+        "--interval-s",
+        type=positive,
+        default=20.0,
+        metavar="SECONDS",
+        help="the time between two lines (default: 20)",
+    )
+    query.add_argument("--count", type=count, metavar="N", help="stop after N intervals")
+    _add_observed(query)
+
+
+def _add_observed(parser: argparse.ArgumentParser) -> None:
+    add_topics(parser, Kind.STATUS, Kind.DEAD_LETTERS)
+    add_setting(parser, "--stats-topic", "model-stats", "topic of the statistics", metavar="TOPIC")
+
+
+def _completion_options(completion: argparse.ArgumentParser) -> None:
+    completion.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def _command_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "data_type", type=some_text, metavar="DATA_TYPE", help="the data type whose model changes"
     )
-    _add_key_file(command)
-    _add_topics(command, Kind.MODELS)
+    add_key_file(command)
+    add_topics(command, Kind.MODELS)
 
 
 def _checkpoints_options(checkpoints: argparse.ArgumentParser) -> None:
-    _add_setting(
+    add_setting(
         checkpoints,
         "--checkpoint-dir",
         "checkpoints",
@@ -240,7 +292,7 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
         "--again", action="store_true", help="start with the oldest, and send those again that were sent back"
     )
     replay.add_argument("--dry-run", action="store_true", help="only count, send nothing")
-    _add_topics(replay, Kind.DEAD_LETTERS)
+    add_topics(replay, Kind.DEAD_LETTERS)
 
 
 def _add_details(models: argparse.ArgumentParser) -> None:
@@ -287,57 +339,6 @@ def _add_choices(models: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return details
 
 
-_TOPIC_FLAGS = {
-    Kind.MODELS: ("--models-topic", TopicNames().models),
-    Kind.DATA: ("--data-topic", TopicNames().data),
-    Kind.RESULTS: ("--results-topic", TopicNames().results),
-    Kind.DEAD_LETTERS: ("--dead-letter-topic", TopicNames().dead_letters),
-    Kind.STATUS: ("--status-topic", TopicNames().status),
-}
-
-
-def _add_topics(parser: argparse.ArgumentParser, *kinds: Kind) -> None:
-    for kind in kinds:
-        flag, default = _TOPIC_FLAGS[kind]
-        _add_setting(parser, flag, default, f"topic of the {kind.value.replace('-', ' ')}", metavar="TOPIC")
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    for flag in LIMITS:
-        _add_setting(parser, f"--{flag.name}", flag.default, flag.help, metavar="VALUE")
-
-
-def _add_record_type(parser: argparse.ArgumentParser, default: str = DEFAULT_RECORD_TYPE) -> None:
-    _add_setting(
-        parser,
-        "--record-type",
-        default,
-        "the protobuf message of a record",
-        metavar="MODULE:CLASS",
-    )
-
-
-def _add_key_file(parser: argparse.ArgumentParser) -> None:
-    _add_setting(
-        parser, "--model-key-file", "", "sign the messages with the first key in this file", metavar="FILE"
-    )
-
-
-def _add_setting(
-    parser: argparse.ArgumentParser, flag: str, default: str, text: str, *, metavar: str
-) -> None:
-    """Adds a flag that the jobs have too, and that the same environment variable sets."""
-    variable = _ENVIRONMENT_PREFIX + flag.removeprefix("--").replace("-", "_").upper()
-    title = "settings that the jobs have too"
-    group = next((one for one in parser._action_groups if one.title == title), None)  # noqa: SLF001
-    (group or parser.add_argument_group(title)).add_argument(
-        flag,
-        default=os.environ.get(variable) or default,
-        metavar=metavar,
-        help=f"{text} (default: {default or 'none'}; or set {variable})",
-    )
-
-
 _COMMANDS: dict[
     str,
     tuple[Callable[[argparse.Namespace], None], str, Callable[[argparse.ArgumentParser], None]],
@@ -368,6 +369,21 @@ _COMMANDS: dict[
         "Show the model that serves each data type, and the version that it replaced.",
         _status_options,
     ),
+    "stats": (
+        commands.run_stats,
+        "Show the statistics of a data type: times, results and drift of each version.",
+        _stats_options,
+    ),
+    "top": (
+        commands.run_top,
+        "Show all data types live: what serves, records a second, times, what was not served.",
+        _top_options,
+    ),
+    "query": (
+        commands.run_query,
+        "Print a line an interval: what serves, since when, average, least and greatest time in the model.",
+        _query_options,
+    ),
     "rollback": (
         commands.run_command,
         "Serve the previous version of a data type's model again.",
@@ -383,6 +399,11 @@ _COMMANDS: dict[
         commands.run_replay,
         "Send the messages of dead letters back to their topics, each once, after the cause is fixed.",
         _replay_options,
+    ),
+    "completion": (
+        commands.run_completion,
+        "Print the completion of these commands for a shell.",
+        _completion_options,
     ),
 }
 """For each command: its function, its help text, and the function that adds its options."""

@@ -8,9 +8,15 @@ from pathlib import Path
 
 from model_serving.client.broker.embedded import EmbeddedBroker, Retention
 from model_serving.client.checkpoints import print_checkpoints, print_last_checkpoint
+from model_serving.client.completion import completion_script
 from model_serving.client.decoding import Kind, kind_of_topic, message_types
 from model_serving.client.errors import WrongCall
 from model_serving.client.model_messages import Content, Details, models_at, models_of_samples
+from model_serving.client.observing.history import print_history
+from model_serving.client.observing.live import show_top
+from model_serving.client.observing.querying import query
+from model_serving.client.observing.statistics import print_statistics
+from model_serving.client.observing.topics import ObservedTopics
 from model_serving.client.publishing import publish_command, publish_data, publish_models
 from model_serving.client.reading import Form, print_status, read_topic
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type
@@ -24,16 +30,21 @@ from model_serving.core.messages import Command, Reason
 from model_serving.messaging.access import KafkaAccess, read_kafka_config
 from model_serving.messaging.receiving import Start
 from model_serving.messaging.topics import TopicNames
+from model_serving.observe.board import Order
 
 __all__ = [
     "run_broker",
     "run_checkpoints",
     "run_command",
+    "run_completion",
     "run_publish_data",
     "run_publish_models",
+    "run_query",
     "run_read",
     "run_replay",
+    "run_stats",
     "run_status",
+    "run_top",
     "run_try",
 ]
 
@@ -142,7 +153,44 @@ def run_read(options: argparse.Namespace) -> None:
 
 def run_status(options: argparse.Namespace) -> None:
     """Runs ``status``."""
-    print_status(_kafka(options), options.status_topic, data_type=options.data_type, form=_form(options))
+    show = print_history if options.history else print_status
+    show(_kafka(options), options.status_topic, data_type=options.data_type, form=_form(options))
+
+
+def run_stats(options: argparse.Namespace) -> None:
+    """Runs ``stats``."""
+    print_statistics(_kafka(options), _observed(options), options.data_type, form=_form(options))
+
+
+def run_top(options: argparse.Namespace) -> None:
+    """Runs ``top``."""
+    show_top(
+        _kafka(options),
+        _observed(options),
+        order=Order(options.sort),
+        search=options.search,
+        once=options.once,
+    )
+
+
+def run_query(options: argparse.Namespace) -> None:
+    """Runs ``query``."""
+    query(
+        _kafka(options),
+        _observed(options),
+        options.data_type,
+        interval_s=options.interval_s,
+        count=options.count,
+    )
+
+
+def run_completion(options: argparse.Namespace) -> None:
+    """Runs ``completion``."""
+    from model_serving.client.command_line import SERVER, build_parser
+    from model_serving.server.config import FLAGS
+
+    own = {SERVER: [f"--{flag.name}" for flag in FLAGS]}
+    print(completion_script(build_parser(options.program), options.shell, own), end="")
 
 
 def run_command(options: argparse.Namespace) -> None:
@@ -213,6 +261,10 @@ def _topics(options: argparse.Namespace) -> TopicNames:
         dead_letters=options.dead_letter_topic,
         status=options.status_topic,
     )
+
+
+def _observed(options: argparse.Namespace) -> ObservedTopics:
+    return ObservedTopics(options.status_topic, options.stats_topic, options.dead_letter_topic)
 
 
 def _port_of(bootstrap_servers: str) -> int:

@@ -24,6 +24,7 @@ __all__ = [
     "one_of",
     "place",
     "port",
+    "positive",
     "rate",
     "some_text",
 ]
@@ -107,6 +108,14 @@ def rate(text: str) -> float:
     if rate == 0:
         raise argparse.ArgumentTypeError("give more than 0 records a second")
     return rate
+
+
+def positive(text: str) -> float:
+    """Reads a number above 0."""
+    number = not_negative(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("give a number above 0")
+    return number
 
 
 def not_negative(text: str) -> float:
