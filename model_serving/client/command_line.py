@@ -10,6 +10,7 @@ from typing import NoReturn
 from model_serving.client import commands
 from model_serving.client.completion import SHELLS
 from model_serving.client.decoding import Kind
+from model_serving.client.observing.options import query_options, stats_options, status_options, top_options
 from model_serving.client.option_values import (
     count,
     fields,
@@ -19,7 +20,6 @@ from model_serving.client.option_values import (
     one_of,
     place,
     port,
-    positive,
     rate,
     some_text,
 )
@@ -32,7 +32,6 @@ from model_serving.client.settings_options import (
     add_topics,
 )
 from model_serving.core.messages import ModelType, OutputRule, Reason
-from model_serving.observe.board import Order
 
 __all__ = ["SERVER", "build_parser"]
 
@@ -210,51 +209,6 @@ def _read_options(read: argparse.ArgumentParser) -> None:
     add_topics(read, *Kind)
 
 
-def _status_options(status: argparse.ArgumentParser) -> None:
-    status.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="show only this data type")
-    status.add_argument("--history", action="store_true", help="show every model that served or was rejected")
-    status.add_argument("--json", action="store_true", help="print one JSON object a line")
-    add_topics(status, Kind.STATUS)
-
-
-def _stats_options(stats: argparse.ArgumentParser) -> None:
-    stats.add_argument("data_type", type=some_text, metavar="DATA_TYPE", help="the data type")
-    stats.add_argument("--json", action="store_true", help="print one JSON object")
-    _add_observed(stats)
-
-
-def _top_options(top: argparse.ArgumentParser) -> None:
-    orders = [order.value for order in Order]
-    top.add_argument("--once", action="store_true", help="print it once, as without a terminal")
-    top.add_argument(
-        "--sort",
-        choices=orders,
-        default=Order.NAME.value,
-        metavar="BY",
-        help=f"{', '.join(orders)} (default: name)",
-    )
-    top.add_argument("--search", default="", metavar="TEXT", help="only data types with this in their name")
-    _add_observed(top)
-
-
-def _query_options(query: argparse.ArgumentParser) -> None:
-    query.add_argument("data_type", nargs="?", metavar="DATA_TYPE", help="only this data type")
-    query.add_argument(
-        "--interval-s",
-        type=positive,
-        default=20.0,
-        metavar="SECONDS",
-        help="the time between two lines (default: 20)",
-    )
-    query.add_argument("--count", type=count, metavar="N", help="stop after N intervals")
-    _add_observed(query)
-
-
-def _add_observed(parser: argparse.ArgumentParser) -> None:
-    add_topics(parser, Kind.STATUS, Kind.DEAD_LETTERS)
-    add_setting(parser, "--stats-topic", "model-stats", "topic of the statistics", metavar="TOPIC")
-
-
 def _completion_options(completion: argparse.ArgumentParser) -> None:
     completion.add_argument("shell", choices=SHELLS, help="the shell")
 
@@ -367,22 +321,22 @@ _COMMANDS: dict[
     "status": (
         commands.run_status,
         "Show the model that serves each data type, and the version that it replaced.",
-        _status_options,
+        status_options,
     ),
     "stats": (
         commands.run_stats,
         "Show the statistics of a data type: times, results and drift of each version.",
-        _stats_options,
+        stats_options,
     ),
     "top": (
         commands.run_top,
         "Show all data types live: what serves, records a second, times, what was not served.",
-        _top_options,
+        top_options,
     ),
     "query": (
         commands.run_query,
         "Print a line an interval: what serves, since when, average, least and greatest time in the model.",
-        _query_options,
+        query_options,
     ),
     "rollback": (
         commands.run_command,
