@@ -1,4 +1,4 @@
-"""Writes output, and commits the records that it came from: at least once, or in transactions."""
+"""Writes output, and commits the records that it came from: what every delivery does, and at least once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from model_serving.server.entries import Entry
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.progress import Progress
 from model_serving.server.state_topic import produce, produce_entries
-from model_serving.server.transactions import PATIENCE_S, Transactions, transactional, translated
+from model_serving.server.transactions import PATIENCE_S, translated
 
-__all__ = ["AtLeastOnce", "Delivery", "ExactlyOnce"]
+__all__ = ["AtLeastOnce", "Delivery", "Writer", "output_producer"]
 
 _QUEUE_KIB = 65_536
 _QUEUE_MESSAGES = 200_000
@@ -29,8 +29,16 @@ class Delivery(Protocol):
     What is committed is the output that was written, and how far ``Progress`` says that records were served.
     """
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether output that was written has to wait for a commit before it goes on its way to Kafka."""
+        ...
+
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
-        """Queues messages for a topic; waits while too much is under way."""
+        """Queues messages for a topic; waits while too much is under way.
+
+        The caller must not change ``messages`` any more.
+        """
         ...
 
     def state(self, entries: Iterable[Entry]) -> None:
@@ -58,7 +66,7 @@ class Delivery(Protocol):
         ...
 
 
-def _output_producer(kafka: KafkaAccess) -> dict[str, object]:
+def output_producer(kafka: KafkaAccess) -> dict[str, object]:
     """The settings of a producer of results. Its queue is bounded, so a slow Kafka holds the reader back."""
     return server_client(kafka) | {
         "enable.idempotence": True,
@@ -70,7 +78,7 @@ def _output_producer(kafka: KafkaAccess) -> dict[str, object]:
     }
 
 
-class _Writer:
+class Writer:
     """What both deliveries share: a producer, and the first message that was not delivered."""
 
     def __init__(
@@ -99,6 +107,7 @@ class _Writer:
                 produce(self._producer, topic, message)
 
     def _opened(self) -> None:
+        """Something was read or written that is not committed."""
         if not self._open:
             self._open = True
             self._due_s = time.monotonic() + self._interval_s
@@ -111,14 +120,19 @@ class _Writer:
         self._failure = self._failure or error
 
 
-class AtLeastOnce(_Writer):
+class AtLeastOnce(Writer):
     """Commits offsets once everything that was written before has been delivered."""
 
     def __init__(
         self, kafka: KafkaAccess, consumer: Consumer, progress: Progress, state_topic: str, interval_s: float
     ) -> None:
-        settings = _output_producer(kafka) | {"message.timeout.ms": 0}
+        settings = output_producer(kafka) | {"message.timeout.ms": 0}
         super().__init__(settings, consumer, progress, state_topic, interval_s)
+
+    @property
+    def holds_back(self) -> bool:
+        """See Delivery."""
+        return False
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
         """See Delivery."""
@@ -168,60 +182,3 @@ class AtLeastOnce(_Writer):
             # A commit that is refused because of a rebalance only means that records are read again.
             if isinstance(refused := translated(error, "the commit of offsets"), Fenced):
                 raise refused from error
-
-
-class ExactlyOnce(_Writer):
-    """Writes in transactions, which hold the offsets of the records that the output came from."""
-
-    def __init__(
-        self,
-        kafka: KafkaAccess,
-        consumer: Consumer,
-        progress: Progress,
-        state_topic: str,
-        interval_s: float,
-        name: str,
-    ) -> None:
-        """``name`` is the transactional id: whoever starts with the same one ends these transactions."""
-        settings = _output_producer(kafka) | transactional(name)
-        super().__init__(settings, consumer, progress, state_topic, interval_s)
-        self._transactions = Transactions(self._producer)
-
-    def write(self, topic: str, messages: Sequence[bytes]) -> None:
-        """See Delivery."""
-        if messages:
-            self._begun()
-            self._put(topic, messages)
-
-    def state(self, entries: Iterable[Entry]) -> None:
-        """See Delivery."""
-        self._begun()
-        produce_entries(self._producer, self._state_topic, entries)
-
-    def tend(self, *, has_read: bool) -> None:
-        """See Delivery."""
-        self._producer.poll(0)
-        self._check()
-        if has_read:
-            self._begun()
-        if self._open and time.monotonic() >= self._due_s:
-            self.finish()
-
-    def finish(self, *, patience_s: float = PATIENCE_S) -> None:
-        """See Delivery."""
-        if self._open:
-            # Also without new offsets: this is how Kafka fences a member that has lost its partitions.
-            group = self._consumer.consumer_group_metadata()
-            self._transactions.commit(self._progress.places(), group, patience_s)
-            self._open = False
-
-    def close(self) -> None:
-        """See Delivery."""
-        if self._open:
-            self._open = False
-            self._transactions.abort()
-
-    def _begun(self) -> None:
-        if not self._open:
-            self._transactions.begin()
-            self._opened()

@@ -20,11 +20,12 @@ from model_serving.server.clients import server_client
 from model_serving.server.config import ServerConfig
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
-from model_serving.server.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from model_serving.server.delivery import AtLeastOnce, Delivery
 from model_serving.server.election import AdmissionThread, group_consumer_settings
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
+from model_serving.server.exactly_once import ExactlyOnce
 from model_serving.server.health import Health
 from model_serving.server.members import Members, Registration, Signs
 from model_serving.server.mirror import Mirror

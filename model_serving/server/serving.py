@@ -105,18 +105,25 @@ class ServingLoop:
             Interrupted: Kafka refused something; begin again from what is committed.
             Fenced: another process has this one's name.
         """
-        self._carry_out()
+        self._check()
+        if not self._delivery.holds_back:
+            # Results of the version before must be on their way before this member says that it has swapped.
+            self._carry_out()
         if self._arriving:
             self._arrive()
         messages = self._messages()
-        if self._failure is not None:
-            raise self._failure
+        self._check()
         has_read = bool(messages) and self._serve_timed(messages)
         if self._retry or self._held_back:
             self._retry_waiting()
         if self._remind:
             self._remind_of_waiting()
         self._delivery.tend(has_read=has_read)
+
+    def _check(self) -> None:
+        """Raises what a callback of the client could not raise."""
+        if self._failure is not None:
+            raise self._failure
 
     def _messages(self) -> list[Message]:
         """The records that are there, at most a batch; waits a moment for the first one."""

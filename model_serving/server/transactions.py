@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Thread
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from model_serving.server.errors import Fenced, Interrupted
 
-__all__ = ["PATIENCE_S", "Transactions", "transactional", "translated"]
+__all__ = ["ABORT_S", "PATIENCE_S", "Commit", "Transactions", "transactional", "translated"]
 
 PATIENCE_S = 10.0
 """How long Kafka may take for a commit before serving begins again, in seconds."""
 
 _TRY_S = 5.0
-_ABORT_S = 3.0
+_GRACE_S = 1.0
+ABORT_S = 3.0
+"""How long Kafka may take for the end of a transaction that is given up, in seconds."""
+
 _TIMEOUT_MS = 20_000
 """How long the transaction of a member that was killed holds up readers, unless it starts again before."""
 
@@ -41,76 +45,108 @@ def translated(error: KafkaException, what: str) -> Fenced | Interrupted:
     return Interrupted(f"{what} failed ({cause.str()})")
 
 
+class Commit:
+    """Requests to Kafka that are under way in a thread of their own, in the end a commit.
+
+    librdkafka's calls have time limits, and some of them wait for ever all the same when the broker dies
+    meanwhile. Such a thread is left behind.
+    """
+
+    def __init__(self, what: str, steps: Sequence[Callable[[float], object]], patience_s: float) -> None:
+        """``what`` is for error texts. Each step is told how many seconds it has; it may be called again."""
+        self._what = what
+        self._steps = steps
+        self._end_s = time.monotonic() + patience_s
+        self._failed: BaseException | None = None
+        self._thread = Thread(target=self._run, name="transaction", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether Kafka has done it; does not wait.
+
+        Raises:
+            Interrupted: Kafka has refused, or has not answered in time.
+            Fenced: another process uses the same transactional id.
+        """
+        if self._thread.is_alive() and time.monotonic() < self._end_s + _GRACE_S:
+            return False
+        self.wait()
+        return True
+
+    def wait(self, within_s: float = PATIENCE_S) -> None:
+        """Waits until Kafka has done it, at most ``within_s`` seconds and no longer than its patience.
+
+        Raises:
+            Interrupted: Kafka has refused, or has not answered in time.
+            Fenced: another process uses the same transactional id.
+        """
+        left_s = self._end_s + _GRACE_S - time.monotonic()
+        self._thread.join(max(0.0, min(left_s, within_s + _GRACE_S)))
+        if self._thread.is_alive():
+            raise Interrupted(f"{self._what} failed (Kafka does not answer)")
+        if self._failed is not None:
+            raise self._failed
+
+    def _run(self) -> None:
+        try:
+            for step in self._steps:
+                self._try(step)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asks
+            self._failed = error
+
+    def _try(self, step: Callable[[float], object]) -> None:
+        """Tries again while Kafka says that this may help."""
+        while True:
+            try:
+                step(max(0.1, min(_TRY_S, self._end_s - time.monotonic())))
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > self._end_s:
+                    raise translated(error, self._what) from error
+            else:
+                return
+
+
 class Transactions:
     """The transactions of one producer, one after the other.
 
     Every call may raise Interrupted when Kafka refuses or does not answer, and Fenced when another process
     uses the same transactional id. The producer must not be used after that.
-
-    Each call runs in a thread of its own: librdkafka's calls have time limits, and some of them wait for ever
-    all the same when the broker dies meanwhile.
     """
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
-        self._is_lost = False
-        self._act("the start of transactions", PATIENCE_S, producer.init_transactions)
+        Commit("the start of transactions", [producer.init_transactions], PATIENCE_S).wait()
 
     def begin(self) -> None:
-        """Begins a transaction."""
+        """Begins a transaction; the one before must be over."""
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
             raise translated(error, "the begin of a transaction") from error
 
-    def commit(self, offsets: Sequence[TopicPartition], group: object, patience_s: float) -> None:
-        """Commits everything since ``begin``, and the offsets in the consumer group.
+    def start_commit(self, offsets: Sequence[TopicPartition], group: object, patience_s: float) -> Commit:
+        """Begins to commit everything since ``begin``, and the offsets in the consumer group.
 
-        ``group`` is the consumer's metadata; None: there are no offsets.
+        Nothing may be produced until that is over. ``group`` is the consumer's metadata; None: there are no
+        offsets.
         """
         producer = self._producer
+        steps: list[Callable[[float], object]] = [producer.commit_transaction]
         if group is not None:
-            self._act(
-                "a transaction",
-                patience_s,
-                lambda try_s: producer.send_offsets_to_transaction(list(offsets), group, try_s),
-            )
-        self._act("a transaction", patience_s, producer.commit_transaction)
+            steps.insert(0, partial(producer.send_offsets_to_transaction, list(offsets), group))
+        return Commit("a transaction", steps, patience_s)
+
+    def commit(self, offsets: Sequence[TopicPartition], group: object, patience_s: float) -> None:
+        """Commits as ``start_commit`` does, and waits for it."""
+        self.start_commit(offsets, group, patience_s).wait(patience_s)
 
     def abort(self) -> None:
-        """Aborts what was begun, if Kafka answers; it does so by itself when the time is over."""
-        if self._is_lost:
-            return
+        """Aborts what was begun, if Kafka answers; it does so by itself when the time is over.
+
+        Not after a call that has failed: librdkafka may wait for ever then.
+        """
         try:
-            self._act("the end of a transaction", _ABORT_S, self._producer.abort_transaction)
+            Commit("the end of a transaction", [self._producer.abort_transaction], ABORT_S).wait()
         except (Fenced, Interrupted):
             return
-
-    def _act(self, what: str, patience_s: float, act: Callable[[float], object]) -> None:
-        """Tries again while Kafka says that this may help."""
-        failed: list[BaseException] = []
-        end_s = time.monotonic() + patience_s
-
-        def run() -> None:
-            while True:
-                try:
-                    act(max(0.1, min(_TRY_S, end_s - time.monotonic())))
-                except KafkaException as error:
-                    if not error.args[0].retriable() or time.monotonic() > end_s:
-                        failed.append(translated(error, what))
-                        return
-                except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-                    failed.append(error)
-                    return
-                else:
-                    return
-
-        thread = threading.Thread(target=run, name="transaction", daemon=True)
-        thread.start()
-        thread.join(patience_s + 1.0)
-        if thread.is_alive():
-            self._is_lost = True
-            raise Interrupted(f"{what} failed (Kafka does not answer)")
-        for error in failed:
-            self._is_lost = True
-            raise error

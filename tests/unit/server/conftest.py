@@ -1,4 +1,4 @@
-"""A mirror and the log that it follows."""
+"""A mirror and the log that it follows; Kafka clients of a member in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from model_serving.server import delivery, exactly_once, transactions
 from model_serving.server.mirror import Mirror
+from tests.unit.server.clients import Clients, Seconds
 from tests.unit.server.states import StateLog
 
 
@@ -20,3 +22,18 @@ def mirror() -> Iterator[Mirror]:
 @pytest.fixture
 def log(mirror: Mirror) -> StateLog:
     return StateLog(mirror)
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+    made = Clients(monkeypatch)
+    yield made
+    made.threads.kill()
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
+    made = Seconds()
+    for module in (delivery, exactly_once, transactions):
+        monkeypatch.setattr(module, "time", made)
+    return made

@@ -22,6 +22,7 @@ from tests.unit.server.cluster import DATA_PARTITIONS, TOPICS, Cluster, clusters
 NAMES = ("one", "two", "three")
 NAME = st.sampled_from(NAMES)
 DATA_TYPE = st.sampled_from(["wine", "beer"])
+KILL_POINTS = ("before a commit", "after a commit", "while output is held")
 COMMANDS = st.sampled_from(["DEPLOY"] * 6 + ["DOES NOT LOAD", "REMOVE", "ROLLBACK"])
 
 
@@ -59,13 +60,11 @@ class Share:
 
 Event = Do | Model | Records | Share
 STEPS = st.builds(
-    Do, st.sampled_from(["follow", "follow a little", "serve", "serve", "admit", "admit"]), NAME
+    Do, st.sampled_from(["follow", "follow a little", "serve", "serve", "commit", "admit", "admit"]), NAME
 )
 CHANGES = st.builds(
     Do,
-    st.sampled_from(
-        ["start", "kill", "expire", "elect", "lose", "tick", "before a commit", "after a commit"]
-    ),
+    st.sampled_from(["start", "kill", "expire", "elect", "lose", "tick", *KILL_POINTS]),
     NAME,
 )
 MODELS = st.builds(Model, DATA_TYPE, COMMANDS)
@@ -78,6 +77,10 @@ BURSTS = st.one_of(
     # Something happens while a transaction is open.
     st.tuples(RECORDS, st.just(ROUND), CHANGES | SHARES),
     st.tuples(RECORDS, st.just(ROUND), NAME.map(lambda name: Do("lose", name))),
+    # It happens while a transaction is being committed and more records are scored.
+    st.tuples(
+        RECORDS, st.just(ROUND), RECORDS, st.just(ROUND), RECORDS, st.just(ROUND), STEPS | CHANGES | SHARES
+    ),
     # A process that has read nothing yet takes office.
     NAME.map(lambda name: (Do("start", name), Do("elect", name), Do("admit"))),
 )
@@ -120,7 +123,7 @@ class Run:
 
     def _do(self, event: Do) -> None:
         cluster, who = self.cluster, event.who
-        if event.what in ("before a commit", "after a commit"):
+        if event.what in KILL_POINTS:
             cluster.kill_at = event.what
         elif event.what == "tick":
             cluster.seconds.now += 1

@@ -62,6 +62,7 @@ class FakeDelivery:
     entries: list[Entry] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     on_finish: Callable[[], None] = lambda: None
+    holds_back: bool = False
 
     def write(self, topic: str, messages: Iterable[bytes]) -> None:
         self.written.setdefault(topic, []).extend(messages)
@@ -215,6 +216,21 @@ def test_an_activation_is_carried_out_between_two_batches(loop: Loop) -> None:
     # ACTIVE is for the elected member to say.
     assert loop.statuses == []
     assert loop.engine.live == ["two"]
+
+
+def test_an_activation_waits_until_results_of_the_version_before_are_under_way(loop: Loop) -> None:
+    """ACTIVE must not be said before them."""
+    loop.activate("wine", 1, b"one")
+    loop.arrive(0)
+    loop.activate("wine", 2, b"two")
+    loop.delivery.holds_back = True
+    loop.send(0, "wine", 1)
+    loop.loop.step()
+    assert (loop.results, loop.is_at_end()) == ([(1, "v1")], False)
+    loop.delivery.holds_back = False
+    loop.send(0, "wine", 2)
+    loop.loop.step()
+    assert loop.results == [(1, "v1"), (2, "v2")]
 
 
 def test_a_commit_before_a_batch_is_served_leaves_the_batch_out(loop: Loop) -> None:
