@@ -106,9 +106,7 @@ class ServingLoop:
             Fenced: another process has this one's name.
         """
         self._check()
-        if not self._delivery.holds_back:
-            # Results of the version before must be on their way before this member says that it has swapped.
-            self._carry_out()
+        self._carry_out()
         if self._arriving:
             self._arrive()
         messages = self._messages()
@@ -175,7 +173,8 @@ class ServingLoop:
             return
 
     def _carry_out(self) -> None:
-        while (swap := self._swaps.next()) is not None:
+        # Results of the version before must be on their way before this member says that it has swapped.
+        while not self._delivery.holds_back and (swap := self._swaps.next()) is not None:
             try:
                 self._carry_out_one(swap.order)
             finally:

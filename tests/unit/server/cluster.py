@@ -171,6 +171,10 @@ class Cluster:
         for name in ("one", "two"):
             if name not in self.processes:
                 self.start(name)
+        for name in list(self.processes):
+            # Nobody may be silent for long while a commit is under way: its time is over before.
+            self.commit(name)
+            self.serve(name)
         self.seconds.now += 100
         for _ in range(12):
             if not self.elected:
@@ -261,7 +265,7 @@ def clusters(engine: FakeEngine, *, exactly_once: bool) -> Iterator[Cluster]:
             patch.setattr(module, "Producer", cluster.kafka.producer)
         for module in (admitting, state_topic):
             patch.setattr(module, "Consumer", cluster.kafka.consumer)
-        for module in (delivery, in_transactions, serving):
+        for module in (delivery, in_transactions, transactions, serving):
             patch.setattr(module, "time", seconds)
         patch.setattr(transactions, "Thread", cluster.thread)
         patch.setattr(KindCheckedEngine, "load", lambda self, model, schema: self._engine.load(model, schema))
