@@ -2,62 +2,53 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from model_serving.engines.pmml.evaluator.batch import Batch
-from model_serving.engines.pmml.evaluator.data_types import numeric_reader
-from model_serving.engines.pmml.evaluator.quick_inputs import (
-    Input,
-    QuickInputs,
-    bounds_of,
-    may_change,
-    usual_codes,
+from model_serving.engines.pmml.evaluator.number_inputs import (
+    BoundedNumbers,
+    CarefulNumber,
+    needs_bounds_only,
 )
+from model_serving.engines.pmml.evaluator.quick_inputs import Input, QuickInputs, UsualCodes
 from model_serving.engines.pmml.evaluator.record import Failed, Record
 from model_serving.engines.pmml.evaluator.symbols import Texts, codes_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from model_serving.core.engine import Columns
     from model_serving.engines.pmml.evaluator.batch import Mask, Rows
     from model_serving.engines.pmml.evaluator.scope import Program
     from model_serving.engines.pmml.evaluator.symbols import Numbers
-    from model_serving.engines.pmml.evaluator.treatment import DataField
 
 __all__ = ["Inputs"]
 
 _FEW = 4
 """Up to this number of records, plain Python is faster than numpy."""
 
-_NO_CODES: dict[str, float] = {}
-_MOST_IN_TABLE = 100_000
-
 
 class Inputs:
     """Makes batches.
 
     In most batches every value is present and valid. For a few records, ``QuickInputs`` finds that
-    out; for many, one comparison of the whole matrix does.
+    out; for many, a look-up of the texts and one comparison of all numbers do.
     """
 
     def __init__(self, inputs: Sequence[Input], program: Program) -> None:
         self._inputs = inputs
         self._program = program
         self._quick = QuickInputs(inputs, program)
-        self._all_numbers = all(one.data.kind.is_number for one in inputs)
-        self._usual = [
-            usual_codes(one.data, program) if one.data.kind.is_text else _NO_CODES for one in inputs
-        ]
-        self._readers = [_reader(one.data) for one in inputs]
-        bounds = [bounds_of(one) for one in inputs]
-        self._low = np.array([low for low, _ in bounds])
-        self._high = np.array([high for _, high in bounds])
-        self._checked = [one for one in inputs if may_change(one) and not _needs_care(one)]
-        self._careful = [(one, _declared(one)) for one in inputs if _needs_care(one)]
+        codes = UsualCodes(program)
+        self._texts = [(one, codes.of(one)) for one in inputs if not one.data.kind.is_number]
+        numbers = [one for one in inputs if one.data.kind.is_number]
+        self._numbers = [one.field.column for one in numbers]
+        self._bounded = BoundedNumbers([one for one in numbers if needs_bounds_only(one)])
+        self._careful = [CarefulNumber(one) for one in numbers if not needs_bounds_only(one)]
         self._whole = _columns(inputs, "integer")
         self._float = _columns(inputs, "float")
         self._boolean = _columns(inputs, "boolean")
@@ -69,15 +60,16 @@ class Inputs:
         batch = Batch(n, texts)
         values = self._few(columns, texts) if n <= _FEW else None
         if values is None:
-            values, odd, usual = self._encoded(columns, texts)
-            for one in self._to_treat(values, odd, usual):
-                column = one.field.column
-                treated, failed = one.treatment.applied(values[:, column], one.data, odd.get(column))
-                values[:, column] = treated
-                if failed is not None:
-                    # An invalid value makes the whole result invalid, also if the model never uses the field.
-                    batch.fail(failed)
-                    batch.faults.append((column, failed))
+            failing: dict[int, Mask] = {}
+            values = self._encoded(columns, texts, failing)
+            odd = self._odd(values)
+            self._bounded.treat(values, odd, failing)
+            for one in self._careful:
+                one.treat(values, odd, failing)
+            # An invalid value makes the whole result invalid, also if the model never uses the field.
+            for place in sorted(failing):
+                batch.fail(failing[place])
+                batch.faults.append((place, failing[place]))
         batch.inputs = values
         return batch
 
@@ -119,45 +111,31 @@ class Inputs:
         rows = self._quick.rows(columns, texts)
         return None if None in rows else np.array(rows, dtype=np.float64)
 
-    def _to_treat(self, values: Numbers, odd: dict[int, Mask], usual: set[int]) -> list[Input]:
-        """Returns the inputs of which some value may be missing or not valid, but for the usual ones."""
-        doubtful: list[Input] = []
-        if self._checked:
-            good = (values >= self._low) & (values <= self._high)
-            if not good.all():
-                bad = ~good.all(axis=0)
-                doubtful = [one for one in self._checked if bad[one.field.column]]
-        doubtful += [
-            one
-            for one, declared in self._careful
-            if one.field.column not in usual
-            and (declared is None or not declared.all_of(values[:, one.field.column]))
-        ]
-        if odd:
-            known = {one.field.column for one in doubtful}
-            doubtful += [self._inputs[column] for column in odd if column not in known]
-        return doubtful
-
-    def _encoded(self, columns: Columns, texts: Texts) -> tuple[Numbers, dict[int, Mask], set[int]]:
-        """Returns the values, masks of those that no such type has, and the columns that need no care."""
-        odd: dict[int, Mask] = {}
-        usual: set[int] = set()
-        if self._all_numbers and columns.dtype == np.float64:
-            values = np.array(columns, order="C")
+    def _encoded(self, columns: Columns, texts: Texts, failing: dict[int, Mask]) -> Numbers:
+        """Returns the values, those of texts after their treatment, and puts into ``failing`` who fails."""
+        if not self._texts:
+            values = np.array(columns, dtype=np.float64, order="C")
         else:
             values = np.empty(columns.shape)
-            for place, one in enumerate(self._inputs):
-                column = columns[:, place]
-                if one.data.kind.is_number:
-                    values[:, place] = column.astype(np.float64)
-                    continue
-                given = column.tolist()
-                codes = codes_in(self._usual[place], given)
+            for place in self._numbers:
+                values[:, place] = columns[:, place]
+            for one, usual in self._texts:
+                place = one.field.column
+                given = columns[:, place].tolist()
+                codes = codes_in(usual, given)
                 if codes is None:
-                    self._encode_texts(given, one, place, values, odd, texts)
-                else:
-                    values[:, place] = codes
-                    usual.add(place)
+                    codes, failed = _codes_of(given, usual, one, texts)
+                    if failed is not None:
+                        failing[place] = failed
+                values[:, place] = codes
+        if self._float is not None:
+            with np.errstate(over="ignore"):
+                values[:, self._float] = values[:, self._float].astype(np.float32)
+        return values
+
+    def _odd(self, values: Numbers) -> dict[int, Mask]:
+        """Returns masks of the numbers that no field of the type has, by the place of their column."""
+        odd: dict[int, Mask] = {}
         if self._whole is not None:
             whole = values[:, self._whole]
             strange = (whole != np.floor(whole)) & ~np.isnan(whole) | np.isinf(whole)
@@ -165,66 +143,23 @@ class Inputs:
         if self._boolean is not None:
             truth = values[:, self._boolean]
             odd.update(_some(self._boolean, ~((truth == 0.0) | (truth == 1.0) | np.isnan(truth))))
-        if self._float is not None:
-            with np.errstate(over="ignore"):
-                values[:, self._float] = values[:, self._float].astype(np.float32)
-        return values, odd, usual
-
-    def _encode_texts(
-        self,
-        column: list[str],
-        one: Input,
-        place: int,
-        values: Numbers,
-        odd: dict[int, Mask],
-        texts: Texts,
-    ) -> None:
-        read = self._readers[place]
-        if read is None:
-            has_missing = not one.data.has_empty_text and "" in column
-            values[:, place] = texts.codes([text or None for text in column] if has_missing else column)
-            return
-        strange = np.zeros(len(column), dtype=bool)
-        known: dict[str, float] = {}
-        for row, text in enumerate(column):
-            if not text:
-                values[row, place] = np.nan
-                continue
-            if text not in known:
-                try:
-                    known[text] = read(text)
-                except ValueError:
-                    known[text] = np.nan
-            values[row, place] = known[text]
-            strange[row] = known[text] != known[text]
-        if strange.any():
-            odd[place] = strange
+        return odd
 
 
-class _Declared:
-    """The valid values of a field as a table, for small whole numbers such as codes of texts."""
-
-    def __init__(self, valid: Sequence[float]) -> None:
-        self._table = np.zeros(int(max(valid)) + 2, dtype=bool)
-        self._table[np.array(valid, dtype=np.intp)] = True
-
-    def all_of(self, values: Numbers) -> bool:
-        """Returns whether all values, shape (n,), are valid; a missing value is not."""
-        least, greatest = values.min(), values.max()
-        if not (least >= 0.0 and greatest < len(self._table)):
-            return False
-        places = values.astype(np.intp)
-        return bool(self._table.take(places).all() and (places == values).all())
-
-
-def _declared(one: Input) -> _Declared | None:
-    """Returns the table of an input's valid values, None if they are not small whole numbers."""
-    data = one.data
-    if not data.valid or data.intervals or data.invalid or data.missing or one.treatment.outliers != "asIs":
-        return None
-    if not all(value.is_integer() and 0.0 <= value < _MOST_IN_TABLE for value in data.valid):
-        return None
-    return _Declared(data.valid)
+def _codes_of(
+    given: list[str], usual: Mapping[str, float], one: Input, texts: Texts
+) -> tuple[Numbers, Mask | None]:
+    """Returns the values of a column of texts, and a mask of those that make their records fail."""
+    found: dict[str, float] = {}
+    for text in set(given):
+        value = usual[text] if text in usual else one.of_text(text, texts)
+        found[text] = inf if value is None else value
+    codes = np.array(list(map(found.__getitem__, given)))
+    failed = codes == inf
+    if not failed.any():
+        return codes, None
+    codes[failed] = nan
+    return codes, failed
 
 
 def _some(places: Rows, masks: npt.NDArray[np.bool_]) -> dict[int, Mask]:
@@ -232,16 +167,6 @@ def _some(places: Rows, masks: npt.NDArray[np.bool_]) -> dict[int, Mask]:
     if not masks.any():
         return {}
     return {place: mask for place, mask in zip(places.tolist(), masks.T, strict=True) if mask.any()}
-
-
-def _reader(data: DataField) -> Callable[[str], float] | None:
-    return None if data.kind.is_text or data.kind.is_number else numeric_reader(data.kind.data_type)
-
-
-def _needs_care(one: Input) -> bool:
-    """Whether bounds do not tell if a value needs treatment."""
-    data = one.data
-    return bool(data.valid or data.invalid or data.missing or len(data.intervals) > 1)
 
 
 def _columns(inputs: Sequence[Input], data_type: str) -> Rows | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,14 @@ import numpy as np
 from model_serving.engines.pmml.evaluator.data_types import numeric_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from model_serving.core.engine import Columns
     from model_serving.engines.pmml.evaluator.scope import Field, Program
     from model_serving.engines.pmml.evaluator.symbols import Texts
     from model_serving.engines.pmml.evaluator.treatment import DataField, Treatment
 
-__all__ = ["Input", "QuickInputs", "bounds_of", "may_change", "usual_codes"]
+__all__ = ["Input", "QuickInputs", "UsualCodes", "bounds_of", "may_change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,30 @@ class Input:
     def treated(self, value: float, *, is_odd: bool = False) -> float | None:
         """Returns the value of one record after the treatment, None where the record fails."""
         return self.treatment.of_one(value, self.data, is_odd=is_odd)
+
+    def of_number(self, value: float) -> float | None:
+        """Returns a number that a record brings after the treatment, None where the record fails."""
+        data_type = self.data.kind.data_type
+        is_odd = value == value and (
+            (data_type == "integer" and not value.is_integer())
+            or (data_type == "boolean" and value not in {0.0, 1.0})
+        )
+        return self.treated(value, is_odd=is_odd)
+
+    def of_text(self, text: str, texts: Texts) -> float | None:
+        """Returns a text that a record brings as a value after the treatment, None where the record fails.
+
+        A text that does not spell a value of the field's type is invalid.
+        """
+        if not text and not self.data.has_empty_text:
+            return self.treated(nan)
+        kind = self.data.kind
+        if kind.is_text:
+            return self.treated(texts.code(text))
+        try:
+            return self.treated(numeric_reader(kind.data_type)(text))
+        except ValueError:
+            return self.treated(0.0, is_odd=True)
 
 
 def bounds_of(one: Input) -> tuple[float, float]:
@@ -60,7 +85,6 @@ class QuickInputs:
 
     def __init__(self, inputs: Sequence[Input], program: Program) -> None:
         self._texts: list[tuple[int, dict[str, float], Input]] = []
-        self._moments: list[tuple[int, Callable[[str], float], Input]] = []
         self._known: list[tuple[int, frozenset[float], Input]] = []
         self._bounds: list[tuple[int, float, float, bool, Input]] = []
         numbers = [one.field.column for one in inputs if one.data.kind.is_number]
@@ -68,8 +92,9 @@ class QuickInputs:
         self._numbers = numbers
         self._singles = [one.field.column for one in inputs if one.data.kind.data_type == "float"]
         self._all_single = len(self._singles) == len(inputs)
+        codes = UsualCodes(program)
         for one in inputs:
-            self._add(one, program)
+            self._add(one, codes)
 
     def rows(self, columns: Columns, texts: Texts) -> list[list[float] | None]:
         """Returns the values of each record, None for one that fails."""
@@ -89,11 +114,11 @@ class QuickInputs:
                 row[place] = value
         for place, known, one in self._known:
             if row[place] not in known:
-                row[place] = self._number(row[place], one)
+                row[place] = one.of_number(row[place])
         for place, low, high, is_whole, one in self._bounds:
             value = row[place]
             if not low <= value <= high or (is_whole and not value.is_integer()):
-                row[place] = self._number(value, one)
+                row[place] = one.of_number(value)
         return None if None in row else row
 
     def _encode(self, row: list[Any], texts: Texts) -> None:
@@ -102,30 +127,13 @@ class QuickInputs:
             row[place] = float(row[place])
         for place, codes, one in self._texts:
             code = codes.get(row[place])
-            row[place] = self._text(row[place], one, texts) if code is None else code
-        for place, read, one in self._moments:
-            row[place] = _moment(row[place], read, one)
+            row[place] = one.of_text(row[place], texts) if code is None else code
 
-    def _text(self, text: str, one: Input, texts: Texts) -> float | None:
-        is_missing = not text and not one.data.has_empty_text
-        return one.treated(np.nan if is_missing else texts.code(text))
-
-    def _number(self, value: float, one: Input) -> float | None:
-        data_type = one.data.kind.data_type
-        is_odd = value == value and (
-            (data_type == "integer" and not value.is_integer())
-            or (data_type == "boolean" and value not in {0.0, 1.0})
-        )
-        return one.treated(value, is_odd=is_odd)
-
-    def _add(self, one: Input, program: Program) -> None:
+    def _add(self, one: Input, codes: UsualCodes) -> None:
         data, place = one.data, one.field.column
         kind = data.kind
-        if kind.is_text:
-            self._texts.append((place, usual_codes(data, program), one))
-            return
         if not kind.is_number:
-            self._moments.append((place, numeric_reader(kind.data_type), one))
+            self._texts.append((place, codes.of(one), one))
             return
         if data.invalid or data.missing or (data.valid and data.intervals) or len(data.intervals) > 1:
             self._known.append((place, frozenset(), one))
@@ -139,21 +147,35 @@ class QuickInputs:
             self._bounds.append((place, *bounds_of(one), kind.data_type == "integer", one))
 
 
-def usual_codes(data: DataField, program: Program) -> dict[str, float]:
-    """Returns the codes of texts that need no treatment."""
-    symbols = program.symbols
-    if data.invalid or data.missing:
-        return {}
-    if data.valid:
-        return {symbols.texts[int(code)]: code for code in data.valid}
-    return symbols.codes if "" not in symbols.codes else {}
+class UsualCodes:
+    """Finds the values of the texts that an input meets most, after its treatment. Inputs may share them."""
 
+    def __init__(self, program: Program) -> None:
+        self._symbols = program.symbols
+        self._of_all: dict[float | None, dict[str, float]] = {}
 
-def _moment(text: str, read: Callable[[str], float], one: Input) -> float | None:
-    """Returns a date or time as a number; what spells none makes the record fail or counts as missing."""
-    if not text:
-        return one.treated(np.nan)
-    try:
-        return one.treated(read(text))
-    except ValueError:
-        return one.treated(0.0, is_odd=True)
+    def of(self, one: Input) -> dict[str, float]:
+        """Returns the values of an input by text; ``Input.of_text`` gives those of other texts."""
+        data = one.data
+        if not data.kind.is_text:
+            return {}
+        missing = None if data.has_empty_text else one.treated(nan)
+        if not (data.valid or data.invalid or data.missing or one.treatment.outliers != "asIs"):
+            return self._all(missing)
+        spelled = self._symbols.texts
+        found = {spelled[int(code)]: one.treated(code) for code in (*data.valid, *data.missing)}
+        found[""] = found.get("") if data.has_empty_text else missing
+        return {text: value for text, value in found.items() if value is not None}
+
+    def _all(self, missing: float | None) -> dict[str, float]:
+        """Returns the codes of all texts that the document names, and the value of a missing text."""
+        key = None if missing is None or missing != missing else missing
+        has_missing = missing is not None
+        known = self._of_all.get(key) if has_missing else None
+        if known is None:
+            known = dict(self._symbols.codes)
+            known.pop("", None)
+            if missing is not None:
+                known[""] = missing
+                self._of_all[key] = known
+        return known
