@@ -74,8 +74,9 @@ class Composed:
             "jobmanager:8081": f"localhost:{self._rest}",
             "localhost:8081": f"localhost:{self._rest}",
             "=jobmanager": "=localhost",
-            # A test does not listen to other machines.
+            # A test does not listen to other machines, and its processes cannot all have one port.
             "=0.0.0.0": "=127.0.0.1",
+            "prom.port=9249": "prom.port=9249-9299",
         }
         self._started: dict[str, _Service] = {}
 

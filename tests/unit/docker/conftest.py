@@ -45,6 +45,16 @@ def server_services() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def monitoring_services() -> dict[str, dict[str, Any]]:
+    """The services of compose.yaml with the profile `monitoring`, merged keys resolved."""
+    return {
+        name: service
+        for name, service in compose()["services"].items()
+        if service.get("profiles") == ["monitoring"]
+    }
+
+
+@pytest.fixture(scope="session")
 def compose_file() -> dict[str, Any]:
     """All of compose.yaml."""
     return compose()
