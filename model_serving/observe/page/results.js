@@ -45,7 +45,7 @@ function bars(version, classes) {
     h("thead", { class: "visually-hidden" }, h("tr", {}, ["Class", "Bar", "Results"].map((title) => h("th", { scope: "col" }, title)))),
     h("tbody", {}, rows.map(([label, one]) => h("tr", {},
       h("th", { scope: "row", title: label === null ? null : plainName(label) }, label === null ? "other classes" : shortLabel(label)),
-      h("td", { "aria-hidden": "true" }, bar(total ? one / total : 0)),
+      h("td", {}, bar(total ? one / total : 0)),
       h("td", { class: "number" }, total ? share(one / total) : "–", h("span", { class: "note" }, ` ${count(one)}`))))));
 }
 
@@ -54,7 +54,7 @@ function shortLabel(label) {
 }
 
 function bar(part) {
-  return s("svg", { viewBox: `0 0 100 ${ROW - 8}`, preserveAspectRatio: "none", class: "bar" },
+  return s("svg", { viewBox: `0 0 100 ${ROW - 8}`, preserveAspectRatio: "none", class: "bar", "aria-hidden": "true" },
     s("rect", { class: "track", width: 100, height: ROW - 8 }),
     s("rect", { class: "series-1 fill", width: part * 100, height: ROW - 8 }));
 }
