@@ -80,6 +80,10 @@ class Buckets:
         """The same counts, which do not change with these."""
         return Buckets(self.first, self.counts.copy())
 
+    def at(self, place: int) -> int:
+        """The bucket of the number at a place of the sorted numbers, counted from 0."""
+        return self.first + int(np.searchsorted(np.cumsum(self.counts), place, side="right"))
+
     def limits(self) -> Iterator[tuple[int, int]]:
         """The number of each bucket that is not empty, and its count, from the lowest on."""
         for place in np.flatnonzero(self.counts).tolist():
@@ -184,23 +188,22 @@ class Sketch:
 
         It stands for the number at the place ``floor(q · (n - 1))`` of the n sorted numbers.
         """
-        left = math.floor(q * (self.count - 1))
-        for lower, upper, centre, count in self._ascending():
-            del lower, upper
-            left -= count
-            if left < 0:
-                return centre
-        return math.nan
+        below = int(self.negative.counts.sum())
+        count = below + self.zeros + int(self.positive.counts.sum())
+        if not count:
+            return math.nan
+        place = math.floor(q * (count - 1))
+        if place < below:
+            # The greatest absolute value comes first.
+            return -_centre(self.negative.at(below - 1 - place))
+        place -= below + self.zeros
+        return 0.0 if place < 0 else _centre(self.positive.at(place))
 
     def buckets(self) -> Iterator[tuple[float, float, int]]:
         """The lower limit, the upper limit and the count of each bucket that is not empty, ascending."""
-        for lower, upper, _, count in self._ascending():
-            yield lower, upper, count
-
-    def _ascending(self) -> Iterator[tuple[float, float, float, int]]:
         for bucket, count in reversed(list(self.negative.limits())):
-            yield -_upper(bucket), -_upper(bucket - 1), -_centre(bucket), count
+            yield -_upper(bucket), -_upper(bucket - 1), count
         if self.zeros:
-            yield 0.0, 0.0, 0.0, self.zeros
+            yield 0.0, 0.0, self.zeros
         for bucket, count in self.positive.limits():
-            yield _upper(bucket - 1), _upper(bucket), _centre(bucket), count
+            yield _upper(bucket - 1), _upper(bucket), count
