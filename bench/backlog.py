@@ -2,7 +2,8 @@
 
 This project's job starts from a savepoint that was made while its topic was empty and its model served. The
 records came while it was down. The peer starts with the model preloaded, as a bounded run. In each round both
-run in turn, each in a new JVM, on the same records.
+run in turn, each in a new JVM, on the same records. With ``--compare FLAGS`` the job also runs with these
+flags in each round, so that their cost is a ratio of figures from the same minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench.figures import middle_rate, rate, spread
 from bench.inputs import BenchModel
 from bench.jobs import await_growth
 from bench.records import RecordMaker, epoch_ms
-from bench.results import append_times
+from bench.results import Appended
 from bench.session import Session, add_common_arguments, open_session
 from bench.store import Case
 from model_serving.messaging.topics import TopicNames
@@ -37,23 +38,25 @@ _PEER_END_S = 60.0
 class Workload:
     """A case to prepare a job for.
 
-    ``models`` are messages, one for each data type. ``flags`` are more flags of this project's job.
-    ``peer_model`` is None when the peer cannot be compared.
+    ``models`` are messages, one for each data type. ``flags`` are more flags of this project's job;
+    ``compared`` are those of a second one beside it. ``peer_model`` is None when the peer cannot be compared.
     """
 
     key: dict[str, str | int]
     variant: str
     models: Sequence[bytes]
     flags: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
     peer_model: BenchModel | None = None
     peer_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A workload, its topics, and the savepoint that each round starts from; None for the server."""
+    """A job, its topics, and the savepoint that each round starts from; None for the server."""
 
-    workload: Workload
+    variant: str
+    flags: tuple[str, ...]
     topics: TopicNames
     savepoint: str | None
 
@@ -62,18 +65,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``backlog``."""
     add_common_arguments(parser, models=_MODELS, rounds=3)
     parser.add_argument("--records", default="400000,2000000", help="lengths of backlog (400000,2000000)")
+    parser.add_argument(
+        "--compare",
+        default="",
+        metavar="FLAGS",
+        help="in each round run the job with these flags too, for example '--delivery exactly-once'",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores the figures. Returns the exit status."""
     lengths = sorted(int(word) for word in arguments.records.split(","))
-    with open_session("backlog", arguments) as session:
+    compared = tuple(arguments.compare.split())
+    with open_session("compared" if compared else "backlog", arguments) as session:
         workloads = [
             Workload(
-                key=session.key(variant=variant, model=model.key, set=session.chosen.value),
+                key=session.key(variant=variant, model=model.key, set=session.chosen.value)
+                | ({"compared": arguments.compare} if compared else {}),
                 variant=variant,
                 models=[model.message().SerializeToString()],
-                peer_model=model if session.peer and model.preload else None,
+                compared=compared,
+                peer_model=model if session.peer and model.preload and not compared else None,
             )
             for model in session.models.values()
             for variant in session.variants
@@ -98,61 +110,64 @@ def measure(
     }
     names = session.topics("b")
     session.kafka.create(names, partitions=partitions)
-    prepared = []
+    prepared: list[tuple[Workload, dict[str, Prepared]]] = []
     for workload in workloads:
         if not any(workload in works for works in todo.values()):
             continue
         try:
-            prepared.append(prepare(session, workload, names))
+            systems = {"ours": prepare(session, workload, names, workload.flags)}
+            if workload.compared:
+                flags = (*workload.flags, *workload.compared)
+                systems["compared"] = prepare(session, workload, names, flags)
+            prepared.append((workload, systems))
         except BenchError as error:
             session.failed(_title(workload.key), error)
     maker = RecordMaker(types)
     cases = []
     for length in lengths:
         session.kafka.fill(names.data, maker, length)
-        for ready in prepared:
-            if ready.workload not in todo[length]:
+        for workload, systems in prepared:
+            if workload not in todo[length]:
                 continue
             try:
-                cases.append(_rounds(session, ready, length))
+                cases.append(_rounds(session, workload, systems, length))
             except BenchError as error:
-                session.failed(_title(ready.workload.key | {"records": length}), error)
+                session.failed(_title(workload.key | {"records": length}), error)
     session.kafka.remove(*names.all())
     return cases
 
 
-def prepare(session: Session, workload: Workload, shared: TopicNames) -> Prepared:
+def prepare(session: Session, workload: Workload, shared: TopicNames, flags: tuple[str, ...]) -> Prepared:
     """Starts the job on the empty data topic, waits until its models serve, and stops it with a savepoint."""
+    # All runs share one model store, because a savepoint refers to models in it.
+    flags = (*flags, "--model-store", str(session.folder / "models"))
     session.say(f"{_title(workload.key)}: preparing a savepoint")
 
     def start_and_stop() -> dict[str, Any]:
         own = session.topics("p")
         topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status)
         session.kafka.create(own)
-        with session.run(session.ours(workload.variant, topics, flags=_flags(session, workload))) as job:
+        with session.run(session.ours(workload.variant, topics, flags=flags)) as job:
             job.await_start()
             session.serve(job, topics, workload.models, len(workload.models))
             return {"topics": topics, "savepoint": job.stop_with_savepoint()}
 
     made = session.twice(f"{_title(workload.key)} savepoint", start_and_stop)
-    return Prepared(workload, made["topics"], made["savepoint"])
+    return Prepared(workload.variant, flags, made["topics"], made["savepoint"])
 
 
-def _flags(session: Session, workload: Workload) -> tuple[str, ...]:
-    """Returns the job's flags. All runs share one model store, because a savepoint refers to models in it."""
-    return (*workload.flags, "--model-store", str(session.folder / "models"))
-
-
-def _rounds(session: Session, ready: Prepared, length: int) -> Case:
-    workload = ready.workload
-    rounds: dict[str, list[dict[str, Any]]] = {"ours": []}
+def _rounds(session: Session, workload: Workload, systems: dict[str, Prepared], length: int) -> Case:
+    rounds: dict[str, list[dict[str, Any]]] = {system: [] for system in systems}
     commands: dict[str, Sequence[str]] = {}
     if workload.peer_model is not None:
         rounds["peer"] = []
     for number in range(session.rounds):
         for system, figures in rounds.items():
-            measure = _ours if system == "ours" else _peers
-            round_ = partial(measure, session, ready, length, commands)
+            if system == "peer":
+                data = systems["ours"].topics.data
+                round_ = partial(_peers, session, workload, data, length, commands)
+            else:
+                round_ = partial(_ours, session, system, systems[system], length, commands)
             figures.append(session.twice(f"{_title(workload.key)} {system}", round_))
             session.say(
                 f"{_title(workload.key)}, {length:,} records, round {number + 1}, {system}: "
@@ -162,16 +177,16 @@ def _rounds(session: Session, ready: Prepared, length: int) -> Case:
 
 
 def _ours(
-    session: Session, ready: Prepared, length: int, commands: dict[str, Sequence[str]]
+    session: Session, system: str, ready: Prepared, length: int, commands: dict[str, Sequence[str]]
 ) -> dict[str, Any]:
     results = f"results-{session.number()}"
     session.kafka.create_results(results)
     kept = ready.topics
     topics = TopicNames(kept.models, kept.data, results, kept.dead_letters, kept.status)
     dead = session.kafka.count(topics.dead_letters)
-    flags = _flags(session, ready.workload)
-    command = session.ours(ready.workload.variant, topics, flags=flags, savepoint=ready.savepoint)
-    commands["ours"] = command
+    command = session.ours(ready.variant, topics, flags=ready.flags, savepoint=ready.savepoint)
+    commands[system] = command
+    appended = Appended(session.kafka, results, length)
     load, begin = _load(), epoch_ms()
     with session.run(command) as job:
 
@@ -180,24 +195,25 @@ def _ours(
             if (lost := session.kafka.count(topics.dead_letters) - dead) > 0:
                 raise BenchError(f"{lost} records became dead letters")
 
-        await_growth(lambda: session.kafka.count(results), length, job, check=check)
-    return _figures(session, results, length, begin, load)
+        await_growth(appended.count, length, job, check=check)
+    session.kafka.remove(results)
+    return _figures(appended, length, begin, load)
 
 
 def _peers(
-    session: Session, ready: Prepared, length: int, commands: dict[str, Sequence[str]]
+    session: Session, workload: Workload, data: str, length: int, commands: dict[str, Sequence[str]]
 ) -> dict[str, Any]:
     results = f"results-{session.number()}"
     session.kafka.create_results(results)
     # The peer gets an empty models topic and only the preloaded model: the other topic has our messages.
     empty = f"models-{session.number()}"
     session.kafka.create_results(empty)
-    topics = TopicNames(empty, ready.topics.data, results)
-    workload = ready.workload
+    topics = TopicNames(empty, data, results)
     command = session.peers(
         workload.variant, topics, workload.peer_model, "--bounded", "true", *workload.peer_options
     )
     commands["peer"] = command
+    appended = Appended(session.kafka, results, length)
     load, begin = _load(), epoch_ms()
     with session.run(command) as job:
 
@@ -206,15 +222,14 @@ def _peers(
             if job.process.exit_status not in {None, 0}:
                 job.check()
 
-        await_growth(lambda: session.kafka.count(results), length, job, check=check)
+        await_growth(appended.count, length, job, check=check)
         job.await_exit(_PEER_END_S)
-    session.kafka.remove(empty)
-    return _figures(session, results, length, begin, load)
+    session.kafka.remove(empty, results)
+    return _figures(appended, length, begin, load)
 
 
-def _figures(session: Session, results: str, length: int, begin: int, load: float) -> dict[str, Any]:
-    times = append_times(session.kafka, results)
-    session.kafka.remove(results)
+def _figures(appended: Appended, length: int, begin: int, load: float) -> dict[str, Any]:
+    times = appended.times
     if len(times) != length:
         raise BenchError(f"{len(times)} results for {length} records")
     return {
@@ -237,20 +252,21 @@ def _title(key: dict[str, str | int]) -> str:
 
 
 def show(session: Session, cases: Sequence[Case], title: str) -> None:
-    """Prints a table of min / median / max, and the ratio of the medians."""
-    table = Table("case", "ours", "middle 80 %", "peer", "middle 80 %", "ratio", "ratio middle", title=title)
+    """Prints a table of min / median / max, and the ratio of ours to the other system's, of the medians."""
+    other = "compared" if any("compared" in case.rounds for case in cases) else "peer"
+    table = Table("case", "ours", "middle 80 %", other, "middle 80 %", "ratio", "ratio middle", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     for case in cases:
         cells = []
-        for system in ("ours", "peer"):
+        for system in ("ours", other):
             for figure in ("rate", "middle_rate"):
                 values = case.values(system, figure)
                 cells.append(" / ".join(f"{value / 1000:.1f}" for value in _three(values)) if values else "")
         ratios = []
         for figure in ("rate", "middle_rate"):
-            ours, peer = case.values("ours", figure), case.values("peer", figure)
-            ratios.append(f"{spread(ours).median / spread(peer).median:.2f}" if ours and peer else "")
+            ours, others = case.values("ours", figure), case.values(other, figure)
+            ratios.append(f"{spread(ours).median / spread(others).median:.2f}" if ours and others else "")
         table.add_row(_title(case.key), *cells, *ratios)
     session.console.print(table)
     session.say("thousands a second, min / median / max of the rounds")

@@ -67,6 +67,25 @@ def _backlog(cases: Sequence[Case]) -> list[str]:
     return _by_set(cases, rows, head)
 
 
+def _compared(cases: Sequence[Case]) -> list[str]:
+    rows = []
+    for case in cases:
+        ours, compared = case.values("ours", "rate"), case.values("compared", "rate")
+        cost = 1 - spread(compared).median / spread(ours).median
+        rows.append(
+            [
+                f"{case.key['records']:,}",
+                str(case.key["model"]),
+                _variant(case),
+                _rates(case, "ours", "rate"),
+                f"`{case.key['compared']}`",
+                _rates(case, "compared", "rate"),
+                f"{cost:.0%}",
+            ]
+        )
+    return _by_set(cases, rows, "records|model|variant|without|more flags|with them|cost")
+
+
 def _scaling(cases: Sequence[Case]) -> list[str]:
     rows = [
         [
@@ -176,6 +195,7 @@ def _figure_of_models(figure: Mapping[str, Any]) -> list[str]:
 
 TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "backlog": _backlog,
+    "compared": _compared,
     "latency": _latency,
     "memory": _memory,
     "swap": _swap,

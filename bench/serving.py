@@ -15,7 +15,7 @@ from bench.inputs import BenchModel
 from bench.jobs import RunningJob, await_growth
 from bench.load import Load
 from bench.records import data_types
-from bench.results import Results, read_ours, read_peer
+from bench.results import Appended, Results, read_ours, read_peer
 from bench.session import Session
 from model_serving.messaging.topics import TopicNames
 
@@ -136,9 +136,10 @@ def _drain(session: Session, served: Served) -> None:
     sent = served.load.sent
     end = time.monotonic() + _DRAIN_S
     have, same = -1, 0
+    results = Appended(session.kafka, served.topics.results, sent.records)
     while same < 4:
         served.job.check()
-        now = session.kafka.count(served.topics.results)
+        now = results.count()
         same = same + 1 if now == have else 0
         have = now
         if served.system == "ours" and now >= sent.records:

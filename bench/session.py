@@ -134,8 +134,14 @@ class Session:
         """
         before = self.kafka.count(topics.status)
         self.kafka.publish(topics.models, models)
-        await_growth(lambda: self.kafka.count(topics.status), before + types, job, silence_s=240)
-        for _, payload in self.kafka.messages(topics.status)[before:]:
+        statuses: list[bytes] = []
+
+        def count() -> int:
+            statuses[:] = self.kafka.messages(topics.status, first=before)
+            return len(statuses)
+
+        await_growth(count, types, job, silence_s=240)
+        for payload in statuses:
             status = ModelStatus.FromString(payload)
             if status.state != ModelStatus.ACTIVE:
                 raise BenchError(f"the job rejects the model '{status.name}': {status.detail}")

@@ -130,11 +130,11 @@ def _swap(session: Session, served: Served, large: BenchModel, edition: int, aft
         served.wait(_PEER_SWAP_S)
         return _Span(begin, epoch_ms(), "")
     end = time.monotonic() + _ACTIVE_S
-    while session.kafka.count(served.topics.status) <= seen:
+    while not (statuses := session.kafka.messages(served.topics.status, first=seen)):
         served.wait(0.5)
         if time.monotonic() > end:
             raise BenchError(f"the model is not active after {_ACTIVE_S:g} s: {served.job.last_words()}")
-    status = ModelStatus.FromString(session.kafka.messages(served.topics.status)[seen][1])
+    status = ModelStatus.FromString(statuses[0])
     if status.state != ModelStatus.ACTIVE:
         raise BenchError(f"the job rejects the model: {status.detail}")
     served.wait(after_s)

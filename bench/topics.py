@@ -60,7 +60,7 @@ class Kafka:
                 future.result(WAIT_S)
 
     def count(self, topic: str) -> int:
-        """Returns the number of messages that were written to a topic: the sum of its end offsets."""
+        """Returns the sum of a topic's end offsets: its messages, and the markers of transactions."""
         end = time.monotonic() + WAIT_S
         with _answers(topic):
             while True:
@@ -116,10 +116,10 @@ class Kafka:
         if (there := self.count(topic)) != upto:
             raise BenchError(f"the topic has {there} records and not {upto}: start a new run")
 
-    def messages(self, topic: str) -> list[tuple[int, bytes]]:
-        """Returns append time (epoch milliseconds) and content of every message in a topic."""
+    def messages(self, topic: str, *, first: int = 0) -> list[bytes]:
+        """Returns the content of the messages of a topic whose offset is ``first`` or greater."""
         with TopicReader(self.access, [topic], start=Start.BEGINNING) as reader:
-            return [(received.timestamp, received.payload) for received in reader.until_end()]
+            return [received.payload for received in reader.until_end() if received.offset >= first]
 
     def _await(self, futures: Mapping[str, Any]) -> None:
         for name, future in futures.items():

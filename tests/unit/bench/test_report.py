@@ -68,6 +68,22 @@ def test_without_a_peer_there_is_no_ratio_and_other_flags_are_named() -> None:
     )
 
 
+def test_compared_flags_have_their_cost() -> None:
+    key: dict[str, str | int] = {**BACKLOG.key, "compared": "--delivery exactly-once"}
+    measured = replace(
+        case(key, rates(9_000.0, 10_000.0, 12_000.0)),
+        rounds={"ours": rates(9_000.0, 10_000.0, 12_000.0), "compared": rates(8_000.0, 9_000.0, 9_500.0)},
+    )
+    assert TABLES["compared"]([measured])[2:] == [
+        "| records | model | variant | without | more flags | with them | cost |",
+        "|---|---|---|---|---|---|---|",
+        (
+            "| 400,000 | glm | keyed | 9.0 / 10.0 / 12.0 k | `--delivery exactly-once` "
+            "| 8.0 / 9.0 / 9.5 k | 10% |"
+        ),
+    ]
+
+
 def test_latency_has_a_row_for_each_system() -> None:
     figures = {"rate": 1000.0, "p50": 4.0, "p90": 6.0, "p99": 9.0, "max": 20.0}
     measured = case(
