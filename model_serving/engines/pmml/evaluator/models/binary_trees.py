@@ -59,7 +59,8 @@ class BinaryTree:
 def read_binary_tree(root: Element, bounds: Bounds) -> BinaryTree | None:
     """Reads the tree below a Node, without the root's predicate. Returns None if it has any other form."""
     nodes = list(root.iter("Node"))
-    tests = _tests(root, nodes)
+    sizes = np.fromiter(map(len, nodes), dtype=np.intp, count=len(nodes))
+    tests = _tests(root, nodes, sizes)
     if not tests or not set().union(*[node.attrib for node in nodes]) <= NODE_ATTRIBUTES:
         return None
     attributes = [test.attrib for test in tests]
@@ -72,44 +73,52 @@ def read_binary_tree(root: Element, bounds: Bounds) -> BinaryTree | None:
         return None
     fields = {name: bounds.compared(name) for name in dict.fromkeys(names)}
     compared = [field for field in fields.values() if field is not None]
-    numbers = plain_decimals(texts)
+    split, below = _splits(sizes)
+    first, second = below.T - 1  # the root has no test
+    values = np.array(texts, dtype=object)
+    numbers = plain_decimals(values[first].tolist())
     if numbers is None or len(compared) < len(fields):
         return None
     places = {name: place for place, name in enumerate(fields)}
     rank = np.array([places[name] for name in names])
-    split, below = _splits(nodes)
-    first, second = below.T - 1  # the root has no test
-    opposite = (rank[first] == rank[second]) & (numbers[first] == numbers[second])
+    other = np.flatnonzero(values[first] != values[second])
+    if len(other):  # hardly ever: who writes a number twice writes it in the same way
+        again = plain_decimals(values[second[other]].tolist())
+        if again is None or (numbers[other] != again).any():
+            return None
+    opposite = rank[first] == rank[second]
     if not (opposite & (operator[first] ^ 1 == operator[second])).all():
         return None
-    ranks, thresholds, kind = rank[first], numbers[first], operator[first]
+    ranks, thresholds, kind = rank[first], numbers, operator[first]
     is_single = np.array([field.kind.data_type == "float" for field in compared])[ranks]
     thresholds = np.where(is_single, thresholds.astype(np.float32), thresholds)
     thresholds = np.where(kind >= 2, np.nextafter(thresholds, -np.inf), thresholds)
     return BinaryTree(nodes, split, below, compared, ranks, thresholds, kind & 1 == 0)
 
 
-def _tests(root: Element, nodes: list[Element]) -> list[Element]:
+def _tests(root: Element, nodes: list[Element], sizes: Rows) -> list[Element]:
     """Returns the predicates of all nodes but the root; none if there are other parts or other predicates."""
-    if len(nodes) < 3 or {len(node) for node in nodes} != {1, 3} or root[0].tag not in PREDICATES:
+    is_binary = ((sizes == 1) | (sizes == 3)).all()
+    if len(nodes) < 3 or not is_binary or root[0].tag not in PREDICATES:
         return []
     tests = [node[0] for node in nodes[1:]]
     # If each node begins with a predicate and these are all that is no node, then nodes follow it.
-    is_all = sum(1 for _ in root.iter()) == 2 * len(nodes)
+    is_all = len(list(root.iter())) == 2 * len(nodes)
     return tests if is_all and {test.tag for test in tests} == {"SimplePredicate"} else []
 
 
-def _splits(nodes: list[Element]) -> tuple[Rows, Rows]:
-    """Returns the places of the nodes that are split, and those of their two children."""
-    split: list[int] = []
-    below: list[list[int]] = []
-    half_read: list[int] = []
-    for place, node in enumerate(nodes):
-        if len(node) > 1:
-            half_read.append(len(split))
-            split.append(place)
-            below.append([place + 1, 0])
-        elif half_read:
-            # After a leaf comes the second child of the last node of which only the first one has come.
-            below[half_read.pop()][1] = place + 1
-    return np.array(split), np.array(below)
+def _splits(sizes: Rows) -> tuple[Rows, Rows]:
+    """Returns the places of the nodes that are split, and those of their two children.
+
+    The nodes stand in the document's order, each before those below it. ``sizes`` are their numbers of parts:
+    1 for a leaf, 3 for a node that is split.
+    """
+    split = np.flatnonzero(sizes == 3)
+    # How many nodes still lack a child after each place. The second child of a node comes after the first
+    # leaf behind it that takes the number back to what it was before the node.
+    lacking = np.cumsum(sizes - 2)
+    leaves = np.flatnonzero(sizes == 1)
+    count = len(sizes) + 1
+    order = np.sort(lacking[leaves] * count + leaves)
+    ends = order[order.searchsorted((lacking[split] - 1) * count + split)] % count
+    return split, np.stack([split + 1, ends + 1], axis=1)

@@ -69,7 +69,7 @@ def compile_forest(
             return None
         weights.append(weight)
         trees.append(tree)
-    graph = TreeGraph(context)
+    graph = TreeGraph(context, keeps_ids=False)
     for tree in trees:
         graph.add(tree, context.scope_of(tree, context.scope))
     ends = graph.ends

@@ -147,7 +147,9 @@ class Ends:
     with the greatest recordCount (PMML 4.4, TreeModel: ScoreDistribution).
     """
 
-    def __init__(self, target: Target, *, classifies: bool, single: bool) -> None:
+    def __init__(self, target: Target, *, classifies: bool, single: bool, keeps_ids: bool = True) -> None:
+        """Creates the table. Without ``keeps_ids`` it cannot tell the ids of the nodes."""
+        self._keeps_ids = keeps_ids
         self._target = target
         self._classifies = classifies
         self._single = single
@@ -177,7 +179,8 @@ class Ends:
             self._scores.append(self._class(text))
         else:
             self._scores.append(self._number(text))
-        self._ids.append(attributes.get("id") or str(number_in_tree))
+        if self._keeps_ids:
+            self._ids.append(attributes.get("id") or str(number_in_tree))
         count = attributes.get("recordCount")
         self._counts.append(np.nan if count is None else number(element, "recordCount"))
         return place
@@ -188,10 +191,16 @@ class Ends:
         read = self._class if self._classifies else self._number
         values = {text: np.nan if text is None else read(text) for text in dict.fromkeys(texts)}
         self._scores.extend([values[text] for text in texts])
-        self._ids += [
-            element.get("id") or str(place) for element, place in zip(elements, numbers_in_tree, strict=True)
-        ]
-        self._counts.extend([number(element, "recordCount", np.nan) for element in elements])
+        if self._keeps_ids:
+            self._ids += [
+                element.get("id") or str(place)
+                for element, place in zip(elements, numbers_in_tree, strict=True)
+            ]
+        counts = [element.get("recordCount") for element in elements]
+        if set(counts) != {None}:
+            self._counts.extend([number(element, "recordCount", np.nan) for element in elements])
+        else:
+            self._counts.frombytes(np.full(len(elements), np.nan).tobytes())
 
     @property
     def scores(self) -> Numbers:

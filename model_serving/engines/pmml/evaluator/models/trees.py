@@ -127,9 +127,12 @@ class TreeModel(WithoutEntities):
 class TreeGraph:
     """Collects trees with the same target, which are then walked together."""
 
-    def __init__(self, context: ModelContext) -> None:
+    def __init__(self, context: ModelContext, *, keeps_ids: bool = True) -> None:
+        """Creates the collection; ``keeps_ids`` is that of ``Ends``."""
         self._graph = Graph(context.program)
-        self.ends = Ends(context.target, classifies=context.classifies, single=context.single)
+        self.ends = Ends(
+            context.target, classifies=context.classifies, single=context.single, keeps_ids=keeps_ids
+        )
         self._scope = context.scope
         self._bounds = {context.scope: Bounds(context.scope)}
         self._roots: list[int] = []
