@@ -27,6 +27,7 @@ _SECTIONS = {
     "remote": "records a second by a model server",
     "suites": "medians over the suites of real models",
     "profile": "processor time by thread",
+    "capacity": "instances for a load, computed from the stored figures",
     "report": "write the stored figures into docs/benchmarks.md",
 }
 
