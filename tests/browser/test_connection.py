@@ -27,6 +27,7 @@ def test_after_a_lost_connection_the_whole_state_is_new(
 ) -> None:
     page = open_page(place, allowed=FAILED_REQUESTS)
     hears_events(page)
+    expect(page.locator("main")).to_contain_text("28066910fdf8")
     server.answers_nothing = True
     server.cut()
     expect(state(page)).to_have_text("Connection lost")

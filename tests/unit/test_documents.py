@@ -14,7 +14,14 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "docs/dead-letters.md")
-PAGES = (*DOORS, "docs/deployment.md", "docs/metrics.md", "docs/production.md", "docs/runbook.md")
+PAGES = (
+    *DOORS,
+    "docs/dashboard.md",
+    "docs/deployment.md",
+    "docs/metrics.md",
+    "docs/production.md",
+    "docs/runbook.md",
+)
 FORMS = ("bug.yml", "feature.yml", "model.yml")
 
 
