@@ -78,8 +78,11 @@ function update(node, fresh) {
   render(node, ...fresh.childNodes);
 }
 
-/** Changes the text of a live region, so that screen readers read it once. */
+const MOST_ANNOUNCEMENTS = 5;
+
+/** Adds to a live region, so that screen readers read the text once. */
 export function announce(text) {
   const region = document.getElementById("announcements");
-  if (region.textContent !== text) region.textContent = text;
+  region.append(h("p", {}, text));
+  if (region.childElementCount > MOST_ANNOUNCEMENTS) region.firstElementChild.remove();
 }
