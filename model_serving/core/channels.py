@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from model_serving.core.batches import RecordBatch
+from model_serving.core.messages import Reason
 
 __all__ = ["AT_ONCE", "Channel", "Counts", "Emitted", "Retry", "SwapReport"]
 
@@ -22,8 +23,9 @@ class Channel(Enum):
 
 @dataclass(slots=True)
 class Counts:
-    """How many records were scored, dropped and dead-lettered, and how many models were swapped.
+    """How many records were scored and dropped, messages dead-lettered, and models swapped.
 
+    ``letters`` are the dead letters by their reason; None if there are none.
     ``waiting`` is the change in the number of records that wait for a model, or for the server that scores
     them, which may be negative.
     """
@@ -33,6 +35,19 @@ class Counts:
     dead_lettered: int = 0
     swaps: int = 0
     waiting: int = 0
+    letters: dict[Reason, int] | None = None
+
+    def letter(self, reason: Reason, count: int = 1) -> None:
+        """Counts dead letters."""
+        self.dead_lettered += count
+        if self.letters is None:
+            self.letters = {}
+        self.letters[reason] = self.letters.get(reason, 0) + count
+
+    def add_letters(self, other: Counts) -> None:
+        """Adds the dead letters of other counts."""
+        for reason, count in (other.letters or {}).items():
+            self.letter(reason, count)
 
 
 AT_ONCE = 0

@@ -159,6 +159,7 @@ class ModelToServe:
     of the content. If ``stored`` is set, the content is in the model store, and ``content`` is empty until
     it is fetched. ``findings`` are those of an earlier load: see ``LoadedModel``. ``signature_name`` chooses
     a signature of a SavedModel, ``result_output`` the output that the result is taken from; empty: the usual.
+    ``reference`` is what fields of records are compared with: see ``statistics.watch.encode_reference``.
     """
 
     data_type: str
@@ -174,6 +175,7 @@ class ModelToServe:
     description: str = ""
     signature_name: str = ""
     result_output: str = ""
+    reference: str = field(default="", repr=False)
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ Layout: ``b"MS"``, the schema version (1 byte), the length of the header (4 byte
 Version 2 adds models whose content is in the model store, and the objects of that store that a data type has
 dropped. Version 3 adds ``signature_name`` and ``result_output`` of a model: a reader that ignored them would
 take the result from another output. Fields that a reader can ignore were added without a new version:
-``fallback``, ``findings``, ``description``.
+``fallback``, ``findings``, ``description``, ``reference``.
 """
 
 from __future__ import annotations
@@ -153,6 +153,8 @@ def _model_header(model: ModelToServe) -> dict[str, Any]:
         header["signature_name"] = model.signature_name
     if model.result_output:
         header["result_output"] = model.result_output
+    if model.reference:
+        header["reference"] = model.reference
     return header
 
 
@@ -171,6 +173,7 @@ def _model_from(header: dict[str, Any], content: bytes) -> ModelToServe:
         description=header.get("description", ""),
         signature_name=header.get("signature_name", ""),
         result_output=header.get("result_output", ""),
+        reference=header.get("reference", ""),
     )
 
 

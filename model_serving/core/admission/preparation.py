@@ -27,6 +27,7 @@ from model_serving.core.model_servers.location import SCORED_BY_A_SERVER, read_l
 from model_serving.core.model_store import ModelContents
 from model_serving.core.pool import Lease, ModelPool
 from model_serving.core.state import History
+from model_serving.core.statistics.watch import encode_reference
 
 __all__ = [
     "VERSION_DIGITS",
@@ -128,7 +129,8 @@ class Preparer:
         lease = self._pool.acquire(model, self._schema)
         try:
             _warm_up(lease.model, self._schema)
-            self._check_examples(lease.model, message.examples)
+            rows = self._check_examples(lease.model, message.examples)
+            model = replace(model, reference=encode_reference(lease.model.fields, rows))
             load_ms = self._ms_since(start)
             model = self._contents.put_away(model)
         except BaseException:
@@ -200,7 +202,9 @@ class Preparer:
         self._check_location(location)
         return location.encode()
 
-    def _check_examples(self, model: LoadedModel, examples: tuple[Example, ...]) -> None:
+    def _check_examples(self, model: LoadedModel, examples: tuple[Example, ...]) -> list[Columns]:
+        """Scores the examples. Returns the row of each."""
+        rows = []
         for number, example in enumerate(examples, start=1):
             try:
                 columns = self._read_example(example.record, model.fields)
@@ -215,6 +219,8 @@ class Preparer:
                     f"example {number} of {len(examples)} gives {result:.9g}, "
                     f"expected {example.expected:.9g} within {example.tolerance:.3g}"
                 )
+            rows.append(columns)
+        return rows
 
 
 def _with_findings(model: ModelToServe, lease: Lease) -> ModelToServe:

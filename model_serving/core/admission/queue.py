@@ -189,7 +189,9 @@ class ModelQueue:
     def _refuse(self, error: object, attempt: _Attempt, emitted: Emitted) -> None:
         if not isinstance(error, ModelRejected):
             raise TypeError("an attempt without a decision must hold the error that rejects it")
-        emitted.side += self._rejections.of(error, attempt.payload, attempt.envelope).side
+        rejected = self._rejections.of(error, attempt.payload, attempt.envelope)
+        emitted.side += rejected.side
+        emitted.counts.add_letters(rejected.counts)
 
     def _line(self, data_type: str) -> _Line:
         """The pending messages of the data type, read from state after a restart."""

@@ -8,6 +8,7 @@ from model_serving.core.errors import ModelRejected, UnparsableMessage
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import Envelope, ModelState, ModelStatus
 from model_serving.core.ports import MessageEncoder
+from model_serving.core.statistics.recorder import Recorder
 
 __all__ = ["Rejections"]
 
@@ -17,12 +18,23 @@ _NOBODY = Envelope()
 class Rejections:
     """Makes dead letters and statuses of rejected model messages, both with the same text."""
 
-    def __init__(self, encoder: MessageEncoder, topic: str, subtask: int, clock: Clock) -> None:
-        """``topic`` is the topic that model messages come from, ``subtask`` the parallel instance."""
+    def __init__(
+        self,
+        encoder: MessageEncoder,
+        topic: str,
+        subtask: int,
+        clock: Clock,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """``topic`` is the topic that model messages come from, ``subtask`` the parallel instance.
+
+        ``recorder`` counts the letters, if one is given.
+        """
         self._encoder = encoder
         self._topic = topic
         self._subtask = subtask
         self._clock = clock
+        self._recorder = recorder
 
     def of(
         self, error: ModelRejected | UnparsableMessage, payload: bytes, envelope: Envelope = _NOBODY
@@ -59,4 +71,8 @@ class Rejections:
             (Channel.DEAD_LETTERS, self._encoder.dead_letter(letter)),
             (Channel.STATUSES, self._encoder.status(status)),
         ]
-        return Emitted(side=side)
+        emitted = Emitted(side=side)
+        emitted.counts.letter(letter.reason)
+        if self._recorder is not None:
+            self._recorder.letter(letter)
+        return emitted

@@ -30,6 +30,7 @@ from model_serving.core.state import (
     encode_model,
     encode_payloads,
 )
+from model_serving.core.statistics.recorder import Recorder
 
 __all__ = ["Place", "ServingDesk"]
 
@@ -66,8 +67,12 @@ class ServingDesk:
         policy: WaitingPolicy,
         place: Place,
         clock: Clock,
+        recorder: Recorder | None = None,
     ) -> None:
-        """Without ``waiting``, records without a model are returned as ``unmatched``."""
+        """Without ``waiting``, records without a model are returned as ``unmatched``.
+
+        ``recorder`` counts records without a model, if one is given.
+        """
         self._server = server
         self._reader = reader
         self._encoder = encoder
@@ -76,6 +81,7 @@ class ServingDesk:
         self._waiting = waiting
         self._policy = policy
         self._key = place.key
+        self._recorder = recorder
         self._statuses = DeskStatuses(encoder, place, clock)
         # Data types whose model in state does not load here any more; a status has reported it.
         self._broken: set[str] = set()
@@ -327,6 +333,8 @@ class ServingDesk:
 
     def _without_model(self, batch: RecordBatch, waiting: WaitingRecords, emitted: Emitted) -> None:
         data_type, payloads = batch.data_type, batch.payloads
+        if self._recorder is not None:
+            self._recorder.without_model(data_type, len(batch))
         count = waiting.count(data_type)
         admitted = self._policy.admit(data_type, payloads, count)
         if admitted.waiting:

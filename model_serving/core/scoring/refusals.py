@@ -10,6 +10,7 @@ from model_serving.core.errors import InvalidRecord, ModelServingError, Unparsab
 from model_serving.core.letters import dead_letter
 from model_serving.core.messages import DeadLetter
 from model_serving.core.ports import MessageEncoder
+from model_serving.core.statistics.recorder import Recorder
 
 __all__ = ["Refusals"]
 
@@ -17,11 +18,14 @@ __all__ = ["Refusals"]
 class Refusals:
     """Writes the dead letters of the data topic."""
 
-    def __init__(self, encoder: MessageEncoder, topic: str, clock: Clock) -> None:
-        """``topic`` is the topic that records come from."""
+    def __init__(
+        self, encoder: MessageEncoder, topic: str, clock: Clock, recorder: Recorder | None = None
+    ) -> None:
+        """``topic`` is the topic that records come from; ``recorder`` counts the letters, if one is given."""
         self._encoder = encoder
         self._topic = topic
         self._clock = clock
+        self._recorder = recorder
 
     def unread(
         self, refused: Iterable[tuple[bytes, UnparsableMessage | InvalidRecord]], emitted: Emitted
@@ -38,4 +42,6 @@ class Refusals:
     def letter(self, letter: DeadLetter, emitted: Emitted) -> None:
         """Encodes and counts a dead letter."""
         emitted.side.append((Channel.DEAD_LETTERS, self._encoder.dead_letter(letter)))
-        emitted.counts.dead_lettered += 1
+        emitted.counts.letter(letter.reason)
+        if self._recorder is not None:
+            self._recorder.letter(letter)

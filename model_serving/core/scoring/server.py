@@ -22,6 +22,8 @@ from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.pool import ContentReader, Lease, ModelPool
 from model_serving.core.scoring.finite import all_finite
 from model_serving.core.scoring.input_policy import MissingPolicy, is_complete, lacks_value, missing_value
+from model_serving.core.statistics.ledger import Entry
+from model_serving.core.statistics.recorder import Recorder
 
 __all__ = ["Outcome", "Server"]
 
@@ -31,11 +33,13 @@ class _Serving:
     """The model that serves a data type; ``model`` lacks the fields that only loading needs.
 
     ``failures`` counts the records in a row that the model failed on; None: failures are not counted.
+    ``entry`` is what its statistics are counted in, if they are counted.
     """
 
     lease: Lease
     model: ModelToServe
     failures: int | None
+    entry: Entry | None
 
 
 @dataclass(slots=True)
@@ -68,12 +72,15 @@ class Server:
         failure_threshold: int = 0,
         outage: OutagePolicy = OutagePolicy.WAIT,
         with_content: ContentReader | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """``failure_threshold``: how many failures in a row make a model a failing one; 0: no number does.
 
         ``outage`` says whether records are held while a model server is out of reach.
 
         ``with_content`` fetches the content of models that are in a store.
+
+        ``recorder`` counts what is scored; None: nobody does.
         """
         self._pool = pool
         self._with_content = with_content
@@ -83,6 +90,7 @@ class Server:
         self._missing = missing
         self._failure_threshold = failure_threshold
         self._outage = outage
+        self._recorder = recorder
         self._serving: dict[str, _Serving] = {}
 
     def activate(self, model: ModelToServe, *, fallback: bool = False) -> None:
@@ -100,8 +108,11 @@ class Server:
         failures = 0 if self._failure_threshold and not fallback else None
         old = self._serving.get(model.data_type)
         # This value is part of keys that are hashed for each batch, so it has only the fields of results.
-        shown = replace(model, content=b"", findings="", description="", signature_name="", result_output="")
-        self._serving[model.data_type] = _Serving(lease, shown, failures)
+        shown = replace(
+            model, content=b"", findings="", description="", signature_name="", result_output="", reference=""
+        )
+        entry = None if self._recorder is None else self._recorder.begin(model, lease.model.fields)
+        self._serving[model.data_type] = _Serving(lease, shown, failures, entry)
         if old is not None:
             old.lease.release()
 
@@ -110,6 +121,8 @@ class Server:
         old = self._serving.pop(data_type, None)
         if old is not None:
             old.lease.release()
+            if self._recorder is not None:
+                self._recorder.end(data_type)
 
     def serves(self, data_type: str) -> bool:
         """Whether a model is loaded for the data type."""
@@ -165,10 +178,14 @@ class Server:
                 error = missing_value(fields, columns[place])
                 outcome.dead_letters.append(self._letter(batch.payloads[place], serving.model, error))
             whole = np.flatnonzero(~lacking)
-            if not len(whole):
-                return outcome
+            missing = len(batch) - len(whole)
             batch, columns = batch.rows(whole), columns[whole]
-        self._serve(serving, batch, columns, outcome)
+        else:
+            missing = 0
+        if len(batch):
+            self._serve(serving, batch, columns, outcome)
+        if outcome.dead_letters and serving.entry is not None and self._recorder is not None:
+            self._recorder.failed(serving.entry, len(outcome.dead_letters), missing)
         return outcome
 
     def close(self) -> None:
@@ -205,19 +222,23 @@ class Server:
             scored = np.flatnonzero(~without)
             if not len(scored):
                 return
-            scores, submission_ts = scores.rows(scored), submission_ts[scored]
+            scores, submission_ts, columns = scores.rows(scored), submission_ts[scored], columns[scored]
         elif serving.failures:
             serving.failures = 0
-        outcome.scored.append(
-            ScoredBatch(
-                data_type=batch.data_type,
-                model=serving.model,
-                submission_ts=submission_ts,
-                scores=scores,
-                scoring_ns=elapsed_ns // len(batch),
-                served_ts=self._clock.epoch_ms(),
-            )
+        together = ScoredBatch(
+            data_type=batch.data_type,
+            model=serving.model,
+            submission_ts=submission_ts,
+            scores=scores,
+            scoring_ns=elapsed_ns // len(batch),
+            served_ts=self._clock.epoch_ms(),
         )
+        outcome.scored.append(together)
+        self._note(serving, together, columns)
+
+    def _note(self, serving: _Serving, scored: ScoredBatch, columns: Columns) -> None:
+        if serving.entry is not None and self._recorder is not None:
+            self._recorder.scored(serving.entry, scored, columns)
 
     def _out_of_reach(
         self, serving: _Serving, batch: RecordBatch, error: Unavailable, outcome: Outcome

@@ -36,15 +36,15 @@ class Distribution:
         """The mean; NaN without any number."""
         return self.sum / self.count if self.count else math.nan
 
-    def add(self, values: npt.NDArray[np.float64]) -> None:
-        """Counts finite numbers, an array of shape (n,)."""
+    def add(self, values: npt.NDArray[np.float64], times: npt.NDArray[np.int64] | None = None) -> None:
+        """Counts finite numbers, an array of shape (n,); ``times``: how often each, once without it."""
         if not len(values):
             return
-        self.count += len(values)
-        self.sum = bounded(self.sum + float(values.sum()))
+        self.count += len(values) if times is None else int(times.sum())
+        self.sum = bounded(self.sum + float(values.sum() if times is None else values @ times))
         self.minimum = min(self.minimum, float(values.min()))
         self.maximum = max(self.maximum, float(values.max()))
-        self.sketch.add(values)
+        self.sketch.add(values, times)
 
     def add_one(self, value: float, times: int = 1) -> None:
         """Counts one finite number ``times`` times."""

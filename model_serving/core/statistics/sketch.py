@@ -34,7 +34,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True, eq=False)
-class Buckets:
+class Buckets:  # noqa: PLW1641 - it changes
     """Counts of positive numbers: ``counts[k]`` numbers are in bucket ``first + k``; int64, without gaps."""
 
     first: int = 0
@@ -44,12 +44,13 @@ class Buckets:
         """Whether the same buckets hold the same counts."""
         return isinstance(other, Buckets) and list(self.limits()) == list(other.limits())
 
-    def add(self, numbers: Numbers, most: int) -> None:
-        """Counts n ≥ 1 numbers, each at least ``SMALLEST``."""
+    def add(self, numbers: Numbers, most: int, times: npt.NDArray[np.int64] | None = None) -> None:
+        """Counts n ≥ 1 numbers, each at least ``SMALLEST``; ``times``: how often each, once without it."""
         places = np.ceil(np.log(numbers) * _PER_LOG).astype(np.int64)
         first = int(places.min())
         places -= first
-        self._add_counts(first, np.bincount(places), most)
+        counts = np.bincount(places) if times is None else np.bincount(places, times).astype(np.int64)
+        self._add_counts(first, counts, most)
 
     def add_one(self, number: float, times: int, most: int) -> None:
         """Counts one number ``times`` times."""
@@ -141,19 +142,19 @@ class Sketch:
         """How many numbers were counted."""
         return int(self.positive.counts.sum()) + int(self.negative.counts.sum()) + self.zeros
 
-    def add(self, values: Numbers) -> None:
-        """Counts finite numbers, an array of shape (n,)."""
+    def add(self, values: Numbers, times: npt.NDArray[np.int64] | None = None) -> None:
+        """Counts finite numbers, an array of shape (n,); ``times``: how often each, once without it."""
         if not len(values):
             return
         if values.min() >= SMALLEST:
-            self.positive.add(values, self.most)
+            self.positive.add(values, self.most, times)
             return
-        above, below = values[values >= SMALLEST], values[values <= -SMALLEST]
-        self.zeros += len(values) - len(above) - len(below)
-        if len(above):
-            self.positive.add(above, self.most)
-        if len(below):
-            self.negative.add(-below, self.most)
+        above, below = values >= SMALLEST, values <= -SMALLEST
+        for buckets, signed, chosen in ((self.positive, values, above), (self.negative, -values, below)):
+            if chosen.any():
+                buckets.add(signed[chosen], self.most, None if times is None else times[chosen])
+        rest = ~(above | below)
+        self.zeros += int(rest.sum() if times is None else times[rest].sum())
 
     def add_one(self, value: float, times: int = 1) -> None:
         """Counts one finite number ``times`` times."""
