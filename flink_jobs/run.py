@@ -83,6 +83,7 @@ def _run(program: str, topology: Topology, config: JobConfig, handover: Handover
     # belong to the earlier run, unless Flink was told that this job claims them.
     config = replace(
         config,
+        host=program.removesuffix(".py"),
         run=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}",
         claims_stored=settings.get_string("execution.state-recovery.claim-mode", "NO_CLAIM") == "CLAIM",
         dead_letter_limit=handover.dead_letter_limit,

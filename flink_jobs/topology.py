@@ -104,7 +104,7 @@ def serve_broadcast(
     waited = (
         _by_data_type(admitted.activations, "activations-by-data-type")
         .connect(_keyed(_side_output(served, UNMATCHED)))
-        .process(KeyedModelServing(settings), BYTES)
+        .process(KeyedModelServing(settings, "wait"), BYTES)
         .name("wait for a model")
         .uid(_WAIT)
     )

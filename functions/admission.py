@@ -9,10 +9,12 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from functions.emitting import emit
 from functions.guards import GuardTimers
+from functions.metrics import ServingMetrics
 from functions.placement import subtask_index
 from functions.process import build_parts, check_interpreter_state
 from functions.state import KeyedKeptModels, KeyedPendingModels
-from model_serving.core.channels import Channel
+from functions.statistics import InstanceStatistics
+from model_serving.core.channels import Channel, Emitted
 from model_serving.settings import ServingSettings
 
 __all__ = ["ModelAdmission"]
@@ -40,16 +42,17 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             RuntimeError: another Python operator shares this thread.
         """
         check_interpreter_state()
-        self._queue = build_parts(self._settings).queue(
-            KeyedKeptModels(runtime_context),
-            KeyedPendingModels(runtime_context),
-            subtask_index(runtime_context),
+        subtask = subtask_index(runtime_context)
+        self._metrics = ServingMetrics(runtime_context)
+        self._statistics = InstanceStatistics(self._settings, "admit-models", subtask)
+        self._queue = build_parts(self._settings, self._statistics.recorder).queue(
+            KeyedKeptModels(runtime_context), KeyedPendingModels(runtime_context), subtask
         )
 
     def process_element(self, value: tuple[str, bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Takes a model message, and registers timers if it has to wait."""
         data_type, payload = value
-        yield from emit(self._queue.offer(data_type, payload), main=Channel.STATUSES)
+        yield from self._emit(self._queue.offer(data_type, payload))
         if self._queue.waits(data_type):
             self._guards.set(data_type, ctx.timer_service())
             if data_type not in self._due:
@@ -62,7 +65,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         data_type = ctx.get_current_key()
         if timestamp >= self._due.get(data_type, 0):
             self._due.pop(data_type, None)
-            yield from emit(self._queue.advance(data_type), main=Channel.STATUSES)
+            yield from self._emit(self._queue.advance(data_type))
             if self._queue.waits(data_type):
                 self._look_later(data_type, ctx)
         if not self._queue.waits(data_type):
@@ -73,6 +76,12 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
         if hasattr(self, "_queue"):
             self._queue.close()
+        if hasattr(self, "_statistics"):
+            self._statistics.close()
+
+    def _emit(self, emitted: Emitted) -> Iterator[Any]:
+        self._metrics.add(emitted.counts)
+        return emit(emitted, main=Channel.STATUSES)
 
     def _look_later(self, data_type: str, ctx: Any) -> None:
         wait_ms = self._queue.look_again_ms(data_type)

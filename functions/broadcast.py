@@ -14,6 +14,7 @@ from functions.metrics import ServingMetrics
 from functions.placement import Placement, subtask_index
 from functions.process import build_parts, check_interpreter_state
 from functions.state import BroadcastActiveModels
+from functions.statistics import InstanceStatistics
 from functions.swaps import broadcast_reporter
 from functions.types import UNMATCHED, broadcast_models
 from model_serving.settings import ServingSettings
@@ -44,7 +45,8 @@ class BroadcastModelServing(BroadcastProcessFunction):
         self._placement = Placement(runtime_context)
         self._active = BroadcastActiveModels()
         self._models = broadcast_models()
-        parts = build_parts(self._settings)
+        self._statistics = InstanceStatistics(self._settings, "serve", subtask)
+        parts = build_parts(self._settings, self._statistics.recorder)
         self._codec = parts.codec
         self._desk = parts.desk(self._active, None, broadcast_reporter(subtask), subtask)
 
@@ -71,3 +73,5 @@ class BroadcastModelServing(BroadcastProcessFunction):
         # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
         if hasattr(self, "_desk"):
             self._desk.close()
+        if hasattr(self, "_statistics"):
+            self._statistics.close()

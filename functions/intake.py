@@ -12,6 +12,7 @@ from functions.emitting import emit
 from functions.metrics import ServingMetrics
 from functions.placement import Placement, subtask_index
 from functions.process import build_parts
+from functions.statistics import InstanceStatistics
 from model_serving.core.channels import Emitted
 from model_serving.settings import ServingSettings
 
@@ -31,7 +32,9 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Makes the codec of records and the maker of dead letters."""
-        parts = build_parts(self._settings)
+        subtask = subtask_index(runtime_context)
+        self._statistics = InstanceStatistics(self._settings, "route-records", subtask)
+        parts = build_parts(self._settings, self._statistics.recorder)
         self._codec = parts.codec
         self._refusals = parts.refusals()
         self._metrics = ServingMetrics(runtime_context)
@@ -48,6 +51,12 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
         for batches in self._placement.together(decoded.batches):
             yield Row(batches[0].data_type, self._codec.pack(batches))
 
+    def close(self) -> None:
+        """Makes the last reports of statistics."""
+        # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
+        if hasattr(self, "_statistics"):
+            self._statistics.close()
+
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]
     """Model messages from Kafka → (data type, message), for keying; rejects messages it cannot route."""
@@ -61,13 +70,23 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
         Raises:
             ValueError: the key file cannot be read, or has no key in it.
         """
-        self._gate = build_parts(self._settings).gate(subtask_index(runtime_context))
+        subtask = subtask_index(runtime_context)
+        self._metrics = ServingMetrics(runtime_context)
+        self._statistics = InstanceStatistics(self._settings, "route-models", subtask)
+        self._gate = build_parts(self._settings, self._statistics.recorder).gate(subtask)
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Any]:
         """Routes a model message to its data type, or rejects it."""
         payload = bytes(value)
         routed = self._gate.route(payload)
         if isinstance(routed, Emitted):
+            self._metrics.add(routed.counts)
             yield from emit(routed)
         else:
             yield routed, payload
+
+    def close(self) -> None:
+        """Makes the last reports of statistics."""
+        # See RouteRecords.
+        if hasattr(self, "_statistics"):
+            self._statistics.close()

@@ -14,6 +14,7 @@ from functions.metrics import ServingMetrics
 from functions.placement import CurrentKey, subtask_index
 from functions.process import build_parts, check_interpreter_state
 from functions.state import KeyedActiveModels, KeyedWaitingRecords
+from functions.statistics import InstanceStatistics
 from functions.swaps import KEYED
 from model_serving.core.batches import Decoded
 from model_serving.core.channels import Emitted, Retry
@@ -55,8 +56,10 @@ class KeyedModelServing(KeyedCoProcessFunction):
     whether it is back, and guard timers, which no restore loses.
     """
 
-    def __init__(self, settings: ServingSettings) -> None:
+    def __init__(self, settings: ServingSettings, operator: str = "serve") -> None:
+        """``operator`` is the operator's name in statistics."""
         self._settings = settings
+        self._operator = operator
         # Data type → the time of its next timer of a kind, if it was registered since the start.
         self._retries: dict[str, int] = {}
         self._reminders: dict[str, int] = {}
@@ -72,13 +75,15 @@ class KeyedModelServing(KeyedCoProcessFunction):
         check_interpreter_state()
         self._metrics = ServingMetrics(runtime_context)
         self._key = CurrentKey(runtime_context)
-        parts = build_parts(self._settings)
+        subtask = subtask_index(runtime_context)
+        self._statistics = InstanceStatistics(self._settings, self._operator, subtask)
+        parts = build_parts(self._settings, self._statistics.recorder)
         self._codec = parts.codec
         self._desk = parts.desk(
             KeyedActiveModels(runtime_context, self._key),
             KeyedWaitingRecords(runtime_context, self._key),
             KEYED,
-            subtask_index(runtime_context),
+            subtask,
         )
 
     def process_element1(
@@ -136,6 +141,8 @@ class KeyedModelServing(KeyedCoProcessFunction):
         # Flink also calls this after ``open`` has failed, and an error here ends the whole TaskManager.
         if hasattr(self, "_desk"):
             self._desk.close()
+        if hasattr(self, "_statistics"):
+            self._statistics.close()
 
     def _hold_back(self, data_types: list[str], seconds: float, ctx: Any) -> Iterator[Any]:
         """Waits until no record of these data types waits any more, for up to ``seconds``."""

@@ -10,6 +10,7 @@ import ctypes
 
 from model_serving import assembly
 from model_serving.core.clock import Clock, SystemClock
+from model_serving.core.statistics.recorder import Recorder
 from model_serving.settings import ServingSettings
 
 __all__ = ["CLOCK", "ENGINES", "POOL", "build_parts", "check_interpreter_state"]
@@ -24,9 +25,12 @@ ENGINES: assembly.EngineSource = assembly.engine_for
 """The engines that load models."""
 
 
-def build_parts(settings: ServingSettings) -> assembly.Parts:
-    """The parts of an operator, with the clock and the pool of this process."""
-    return assembly.build(settings, CLOCK, POOL, ENGINES)
+def build_parts(settings: ServingSettings, recorder: Recorder | None = None) -> assembly.Parts:
+    """The parts of an operator, with the clock and the pool of this process.
+
+    ``recorder`` counts what the operator does, if one is given.
+    """
+    return assembly.build(settings, CLOCK, POOL, ENGINES, recorder=recorder)
 
 
 def check_interpreter_state() -> None:

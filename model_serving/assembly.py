@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection
 from functools import partial
 from typing import Protocol
+from uuid import uuid4
 
 from model_serving.core.admission.admission import Admission
 from model_serving.core.admission.confirmation import SwapCount
@@ -25,16 +26,22 @@ from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Server
 from model_serving.core.scoring.statuses import DeskStatuses
 from model_serving.core.state import decode_activation
+from model_serving.core.statistics.recorder import Identity, Recorder
+from model_serving.core.statistics.report import VersionStatistics
+from model_serving.core.statistics.reporter import Reporter
 from model_serving.engines import engine_for
 from model_serving.engines.content import KindCheckedEngine
 from model_serving.engines.limits import Limits, RemoteAccess
 from model_serving.engines.trial.engine import TriedEngine
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.statistics import StatisticsTopic
 from model_serving.settings import ServingSettings
 from model_serving.stores.locations import LocationStore
 from model_serving.stores.models import FsspecModelStore
 from model_serving.wire import ModelMessages, RecordCodec, TopicEncoder
+from model_serving.wire.statistics import encode_statistics, statistics_key
 
-__all__ = ["EngineSource", "Parts", "build", "engine_for", "new_pool"]
+__all__ = ["EngineSource", "Parts", "build", "engine_for", "new_pool", "new_recorder", "new_reporter"]
 
 _LOADS_AT_ONCE = 4
 """How many loads of a queue run at the same time: enough that a slow store does not hold up all other models,
@@ -68,12 +75,31 @@ def build(
     pool: ModelPool,
     engines: EngineSource = engine_for,
     store: ModelStore | None = None,
+    recorder: Recorder | None = None,
 ) -> Parts:
     """Returns a maker of the parts of a serving host; each part is made when its method is called.
 
     ``store`` keeps the models if the settings name no model store; without it, they stay in state.
+    ``recorder`` counts what all these parts do; without it, nothing is counted.
     """
-    return Parts(settings, clock, pool, engines, store)
+    return Parts(settings, clock, pool, engines, store, recorder)
+
+
+def new_recorder(settings: ServingSettings, instance: str, clock: Clock) -> Recorder:
+    """What counts for one instance of the host, since this start of it."""
+    return Recorder(Identity(uuid4().hex[:16], instance, settings.host), clock)
+
+
+def new_reporter(settings: ServingSettings) -> Reporter | None:
+    """What reports to the statistics topic; None if there is none. A process needs one for each topic."""
+    if not settings.stats_topic:
+        return None
+    kafka = KafkaAccess(settings.bootstrap_servers, settings.kafka_config)
+    return Reporter(lambda: StatisticsTopic(kafka, settings.stats_topic, _report_message))
+
+
+def _report_message(report: VersionStatistics) -> tuple[bytes, bytes]:
+    return statistics_key(report), encode_statistics(report)
 
 
 class Parts:
@@ -86,12 +112,14 @@ class Parts:
         pool: ModelPool,
         engines: EngineSource,
         store: ModelStore | None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
         self._pool = pool
         self._engines = engines
+        self._recorder = recorder
         self._encoder = TopicEncoder(settings.dead_letter_limit, settings.result_limit)
         self.codec = RecordCodec(settings.record_type)
 
@@ -135,6 +163,7 @@ class Parts:
             self._settings.waiting,
             Place(reporter, subtask, keys[0] if keys else None),
             self._clock,
+            self._recorder,
         )
 
     def swapped(self, order: bytes, reporter: str, subtask: int) -> bytes:
@@ -144,7 +173,7 @@ class Parts:
 
     def refusals(self) -> Refusals:
         """The maker of the data topic's dead letters."""
-        return Refusals(self._encoder, self._settings.data_topic, self._clock)
+        return Refusals(self._encoder, self._settings.data_topic, self._clock, self._recorder)
 
     def swap_count(self, reports: SwapReports, reporters: Collection[str]) -> SwapCount:
         """The count of instances that have swapped a model; ``reporters`` are all who report each swap."""
@@ -165,6 +194,7 @@ class Parts:
             failure_threshold=settings.failure_threshold,
             outage=settings.remote_outage,
             with_content=self._contents().at_hand,
+            recorder=self._recorder,
         )
 
     def lease(self, model: ModelToServe) -> Lease:
@@ -211,7 +241,8 @@ class Parts:
         return BackgroundLoads(_LOADS_AT_ONCE, self._settings.load_timeout_s, self._clock)
 
     def _rejections(self, subtask: int) -> Rejections:
-        return Rejections(self._encoder, self._settings.models_topic, subtask, self._clock)
+        topic = self._settings.models_topic
+        return Rejections(self._encoder, topic, subtask, self._clock, self._recorder)
 
     def _contents(self) -> ModelContents:
         settings = self._settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from model_serving.core.admission.signing import read_keys
@@ -39,6 +40,10 @@ class ServingSettings:
 
     ``dead_letter_limit`` and ``result_limit`` are the largest messages that the topics for them take; None:
     messages of any size.
+
+    ``stats_topic`` is where statistics are reported, at the Kafka of ``bootstrap_servers`` and with the
+    client properties ``kafka_config``, which may hold secrets; empty: nowhere. ``host`` is the host's name
+    there.
     """
 
     record_type: str
@@ -68,6 +73,10 @@ class ServingSettings:
     remote_ca_file: str = ""
     dead_letter_limit: int | None = None
     result_limit: int | None = None
+    host: str = ""
+    stats_topic: str = ""
+    bootstrap_servers: str = ""
+    kafka_config: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
     def model_keys(self) -> tuple[bytes, ...]:
         """The keys of signed model messages, read from the key file; empty if there is no key file.

@@ -39,7 +39,7 @@ class ServingConfig:
     The host fills in the values that are not flags: ``base_dir`` is the folder where it was started. ``run``
     names this submission of the job. ``claims_stored`` says that the job may delete the stored models of the
     runs that it is restored from. ``dead_letter_limit`` and ``result_limit`` are the largest messages that
-    the topics take, in bytes.
+    the topics take, in bytes. ``host`` is the host's name in statistics.
     """
 
     bootstrap_servers: str
@@ -49,6 +49,7 @@ class ServingConfig:
     results_topic: str
     dead_letter_topic: str
     status_topic: str
+    stats_topic: str
     models_group: str
     data_group: str
     starting_offsets: StartingOffsets
@@ -77,6 +78,7 @@ class ServingConfig:
     remote_headers_file: str
     remote_ca_file: str
     base_dir: str
+    host: str = ""
     run: str = ""
     claims_stored: bool = False
     dead_letter_limit: int | None = None
@@ -96,11 +98,12 @@ class ServingConfig:
             results=self.results_topic,
             dead_letters=self.dead_letter_topic,
             status=self.status_topic,
+            stats=self.stats_topic,
         )
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The names of all five topics."""
+        """The names of all topics."""
         return self.topic_names.all()
 
     @property
@@ -139,11 +142,15 @@ class ServingConfig:
             remote_ca_file=self.remote_ca_file,
             dead_letter_limit=self.dead_letter_limit,
             result_limit=self.result_limit,
+            host=self.host,
+            stats_topic=self.stats_topic,
+            bootstrap_servers=self.bootstrap_servers,
+            kafka_config=self.kafka_config,
         )
 
     def check(self, parser: FlagParser) -> None:
         """Ends the program if values contradict each other. Call it once, after parsing."""
         if len(set(self.topics)) < len(self.topics):
             parser.refuse(
-                "the five topics must differ: --models-topic, --data-topic, --results-topic, … name one twice"
+                "the topics must differ: --models-topic, --data-topic, --results-topic, … name one twice"
             )

@@ -22,6 +22,7 @@ from model_serving.flags.values import (
     read_switch,
     read_text,
     read_topic,
+    read_topic_or_none,
 )
 from model_serving.messaging.topics import TopicNames
 
@@ -48,6 +49,12 @@ SHARED = (
         "output: every message that could not be served, with its bytes",
     ),
     Flag("status-topic", _TOPICS.status, read_topic, "output: the outcome of each model message"),
+    Flag(
+        "stats-topic",
+        _TOPICS.stats,
+        read_topic_or_none,
+        "output: statistics of each version, once a second; empty: none",
+    ),
     Flag("models-group", "modelRecordsGroup", read_text, "consumer group that reads the models"),
     Flag("data-group", "wineRecordsGroup", read_text, "consumer group that reads the records"),
     Flag(

@@ -32,6 +32,7 @@ __all__ = [
     "read_switch",
     "read_text",
     "read_topic",
+    "read_topic_or_none",
 ]
 
 _IPV6 = re.compile(r"//\[[0-9A-Fa-f:.]+\]")
@@ -54,6 +55,11 @@ def read_topic(text: str) -> str:
     if not _TOPIC_NAME.fullmatch(read_text(text)) or text in {".", ".."}:
         raise Wrong(f"'{text}' is not a topic name: letters, digits, '.', '_' and '-', at most 249 of them")
     return text
+
+
+def read_topic_or_none(text: str) -> str:
+    """The name of a Kafka topic; empty for an empty text."""
+    return read_topic(text) if text else ""
 
 
 def read_choice(kind: type[Enum]) -> Callable[[str], Enum]:

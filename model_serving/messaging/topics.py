@@ -13,24 +13,27 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 """The largest dead letter: a whole message that could not be served, and the texts about it."""
 
+_HOUR_MS = 3_600_000
+
 
 @dataclass(frozen=True, slots=True)
 class TopicNames:
-    """The five topics of a job."""
+    """The topics of a job. ``stats`` may be empty: then there are no statistics."""
 
     models: str = "models"
     data: str = "mdata"
     results: str = "results"
     dead_letters: str = "dead-letters"
     status: str = "model-status"
+    stats: str = "model-stats"
 
     def prefixed(self, prefix: str) -> TopicNames:
         """The topics with ``prefix`` before each name, so that a job has a set of its own."""
-        return TopicNames(*(prefix + name for name in self.all()))
+        return TopicNames(*(prefix + name for name in self.all()), *([] if self.stats else [""]))
 
-    def all(self) -> tuple[str, str, str, str, str]:
-        """Every name: models, data, results, dead letters, status."""
-        return dataclasses.astuple(self)
+    def all(self) -> tuple[str, ...]:
+        """Every name: models, data, results, dead letters, status and, if there is one, statistics."""
+        return tuple(filter(None, dataclasses.astuple(self)))
 
 
 def topic_settings(names: TopicNames) -> dict[str, dict[str, str]]:
@@ -40,10 +43,19 @@ def topic_settings(names: TopicNames) -> dict[str, dict[str, str]]:
     # refuses timestamps in the future, and this would stop the job.
     arrival = {"message.timestamp.type": "LogAppendTime"}
     size = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
-    return {
+    # The newest report of each version is kept, until it is a week old: then its process has ended. Small
+    # segments, because only those that are full are compacted.
+    newest = {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(7 * 24 * _HOUR_MS),
+        "segment.ms": str(_HOUR_MS),
+        "segment.bytes": str(64 << 20),
+    }
+    settings = {
         names.models: size | for_ever,
         names.data: size,
         names.results: size | arrival,
         names.dead_letters: {"max.message.bytes": str(DEAD_LETTER_BYTES)} | arrival,
         names.status: size | arrival | for_ever,
     }
+    return settings | ({names.stats: arrival | newest} if names.stats else {})

@@ -47,7 +47,7 @@ def parse_config(argv: Sequence[str], environ: Mapping[str, str]) -> ServerConfi
     values = parser.parse(argv, environ)
     # Every model goes to the model store, or to the state topic in parts: neither needs a limit for it.
     config = ServerConfig(
-        **values, inline_limit=0, run="server", claims_stored=True, base_dir=str(Path.cwd())
+        **values, inline_limit=0, host="server", run="server", claims_stored=True, base_dir=str(Path.cwd())
     )
     config.check(parser)
     return config

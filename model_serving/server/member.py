@@ -9,7 +9,7 @@ from threading import Event
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from model_serving.assembly import Parts, build, new_pool
+from model_serving.assembly import Parts, build, new_pool, new_recorder, new_reporter
 from model_serving.core.clock import SystemClock
 from model_serving.core.state import decode_activation, encode_model
 from model_serving.flags import Delivery as Guarantee
@@ -42,6 +42,7 @@ __all__ = ["ActiveInState", "Member"]
 _STATE_S = 120.0
 _LOOK_S = 0.05
 _TAKEN_OVER_S = 3.0
+_LAST_REPORT_S = 3.0
 _BEGINNING = -2
 """Kafka's number for the beginning of a partition."""
 
@@ -69,7 +70,13 @@ class Member:
         self._sender = StateSender(config.kafka, config.state_topic)
         self._ends = TopicEnds(config.kafka)
         store = ContentsInState(self._mirror, self._sender, config.state_topic)
-        self._parts: Parts = build(config.serving, SystemClock(), new_pool(), store=store)
+        clock = SystemClock()
+        # A member is a run of its own in the statistics: its counts begin at 0.
+        self._reporter = new_reporter(config.serving)
+        self._recorder = None
+        if self._reporter is not None:
+            self._recorder = new_recorder(config.serving, config.name, clock)
+        self._parts: Parts = build(config.serving, clock, new_pool(), store=store, recorder=self._recorder)
         self._first_start = False
         self._state_is_known = Event()
         self._ending = Event()
@@ -77,6 +84,9 @@ class Member:
     def run(self, stopping: Callable[[], bool]) -> None:
         """Serves until ``stopping`` says so or, in a bounded run, until the end of the input."""
         with self._closing as closing:
+            if self._reporter is not None and self._recorder is not None:
+                self._reporter.add(self._recorder)
+                closing.callback(self._reporter.remove, self._recorder, _LAST_REPORT_S)
             closing.callback(self._mirror.close)
             closing.callback(self._ends.close)
             registration = Registration(self._config.name, self._sender, self._mirror)

@@ -92,6 +92,7 @@ TOP: dict[str, set[str]] = {
     "model_serving.assembly": {
         "model_serving.core",
         "model_serving.engines",
+        "model_serving.messaging",
         "model_serving.settings",
         "model_serving.stores",
         "model_serving.wire",

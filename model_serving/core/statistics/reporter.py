@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Condition, Thread
 from typing import Protocol
 
@@ -64,7 +65,7 @@ class Reporter:
                 self._thread.start()
 
     def remove(self, recorder: Recorder, timeout_s: float) -> None:
-        """Makes the last reports of a recorder that was added. Waits for them at most ``timeout_s`` seconds."""
+        """Ends a recorder and makes its last reports. Waits for them at most ``timeout_s`` seconds."""
         recorder.close()
         with self._changed:
             if recorder not in self._recorders:
@@ -80,7 +81,7 @@ class Reporter:
 
     def _run(self) -> None:
         sink: StatisticsSink | None = None
-        rounds = 0
+        rounds, failed = 0, False
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._leaving), INTERVAL_S)
@@ -88,14 +89,15 @@ class Reporter:
             try:
                 sink = self._open_sink() if sink is None else sink
                 rounds += 1
-                again = sink.has_lost() or rounds % _AGAIN_ROUNDS == 0
+                again = sink.has_lost() or failed or rounds % _AGAIN_ROUNDS == 0
+                failed = False
                 self._report(sink, recorders, again=again)
                 for recorder in leaving:
                     _report_last(sink, recorder)
             # Whatever a client library raises, serving goes on without reports for a moment.
             except Exception:  # noqa: BLE001
                 _close(sink)
-                sink = None
+                sink, failed = None, True
             with self._changed:
                 if not self._recorders and len(leaving) == len(self._leaving):
                     # The next recorder starts a thread of its own.
@@ -140,10 +142,9 @@ def _report_last(sink: StatisticsSink, recorder: Recorder) -> None:
 
 def _close(sink: StatisticsSink | None) -> None:
     if sink is not None:
-        try:
+        # There is nobody to tell.
+        with suppress(Exception):
             sink.close(_CLOSE_S)
-        except Exception:  # noqa: BLE001, S110 - see above; there is nobody to tell
-            pass
 
 
 _CLOSE_S = 2.0

@@ -86,7 +86,9 @@ class FakeFlink:
     def get_metrics_group(self) -> FakeFlink:
         return self
 
-    def add_group(self, name: str) -> FakeFlink:
+    def add_group(self, name: str, extra: str = "") -> FakeFlink | FakeGroup:
+        if name == "reason":
+            return FakeGroup(self.counts, extra)
         assert name == "model_serving"
         return self
 
@@ -113,6 +115,17 @@ class FakeFlink:
 
     def get_current_key(self) -> str:
         return self.key
+
+
+class FakeGroup:
+    """A group of counters with a label."""
+
+    def __init__(self, counts: dict[str, FakeCounter], label: str) -> None:
+        self._counts = counts
+        self._label = label
+
+    def counter(self, name: str) -> FakeCounter:
+        return self._counts.setdefault(f"{name}: {self._label}", FakeCounter())
 
 
 class FakeCounter:
