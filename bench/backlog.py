@@ -145,7 +145,7 @@ def prepare(session: Session, workload: Workload, shared: TopicNames, flags: tup
 
     def start_and_stop() -> dict[str, Any]:
         own = session.topics("p")
-        topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status)
+        topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status, own.stats)
         session.kafka.create(own)
         with session.run(session.ours(workload.variant, topics, flags=flags)) as job:
             job.await_start()
@@ -182,7 +182,7 @@ def _ours(
     results = f"results-{session.number()}"
     session.kafka.create_results(results)
     kept = ready.topics
-    topics = TopicNames(kept.models, kept.data, results, kept.dead_letters, kept.status)
+    topics = TopicNames(kept.models, kept.data, results, kept.dead_letters, kept.status, kept.stats)
     dead = session.kafka.count(topics.dead_letters)
     command = session.ours(ready.variant, topics, flags=ready.flags, savepoint=ready.savepoint)
     commands[system] = command

@@ -183,6 +183,7 @@ def our_command(
         *("--results-topic", topics.results),
         *("--dead-letter-topic", topics.dead_letters),
         *("--status-topic", topics.status),
+        *("--stats-topic", topics.stats),
         *("--starting-offsets", "earliest"),
     ]
     if variant == SERVER:

@@ -1,8 +1,8 @@
 """Creates the topics of both jobs of compose.yaml, with the settings of the `model-serving broker` command.
 
-Both jobs read the same models and records; each has its own results, dead letters and statuses. Topics that
-exist are not changed. MODEL_SERVING_BOOTSTRAP_SERVERS is the address of Kafka. MODEL_SERVING_KAFKA_CONFIG
-names a file of client properties, if one is needed.
+Both jobs read the same models and records; each has its own results, dead letters, statuses and statistics.
+Topics that exist are not changed. MODEL_SERVING_BOOTSTRAP_SERVERS is the address of Kafka.
+MODEL_SERVING_KAFKA_CONFIG names a file of client properties, if one is needed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ __all__ = ["BROADCAST", "KEYED", "main"]
 
 KEYED = TopicNames()
 BROADCAST = TopicNames(
-    results="broadcast-results", dead_letters="broadcast-dead-letters", status="broadcast-model-status"
+    results="broadcast-results",
+    dead_letters="broadcast-dead-letters",
+    status="broadcast-model-status",
+    stats="broadcast-model-stats",
 )
 _DEADLINE_S = 60.0
 

@@ -82,6 +82,7 @@ def job_flags(bootstrap_servers: str, topics: TopicNames, checkpoints: Path, gro
         *("--results-topic", topics.results),
         *("--dead-letter-topic", topics.dead_letters),
         *("--status-topic", topics.status),
+        *("--stats-topic", topics.stats),
         *("--models-group", f"{group}-models"),
         *("--data-group", f"{group}-data"),
         *("--checkpoint-dir", str(checkpoints)),

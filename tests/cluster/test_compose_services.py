@@ -20,7 +20,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 OUTPUTS = {
     "keyed": TopicNames(),
     "broadcast": TopicNames(
-        results="broadcast-results", dead_letters="broadcast-dead-letters", status="broadcast-model-status"
+        results="broadcast-results",
+        dead_letters="broadcast-dead-letters",
+        status="broadcast-model-status",
+        stats="broadcast-model-stats",
     ),
 }
 
@@ -50,7 +53,10 @@ def test_both_jobs_serve_what_the_publishers_send(tmp_path: Path) -> None:
 
 def test_the_server_serves_what_its_publishers_send(tmp_path: Path) -> None:
     topics = TopicNames(
-        results="server-results", dead_letters="server-dead-letters", status="server-model-status"
+        results="server-results",
+        dead_letters="server-dead-letters",
+        status="server-model-status",
+        stats="server-model-stats",
     )
     with (
         EmbeddedBroker(topics=TopicNames().prefixed("unused-")) as kafka,

@@ -17,7 +17,10 @@ from model_serving.messaging.topics import TopicNames, topic_settings
 PROGRAM = Path(__file__).resolve().parents[2] / "docker" / "create_topics.py"
 KEYED = TopicNames()
 BROADCAST = TopicNames(
-    results="broadcast-results", dead_letters="broadcast-dead-letters", status="broadcast-model-status"
+    results="broadcast-results",
+    dead_letters="broadcast-dead-letters",
+    status="broadcast-model-status",
+    stats="broadcast-model-stats",
 )
 
 pytestmark = pytest.mark.kafka

@@ -23,6 +23,7 @@ from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import VARIANTS, FlinkRun, job_flags
 from tests.protos.sensorreading_pb2 import SensorReading
+from tests.statistics_topic import assert_statistics_agree
 
 pytestmark = pytest.mark.kafka
 
@@ -30,7 +31,9 @@ pytestmark = pytest.mark.kafka
 def outputs_of(topics: TopicNames, broker: EmbeddedBroker) -> TopicNames:
     """Returns topics with the same inputs and new outputs."""
     fresh = fresh_topics(broker)
-    return TopicNames(topics.models, topics.data, fresh.results, fresh.dead_letters, fresh.status)
+    return TopicNames(
+        topics.models, topics.data, fresh.results, fresh.dead_letters, fresh.status, fresh.stats
+    )
 
 
 @contextmanager
@@ -135,6 +138,7 @@ def test_every_record_is_accounted_for_and_both_jobs_agree(broker: EmbeddedBroke
             assert {key: [one.state for one in of_type] for key, of_type in traffic.statuses.items()} == {
                 key: [ModelStatus.ACTIVE] for key in SAMPLES
             }
+            assert_statistics_agree(broker, traffic)
             for key, sample in SAMPLES.items():
                 first = sorted(traffic.results[key], key=lambda one: one.submissionTs)[: len(sample.expected)]
                 assert [one.result for one in first] == pytest.approx(sample.expected, abs=sample.tolerance)

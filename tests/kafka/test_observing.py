@@ -43,7 +43,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def stats_topic(topic_prefix: str) -> str:
-    return f"{topic_prefix}model-stats"
+    """A topic that does not exist yet."""
+    return f"{topic_prefix}later-model-stats"
 
 
 def kinds(topics: TopicNames, stats_topic: str) -> dict[str, Topic]:

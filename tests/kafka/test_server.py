@@ -31,6 +31,7 @@ from tests.job_traffic import Traffic
 from tests.jobs import ServerRun, eventually, marked_processes, server_flags
 from tests.patience import patience
 from tests.producers import CODECS, send_compressed
+from tests.statistics_topic import assert_statistics_agree
 
 pytestmark = pytest.mark.kafka
 
@@ -95,6 +96,7 @@ def test_two_bounded_processes_share_every_record_and_end(broker: EmbeddedBroker
     assert {data_type: [one.state for one in of] for data_type, of in traffic.statuses.items()} == {
         data_type: [ModelStatus.ACTIVE] for data_type in ("glm", "late", *CODECS)
     }
+    assert_statistics_agree(broker, traffic)
     sample = SAMPLES["glm"]
     first = sorted(traffic.results["glm"], key=lambda one: one.submissionTs)[: len(sample.expected)]
     assert [one.result for one in first] == pytest.approx(sample.expected, abs=sample.tolerance)

@@ -51,6 +51,7 @@ def job_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoint
         *("--results-topic", topics.results),
         *("--dead-letter-topic", topics.dead_letters),
         *("--status-topic", topics.status),
+        *("--stats-topic", topics.stats),
     ]
     if job == SERVER:
         return [sys.executable, "-m", "model_serving.client.cli", "run", *flags]

@@ -48,7 +48,7 @@ class Entry:
     watch: FieldWatch | None = None
     looks: bool = False
     needs: int = 0
-    second: int = 0
+    second: int = -1
     left: int = 0
 
 

@@ -16,7 +16,7 @@ from model_serving.runtime.flink_args import read_call
 from model_serving.server.config import parse_config as parse_server
 from tests.jobs import eventually
 
-TOPICS = TopicNames("m", "d", "r", "l", "s")
+TOPICS = TopicNames("m", "d", "r", "l", "s", "t")
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -128,7 +128,7 @@ def test_the_jobs_share_inputs_and_nothing_else(
     assert (keyed.models_topic, keyed.data_topic) == (broadcast.models_topic, broadcast.data_topic)
     groups = [keyed.models_group, keyed.data_group, broadcast.models_group, broadcast.data_group]
     assert len(set(groups)) == 4
-    assert len({*keyed.topics, *broadcast.topics}) == 8
+    assert len({*keyed.topics, *broadcast.topics}) == 10
     assert TopicNames(*keyed.topics) == create_topics.KEYED
     assert TopicNames(*broadcast.topics) == create_topics.BROADCAST
 

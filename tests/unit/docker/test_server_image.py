@@ -116,7 +116,13 @@ def test_the_server_has_topics_and_groups_of_its_own(
         for name, value in service.get("environment", {}).items()
         if name.endswith(("_GROUP", "_TOPIC"))
     }
-    own = {config.models_group, config.data_group, config.results_topic, config.status_topic}
+    own = {
+        config.models_group,
+        config.data_group,
+        config.results_topic,
+        config.status_topic,
+        config.stats_topic,
+    }
     assert own.isdisjoint(theirs | set(TopicNames().all()))
 
 

@@ -24,6 +24,7 @@ from flink_jobs.config import (
 from model_serving.core.model_servers.outage import OutagePolicy
 from model_serving.core.scoring.input_policy import MissingPolicy
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.messaging.topics import topic_settings
 from model_serving.settings import ServingSettings
 from tests.patience import patience
 
@@ -42,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "--results-topic": "results",
     "--dead-letter-topic": "dead-letters",
     "--status-topic": "model-status",
+    "--stats-topic": "model-stats",
     "--models-group": "modelRecordsGroup",
     "--data-group": "wineRecordsGroup",
     "--starting-offsets": StartingOffsets.COMMITTED,
@@ -76,7 +78,7 @@ DEFAULTS: dict[str, Any] = {
     "--state-backend": None,
 }
 
-FILLED_IN = {"base_dir", "run", "claims_stored", "dead_letter_limit", "result_limit"}
+FILLED_IN = {"base_dir", "host", "run", "claims_stored", "dead_letter_limit", "result_limit"}
 """Values that do not come from flags."""
 
 OTHERS: dict[str, tuple[str, Any]] = {
@@ -87,6 +89,7 @@ OTHERS: dict[str, tuple[str, Any]] = {
     "--results-topic": ("r", "r"),
     "--dead-letter-topic": ("l", "l"),
     "--status-topic": ("s", "s"),
+    "--stats-topic": ("", ""),
     "--models-group": ("mg", "mg"),
     "--data-group": ("dg", "dg"),
     "--starting-offsets": ("latest", StartingOffsets.LATEST),
@@ -136,6 +139,7 @@ WRONG = {
     "--results-topic": (["my results", "a/b", "..", "x" * 250, "two\twords"], "is not a topic name"),
     "--dead-letter-topic": ([""], "must not be empty"),
     "--status-topic": ([""], "must not be empty"),
+    "--stats-topic": (["my stats", "a/b"], "is not a topic name"),
     "--models-group": ([""], "must not be empty"),
     "--data-group": ([""], "must not be empty"),
     "--starting-offsets": (["", "newest"], "is not one of: committed, earliest, latest"),
@@ -218,6 +222,7 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asdict(parse()) == expected | {
         "checkpoint_dir": f"file://{here}/checkpoints",
         "base_dir": here,
+        "host": "",
         "run": "",
         "claims_stored": False,
         "dead_letter_limit": None,
@@ -317,7 +322,7 @@ def test_exactly_once_needs_checkpoints(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_topics_must_differ(capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "--results-topic=mdata").startswith("the five topics must differ: ")
+    assert refused(capsys, "--results-topic=mdata").startswith("the topics must differ: ")
 
 
 @pytest.mark.parametrize(
@@ -369,8 +374,18 @@ def test_what_the_operators_are_told() -> None:
         model_store=f"file://{Path.cwd()}/checkpoints/models",
         inline_limit=1024 * 1024,
         model_store_retention_ms=168 * 60 * 60 * 1000,
+        stats_topic="model-stats",
+        bootstrap_servers="localhost:9092",
     )
-    assert config.topics == ("models", "d", "results", "dead-letters", "model-status")
+    assert config.topics == ("models", "d", "results", "dead-letters", "model-status", "model-stats")
+
+
+def test_without_statistics_there_is_no_topic_for_them() -> None:
+    config = parse("--stats-topic=")
+    assert config.serving.stats_topic == ""
+    assert config.topics == ("models", "mdata", "results", "dead-letters", "model-status")
+    assert "" not in topic_settings(config.topic_names)
+    assert config.topic_names.prefixed("mine-").stats == ""
 
 
 @pytest.mark.parametrize("variant", ["keyed", "broadcast"])

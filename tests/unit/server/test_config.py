@@ -63,7 +63,7 @@ def test_the_last_value_of_a_flag_counts() -> None:
         (["--log-format", "xml"], "--log-format: 'xml' is not one of: text, json"),
         (["--state-topic", "a/b"], "--state-topic: 'a/b' is not a topic name"),
         (["--state-topic", "models"], "--state-topic: 'models' is one of the other topics already"),
-        (["--data-topic", "models"], "the five topics must differ"),
+        (["--data-topic", "models"], "the topics must differ"),
         (["--inline-limit", "5"], "unrecognized arguments: --inline-limit 5"),
         (["--parallelism", "2"], "unrecognized arguments: --parallelism 2"),
         (["--checkpoint-interval-ms", "2"], "unrecognized arguments: --checkpoint-interval-ms 2"),
