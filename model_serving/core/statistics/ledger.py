@@ -14,7 +14,7 @@ import numpy.typing as npt
 from model_serving.core.engine import Columns
 from model_serving.core.messages import ModelToServe
 from model_serving.core.statistics.report import VersionStatistics
-from model_serving.core.statistics.watch import FieldWatch
+from model_serving.core.statistics.watch import LEAST_REFERENCE_RECORDS, REFERENCE_RECORDS, FieldWatch
 
 __all__ = ["Entry", "Ledger", "Scored"]
 
@@ -32,7 +32,8 @@ _UNSERVED = 1000
 """The most data types that have a report of what belongs to no version."""
 
 _REFERENCE_NUMBERS = 4 << 20
-"""The most numbers that are kept for references that are not complete: 32 MiB."""
+"""When more numbers than these (32 MiB) are kept for references that are not complete, references become
+complete with fewer records."""
 
 
 @dataclass(slots=True, eq=False)
@@ -228,10 +229,9 @@ class Ledger:
         if watch is None or not rows:
             return
         before = watch.size
-        # Only a reference that is not complete takes memory.
-        if watch.needs and self._collected > _REFERENCE_NUMBERS:
-            return
-        watch.add(rows[0] if len(rows) == 1 else np.concatenate(rows))
+        # Only references that are not complete take memory.
+        enough = LEAST_REFERENCE_RECORDS if self._collected > _REFERENCE_NUMBERS else REFERENCE_RECORDS
+        watch.add(rows[0] if len(rows) == 1 else np.concatenate(rows), enough=enough)
         entry.needs = watch.needs
         self._collected += watch.size - before
 

@@ -14,13 +14,23 @@ from model_serving.core.engine import Columns
 from model_serving.core.statistics.distribution import bounded
 from model_serving.core.statistics.fields import LEAST_REFERENCE, FieldStatistics, Reference, edges_of
 
-__all__ = ["EXAMPLES", "MOST_WATCHED", "RECORDS", "REFERENCE_RECORDS", "FieldWatch", "encode_reference"]
+__all__ = [
+    "EXAMPLES",
+    "LEAST_REFERENCE_RECORDS",
+    "MOST_WATCHED",
+    "RECORDS",
+    "REFERENCE_RECORDS",
+    "FieldWatch",
+    "encode_reference",
+]
 
 MOST_WATCHED = 256
 """The most fields of a model that are watched: its first ones."""
 
 REFERENCE_RECORDS = 1000
-"""How many records are the reference of a version whose message has too few examples."""
+LEAST_REFERENCE_RECORDS = 100
+"""How many records are the reference of a version whose message has too few examples, and how many are enough
+where memory is short."""
 
 EXAMPLES, RECORDS = "examples", "records"
 """Where a reference comes from."""
@@ -57,19 +67,22 @@ class FieldWatch:
         """How many numbers are kept until the reference is complete."""
         return self._waited * len(self._fields)
 
-    def add(self, rows: Columns) -> None:
-        """Looks at n ≥ 1 records: n × k, as a model takes them."""
+    def add(self, rows: Columns, *, enough: int = REFERENCE_RECORDS) -> None:
+        """Looks at n ≥ 1 records: n × k, as a model takes them.
+
+        A reference of ``enough`` records is complete.
+        """
         numbers = self._numbers(rows[:, : len(self._fields)])
-        needs = self.needs
-        if needs:
-            self._waiting.append(numbers[:needs])
-            self._waited += len(self._waiting[-1])
-            if self._waited < REFERENCE_RECORDS:
+        if self.needs:
+            part = numbers[: max(0, enough - self._waited)]
+            self._waiting.append(part)
+            self._waited += len(part)
+            if self._waited < enough:
                 self._count(numbers)
                 return
             self._refer(np.concatenate(self._waiting), RECORDS)
             self._begin()
-            numbers = numbers[needs:]
+            numbers = numbers[len(part) :]
         if len(numbers):
             self._count(numbers)
 

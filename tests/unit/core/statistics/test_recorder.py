@@ -219,20 +219,23 @@ def test_beyond_a_number_of_versions_sketches_are_coarse_and_fields_are_not_watc
     assert beer.results.numbers.quantile(1.0) == pytest.approx(1e9, rel=0.01)
 
 
-def test_memory_for_references_is_bounded(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "_REFERENCE_NUMBERS", 10)
-    entries = [recorder.begin(replace(MODEL, data_type=f"t{number}"), FIELDS) for number in range(3)]
-    for entry in entries:
-        recorder.scored(entry, scored([1.0] * 6), columns(6))
-        recorder.changed(9)
-    recorder.report_all()
-    assert [one.fields[0].count for one in recorder.changed(9)] == [6, 0, 0]
-    # The first reference is complete, so there is room for the next one.
-    recorder.scored(entries[0], scored([1.0] * 994), columns(994))
+def test_where_memory_is_short_references_are_smaller(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_REFERENCE_NUMBERS", 500)
+    entries = [recorder.begin(replace(MODEL, data_type=f"t{number}"), FIELDS) for number in range(2)]
+    recorder.scored(entries[0], scored([1.0] * 600), columns(600))
     recorder.changed(9)
-    recorder.scored(entries[1], scored([1.0]), columns(1))
-    (second,) = recorder.changed(9)
-    assert second.fields[0].count == 1
+    for entry in entries:
+        recorder.scored(entry, scored([1.0] * 80), columns(80))
+        recorder.changed(9)
+    recorder.scored(entries[1], scored([1.0] * 80), columns(80))
+    recorder.report_all()
+    first, second = (one.fields[0] for one in recorder.changed(9))
+    assert first.reference is not None
+    assert (first.reference.count, first.count) == (600, 80)
+    # There is room again, so the second one waits for all of its records.
+    assert (second.reference, second.count) == (None, 160)
 
 
 def test_once_the_reference_is_complete_few_records_a_second_are_looked_at(recorder: Recorder) -> None:
