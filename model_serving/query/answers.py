@@ -1,0 +1,80 @@
+"""JSON answers, and the answers to errors."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.responses import Response as AnyResponse
+
+from model_serving.query.errors import HttpError
+
+__all__ = [
+    "JsonAnswer",
+    "answer_to_failure",
+    "answer_to_http_error",
+    "answer_to_wrong_request",
+    "error_answer",
+    "json_bytes",
+]
+
+
+class JsonAnswer(JSONResponse):
+    """A JSON answer. A number that JSON does not have (NaN, infinite) becomes null."""
+
+    def render(self, content: Any) -> bytes:
+        """See the base class."""
+        return json_bytes(content)
+
+
+def json_bytes(content: Any) -> bytes:
+    """JSON in UTF-8. A number that JSON does not have (NaN, infinite) becomes null."""
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(content), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A text that is not Unicode (a lone surrogate) is shown, not refused.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def error_answer(status: int, detail: str, headers: dict[str, str] | None = None) -> AnyResponse:
+    """The answer to an error."""
+    return JsonAnswer({"detail": detail}, status, headers)
+
+
+async def answer_to_http_error(_request: Request, error: Exception) -> AnyResponse:
+    """The answer to an HttpError, or to an error of the framework, which has the same fields."""
+    if isinstance(error, HttpError):
+        return error_answer(error.status, error.detail, error.headers)
+    status = getattr(error, "status_code", 500)
+    detail = "there is nothing at this path: see /docs" if status == 404 else getattr(error, "detail", "")
+    return error_answer(status, str(detail), getattr(error, "headers", None))
+
+
+async def answer_to_wrong_request(_request: Request, error: Exception) -> AnyResponse:
+    """The answer to parameters or a body of the wrong form. What was sent is not repeated."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    said = "; ".join(
+        f"{'.'.join(str(part) for part in one.get('loc', ())[1:]) or 'body'}: {one.get('msg', '')}"
+        for one in found[:3]
+    )
+    return error_answer(422, f"{said or 'the request cannot be read'}: see /docs")
+
+
+async def answer_to_failure(_request: Request, _error: Exception) -> AnyResponse:
+    """The answer to a fault of this program, which is in the log."""
+    return error_answer(500, "the query server has a fault: its log says which")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value

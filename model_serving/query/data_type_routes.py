@@ -1,0 +1,115 @@
+"""The routes that tell what is known: of data types, their versions, and dead letters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from model_serving.query.answers import JsonAnswer
+from model_serving.query.parts import parts_of
+from model_serving.query.paths import DataType, unknown
+from model_serving.query.ports import Document
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["what is known"], default_response_class=JsonAnswer)
+
+_PAGE = 50
+_LARGEST_PAGE = 500
+_LETTERS = 20
+_MOST_LETTERS = 1_000
+
+_UNKNOWN: dict[int | str, Document] = {404: {"description": "Nothing is known of the data type."}}
+
+Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="The most data types in the answer.")]
+Offset = Annotated[int, Query(ge=0, le=10_000_000, description="How many data types to leave out before.")]
+Search = Annotated[
+    str, Query(max_length=1_000, description="Only data types with this in their name, in upper or lower case.")
+]
+
+
+@router.get("/processors", summary="The data types that a model serves.")
+async def processors(request: Request) -> Response:
+    """`{"models": [data types]}`."""
+    known = parts_of(request).known
+    serving = [name for name in known.data_types() if known.serving(name) is not None]
+    return JsonAnswer({"models": serving})
+
+
+@router.get("/state/{data_type:path}", summary="The model that serves a data type.", responses=_UNKNOWN)
+async def state(request: Request, data_type: DataType) -> Response:
+    """Its name and kind, since when it serves, and how many records it took how long to score.
+
+    `since` is epoch milliseconds; `duration` (the sum), `min` and `max` are milliseconds in the model.
+    """
+    known = parts_of(request).known
+    serving = known.serving(data_type)
+    if serving is None:
+        raise unknown(data_type, known.data_types())
+    return JsonAnswer(serving)
+
+
+@router.get("/api/v1/data-types", summary="The data types, sorted by name.")
+async def data_types(request: Request, search: Search = "", offset: Offset = 0, limit: Limit = _PAGE) -> Response:
+    """`{"total": …, "offset": …, "items": [data types]}`; `total` counts those that `search` finds."""
+    known = parts_of(request).known
+    names = known.data_types()
+    if search:
+        wanted = search.casefold()
+        names = [name for name in names if wanted in name.casefold()]
+    found = [known.data_type(name) for name in names[offset : offset + limit]]
+    items = [one for one in found if one is not None]
+    return JsonAnswer({"total": len(names), "offset": offset, "items": items})
+
+
+@router.get(
+    "/api/v1/data-types/{data_type:path}/versions",
+    summary="The versions that served a data type, with their statistics, newest first.",
+    responses=_UNKNOWN,
+)
+async def versions(request: Request, data_type: DataType) -> Response:
+    """Counts, percentiles, results (class counts, or a histogram), and the drift of each field."""
+    known = parts_of(request).known
+    found = known.versions(data_type)
+    if found is None:
+        raise unknown(data_type, known.data_types())
+    return JsonAnswer({"dataType": data_type, "versions": found})
+
+
+@router.get(
+    "/api/v1/data-types/{data_type:path}/series",
+    summary="Throughput and latency of a data type over time, and its swaps.",
+    responses=_UNKNOWN,
+)
+async def series(request: Request, data_type: DataType) -> Response:
+    """Points of `intervalS` seconds, oldest first; intervals without a report have none."""
+    known = parts_of(request).known
+    found = known.series(data_type)
+    if found is None:
+        raise unknown(data_type, known.data_types())
+    return JsonAnswer(found)
+
+
+@router.get(
+    "/api/v1/data-types/{data_type:path}",
+    summary="What serves a data type, how fast and how well.",
+    responses=_UNKNOWN,
+)
+async def data_type(request: Request, data_type: DataType) -> Response:
+    """The serving version, throughput now, latency and scoring percentiles, and dead letters by reason."""
+    known = parts_of(request).known
+    found = known.data_type(data_type)
+    if found is None:
+        raise unknown(data_type, known.data_types())
+    return JsonAnswer(found)
+
+
+@router.get("/api/v1/dead-letters", summary="The newest dead letters, newest first.")
+async def dead_letters(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=_MOST_LETTERS, description="How many at most.")] = _LETTERS,
+    data_type: Annotated[str | None, Query(description="Only those of this data type.")] = None,
+) -> Response:
+    """`{"items": [dead letters]}`. `payload` is base64 of the first bytes, `size` the number of all bytes."""
+    return JsonAnswer({"items": parts_of(request).known.dead_letters(limit, data_type)})

@@ -1,0 +1,181 @@
+"""What the query server needs of others: what is known, publishing, scoring, and health.
+
+A document is a value for JSON: what a route answers, with the names of its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from model_serving.core.messages import Command
+
+__all__ = [
+    "Change",
+    "Deployment",
+    "Document",
+    "Happening",
+    "Health",
+    "Known",
+    "Listener",
+    "Publisher",
+    "Scorer",
+    "VersionFigures",
+]
+
+Document = dict[str, Any]
+
+
+class Happening(Enum):
+    """The kinds of events, by their names in the event stream."""
+
+    STATUS = "status"
+    STATISTICS = "statistics"
+    DEAD_LETTER = "dead-letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that has just become known of a data type, which is empty for a dead letter without one.
+
+    ``document`` is the dead letter, or the status; None for statistics, which are asked for when they are
+    sent.
+    """
+
+    kind: Happening
+    data_type: str
+    document: Document | None = None
+
+
+Listener = Callable[[Sequence[Change]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFigures:
+    """The figures of a version for a monitoring system; times are in milliseconds.
+
+    ``scoring`` and ``latency`` have ``count``, ``sum`` and quantiles by their fraction; a quantile of no
+    values is None.
+    """
+
+    data_type: str
+    name: str
+    version: str
+    serves: bool
+    since: int
+    scored: int
+    failed: int
+    missing: int
+    scoring: tuple[int, float, Mapping[float, float | None]]
+    latency: tuple[int, float, Mapping[float, float | None]]
+
+
+class Known(Protocol):
+    """What is known of all data types. Every method returns at once and may be called from any thread."""
+
+    def data_types(self) -> Sequence[str]:
+        """The names of all known data types, sorted."""
+        ...
+
+    def serving(self, data_type: str) -> Document | None:
+        """The model that serves now, in the fields of ``GET /state``; None if none does."""
+        ...
+
+    def data_type(self, name: str) -> Document | None:
+        """What is known of a data type; None for an unknown one."""
+        ...
+
+    def versions(self, name: str) -> list[Document] | None:
+        """Every version that served, with its statistics, newest first; None for an unknown data type."""
+        ...
+
+    def series(self, name: str) -> Document | None:
+        """The course of a data type over time; None for an unknown one."""
+        ...
+
+    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
+        """The newest dead letters, at most ``limit``, newest first; only those of a data type if it is given."""
+        ...
+
+    def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
+        """How many dead letters there are for a data type and reason."""
+        ...
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many records wait for a model, by data type."""
+        ...
+
+    def figures(self) -> Iterable[VersionFigures]:
+        """The figures of each version."""
+        ...
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Calls the listener with what changes, from any thread, until the returned function is called."""
+        ...
+
+
+class Health(Protocol):
+    """Whether the process lives, and whether it can be asked."""
+
+    def problem(self, path: str) -> str | None:
+        """What is wrong, for ``/healthz`` or ``/readyz``; empty if nothing is; None for another path."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A model that was uploaded. Texts are empty where the sender said nothing.
+
+    ``file`` is a temporary file with the content, ``name`` the model's name; ``inputs`` has commas between
+    the fields.
+    """
+
+    data_type: str
+    file: Path
+    name: str
+    description: str = ""
+    version: str = ""
+    model_type: str = ""
+    inputs: str = ""
+    output: str = ""
+    result_output: str = ""
+    signature_name: str = ""
+
+
+class Publisher(Protocol):
+    """Publishes model messages. Its methods wait for Kafka, so they are called in threads."""
+
+    def deploy(self, model: Deployment) -> Document:
+        """Publishes a model and returns what was published.
+
+        Raises:
+            HttpError: it is not a model that can be published, or Kafka did not take it.
+        """
+        ...
+
+    def command(self, command: Command, data_type: str) -> Document:
+        """Publishes a command and returns what was published.
+
+        Raises:
+            HttpError: Kafka did not take it.
+        """
+        ...
+
+
+class Scorer(Protocol):
+    """Scores single records."""
+
+    def score(self, serving: Document, data_type: str, record: Document) -> Document:
+        """Scores a record with the model that serves, as ``Known.serving`` describes it. Takes its time.
+
+        Raises:
+            HttpError: the record cannot be scored.
+        """
+        ...
+
+    def close(self) -> None:
+        """Releases the models."""
+        ...
