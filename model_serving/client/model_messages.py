@@ -34,6 +34,7 @@ __all__ = [
     "TooLarge",
     "build_command",
     "build_message",
+    "check_details",
     "describe",
     "models_at",
     "models_of_samples",
@@ -94,12 +95,23 @@ def models_at(places: Sequence[Place], details: Details | None = None) -> list[M
         raise WrongCall(f"--version is for one model, not for {len(places)}: publish them one by one")
     models = []
     for place in places:
-        kind, _ = _look_at(place, details)
-        if details.signature_name and kind not in WITH_SIGNATURES:
-            raise WrongCall(f"--signature-name is for SavedModels, and {place} is {kind.name}: leave it out")
+        kind = check_details(place, details)
         description = details.description or f"{kind.name} model from {_file_name(place)}"
         models.append(ModelToPublish(place, _name(place), description, details=details))
     return models
+
+
+def check_details(place: Place, details: Details) -> ModelType:
+    """Returns the type of the model.
+
+    Raises:
+        ClientError: it cannot be read, is not a model, or is not of the type in ``details``.
+        WrongCall: ``details`` do not fit it.
+    """
+    kind, _ = _look_at(place, details)
+    if details.signature_name and kind not in WITH_SIGNATURES:
+        raise WrongCall(f"--signature-name is for SavedModels, and {place} is {kind.name}: leave it out")
+    return kind
 
 
 def models_of_samples(data_type: str) -> list[ModelToPublish]:

@@ -28,7 +28,7 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.sending import Sender
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 
-__all__ = ["publish_command", "publish_data", "publish_models", "send_at_rate"]
+__all__ = ["publish_command", "publish_data", "publish_models", "send_at_rate", "send_message"]
 
 _REPORT_EVERY_S = 10.0
 
@@ -71,8 +71,7 @@ def publish_models(
                 time.sleep(interval_s)
             # Each turn reads the file again, because a new training may have replaced it meanwhile.
             message = message_of(model)
-            sender.send(_signed(message, key))
-            sender.flush()
+            send_message(sender, message, key)
             print(printable(f"published {describe(message)}"), flush=True)
 
 
@@ -170,13 +169,19 @@ def publish_command(
 ) -> None:
     """Publishes a command about the models of a data type. It is signed if there is a ``key``."""
     with Sender(kafka, topic) as sender:
-        sender.send(_signed(build_command(command, data_type=data_type), key))
+        send_message(sender, build_command(command, data_type=data_type), key)
     print(
         printable(f"published {command.name} for '{data_type}'; see `model-serving status {data_type}`"),
         flush=True,
     )
 
 
-def _signed(message: ModelDescriptor, key: bytes | None) -> bytes:
+def send_message(sender: Sender, message: ModelDescriptor, key: bytes | None) -> None:
+    """Sends a model message, signed if there is a ``key``, and waits until Kafka has it.
+
+    Raises:
+        MessagingError: it was not delivered.
+    """
     payload = message.SerializeToString()
-    return payload if key is None else sign(payload, key)
+    sender.send(payload if key is None else sign(payload, key))
+    sender.flush()

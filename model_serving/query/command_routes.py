@@ -41,7 +41,16 @@ router = APIRouter(
 _AT_ONCE = 4
 """How many commands are carried out at a time. An upload may hold a model of 32 MiB in memory."""
 
-_FIELDS = ("name", "description", "version", "model_type", "inputs", "output", "result_output", "signature_name")
+_FIELDS = (
+    "name",
+    "description",
+    "version",
+    "model_type",
+    "inputs",
+    "output",
+    "result_output",
+    "signature_name",
+)
 
 _TEXT = 4_000
 """The most characters of a text about a model."""

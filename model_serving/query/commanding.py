@@ -36,7 +36,9 @@ class Commanding:
             HttpError: the server takes no commands (403), or the request has no valid token (401).
         """
         if not self.tokens:
-            raise HttpError(403, "this server takes no commands: start it with --token-file, or use model-serving")
+            raise HttpError(
+                403, "this server takes no commands: start it with --token-file, or use model-serving"
+            )
         sent = [value for name, value in request.scope["headers"] if name.lower() == b"authorization"]
         given = sent[0] if len(sent) == 1 else b""
         token = given[len(_SCHEME) :].strip() if given[: len(_SCHEME)].lower() == _SCHEME else b""
@@ -45,7 +47,7 @@ class Commanding:
         if not any(matches):
             raise HttpError(
                 401,
-                "commands need the header 'Authorization: Bearer …' with a token of the server's --token-file",
+                "commands need the header 'Authorization: Bearer …' with a token of --token-file",
                 {"WWW-Authenticate": "Bearer"},
             )
         return self.publisher

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from model_serving.observe.board import Order
 from model_serving.query.answers import JsonAnswer
 from model_serving.query.parts import parts_of
 from model_serving.query.paths import DataType, unknown
@@ -25,7 +26,8 @@ _UNKNOWN: dict[int | str, Document] = {404: {"description": "Nothing is known of
 Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="The most data types in the answer.")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="How many data types to leave out before.")]
 Search = Annotated[
-    str, Query(max_length=1_000, description="Only data types with this in their name, in upper or lower case.")
+    str,
+    Query(max_length=1_000, description="Only data types with this in their name, in upper or lower case."),
 ]
 
 
@@ -33,7 +35,7 @@ Search = Annotated[
 async def processors(request: Request) -> Response:
     """`{"models": [data types]}`."""
     known = parts_of(request).known
-    serving = [name for name in known.data_types() if known.serving(name) is not None]
+    serving = [name for name in known.names() if known.serving(name) is not None]
     return JsonAnswer({"models": serving})
 
 
@@ -46,21 +48,22 @@ async def state(request: Request, data_type: DataType) -> Response:
     known = parts_of(request).known
     serving = known.serving(data_type)
     if serving is None:
-        raise unknown(data_type, known.data_types())
+        raise unknown(data_type, known.names())
     return JsonAnswer(serving)
 
 
-@router.get("/api/v1/data-types", summary="The data types, sorted by name.")
-async def data_types(request: Request, search: Search = "", offset: Offset = 0, limit: Limit = _PAGE) -> Response:
+@router.get("/api/v1/data-types", summary="The data types, a page at a time.")
+async def data_types(
+    request: Request,
+    search: Search = "",
+    sort: Annotated[Order, Query(description="What they are sorted by; equal ones by name.")] = Order.NAME,
+    descending: Annotated[bool, Query(description="The greatest first.")] = False,
+    offset: Offset = 0,
+    limit: Limit = _PAGE,
+) -> Response:
     """`{"total": …, "offset": …, "items": [data types]}`; `total` counts those that `search` finds."""
     known = parts_of(request).known
-    names = known.data_types()
-    if search:
-        wanted = search.casefold()
-        names = [name for name in names if wanted in name.casefold()]
-    found = [known.data_type(name) for name in names[offset : offset + limit]]
-    items = [one for one in found if one is not None]
-    return JsonAnswer({"total": len(names), "offset": offset, "items": items})
+    return JsonAnswer(known.data_types(search, sort, descending=descending, offset=offset, limit=limit))
 
 
 @router.get(
@@ -73,7 +76,7 @@ async def versions(request: Request, data_type: DataType) -> Response:
     known = parts_of(request).known
     found = known.versions(data_type)
     if found is None:
-        raise unknown(data_type, known.data_types())
+        raise unknown(data_type, known.names())
     return JsonAnswer({"dataType": data_type, "versions": found})
 
 
@@ -87,7 +90,7 @@ async def series(request: Request, data_type: DataType) -> Response:
     known = parts_of(request).known
     found = known.series(data_type)
     if found is None:
-        raise unknown(data_type, known.data_types())
+        raise unknown(data_type, known.names())
     return JsonAnswer(found)
 
 
@@ -101,7 +104,7 @@ async def data_type(request: Request, data_type: DataType) -> Response:
     known = parts_of(request).known
     found = known.data_type(data_type)
     if found is None:
-        raise unknown(data_type, known.data_types())
+        raise unknown(data_type, known.names())
     return JsonAnswer(found)
 
 

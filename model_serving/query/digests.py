@@ -30,7 +30,7 @@ class Digests:
         if not _DIGEST.fullmatch(text):
             return text
         if text not in self._names:
-            new = [name for name in self._known.data_types() if name not in self._seen]
+            new = [name for name in self._known.names() if name not in self._seen]
             self._seen.update(new)
             self._names.update((digest_of(name), name) for name in new)
         return self._names.get(text, text)

@@ -38,6 +38,7 @@ _WHOLE_STATE = 1_000
 
 _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,18})")
 
+
 @router.get(
     "/api/v1/events",
     summary="Status, statistics and dead letters as they come: server-sent events.",
@@ -50,14 +51,15 @@ async def events(
         list[str] | None, Query(max_length=100, description="Only about these data types (default: all).")
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="The id of the last event that the client has; the stream goes on there.")
+        str | None,
+        Header(description="The id of the last event that the client has; the stream goes on there."),
     ] = None,
 ) -> Response:
     """The events `status` and `statistics` have what `GET /api/v1/data-types/{data type}` answers.
 
     An event `dead-letter` has a dead letter. The first event of a client that is new here is `reset`: what it
-    knew before is void. The present state follows as `status` events if `complete` is true in it, which it is up
-    to 1,000 data types; with more, ask for what is needed.
+    knew before is void. If `complete` is true in it, the present state follows as `status` events. It is true
+    for up to 1,000 data types; with more, ask for what is needed.
     """
     hub = parts_of(request).hub
     if hub.streams >= _CLIENTS:
@@ -136,7 +138,7 @@ class EventStream(Response):
         """
         hub = self._hub
         self._number = number = hub.number
-        names = [name for name in hub.known.data_types() if not self._only or name in self._only]
+        names = [name for name in hub.known.names() if not self._only or name in self._only]
         complete = len(names) <= _WHOLE_STATE
         yield _event("reset", {"dataTypes": len(names), "complete": complete})
         events = (Event(number, Happening.STATUS, name) for name in (names if complete else ()))

@@ -14,8 +14,11 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = (
     (
         b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        b"font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            b"connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+            b"frame-ancestors 'none'"
+        ),
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -66,7 +69,8 @@ class Guard:
         host = _host_name(sent.get(b"host", ""))
         if self._hosts is not None and host not in self._hosts:
             answer = error_answer(
-                421, "this server is not asked by this name: use localhost, or allow the name with --allow-hosts"
+                421,
+                "this server is not asked by this name: use localhost, or allow the name with --allow-hosts",
             )
             await answer(scope, receive, send_guarded)
         elif allowed and scope["method"] == "OPTIONS" and b"access-control-request-method" in sent:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from model_serving.query.ports import Document
 from model_serving.query.parts import parts_of
+from model_serving.query.ports import Document
 
 __all__ = ["router"]
 

@@ -1,4 +1,4 @@
-"""The metrics of all data types and versions, in Prometheus' text format (prometheus.io, "Exposition formats")."""
+"""The metrics of all data types and versions, in Prometheus' text format (see its "Exposition formats")."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def metrics_text(parts: Parts) -> str:
 
     There are series for the 2,000 versions that served last, and how many were left out is a metric itself.
     """
-    figures = sorted(parts.known.figures(), key=lambda one: (not one.serves, -one.since, one.data_type, one.version))
+    figures = sorted(
+        parts.known.figures(), key=lambda one: (not one.serves, -one.since, one.data_type, one.version)
+    )
     shown, left_out = figures[:_MOST], max(0, len(figures) - _MOST)
     lines: list[str] = []
     for name, text, attribute in _COUNTERS:
@@ -47,12 +49,16 @@ def metrics_text(parts: Parts) -> str:
         lines += _unique((name, _of_version(one), getattr(one, attribute)) for one in shown)
     lines += _head("model_serving_serves", "gauge", "1 for the version that serves its data type, else 0.")
     lines += _unique(("model_serving_serves", _of_version(one), int(one.serves)) for one in shown)
-    lines += _head("model_serving_since_seconds", "gauge", "When the version began to serve, seconds since the epoch.")
+    lines += _head(
+        "model_serving_since_seconds", "gauge", "When the version began to serve, seconds since the epoch."
+    )
     lines += _unique(("model_serving_since_seconds", _of_version(one), one.since / 1000) for one in shown)
     for name, text, attribute in _SUMMARIES:
         lines += _head(name, "summary", text)
         lines += _unique(sample for one in shown for sample in _summary(name, one, getattr(one, attribute)))
-    lines += _head("model_serving_waiting_records", "gauge", "Records that wait for a model of their data type.")
+    lines += _head(
+        "model_serving_waiting_records", "gauge", "Records that wait for a model of their data type."
+    )
     lines += _unique(
         ("model_serving_waiting_records", {"data_type": name}, count)
         for name, count in list(parts.known.waiting().items())[:_MOST]
@@ -62,11 +68,15 @@ def metrics_text(parts: Parts) -> str:
         ("model_serving_dead_letters_total", {"data_type": name, "reason": reason}, count)
         for (name, reason), count in list(parts.known.dead_letter_counts().items())[:_MOST]
     )
-    lines += _single("model_serving_data_types", "Data types that are known.", len(parts.known.data_types()))
-    lines += _single("model_serving_versions_left_out", "Versions without series: there are too many.", left_out)
+    lines += _single("model_serving_data_types", "Data types that are known.", len(parts.known.names()))
+    lines += _single(
+        "model_serving_versions_left_out", "Versions without series: there are too many.", left_out
+    )
     lines += _single("model_serving_event_streams", "Clients that follow the events now.", parts.hub.streams)
     ready = int(not parts.health.problem("/readyz"))
-    lines += _single("model_serving_query_ready", "1 if this server has read the topics and they are up to date.", ready)
+    lines += _single(
+        "model_serving_query_ready", "1 if this server has read the topics and they are up to date.", ready
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -94,8 +104,10 @@ def _summary(
     count, total_ms, quantiles = values
     labels = _of_version(one)
     for fraction, milliseconds in quantiles.items():
-        yield name, labels | {"quantile": f"{fraction:g}"}, (
-            math.nan if milliseconds is None else milliseconds / 1000
+        yield (
+            name,
+            labels | {"quantile": f"{fraction:g}"},
+            (math.nan if milliseconds is None else milliseconds / 1000),
         )
     yield f"{name}_sum", labels, total_ms / 1000
     yield f"{name}_count", labels, count

@@ -13,7 +13,6 @@ from urllib.parse import quote, unquote
 from fastapi import Depends, Path, Request
 
 from model_serving.query.asgi import App, Receive, Scope, Send
-from model_serving.query.digests import Digests
 from model_serving.query.errors import HttpError
 from model_serving.query.parts import parts_of
 
@@ -50,13 +49,17 @@ def _data_type(
     request: Request,
     data_type: Annotated[
         str,
-        Path(description="The data type, percent-encoded; or `sha256:` and the hex digest of its UTF-8 text."),
+        Path(
+            description="The data type, percent-encoded; or `sha256:` and the hex digest of its UTF-8 text."
+        ),
     ],
 ) -> str:
     try:
         name = unquote(data_type, errors="strict")
     except UnicodeDecodeError:
-        raise HttpError(404, "the data type in the path is not UTF-8: percent-encode its UTF-8 bytes") from None
+        raise HttpError(
+            404, "the data type in the path is not UTF-8: percent-encode its UTF-8 bytes"
+        ) from None
     return parts_of(request).digests.name_of(name)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_serving.core.messages import Command
+from model_serving.observe.board import Order
 
 __all__ = [
     "Change",
@@ -76,8 +77,12 @@ class VersionFigures:
 class Known(Protocol):
     """What is known of all data types. Every method returns at once and may be called from any thread."""
 
-    def data_types(self) -> Sequence[str]:
-        """The names of all known data types, sorted."""
+    def names(self, search: str = "") -> Sequence[str]:
+        """The data types with this in their name, in upper or lower case, sorted."""
+        ...
+
+    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Document:
+        """A part of the sorted list of data types: ``total``, ``offset`` and ``items``."""
         ...
 
     def serving(self, data_type: str) -> Document | None:
@@ -97,7 +102,7 @@ class Known(Protocol):
         ...
 
     def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
-        """The newest dead letters, at most ``limit``, newest first; only those of a data type if it is given."""
+        """The newest dead letters, at most ``limit``, newest first; of one data type if it is given."""
         ...
 
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:

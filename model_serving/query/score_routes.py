@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from model_serving.query.answers import JsonAnswer
+from model_serving.query.bodies import body_of
 from model_serving.query.errors import HttpError
 from model_serving.query.parts import parts_of
 from model_serving.query.paths import DataType, unknown
@@ -43,7 +43,7 @@ _RECEIVE_S = 10.0
     },
 )
 async def score(request: Request, data_type: DataType) -> Response:
-    """The record is an object with the fields of the record type; fields that are left out have their default.
+    """The record is an object with the fields of the record type; those left out have their default.
 
     The answer has `result`, `label` and `outputs` as a result message has them, and which version gave them.
     """
@@ -51,7 +51,7 @@ async def score(request: Request, data_type: DataType) -> Response:
     if parts.scorer is None:
         raise HttpError(403, "this server scores no records: start it with --score-models 1 or more")
     if parts.known.data_type(data_type) is None:
-        raise unknown(data_type, parts.known.data_types())
+        raise unknown(data_type, parts.known.names())
     serving = parts.known.serving(data_type)
     if serving is None:
         raise HttpError(404, "no model serves this data type now: publish one")
@@ -63,17 +63,11 @@ async def _body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     # A page of another site cannot send this kind without asking first (CORS).
     if kind != "application/json":
-        raise HttpError(415, "the record is not sent as JSON: set the header 'Content-Type: application/json'")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_RECEIVE_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _RECORD_BYTES:
-                    raise HttpError(413, f"the record is larger than {_RECORD_BYTES:,} bytes: send one record")
-    except TimeoutError:
-        raise HttpError(408, f"the record did not come within {_RECEIVE_S:g} s: send it again") from None
-    return bytes(body)
+        raise HttpError(
+            415, "the record is not sent as JSON: set the header 'Content-Type: application/json'"
+        )
+    too_large = HttpError(413, f"the record is larger than {_RECORD_BYTES:,} bytes: send one record")
+    return b"".join([chunk async for chunk in body_of(request, _RECORD_BYTES, too_large, _RECEIVE_S)])
 
 
 def _record(body: bytes) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def own_files() -> StaticFiles:
     return StaticFiles(Path(__file__).parent / "docs_page", prefix="/docs/", index="/docs")
 
 
-def _route(file: _File):  # noqa: ANN202
+def _route(file: _File) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         # Browsers ask each time whether a file has changed, so that a page and its scripts fit together.
         headers = {"ETag": file.tag, "Cache-Control": "no-cache"}

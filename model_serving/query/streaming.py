@@ -81,7 +81,7 @@ class EventHub:
         return sorted(wanted, key=lambda event: event.number), last
 
     async def wait(self, number: int, timeout_s: float) -> None:
-        """Waits until there is a change after ``number`` or the hub is closed, at most ``timeout_s`` seconds."""
+        """Waits for a change after ``number``, or the end of the hub; at most ``timeout_s`` seconds."""
         woken = asyncio.Event()
         waiting = (asyncio.get_running_loop(), woken)
         with self._lock:

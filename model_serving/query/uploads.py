@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from fastapi import Request
-from fastapi.requests import ClientDisconnect
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from model_serving.query.bodies import body_of
 from model_serving.query.errors import HttpError
 
 __all__ = ["Upload", "receive_upload"]
@@ -44,36 +42,21 @@ async def receive_upload(request: Request, target: Path, limit: int) -> Upload:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     is_form = kind == b"multipart/form-data"
     most = limit + (_FORM_BYTES if is_form else 0)
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdecimal() and int(told[:20]) > most:
-        raise _too_large(limit)
     try:
         with target.open("wb") as file:
-            receiving = _Form(file, limit, options.get(b"boundary", b"")) if is_form else _Body(file, limit)
-            async with asyncio.timeout(_RECEIVE_S):
-                async for chunk in _limited(request, most, limit):
-                    receiving.take(chunk)
+            receiving = _Form(file, limit, options.get(b"boundary", b"")) if is_form else _Body(file)
+            async for chunk in body_of(request, most, _too_large(limit), _RECEIVE_S):
+                receiving.take(chunk)
             upload = receiving.end()
-    except TimeoutError:
-        raise HttpError(408, f"the model did not come within {_RECEIVE_S:g} s: publish it by its location") from None
-    except ClientDisconnect:
-        raise HttpError(400, "the connection ended before the model was whole: send it again") from None
     except FormParserError as error:
-        raise HttpError(400, f"the form cannot be read ({' '.join(str(error).split())[:200]}): send it again") from None
+        why = " ".join(str(error).split())[:200]
+        raise HttpError(400, f"the form cannot be read ({why}): send it again") from None
     if not upload.size:
         raise HttpError(
-            400, "there is no model in the request: send its bytes as the body, or as the file 'model' of a form"
+            400,
+            "there is no model in the request: send its bytes as the body, or as the file 'model' of a form",
         )
     return upload
-
-
-async def _limited(request: Request, most: int, limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise _too_large(limit)
-        yield chunk
 
 
 def _too_large(limit: int) -> HttpError:
@@ -87,9 +70,8 @@ def _too_large(limit: int) -> HttpError:
 class _Body:
     """The body is the model."""
 
-    def __init__(self, file: BinaryIO, limit: int) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._limit = limit
         self._upload = Upload()
 
     def take(self, chunk: bytes) -> None:
@@ -163,7 +145,9 @@ class _Form:
             self._upload.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
             return
         if name not in self._texts and len(self._texts) >= _FIELDS:
-            raise HttpError(400, f"there are more than {_FIELDS} fields in the form: see /docs for those it may have")
+            raise HttpError(
+                400, f"there are more than {_FIELDS} fields in the form: see /docs for those it may have"
+            )
         self._name = name
         self._texts[name] = bytearray()
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
+from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from model_serving.core.batches import Decoded, RecordBatch
 from model_serving.core.engine import Columns, RecordSchema
-from model_serving.core.errors import InvalidRecord, UnparsableMessage
+from model_serving.core.errors import InvalidRecord, ModelRejected, UnparsableMessage
 from model_serving.wire.frames import MessageParser
 from model_serving.wire.layouts import Layout, Table, learn_layout, table_of
 from model_serving.wire.rows import PackedBatches, Places, Rows, pack, unpack
@@ -69,6 +70,7 @@ class RecordCodec:
 
     def __init__(self, record_type: str) -> None:
         message_class = _message_class(record_type)
+        self._message_class = message_class
         self._parser = MessageParser(message_class)
         fields = {field.name: field for field in message_class.DESCRIPTOR.fields}
         if _DATA_TYPE not in fields or not _is_text(fields[_DATA_TYPE]):
@@ -132,6 +134,46 @@ class RecordCodec:
         for _, error in decoded.refused:
             raise error
         return decoded.batches[0].features.columns(fields)
+
+    def from_json(self, values: Mapping[str, Any], data_type: str, ts: int) -> bytes:
+        """The message of a record that came as a JSON object, in protobuf's JSON form.
+
+        Names of fields may differ in case and separators. Without a time, the record gets ``ts``, epoch
+        milliseconds.
+
+        Raises:
+            InvalidRecord: the object is not a record of this type, or it has another data type.
+        """
+        names = {field.name for field in self._message_class.DESCRIPTOR.fields}
+        message = self._message_class()
+        try:
+            # protobuf's function raises errors of many kinds for values of the wrong kind.
+            json_format.ParseDict({self._spelled(name, names): one for name, one in values.items()}, message)
+            if message.dataType not in ("", data_type):
+                raise InvalidRecord(f"its dataType is '{message.dataType}', not '{data_type}': leave it out")
+            message.dataType = data_type
+            if self._has_timestamp and not message.ts:
+                message.ts = ts
+            payload: bytes = message.SerializeToString()
+        except (
+            json_format.Error,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            why = " ".join(str(error).split())[:500] or type(error).__name__
+            raise InvalidRecord(f"this is not a {self.schema.name} ({why.rstrip('.')})") from None
+        return payload
+
+    def _spelled(self, name: str, names: Collection[str]) -> str:
+        if name in names:
+            return name
+        try:
+            return self.schema.field_named(name)
+        except ModelRejected:
+            return name
 
     def _decode_singly(
         self, payloads: Sequence[bytes], places: Iterable[int], rows: Rows

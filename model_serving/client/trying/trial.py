@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import inf
 from statistics import median
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from model_serving.assembly import build, new_pool
 from model_serving.client.trying.quiet import only_python_prints
 from model_serving.client.trying.records import Part, Records, batch_of
-from model_serving.core.admission.kept import KeptVersions
+from model_serving.core.admission.alone import prepared_alone
 from model_serving.core.admission.preparation import Prepared
 from model_serving.core.clock import SystemClock
 from model_serving.core.engine import Columns, ModelDescription, RecordSchema, description_of
@@ -166,10 +165,7 @@ def _admitted(payload: bytes, schema: RecordSchema | None, settings: ServingSett
     admission, server, loads = parts.admission(schema), parts.server(schema), parts.loads()
     try:
         message = ModelMessages().open(payload).read()
-        decision = admission.decide(message, KeptVersions(_NothingKept(), message.data_type))
-        prepared = loads.result(loads.start(decision.preparation.run), inf)
-        if prepared is None:
-            raise TypeError("a load that was waited for has no result")
+        prepared = prepared_alone(admission, loads, message)
         try:
             trial = Trial(prepared, schema or parts.codec.schema, server, settings)
             server.activate(trial.model)
@@ -180,28 +176,6 @@ def _admitted(payload: bytes, schema: RecordSchema | None, settings: ServingSett
         server.close()
         admission.close()
         loads.close(0.0)
-
-
-class _NothingKept:
-    """See ``core.ports.KeptModels``: a data type without a history.
-
-    A trial only prepares a model. Keeping it would be a fault of this program, so the other methods raise.
-    """
-
-    def history(self, data_type: str) -> bytes | None:
-        return None
-
-    def save_history(self, data_type: str, history: bytes) -> None:
-        raise NotImplementedError
-
-    def model(self, data_type: str, version: str) -> bytes:
-        raise NotImplementedError
-
-    def save_model(self, data_type: str, version: str, model: bytes) -> None:
-        raise NotImplementedError
-
-    def drop_model(self, data_type: str, version: str) -> None:
-        raise NotImplementedError
 
 
 def _measured(call: Callable[[], object]) -> float:

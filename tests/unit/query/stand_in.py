@@ -1,0 +1,194 @@
+"""A query server over what a test says is known; its publisher and scorer remember what they got."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi.testclient import TestClient
+
+from model_serving.core.messages import Command
+from model_serving.observe.board import Order
+from model_serving.query.app import Access, build_app
+from model_serving.query.asgi import App, Message
+from model_serving.query.commanding import Commanding
+from model_serving.query.digests import Digests, digest_of
+from model_serving.query.errors import HttpError
+from model_serving.query.parts import Parts
+from model_serving.query.ports import Change, Deployment, Document, Listener, VersionFigures
+from model_serving.query.streaming import EventHub
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def serving(version: str = "v1", **fields: Any) -> Document:
+    return {
+        "name": "m",
+        "description": "d",
+        "modelType": 2,
+        "since": 1_000,
+        "usage": 3,
+        "duration": 1.5,
+        "min": 0.25,
+        "max": 1.0,
+        "version": version,
+        "sha256": "ab" * 32,
+        "previous": "",
+    } | fields
+
+
+class KnownHere:
+    """See ``query.ports.Known``."""
+
+    def __init__(self, *names: str) -> None:
+        self.found: dict[str, Document] = {name: serving() for name in names}
+        self.letters: list[Document] = []
+        self.shown: list[VersionFigures] = []
+        self.letter_counts: dict[tuple[str, str], int] = {}
+        self.wait: dict[str, int] = {}
+        self.listeners: list[Listener] = []
+
+    def names(self, search: str = "") -> Sequence[str]:
+        return sorted(name for name in self.found if search.casefold() in name.casefold())
+
+    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Document:
+        names = self.names(search)
+        items = [self.data_type(name) for name in names[offset : offset + limit]]
+        return {"total": len(names), "offset": offset, "items": items}
+
+    def serving(self, data_type: str) -> Document | None:
+        return self.found.get(data_type)
+
+    def data_type(self, name: str) -> Document | None:
+        if name not in self.found:
+            return None
+        return {"dataType": name, "id": digest_of(name), "serving": self.found[name]}
+
+    def versions(self, name: str) -> list[Document] | None:
+        return [{"version": "v1", "scored": 3}] if name in self.found else None
+
+    def series(self, name: str) -> Document | None:
+        return {"dataType": name, "points": []} if name in self.found else None
+
+    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
+        return [one for one in self.letters if data_type in (None, one["dataType"])][:limit]
+
+    def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
+        return self.letter_counts
+
+    def waiting(self) -> Mapping[str, int]:
+        return self.wait
+
+    def figures(self) -> Iterable[VersionFigures]:
+        return self.shown
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def tell(self, *changes: Change) -> None:
+        for listener in self.listeners:
+            listener(changes)
+
+
+class HealthHere:
+    """See ``query.ports.Health``."""
+
+    def __init__(self) -> None:
+        self.unready = ""
+
+    def problem(self, path: str) -> str | None:
+        return self.unready if path == "/readyz" else ""
+
+
+class PublisherHere:
+    """See ``query.ports.Publisher``."""
+
+    def __init__(self) -> None:
+        self.deployed: list[tuple[Deployment, bytes]] = []
+        self.commands: list[tuple[Command, str]] = []
+        self.refusal: HttpError | None = None
+
+    def deploy(self, model: Deployment) -> Document:
+        if self.refusal is not None:
+            raise self.refusal
+        self.deployed.append((model, model.file.read_bytes()))
+        return {"command": "DEPLOY", "dataType": model.data_type, "name": model.name}
+
+    def command(self, command: Command, data_type: str) -> Document:
+        self.commands.append((command, data_type))
+        return {"command": command.name, "dataType": data_type}
+
+
+class ScorerHere:
+    """See ``query.ports.Scorer``."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Document, str, Document]] = []
+
+    def score(self, serving: Document, data_type: str, record: Document) -> Document:
+        self.asked.append((serving, data_type, record))
+        return {"result": 6.0, "label": "6", "outputs": {}, "version": serving["version"]}
+
+    def close(self) -> None:
+        pass
+
+
+def sent(app: App, method: str, path: str, body: bytes = b"", kind: str = "") -> tuple[int, Any]:
+    """Sends a request with the path as it is, which the test client would change; status and JSON."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode("ascii"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"content-type", kind.encode())],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5500),
+    }
+    answer: list[Any] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    return answer[0]["status"], json.loads(b"".join(one.get("body", b"") for one in answer[1:]))
+
+
+@dataclass
+class Served:
+    """A query server in this process, and what stands behind it."""
+
+    known: KnownHere
+    tokens: tuple[bytes, ...] = (TOKEN.encode(),)
+    scores: bool = True
+    upload_limit: int = 1_000
+    access: Access = field(default_factory=Access)
+    health: HealthHere = field(default_factory=HealthHere)
+    publisher: PublisherHere = field(default_factory=PublisherHere)
+    scorer: ScorerHere = field(default_factory=ScorerHere)
+
+    def __post_init__(self) -> None:
+        self.hub = EventHub(self.known)
+        self.parts = Parts(
+            self.known,
+            self.health,
+            self.hub,
+            Digests(self.known),
+            Commanding(self.tokens, self.publisher, self.upload_limit),
+            self.scorer if self.scores else None,
+        )
+        self.app = build_app(self.parts, self.access)
+        self.client = TestClient(self.app, raise_server_exceptions=False, base_url="http://localhost:5500")

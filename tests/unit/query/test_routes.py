@@ -1,0 +1,215 @@
+"""What the routes answer about what is known."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_serving.query.ports import VersionFigures
+from tests.unit.query.stand_in import KnownHere, Served, sent, serving
+
+STRANGE = [
+    "a/b",
+    "a%b",
+    "a%2Fb",
+    "/",
+    "//a//",
+    "a b",
+    "a?b#c",
+    "versions",
+    "a/versions",
+    "\u202eenim",
+    "wein-ü-葡萄酒",
+    "<script>alert(1)</script>",
+    "line\nbreak\r\n",
+    "\x00",
+    "..",
+    "x" * 100_000,
+    "葡" * 100_000,
+]
+
+
+def test_processors_are_the_data_types_that_are_served() -> None:
+    served = Served(KnownHere("b", "a"))
+    assert served.client.get("/processors").json() == {"models": ["a", "b"]}
+
+
+def test_state_has_the_fields_of_the_contract() -> None:
+    answer = Served(KnownHere("wine")).client.get("/state/wine")
+    assert answer.json() == serving()
+    assert list(answer.json()) == [
+        *("name", "description", "modelType", "since", "usage", "duration", "min", "max"),
+        *("version", "sha256", "previous"),
+    ]
+
+
+@pytest.mark.parametrize("name", STRANGE, ids=range(len(STRANGE)))
+def test_a_data_type_may_have_any_name(name: str) -> None:
+    served = Served(KnownHere(name, "other"))
+    for path in (quote(name, safe=""), f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"):
+        assert sent(served.app, "GET", f"/state/{path}") == (200, serving())
+        for rest in ("", "/versions", "/series"):
+            status, found = sent(served.app, "GET", f"/api/v1/data-types/{path}{rest}")
+            assert (status, found["dataType"]) == (200, name)
+        route = f"/api/v1/data-types/{path}/score"
+        assert sent(served.app, "POST", route, b'{"a": 1}', "application/json")[0] == 200
+        assert served.scorer.asked[-1][1] == name
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_every_name_is_found_by_its_path_and_by_its_digest(name: str) -> None:
+    app = Served(KnownHere(name)).app
+    status, found = sent(app, "GET", f"/api/v1/data-types/{quote(name, safe='')}")
+    assert (status, found["dataType"]) == (200, name)
+    assert sent(app, "GET", f"/api/v1/data-types/{found['id']}") == (200, found)
+
+
+def test_a_slash_needs_no_encoding_where_the_path_is_clear() -> None:
+    client = Served(KnownHere("a/b", "a")).client
+    assert client.get("/api/v1/data-types/a/b").json()["dataType"] == "a/b"
+    assert client.get("/api/v1/data-types/a/versions").json()["dataType"] == "a"
+    assert client.get("/api/v1/data-types/a%2Fversions").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/state/x", "/api/v1/data-types/x", "/api/v1/data-types/x/versions", "/api/v1/data-types/x/series"],
+)
+def test_an_unknown_data_type_is_404_with_a_detail(path: str) -> None:
+    answer = Served(KnownHere("X ")).client.get(path)
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": "nothing is known of the data type 'x': did you mean 'X '?"}
+
+
+def test_a_long_unknown_name_is_not_repeated_whole() -> None:
+    status, answer = sent(Served(KnownHere("a")).app, "GET", f"/state/{'x' * 100_000}")
+    assert status == 404
+    assert len(answer["detail"]) < 400
+
+
+def test_a_path_that_is_not_utf_8_is_404() -> None:
+    answer = Served(KnownHere("a")).client.get("/state/%ff")
+    assert answer.status_code == 404
+    assert "UTF-8" in answer.json()["detail"]
+
+
+def test_data_types_come_in_pages() -> None:
+    client = Served(KnownHere(*(f"n{number:03}" for number in range(120)))).client
+    first = client.get("/api/v1/data-types").json()
+    assert (first["total"], len(first["items"])) == (120, 50)
+    page = client.get("/api/v1/data-types?search=N1&offset=18&limit=5").json()
+    assert [one["dataType"] for one in page["items"]] == ["n118", "n119"]
+    assert (page["total"], page["offset"]) == (20, 18)
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=501", "offset=-1", "limit=x", "sort=colour", "offset=" + "9" * 30]
+)
+def test_a_wrong_parameter_is_named_in_one_line(query: str) -> None:
+    answer = Served(KnownHere("a")).client.get(f"/api/v1/data-types?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(query.partition("=")[0])
+    assert "\n" not in answer.json()["detail"]
+
+
+def test_dead_letters_are_limited_and_filtered() -> None:
+    served = Served(KnownHere("a"))
+    served.known.letters = [{"dataType": "b" if number % 2 else "a", "ts": number} for number in range(50)]
+    assert len(served.client.get("/api/v1/dead-letters").json()["items"]) == 20
+    found = served.client.get("/api/v1/dead-letters?limit=2&data_type=b").json()
+    assert found == {"items": [{"dataType": "b", "ts": 1}, {"dataType": "b", "ts": 3}]}
+
+
+def test_a_number_that_json_lacks_is_null() -> None:
+    served = Served(KnownHere("a"))
+    served.known.found["a"] = serving(min=float("nan"), max=float("inf"))
+    found = served.client.get("/state/a").json()
+    assert (found["min"], found["max"]) == (None, None)
+
+
+def test_health_says_what_is_wrong() -> None:
+    served = Served(KnownHere())
+    assert served.client.get("/readyz").text == "ok\n"
+    served.health.unready = "Kafka does not answer"
+    answer = served.client.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "Kafka does not answer\n")
+    assert served.client.get("/healthz").status_code == 200
+
+
+FIGURES = VersionFigures(
+    data_type='a"b\\c\nd',
+    name="m",
+    version="v1",
+    serves=True,
+    since=1_500,
+    scored=7,
+    failed=2,
+    missing=1,
+    scoring=(7, 3.5, {0.5: 0.25, 0.99: None}),
+    latency=(7, 70.0, {0.5: 10.0}),
+)
+
+
+def test_metrics_are_in_seconds_with_escaped_labels() -> None:
+    served = Served(KnownHere("a"))
+    served.known.shown = [FIGURES]
+    served.known.letter_counts = {("a", "NO_MODEL"): 4}
+    answer = served.client.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.text.splitlines()
+    labels = r'data_type="a\"b\\c\nd",model="m",version="v1"'
+    for line in (
+        f"model_serving_records_scored_total{{{labels}}} 7",
+        f'model_serving_scoring_seconds{{{labels},quantile="0.5"}} 0.00025',
+        f'model_serving_scoring_seconds{{{labels},quantile="0.99"}} NaN',
+        f"model_serving_scoring_seconds_sum{{{labels}}} 0.0035",
+        f"model_serving_latency_seconds_count{{{labels}}} 7",
+        f"model_serving_since_seconds{{{labels}}} 1.5",
+        'model_serving_dead_letters_total{data_type="a",reason="NO_MODEL"} 4',
+        "model_serving_query_ready 1",
+    ):
+        assert line in lines
+
+
+def test_metrics_have_a_bounded_number_of_series() -> None:
+    served = Served(KnownHere())
+    served.known.shown = [
+        VersionFigures(f"t{number}", "m", "v" * 5_000, False, number, 1, 0, 0, (1, 1.0, {}), (1, 1.0, {}))
+        for number in range(2_500)
+    ]
+    text = served.client.get("/metrics").text
+    assert "model_serving_versions_left_out 500" in text
+    assert text.count("model_serving_records_scored_total{") == 2_000
+    assert 'data_type="t2499"' in text
+    assert 'data_type="t499"' not in text
+    assert max(map(len, text.splitlines())) < 1_000
+
+
+def test_series_that_are_equal_after_cutting_come_once() -> None:
+    served = Served(KnownHere())
+    served.known.letter_counts = {("x" * 300, "NO_MODEL"): 1, ("x" * 301, "NO_MODEL"): 2}
+    assert served.client.get("/metrics").text.count("model_serving_dead_letters_total{") == 1
+
+
+def test_nothing_at_a_path_is_said_in_one_line() -> None:
+    answer = Served(KnownHere()).client.get("/nothing")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"detail": "there is nothing at this path: see /docs"},
+    )
+
+
+def test_the_description_is_a_page_of_this_server() -> None:
+    client = Served(KnownHere()).client
+    page = client.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for path in ("docs/docs.css", "docs/docs.js", "openapi.json"):
+        assert path in page.text
+        assert client.get(f"/{path}").status_code == 200
+    script = client.get("/docs/docs.js").text
+    assert "http" not in page.text + script
+    assert client.get("/docs", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
