@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
-from model_serving.client.command_line import SERVER, build_parser
+from model_serving.client.command_line import QUERY_SERVER, SERVER, build_parser
 from model_serving.client.errors import ClientError, WrongCall
 from model_serving.client.printable import printable
 from model_serving.client.record_columns import LEFT_OUT
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _joined(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == [SERVER]:
         return _run_server(arguments[1:])
+    if arguments[:1] == [QUERY_SERVER]:
+        return _run_query_server(arguments[1:])
     options = build_parser(_PROGRAM).parse_args(arguments)
     # A shell starts background jobs with SIGINT ignored. Without a handler `kill -INT` would do nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -78,6 +80,14 @@ def _run_server(arguments: Sequence[str]) -> int:
     from model_serving.server.run import main as run
 
     return run(arguments, os.environ)
+
+
+def _run_query_server(arguments: Sequence[str]) -> int:
+    """The query server reads its flags in the same way."""
+    from model_serving.client.web_publishing import WebPublisher
+    from model_serving.query.run import main as run
+
+    return run(arguments, os.environ, WebPublisher)
 
 
 def _interrupt(*_: object) -> NoReturn:

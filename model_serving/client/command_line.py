@@ -33,10 +33,13 @@ from model_serving.client.settings_options import (
 )
 from model_serving.core.messages import ModelType, OutputRule, Reason
 
-__all__ = ["SERVER", "build_parser"]
+__all__ = ["QUERY_SERVER", "SERVER", "build_parser"]
 
 SERVER = "run"
 """The command of the server. It reads its flags by itself, so the parser here only names it."""
+
+QUERY_SERVER = "serve"
+"""The command of the query server, which reads its flags by itself too."""
 
 _TYPES = [kind.name for kind in ModelType]
 _REASONS = [reason.name for reason in Reason if reason]
@@ -72,6 +75,9 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     )
     families = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     families.add_parser(SERVER, help="Serve in this process, without Flink and without Java.", add_help=False)
+    families.add_parser(
+        QUERY_SERVER, help="Answer over HTTP what serves, how well, and what was refused.", add_help=False
+    )
     for name, (run, text, add_options) in _COMMANDS.items():
         command = families.add_parser(name, help=text, description=text, formatter_class=_Wide)
         command.set_defaults(run=run, program=program)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from model_serving.observe.answers import DataType, Page, Series, Swap, Version
 from model_serving.observe.course import WINDOW_S, Courses
 from model_serving.observe.entries import Entries, Entry
+from model_serving.observe.figures import Figures, figures_of
 from model_serving.observe.letters import LetterFold, letter_of
 from model_serving.observe.limits import Limits
 from model_serving.observe.statuses import report_of
@@ -183,6 +184,12 @@ class Board:
             if entry is None:
                 return ()
             return versions_of(name, entry.statuses.standing(), entry.statistics, self._clock())
+
+    def figures(self, name: str) -> tuple[Figures, ...]:
+        """The figures of each version of a data type."""
+        with self._lock:
+            entry = self._entries.get(name)
+            return () if entry is None else figures_of(name, entry.statuses.standing(), entry.statistics)
 
     def series(self, name: str) -> Series:
         """The course of a data type over the last ten minutes, and the changes in that time."""

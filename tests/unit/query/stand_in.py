@@ -13,13 +13,14 @@ from fastapi.testclient import TestClient
 
 from model_serving.core.messages import Command
 from model_serving.observe.board import Order
+from model_serving.observe.figures import Figures
 from model_serving.query.app import Access, build_app
 from model_serving.query.asgi import App, Message
 from model_serving.query.commanding import Commanding
 from model_serving.query.digests import Digests, digest_of
 from model_serving.query.errors import HttpError
 from model_serving.query.parts import Parts
-from model_serving.query.ports import Change, Deployment, Document, Listener, VersionFigures
+from model_serving.query.ports import Change, Deployment, Document, Listener
 from model_serving.query.streaming import EventHub
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -48,7 +49,7 @@ class KnownHere:
     def __init__(self, *names: str) -> None:
         self.found: dict[str, Document] = {name: serving() for name in names}
         self.letters: list[Document] = []
-        self.shown: list[VersionFigures] = []
+        self.shown: list[Figures] = []
         self.letter_counts: dict[tuple[str, str], int] = {}
         self.wait: dict[str, int] = {}
         self.listeners: list[Listener] = []
@@ -84,8 +85,11 @@ class KnownHere:
     def waiting(self) -> Mapping[str, int]:
         return self.wait
 
-    def figures(self) -> Iterable[VersionFigures]:
+    def figures(self) -> Iterable[Figures]:
         return self.shown
+
+    def rollbacks(self) -> Mapping[str, int]:
+        return {"a": 2}
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)
@@ -163,7 +167,10 @@ def sent(app: App, method: str, path: str, body: bytes = b"", kind: str = "") ->
     async def send(message: Message) -> None:
         answer.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    async def run() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(run())
     return answer[0]["status"], json.loads(b"".join(one.get("body", b"") for one in answer[1:]))
 
 

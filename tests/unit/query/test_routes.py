@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_serving.query.ports import VersionFigures
+from model_serving.core.statistics.distribution import Distribution
+from model_serving.observe.figures import Figures
 from tests.unit.query.stand_in import KnownHere, Served, sent, serving
 
 STRANGE = [
@@ -140,23 +143,24 @@ def test_health_says_what_is_wrong() -> None:
     assert served.client.get("/healthz").status_code == 200
 
 
-FIGURES = VersionFigures(
-    data_type='a"b\\c\nd',
-    name="m",
-    version="v1",
-    serves=True,
-    since=1_500,
-    scored=7,
-    failed=2,
-    missing=1,
-    scoring=(7, 3.5, {0.5: 0.25, 0.99: None}),
-    latency=(7, 70.0, {0.5: 10.0}),
-)
+def distribution(*values: float) -> Distribution:
+    found = Distribution()
+    found.add(np.array(values))
+    return found
+
+
+def figures(data_type: str, since: int = 1_500, **fields: Any) -> Figures:
+    given = {"scored": 7, "failed": 2, "missing": 1, "drift": None, "serves": True} | fields
+    times: dict[str, Any] = {
+        "scoring": distribution(0.2, 0.3, 3_000.0),
+        "latency": distribution(2.0, -5.0, 40_000.0, 1e9),
+    }
+    return Figures(data_type=data_type, name="m", version="v1", since=since, **times, **given)
 
 
 def test_metrics_are_in_seconds_with_escaped_labels() -> None:
     served = Served(KnownHere("a"))
-    served.known.shown = [FIGURES]
+    served.known.shown = [figures('a"b\\c\nd', drift=0.5), figures("e", since=0)]
     served.known.letter_counts = {("a", "NO_MODEL"): 4}
     answer = served.client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -164,28 +168,40 @@ def test_metrics_are_in_seconds_with_escaped_labels() -> None:
     labels = r'data_type="a\"b\\c\nd",model="m",version="v1"'
     for line in (
         f"model_serving_records_scored_total{{{labels}}} 7",
-        f'model_serving_scoring_seconds{{{labels},quantile="0.5"}} 0.00025',
-        f'model_serving_scoring_seconds{{{labels},quantile="0.99"}} NaN',
-        f"model_serving_scoring_seconds_sum{{{labels}}} 0.0035",
-        f"model_serving_latency_seconds_count{{{labels}}} 7",
+        f"model_serving_drift_psi{{{labels}}} 0.5",
+        f'model_serving_scoring_seconds_bucket{{{labels},le="0.0001"}} 0',
+        f'model_serving_scoring_seconds_bucket{{{labels},le="0.00025"}} 1',
+        f'model_serving_scoring_seconds_bucket{{{labels},le="0.001"}} 2',
+        f'model_serving_scoring_seconds_bucket{{{labels},le="10"}} 3',
+        f'model_serving_scoring_seconds_bucket{{{labels},le="+Inf"}} 3',
+        f"model_serving_scoring_seconds_sum{{{labels}}} 3.0005",
+        f"model_serving_scoring_seconds_count{{{labels}}} 3",
+        # A sender's clock may be ahead: such a record's latency is below 0.
+        f'model_serving_latency_seconds_bucket{{{labels},le="0.001"}} 1',
+        f'model_serving_latency_seconds_bucket{{{labels},le="3600"}} 3',
+        f'model_serving_latency_seconds_bucket{{{labels},le="+Inf"}} 4',
         f"model_serving_since_seconds{{{labels}}} 1.5",
         'model_serving_dead_letters_total{data_type="a",reason="NO_MODEL"} 4',
+        'model_serving_rollbacks_total{data_type="a"} 2',
         "model_serving_query_ready 1",
     ):
         assert line in lines
+    # Nothing is known of these two for the other one.
+    assert (
+        answer.text.count("model_serving_since_seconds{")
+        == answer.text.count("model_serving_drift_psi{")
+        == 1
+    )
 
 
 def test_metrics_have_a_bounded_number_of_series() -> None:
     served = Served(KnownHere())
-    served.known.shown = [
-        VersionFigures(f"t{number}", "m", "v" * 5_000, False, number, 1, 0, 0, (1, 1.0, {}), (1, 1.0, {}))
-        for number in range(2_500)
-    ]
+    served.known.shown = [figures(f"t{number}" + "x" * 5_000, since=number) for number in range(1, 1_502)]
     text = served.client.get("/metrics").text
-    assert "model_serving_versions_left_out 500" in text
-    assert text.count("model_serving_records_scored_total{") == 2_000
-    assert 'data_type="t2499"' in text
-    assert 'data_type="t499"' not in text
+    assert "model_serving_versions_left_out 501" in text
+    assert text.count("model_serving_records_scored_total{") == 1_000
+    assert 'data_type="t1501x' in text
+    assert 'data_type="t501x' not in text
     assert max(map(len, text.splitlines())) < 1_000
 
 

@@ -1,0 +1,71 @@
+"""The figures of versions for a monitoring system, which asks for all of them every few seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model_serving.core.statistics.distribution import Distribution
+from model_serving.observe.sources import StatisticsFold
+from model_serving.observe.summaries import drifts_of
+from model_serving.observe.values import Standing
+
+__all__ = ["Figures", "figures_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a version has counted since it began to serve; times are in milliseconds.
+
+    ``since`` is epoch milliseconds, 0 if the status topic says nothing of it. ``drift`` is the greatest
+    population stability index of its fields, None without one, or if the version does not serve.
+    """
+
+    data_type: str
+    version: str
+    name: str
+    serves: bool
+    since: int
+    scored: int
+    failed: int
+    missing: int
+    scoring: Distribution
+    latency: Distribution
+    drift: float | None
+
+
+def figures_of(data_type: str, standing: Standing, statistics: StatisticsFold) -> tuple[Figures, ...]:
+    """Returns the figures of each version with statistics, and of the version that serves."""
+    now = standing.now if standing.now is not None and standing.now.state == "ACTIVE" else None
+    changes = {change.version: change for change in standing.changes if change.state == "ACTIVE"}
+    found = []
+    for version, counts in sorted(statistics.versions.items()):
+        if not version:
+            continue
+        change, serves = changes.get(version), now is not None and now.version == version
+        found.append(
+            Figures(
+                data_type,
+                version,
+                "" if change is None else change.name,
+                serves,
+                0 if change is None else change.since,
+                counts.scored(),
+                counts.failed(),
+                counts.missing(),
+                counts.scoring(),
+                counts.latency(),
+                # Only what serves: it takes a thousand times longer than the rest.
+                _drift(statistics, version) if serves else None,
+            )
+        )
+    if now is not None and now.version not in statistics.versions:
+        nothing = Distribution()
+        found.append(
+            Figures(data_type, now.version, now.name, True, now.since, 0, 0, 0, nothing, nothing, None)
+        )
+    return tuple(found)
+
+
+def _drift(statistics: StatisticsFold, version: str) -> float | None:
+    fields = drifts_of(statistics.versions[version].everything().fields)
+    return max((one.psi for one in fields if one.psi is not None), default=None)
