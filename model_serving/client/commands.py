@@ -186,10 +186,14 @@ def run_query(options: argparse.Namespace) -> None:
 
 def run_completion(options: argparse.Namespace) -> None:
     """Runs ``completion``."""
-    from model_serving.client.command_line import SERVER, build_parser
+    from model_serving.client.command_line import QUERY_SERVER, SERVER, build_parser
+    from model_serving.query.config import FLAGS as OF_QUERIES
     from model_serving.server.config import FLAGS
 
-    own = {SERVER: [f"--{flag.name}" for flag in FLAGS]}
+    own = {
+        command: [f"--{flag.name}" for flag in flags]
+        for command, flags in {SERVER: FLAGS, QUERY_SERVER: OF_QUERIES}.items()
+    }
     print(completion_script(build_parser(options.program), options.shell, own), end="")
 
 

@@ -12,10 +12,10 @@ from model_serving.flags import SHARED, Flag, FlagParser
 from model_serving.flags.values import Wrong, read_number, read_text
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
-from model_serving.query.commanding import read_tokens
+from model_serving.query.tokens import read_tokens
 from model_serving.settings import ServingSettings
 
-__all__ = ["HTTP_FLAGS", "PROGRAM", "HttpSettings", "QueryConfig", "http_settings", "parse_config"]
+__all__ = ["FLAGS", "HTTP_FLAGS", "PROGRAM", "HttpSettings", "QueryConfig", "http_settings", "parse_config"]
 
 PROGRAM = "model-serving serve"
 

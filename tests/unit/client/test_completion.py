@@ -11,6 +11,7 @@ import pytest
 from model_serving.client import cli
 from model_serving.client.command_line import build_parser
 from model_serving.client.completion import SHELLS, completion_script
+from model_serving.query.config import FLAGS as OF_QUERIES
 from model_serving.server.config import FLAGS
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
@@ -28,9 +29,12 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    flags = [f"--{flag.name}" for flag in FLAGS]
+    flags = {
+        command: [f"--{flag.name}" for flag in flags]
+        for command, flags in {"run": FLAGS, "serve": OF_QUERIES}.items()
+    }
     file = tmp_path_factory.mktemp("completion") / "model-serving.bash"
-    file.write_text(completion_script(build_parser("model-serving"), "bash", {"run": flags}))
+    file.write_text(completion_script(build_parser("model-serving"), "bash", flags))
     return file
 
 
@@ -58,6 +62,7 @@ def completed(script: Path, *words: str) -> list[str]:
         (["completion", ""], ["bash", "zsh"]),
         (["completion", "--"], ["--help"]),
         (["run", "--state"], ["--state-topic"]),
+        (["serve", "--tok"], ["--token-file"]),
         (["publish-data", ""], []),
         (["dance", ""], []),
     ],
@@ -68,7 +73,7 @@ def test_what_is_offered(script: Path, words: list[str], answer: list[str]) -> N
 
 def test_every_command_and_flag_is_offered(script: Path) -> None:
     commands = completed(script, "")
-    assert {"run", "broker", "stats", "top", "query", "completion"} <= set(commands)
+    assert {"run", "serve", "broker", "stats", "top", "query", "completion"} <= set(commands)
     for command in commands:
         assert "--bootstrap-servers" in completed(script, command, "--") or command == "completion"
 

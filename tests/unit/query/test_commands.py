@@ -9,8 +9,8 @@ import pytest
 
 from model_serving.core.messages import Command
 from model_serving.query import command_routes
-from model_serving.query.commanding import read_tokens
 from model_serving.query.errors import HttpError
+from model_serving.query.tokens import read_tokens
 from tests.unit.query.stand_in import BEARER, TOKEN, KnownHere, Served
 
 COMMANDS = [
