@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 
 from model_serving.runtime.errors import FlinkHomeError
+from model_serving.runtime.log_formats import with_json
 
 __all__ = [
     "REPORTER_JAR",
@@ -206,6 +207,8 @@ def _fill(
     for ours in _CONF.iterdir():
         text = config if ours.name == _CONFIG else ours.read_text(encoding="utf-8")
         (building / "conf" / ours.name).write_text(text, encoding="utf-8")
+    for log4j in (building / "conf").glob("log4j*.properties"):
+        log4j.write_text(with_json(log4j.read_text(encoding="utf-8")), encoding="utf-8")
     for folder in _KEPT:
         (building / folder).mkdir()
 
@@ -256,8 +259,9 @@ def _inputs(distribution: Path, connectors: Sequence[Path], config: str) -> Iter
     for ours in sorted(_CONF.iterdir(), key=lambda entry: entry.name):
         yield ours.read_text(encoding="utf-8")
     yield hashlib.sha256(REPORTER_JAR.read_bytes()).hexdigest()
-    # This module decides the layout, so its text is an input too.
-    yield Path(__file__).read_text(encoding="utf-8")
+    # These modules decide the layout and the logs, so their text is an input too.
+    for module in (Path(__file__), Path(with_json.__code__.co_filename)):
+        yield module.read_text(encoding="utf-8")
     yield str(distribution)
     for folder in ("bin", "lib", "opt", "conf"):
         for entry in sorted((distribution / folder).iterdir()):
