@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings, passes
@@ -30,7 +30,9 @@ class TopicFollower:
     """Reads topics from their beginning; it sees only committed transactions and joins no consumer group.
 
     Kafka may be away at the start or later, and topics or partitions may come into being later: they are
-    looked for every few seconds. One thread polls; the properties may be read from any thread.
+    looked for every few seconds. Where a topic was deleted and made again, or another Kafka has the address,
+    everything is read again, and ``generation`` grows. One thread polls; the properties may be read from any
+    thread.
 
     Args:
         kafka: the access to Kafka.
@@ -44,32 +46,20 @@ class TopicFollower:
     def __init__(
         self, kafka: KafkaAccess, topics: Sequence[str], clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self._kafka = kafka
         self._topics = tuple(topics)
         self._clock = clock
         self._next_look_s = clock()
+        self._cluster = ""
         self._heard_s: float | None = None
         self._positions: dict[_Place, int] = {}
         self._behind: dict[_Place, int] | None = None
         self._troubles: dict[str, str] = {}
         self._missing: tuple[str, ...] = self._topics
+        self.generation = 0
+        """How often everything began anew: what was read before does not hold any more."""
         try:
-            self._consumer = Consumer(
-                client_settings(kafka)
-                | {
-                    # The client demands a group name; with assign() it never joins the group.
-                    "group.id": f"model-serving-follow-{uuid.uuid4()}",
-                    "enable.auto.commit": False,
-                    "enable.auto.offset.store": False,
-                    "auto.offset.reset": "earliest",
-                    "isolation.level": "read_committed",
-                    "enable.partition.eof": True,
-                    "fetch.wait.max.ms": 100,
-                    "fetch.message.max.bytes": DEAD_LETTER_BYTES,
-                    "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
-                    "queued.max.messages.kbytes": 65_536,
-                    "reconnect.backoff.max.ms": 1_000,
-                }
-            )
+            self._consumer = _consumer(kafka)
         except KafkaException as error:
             raise MessagingError(
                 f"--bootstrap-servers '{kafka.bootstrap_servers}' cannot be used ({error.args[0].str()}): "
@@ -121,26 +111,32 @@ class TopicFollower:
     def poll(self, timeout_s: float) -> list[Received]:
         """At most 1,000 messages that have arrived; returns after ``timeout_s`` seconds or a little later."""
         if self._clock() >= self._next_look_s:
-            self._look()
             self._next_look_s = self._clock() + _LOOK_EVERY_S
+            self._look()
         try:
             messages = self._consumer.consume(_MANY, 0) or self._consumer.consume(1, timeout_s)
         except KafkaException as error:
             self._troubles[""] = f"the topics cannot be read ({error.args[0].str()}): look at Kafka"
             return []
-        return [received for message in messages if (received := self._received(message)) is not None]
+        received = []
+        for message in messages:
+            place, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+            failure = message.error()
+            at_end = failure is not None and failure.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
+            if failure is not None and not at_end:
+                self._note(place[0], failure)
+            elif offset < self._positions.get(place, 0):
+                self._begin_anew()
+                return []
+            else:
+                self._has_read(place, offset if at_end else offset + 1, at_end=at_end)
+                if not at_end:
+                    received.append(Received(*place, offset, message.timestamp()[1], message.value() or b""))
+        return received
 
-    def _received(self, message: Message) -> Received | None:
-        place = (str(message.topic()), int(message.partition() or 0))
-        offset, error = int(message.offset() or 0), message.error()
-        if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                self._has_read(place, offset, at_end=True)
-            elif not passes(error) and error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                self._troubles[place[0]] = f"'{place[0]}' cannot be read ({error.str()}): look at Kafka"
-            return None
-        self._has_read(place, offset + 1, at_end=False)
-        return Received(*place, offset, message.timestamp()[1], message.value() or b"")
+    def _note(self, topic: str, error: KafkaError) -> None:
+        if not passes(error) and error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            self._troubles[topic] = f"'{topic}' cannot be read ({error.str()}): look at Kafka"
 
     def _has_read(self, place: _Place, position: int, *, at_end: bool) -> None:
         self._heard_s = self._clock()
@@ -152,7 +148,12 @@ class TopicFollower:
     def _look(self) -> None:
         """Asks whether Kafka is there, and for topics and partitions that are new."""
         try:
-            found = self._consumer.list_topics(timeout=_ANSWER_S).topics
+            answer = self._consumer.list_topics(timeout=_ANSWER_S)
+            found, cluster = answer.topics, answer.cluster_id or self._cluster
+            known, self._cluster = self._cluster, cluster
+            if known not in ("", cluster):
+                self._begin_anew()
+                return
             there = {name: found[name] for name in self._topics if name in found and not found[name].error}
             places = {(name, number) for name, topic in there.items() for number in topic.partitions}
             if new := sorted(places - self._positions.keys()):
@@ -168,6 +169,15 @@ class TopicFollower:
             if not passes(error.args[0]) and error.args[0].code() != KafkaError._TIMED_OUT:  # noqa: SLF001
                 self._troubles[""] = f"Kafka refuses ({error.args[0].str()}): look at --kafka-config"
 
+    def _begin_anew(self) -> None:
+        self.generation += 1
+        # A client does not believe what another Kafka says of topics that it knows: a new client does.
+        self._consumer.close()
+        self._consumer = _consumer(self._kafka)
+        self._positions = {}
+        self._behind = None
+        self._next_look_s = self._clock()
+
     def _ends(self, places: set[_Place]) -> dict[_Place, int]:
         """The ends of the partitions that have not been read to their present end."""
         ends = {}
@@ -176,3 +186,23 @@ class TopicFollower:
             if high > max(low, self._positions.get(place, 0)):
                 ends[place] = int(high)
         return ends
+
+
+def _consumer(kafka: KafkaAccess) -> Consumer:
+    return Consumer(
+        client_settings(kafka)
+        | {
+            # The client demands a group name; with assign() it never joins the group.
+            "group.id": f"model-serving-follow-{uuid.uuid4()}",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 100,
+            "fetch.message.max.bytes": DEAD_LETTER_BYTES,
+            "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
+            "queued.max.messages.kbytes": 65_536,
+            "reconnect.backoff.max.ms": 1_000,
+        }
+    )

@@ -78,6 +78,14 @@ class Board:
         self._clock = clock
         self._limits = limits or Limits()
         self._lock = threading.RLock()
+        self._empty()
+
+    def clear(self) -> None:
+        """Forgets everything, also which messages have come: the topics begin anew."""
+        with self._lock:
+            self._empty()
+
+    def _empty(self) -> None:
         self._seen: dict[tuple[Topic, int], int] = {}
         self._entries = Entries(self._limits)
         self._letters = LetterFold()

@@ -126,8 +126,13 @@ class BoardFeeder(threading.Thread):
         """Reads until ``stop`` is called."""
         try:
             with self._follower:
+                generation = self._follower.generation
                 while not self._ended.is_set():
-                    self._take(self._follower.poll(_LOOK_S))
+                    messages = self._follower.poll(_LOOK_S)
+                    if self._follower.generation != generation:
+                        generation = self._follower.generation
+                        self.board.clear()
+                    self._take(messages)
         except Exception as error:  # noqa: BLE001 - whoever asks for the health must learn of any error
             self.failure = error
 

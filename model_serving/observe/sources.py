@@ -19,6 +19,9 @@ _LONGEST_SILENCE_MS = 60_000
 CLOCKS_APART_MS = 60_000
 """How far the clocks of two machines may be apart."""
 
+_MOST_SETTLED = 20_000
+"""How many instances of a version are remembered after they were added up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -70,7 +73,7 @@ class VersionFold:
 
     sources: dict[tuple[str, str], Source] = field(default_factory=dict)
     settled: VersionStatistics | None = None
-    settled_keys: set[int] = field(default_factory=set)
+    settled_keys: dict[int, None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -126,7 +129,9 @@ class VersionFold:
         for key, source in oldest:
             report = decode_statistics(source.payload)
             self.settled = merged([self.settled, report]) if self.settled else report
-            self.settled_keys.add(hash(key))
+            self.settled_keys[hash(key)] = None
+            if len(self.settled_keys) > _MOST_SETTLED:
+                del self.settled_keys[next(iter(self.settled_keys))]
             del self.sources[key]
         return -beyond
 

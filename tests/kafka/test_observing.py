@@ -157,7 +157,7 @@ def scored(board: Board) -> int:
     return 0 if answer is None else answer.scored
 
 
-def test_a_follower_goes_on_after_an_outage(tmp_path: Path) -> None:
+def test_a_follower_goes_on_after_an_outage_and_begins_anew_with_another_kafka(tmp_path: Path) -> None:
     now = 0.0
     with EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker:
         topics = broker_topics()
@@ -187,6 +187,12 @@ def test_a_follower_goes_on_after_an_outage(tmp_path: Path) -> None:
             broker.start()
             send(broker.bootstrap_servers, topics[0], active(2, "v2"))
             assert read_until(lambda: follower.ready, "not ready after the outage") == ["v2"]
+            assert follower.generation == 0
+            broker.stop()
+            with EmbeddedBroker(port=broker.port, folder=tmp_path / "another") as another:
+                send(another.bootstrap_servers, topics[0], active(3, "v3"), active(4, "v4"), active(5, "v5"))
+                read = read_until(lambda: follower.generation > 0 and follower.ready, "not begun anew")
+                assert read[-3:] == ["v3", "v4", "v5"]
 
 
 def broker_topics() -> tuple[str, str]:
@@ -260,6 +266,30 @@ def served(broker: EmbeddedBroker, topics: TopicNames, stats_topic: str) -> int:
     )
     send(broker.bootstrap_servers, topics.dead_letters, letter(now), letter(now, dataType="beer"))
     return now
+
+
+def test_a_topic_that_is_made_anew_is_read_anew(broker: EmbeddedBroker, topics: TopicNames) -> None:
+    admin, board = connect(broker.kafka), Board()
+    send(broker.bootstrap_servers, topics.status, *(active(ts, f"v{ts}") for ts in range(1, 9)))
+    feeder = BoardFeeder(board, broker.kafka, {topics.status: Topic.STATUS})
+    feeder.start()
+    try:
+        wait_until(lambda: serving(board) == "v8", "the topic is not read")
+        admin.delete_topics([topics.status])[topics.status].result(20)
+        wait_until(
+            lambda: topics.status not in admin.list_topics(timeout=5).topics, "the topic is not deleted"
+        )
+        create(admin, topics.status)
+        send(broker.bootstrap_servers, topics.status, *(active(ts, f"w{ts}") for ts in range(1, 4)))
+        wait_until(lambda: serving(board) == "w3", "the new topic is not read")
+        assert [one.version for one in board.standing("wine").changes] == ["w1", "w2", "w3"]
+    finally:
+        feeder.stop()
+
+
+def serving(board: Board) -> str:
+    answer = board.data_type("wine")
+    return "" if answer is None else answer.version
 
 
 @pytest.mark.usefixtures("served")

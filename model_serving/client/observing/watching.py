@@ -24,6 +24,7 @@ class Watch:
         self.board = Board()
         self._topics = dict(topics)
         self._follower = TopicFollower(kafka, list(topics))
+        self._generation = self._follower.generation
 
     def __enter__(self) -> Self:
         return self
@@ -52,5 +53,9 @@ class Watch:
         return found + ([self._follower.trouble] if self._follower.trouble else [])
 
     def _read(self, seconds: float) -> None:
-        for received in self._follower.poll(seconds):
+        received_now = self._follower.poll(seconds)
+        if self._follower.generation != self._generation:
+            self._generation = self._follower.generation
+            self.board.clear()
+        for received in received_now:
             fold(self.board, self._topics[received.topic], received)

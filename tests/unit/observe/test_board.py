@@ -83,6 +83,17 @@ def test_nothing_is_known_of_a_data_type_without_messages() -> None:
     assert board.data_types() == Page(0, 0, ())
 
 
+def test_a_board_that_is_cleared_takes_the_same_messages_again() -> None:
+    messages: list[Message] = [active(10, "v1"), letter(11), statistics(12, [1.0])]
+    board = board_of(*messages)
+    before = everything(board)
+    board.clear()
+    assert everything(board) == [Page(0, 0, ()), (), {}]
+    for offset, message in enumerate(messages):
+        assert add(board, message, Place(0, offset))
+    assert everything(board) == before
+
+
 def test_a_removed_model_is_what_a_rollback_would_bring_back() -> None:
     board = board_of(active(10, "v1"), removed(20), removed(21, subtask=1))
     assert board.data_type("wine") == DataType(
