@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.fake_server import FakeServer
 from tests.browser.scenario import NOW, usual_scenario
@@ -47,20 +47,20 @@ def server(running_server: FakeServer) -> FakeServer:
 
 
 @pytest.fixture
-def open_page(browser: Browser, server: FakeServer) -> Iterator[Callable[..., Page]]:
-    """Opens the dashboard. At the end of the test it must not have had an error, or asked another host.
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens an address. At the end of the test no page must have had an error, or asked another host.
 
-    ``allowed`` is in the text of errors that the test provokes. The time stands still at
-    `NOW`, plus what a test sets as ``window.later``.
+    ``allowed`` is in the text of errors that the test provokes; ``script`` runs before the page's own.
     """
-    opened, complaints, hosts = [], [], set()
+    opened, complaints, hosts, asked = [], [], set(), set()
 
-    def open_one(
-        place: str = "#/",
+    def visit_one(
+        url: str,
         *,
         width: int = 1280,
         height: int = 900,
         allowed: str = "",
+        script: str = "",
         **options: Any,
     ) -> Page:
         context = browser.new_context(
@@ -73,23 +73,33 @@ def open_page(browser: Browser, server: FakeServer) -> Iterator[Callable[..., Pa
         context.set_default_timeout(PATIENCE_MS)
         opened.append(context)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda message: (
+
+        def hear(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"} and not (allowed and allowed in message.text):
                 complaints.append(message.text)
-                if message.type in {"error", "warning"} and not (allowed and allowed in message.text)
-                else None
-            ),
-        )
+
+        page.on("console", hear)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.add_init_script(f"window.later = 0; Date.now = () => {NOW} + window.later")
-        page.goto(server.url + place)
+        page.add_init_script(script)
+        asked.add(urlsplit(url).netloc)
+        page.goto(url)
         page.locator("#view h1").wait_for()
         return page
 
-    yield open_one
+    yield visit_one
     for context in opened:
         context.close()
     assert complaints == []
-    assert hosts <= {urlsplit(server.url).netloc}
+    assert hosts == asked
+
+
+@pytest.fixture
+def open_page(visit: Callable[..., Page], server: FakeServer) -> Callable[..., Page]:
+    """Opens a place in the dashboard. Time stands still at `NOW`, plus ``window.later`` of a test."""
+    clock = f"window.later = 0; Date.now = () => {NOW} + window.later"
+
+    def open_one(place: str = "#/", **options: Any) -> Page:
+        return visit(server.url + place, script=clock, **options)
+
+    return open_one
