@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from confluent_kafka import Producer
 from playwright.sync_api import Page, expect
 
 from model_serving.client.broker.embedded import EmbeddedBroker
@@ -18,7 +19,6 @@ from model_serving.core.statistics.fields import FieldStatistics, Reference
 from model_serving.core.statistics.results import Results
 from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.receiving import Start, TopicReader
-from model_serving.messaging.sending import Sender
 from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.query.config import parse_config
@@ -46,17 +46,17 @@ def topics(broker: EmbeddedBroker) -> TopicNames:
 @pytest.fixture
 def send(broker: EmbeddedBroker) -> Send:
     def send_all(topic: str, *payloads: bytes) -> None:
-        with Sender(broker.kafka, topic, linger_ms=0) as sender:
-            for payload in payloads:
-                sender.send(payload)
-            sender.flush()
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        for payload in payloads:
+            producer.produce(topic, payload, key=uuid4().bytes)
+        assert producer.flush(30) == 0
 
     return send_all
 
 
 @pytest.fixture
 def address(broker: EmbeddedBroker, topics: TopicNames, tmp_path: Path) -> Iterator[str]:
-    """Where the query server answers."""
+    """Where the query server answers. Tests name it before `visit`, so that it outlives their pages."""
     token_file = tmp_path / "tokens"
     token_file.write_text(TOKEN)
     flags = {
@@ -122,7 +122,7 @@ def tell_of_two_versions(send: Send, topics: TopicNames, forest: ModelDescriptor
 
 
 def test_what_a_job_tells_is_on_the_page_and_goes_on_live(
-    visit: Callable[..., Page], address: str, send: Send, topics: TopicNames, forest: ModelDescriptor
+    address: str, visit: Callable[..., Page], send: Send, topics: TopicNames, forest: ModelDescriptor
 ) -> None:
     tell_of_two_versions(send, topics, forest)
     page = visit(f"{address}/")
@@ -153,9 +153,9 @@ def test_what_a_job_tells_is_on_the_page_and_goes_on_live(
 
 
 def test_a_record_is_scored_and_commands_are_published(
+    address: str,
     visit: Callable[..., Page],
     broker: EmbeddedBroker,
-    address: str,
     send: Send,
     topics: TopicNames,
     forest: ModelDescriptor,
