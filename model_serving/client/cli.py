@@ -77,9 +77,10 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def _run_server(arguments: Sequence[str]) -> int:
     """The server reads its flags by itself, as the jobs do: from one table, and from the environment too."""
+    from model_serving.client.web_publishing import WebPublisher
     from model_serving.server.run import main as run
 
-    return run(arguments, os.environ)
+    return run(arguments, os.environ, WebPublisher)
 
 
 def _run_query_server(arguments: Sequence[str]) -> int:

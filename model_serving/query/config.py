@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.flags import SHARED, Flag, FlagParser
@@ -15,7 +14,7 @@ from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 from model_serving.query.tokens import read_tokens
 from model_serving.settings import ServingSettings
 
-__all__ = ["FLAGS", "HTTP_FLAGS", "PROGRAM", "HttpSettings", "QueryConfig", "http_settings", "parse_config"]
+__all__ = ["FLAGS", "HTTP_FLAGS", "PROGRAM", "HttpSettings", "QueryConfig", "parse_config", "read_host"]
 
 PROGRAM = "model-serving serve"
 
@@ -68,7 +67,7 @@ def parse_config(argv: Sequence[str], environ: Mapping[str, str]) -> QueryConfig
         kafka=KafkaAccess(values["bootstrap_servers"], values["kafka_config"]),
         models_topic=values["models_topic"],
         status_topic=values["status_topic"],
-        stats_topic=values.get("stats_topic", ""),
+        stats_topic=values["stats_topic"],
         dead_letter_topic=values["dead_letter_topic"],
         model_key_file=values["model_key_file"],
         serving=ServingSettings(
@@ -79,22 +78,17 @@ def parse_config(argv: Sequence[str], environ: Mapping[str, str]) -> QueryConfig
             base_dir=str(Path.cwd()),
             **{name: values[name] for name in _OF_SCORING},
         ),
-        http=http_settings(values, values["host"], values["port"], "--port"),
-    )
-
-
-def http_settings(values: Mapping[str, Any], host: str, port: int, port_flag: str) -> HttpSettings:
-    """The settings from the values of ``HTTP_FLAGS``."""
-    return HttpSettings(
-        host=host,
-        port=port,
-        port_flag=port_flag,
-        tokens=values["token_file"],
-        hosts=values["allow_hosts"],
-        origins=values["allow_origins"],
-        upload_limit=values["upload_limit"],
-        score_models=values["score_models"],
-        score_timeout_s=values["score_timeout_s"],
+        http=HttpSettings(
+            host=values["host"],
+            port=values["port"],
+            port_flag="--port",
+            tokens=values["token_file"],
+            hosts=values["allow_hosts"],
+            origins=values["allow_origins"],
+            upload_limit=values["upload_limit"],
+            score_models=values["score_models"],
+            score_timeout_s=values["score_timeout_s"],
+        ),
     )
 
 
@@ -143,7 +137,8 @@ def _read_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _read_host(text: str) -> str:
+def read_host(text: str) -> str:
+    """An address to listen on, or a name of this machine."""
     return read_text(text).removeprefix("[").removesuffix("]")
 
 
@@ -200,7 +195,7 @@ HTTP_FLAGS = (
 """The flags of every query server but its address."""
 
 FLAGS = (
-    Flag("host", "127.0.0.1", _read_host, "the address to listen on; 0.0.0.0: every one of this machine"),
+    Flag("host", "127.0.0.1", read_host, "the address to listen on; 0.0.0.0: every one of this machine"),
     Flag("port", str(_PORT), _read_port, "the port to listen on; 0: a free one"),
     *HTTP_FLAGS,
     *(flag for flag in SHARED if flag.attribute in {*_OF_SCORING, *_OF_TOPICS}),

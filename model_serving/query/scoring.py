@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from model_serving.assembly import Parts, build, new_pool
@@ -72,7 +72,9 @@ class ModelScorer:
     ) -> None:
         """``models`` is how many versions stay loaded."""
         self._source = source
-        self._parts: Parts = build(settings, SystemClock(), new_pool())
+        # A job's model store is not for this process, and nothing is taken back here.
+        alone = replace(settings, model_store="", claims_stored=False, failure_threshold=0)
+        self._parts: Parts = build(alone, SystemClock(), new_pool())
         self._models = models
         self._timeout_s = timeout_s
         self._free = threading.BoundedSemaphore(_AT_ONCE)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_serving.flags import SHARED, Flag, FlagParser, ServingConfig
 from model_serving.flags.values import Wrong, read_choice, read_number, read_text, read_topic
+from model_serving.query.config import HTTP_FLAGS, HttpSettings, read_host
 from model_serving.server.events import LogFormat
 
 __all__ = ["FLAGS", "PROGRAM", "ServerConfig", "parse_config"]
@@ -28,7 +29,29 @@ class ServerConfig(ServingConfig):
     workers: int
     commit_interval_ms: int
     http_port: int
+    http_host: str
+    token_file: tuple[bytes, ...] = field(repr=False)
+    allow_hosts: tuple[str, ...]
+    allow_origins: tuple[str, ...]
+    upload_limit: int
+    score_models: int
+    score_timeout_s: int
     log_format: LogFormat
+
+    @property
+    def http(self) -> HttpSettings:
+        """What listens on ``--http-port``, if that is not 0."""
+        return HttpSettings(
+            host=self.http_host,
+            port=self.http_port,
+            port_flag="--http-port",
+            tokens=self.token_file,
+            hosts=self.allow_hosts,
+            origins=self.allow_origins,
+            upload_limit=self.upload_limit,
+            score_models=self.score_models,
+            score_timeout_s=self.score_timeout_s,
+        )
 
     def check(self, parser: FlagParser) -> None:
         """See ServingConfig."""
@@ -94,8 +117,11 @@ _OWN = (
         "http-port",
         "0",
         read_number(0),
-        "the port of /healthz and /readyz; 0: none. Worker number n listens on the port n higher",
+        "the port of the query server in this process, with /healthz and /readyz; 0: none. Worker number n "
+        "listens on the port n higher",
     ),
+    Flag("http-host", "127.0.0.1", read_host, "the address of that port; 0.0.0.0: every one of this machine"),
+    *HTTP_FLAGS,
     Flag(
         "log-format", "text", read_choice(LogFormat), "how events are written to standard error: text or json"
     ),

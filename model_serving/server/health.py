@@ -1,14 +1,10 @@
-"""Tells over HTTP whether a server lives and serves, for whatever starts and watches it."""
+"""Whether a server lives and serves, for whatever starts and watches it; see the query server's routes."""
 
 from __future__ import annotations
 
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from model_serving.messaging.errors import MessagingError
-
-__all__ = ["Health", "serve_health"]
+__all__ = ["Health"]
 
 _STUCK_S = 60.0
 """How long one round of the serving loop may take. Loading a model at its first record takes seconds."""
@@ -36,34 +32,3 @@ class Health:
         if path == "/readyz" and not self._reads:
             return "it does not serve yet"
         return ""
-
-
-def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
-    """Answers ``GET /healthz`` and ``GET /readyz`` with 200, or 503 and the reason. Shut it down at the end.
-
-    Raises:
-        MessagingError: the port cannot be used.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            problem = health.problem(self.path)
-            body = f"{'ok' if problem == '' else problem or 'not found'}\n".encode()
-            self.send_response(200 if problem == "" else 404 if problem is None else 503)
-            self.send_header("Content-Type", "text/plain; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Writes nothing: a health check a second would fill the log."""
-
-    try:
-        server = ThreadingHTTPServer(("", port), Handler)
-    except OSError as error:
-        raise MessagingError(
-            f"--http-port {port} cannot be used ({error.strerror}): choose another"
-        ) from error
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return server

@@ -8,8 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from threading import Event
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
@@ -17,13 +19,17 @@ from model_serving.core.errors import ModelServingError
 from model_serving.messaging.connection import connect
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.preflight import check_topics
+from model_serving.query.run import PublisherMaker, open_service, topics_of
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events, one_line
-from model_serving.server.health import Health, serve_health
+from model_serving.server.health import Health
 from model_serving.server.member import Member
 from model_serving.server.state_topic import ensure_state_topic
 from model_serving.server.workers import end_with_parent, run_workers
+
+if TYPE_CHECKING:
+    from model_serving.query.service import QueryService
 
 __all__ = ["main"]
 
@@ -34,8 +40,10 @@ _CALM_S = 120.0
 """After so long without an interruption, the pauses begin with the shortest again."""
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+def main(argv: Sequence[str], environ: Mapping[str, str], publisher_of: PublisherMaker) -> int:
     """Serves until SIGTERM or SIGINT, or in a bounded run until the end of the input.
+
+    ``publisher_of`` makes what publishes the commands that come over HTTP.
 
     Returns:
         The exit status: 0 when it was stopped or finished, 1 when it could not start or failed. Each failure
@@ -54,7 +62,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         config = _checked(config, events)
         if config.workers > 1:
             return run_workers(config, argv, events, stopping.is_set)
-        _serve(config, events, stopping)
+        with ExitStack() as closing:
+            health = Health()
+            if config.http_port:
+                closing.callback(_answer(config, events, publisher_of, health).stop)
+            _serve(config, events, health, stopping)
     except (MessagingError, ModelServingError, ValueError) as error:
         return _fail(str(error))
     except Fenced:
@@ -83,11 +95,20 @@ def _checked(config: ServerConfig, events: Events) -> ServerConfig:
     return replace(config, dead_letter_limit=checked.dead_letter_limit, result_limit=checked.result_limit)
 
 
-def _serve(config: ServerConfig, events: Events, stopping: Event) -> None:
+def _answer(
+    config: ServerConfig, events: Events, publisher_of: PublisherMaker, health: Health
+) -> QueryService:
+    """Answers over HTTP, in a thread; it ends with the process, and health is that of the serving loop."""
+    topics = topics_of(config.status_topic, config.stats_topic, config.dead_letter_topic)
+    service = open_service(config.kafka, topics, config.serving, config.http, publisher_of, health)
+    service.start()
+    events.tell("http", f"the query server answers at {service.url}", url=service.url)
+    return service
+
+
+def _serve(config: ServerConfig, events: Events, health: Health, stopping: Event) -> None:
     """Serves; after an interruption, begins again from what is committed."""
-    pauses, health = 0, Health()
-    if config.http_port:
-        serve_health(health, config.http_port)
+    pauses = 0
     while True:
         start_s = time.monotonic()
         try:

@@ -73,6 +73,7 @@ LAW: dict[str, set[str]] = {
         "model_serving.observe",
         "model_serving.protos",
         "model_serving.query",
+        "model_serving.query",
         "model_serving.runtime",
         "model_serving.server",
         "model_serving.settings",

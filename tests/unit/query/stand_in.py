@@ -183,7 +183,7 @@ class Served:
     scores: bool = True
     upload_limit: int = 1_000
     access: Access = field(default_factory=Access)
-    health: HealthHere = field(default_factory=HealthHere)
+    health: Any = field(default_factory=HealthHere)
     publisher: PublisherHere = field(default_factory=PublisherHere)
     scorer: ScorerHere = field(default_factory=ScorerHere)
 

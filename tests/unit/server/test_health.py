@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from urllib.error import HTTPError
-from urllib.request import urlopen
-
 import pytest
 
-from model_serving.messaging.errors import MessagingError
 from model_serving.server import health as module
-from model_serving.server.health import Health, serve_health
+from model_serving.server.health import Health
+from tests.unit.query.stand_in import KnownHere, Served
 
 
-def answer(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
-            return response.status, response.read().decode()
-    except HTTPError as error:
-        return error.code, error.read().decode()
+def answers(health: Health) -> list[tuple[int, str]]:
+    client = Served(KnownHere(), health=health).client
+    return [(answer.status_code, answer.text) for answer in map(client.get, ("/healthz", "/readyz"))]
 
 
-@pytest.fixture
-def served() -> Iterator[tuple[Health, int]]:
+def test_a_server_that_has_joined_is_ready() -> None:
     health = Health()
-    server = serve_health(health, 0)
-    yield health, server.server_address[1]
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_server_that_has_joined_is_ready(served: tuple[Health, int]) -> None:
-    health, port = served
-    assert answer(port, "/healthz") == (200, "ok\n")
-    assert answer(port, "/readyz") == (503, "it does not serve yet\n")
+    assert answers(health) == [(200, "ok\n"), (503, "it does not serve yet\n")]
     health.tick(reads=True)
-    assert answer(port, "/readyz") == (200, "ok\n")
-    assert answer(port, "/other") == (404, "not found\n")
+    assert answers(health) == [(200, "ok\n"), (200, "ok\n")]
+    assert health.problem("/other") is None
 
 
-def test_a_loop_that_is_stuck_is_not_healthy(
-    served: tuple[Health, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    health, port = served
+def test_a_loop_that_is_stuck_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    health = Health()
     health.tick(reads=True)
     monkeypatch.setattr(module, "_STUCK_S", -1.0)
-    for path in ("/healthz", "/readyz"):
-        assert answer(port, path) == (503, "the serving loop has not come round for 0 s\n")
-
-
-def test_a_port_that_is_taken_is_refused_in_one_line() -> None:
-    with socket.create_server(("", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(
-            MessagingError, match=rf"^--http-port {port} cannot be used \(.*\): choose another"
-        ):
-            serve_health(Health(), port)
+    stuck = (503, "the serving loop has not come round for 0 s\n")
+    assert answers(health) == [stuck, stuck]
