@@ -264,6 +264,7 @@ def _topics(options: argparse.Namespace) -> TopicNames:
         results=options.results_topic,
         dead_letters=options.dead_letter_topic,
         status=options.status_topic,
+        stats=options.stats_topic,
     )
 
 

@@ -18,6 +18,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.protos.statistics_pb2 import ModelStatistics
 
 __all__ = ["Kind", "as_json_value", "as_line", "kind_of_topic", "message_types", "parse"]
 
@@ -30,11 +31,20 @@ class Kind(StrEnum):
     RESULTS = "results"
     DEAD_LETTERS = "dead-letters"
     STATUS = "status"
+    STATISTICS = "statistics"
 
 
 def kind_of_topic(topic: str, names: TopicNames) -> Kind | None:
     """Returns the kind of ``topic`` by its configured name, None for any other topic."""
-    return dict(zip(names.all(), Kind, strict=True)).get(topic)
+    kinds = {
+        names.models: Kind.MODELS,
+        names.data: Kind.DATA,
+        names.results: Kind.RESULTS,
+        names.dead_letters: Kind.DEAD_LETTERS,
+        names.status: Kind.STATUS,
+        names.stats: Kind.STATISTICS,
+    }
+    return kinds.get(topic)
 
 
 def message_types(record: type[Message]) -> dict[Kind, type[Message]]:
@@ -45,6 +55,7 @@ def message_types(record: type[Message]) -> dict[Kind, type[Message]]:
         Kind.RESULTS: ServingResult,
         Kind.DEAD_LETTERS: DeadLetter,
         Kind.STATUS: ModelStatus,
+        Kind.STATISTICS: ModelStatistics,
     }
 
 
@@ -164,6 +175,21 @@ def _status_line(message: Any) -> str:
     )
 
 
+def _statistics_line(message: Any) -> str:
+    times = "".join(
+        f", {what} {one.sum / one.count:.4g} ms on average"
+        for what, one in (("in the model", message.scoring), ("latency", message.latency))
+        if one.count
+    )
+    without = f", {message.withoutModel:,} without a model" if message.withoutModel else ""
+    letters = "".join(f", {name} {count:,}" for name, count in sorted(message.deadLetters.items()))
+    return (
+        f"{message.dataType or '-':<12} {message.name} {message.version or 'no version'}: "
+        f"{message.scored:,} scored, {message.failed:,} failed{times}{without}{letters} "
+        f"({message.host} {message.instance} of run {message.run}{', ended' if message.until else ''})"
+    )
+
+
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
@@ -174,4 +200,5 @@ _LINES: Mapping[Kind, Callable[[Any], str]] = {
     Kind.RESULTS: _result_line,
     Kind.DEAD_LETTERS: _dead_letter_line,
     Kind.STATUS: _status_line,
+    Kind.STATISTICS: _statistics_line,
 }

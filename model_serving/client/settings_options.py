@@ -20,6 +20,7 @@ _TOPIC_FLAGS = {
     Kind.RESULTS: ("--results-topic", TopicNames().results),
     Kind.DEAD_LETTERS: ("--dead-letter-topic", TopicNames().dead_letters),
     Kind.STATUS: ("--status-topic", TopicNames().status),
+    Kind.STATISTICS: ("--stats-topic", TopicNames().stats),
 }
 
 

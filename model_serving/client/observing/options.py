@@ -6,7 +6,7 @@ import argparse
 
 from model_serving.client.decoding import Kind
 from model_serving.client.option_values import count, positive, some_text
-from model_serving.client.settings_options import add_setting, add_topics
+from model_serving.client.settings_options import add_topics
 from model_serving.observe.board import Order
 
 __all__ = ["query_options", "stats_options", "status_options", "top_options"]
@@ -57,5 +57,4 @@ def query_options(query: argparse.ArgumentParser) -> None:
 
 
 def _add_observed(parser: argparse.ArgumentParser) -> None:
-    add_topics(parser, Kind.STATUS, Kind.DEAD_LETTERS)
-    add_setting(parser, "--stats-topic", "model-stats", "topic of the statistics", metavar="TOPIC")
+    add_topics(parser, Kind.STATUS, Kind.STATISTICS, Kind.DEAD_LETTERS)

@@ -56,7 +56,10 @@ def completed(script: Path, *words: str) -> list[str]:
         (["st"], ["status", "stats"]),
         (["status", "wine", "--his"], ["--history"]),
         (["read", "--as", "re"], ["results"]),
-        (["read", "results", "--as", "="], ["models", "data", "results", "dead-letters", "status"]),
+        (
+            ["read", "results", "--as", "="],
+            ["models", "data", "results", "dead-letters", "status", "statistics"],
+        ),
         (["read", "results", "--as", "=", "d"], ["data", "dead-letters"]),
         (["top", "--sort", "through"], ["throughput"]),
         (["completion", ""], ["bash", "zsh"]),

@@ -13,6 +13,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.protos.servingresult_pb2 import ServingResult
+from model_serving.protos.statistics_pb2 import Distribution, ModelStatistics
 from model_serving.protos.winerecord_pb2 import WineRecord
 
 RESULT = ServingResult(
@@ -140,6 +141,36 @@ def test_bytes_are_base64_enums_have_names_and_of_a_oneof_only_what_is_set_appea
             ),
             "wine         ACTIVE    m v2, replaces v1, loaded in 12 ms (subtask 1)",
         ),
+        (
+            Kind.STATISTICS,
+            ModelStatistics(
+                run="r1",
+                instance="0",
+                host="keyed",
+                dataType="wine",
+                name="m",
+                version="v2",
+                scored=1200,
+                failed=3,
+                until=7,
+                scoring=Distribution(count=1200, sum=60),
+                latency=Distribution(count=1200, sum=6000),
+            ),
+            (
+                "wine         m v2: 1,200 scored, 3 failed, in the model 0.05 ms on average, "
+                "latency 5 ms on average (keyed 0 of run r1, ended)"
+            ),
+        ),
+        (
+            Kind.STATISTICS,
+            ModelStatistics(
+                run="r1", instance="0", host="server", withoutModel=2, deadLetters={"NO_MODEL": 2}
+            ),
+            (
+                "-             no version: 0 scored, 0 failed, 2 without a model, NO_MODEL 2 "
+                "(server 0 of run r1)"
+            ),
+        ),
     ],
 )
 def test_a_line_shows_what_matters(kind: Kind, message: ModelStatus, line: str | None) -> None:
@@ -154,5 +185,6 @@ def test_bytes_of_another_kind_are_no_message() -> None:
 
 
 def test_topics_have_their_kind_by_configured_name() -> None:
-    names = TopicNames(models="m", data="d", results="r", dead_letters="x", status="s")
-    assert [kind_of_topic(topic, names) for topic in ("m", "d", "r", "x", "s", "results")] == [*Kind, None]
+    names = TopicNames(models="m", data="d", results="r", dead_letters="x", status="s", stats="t")
+    assert [kind_of_topic(topic, names) for topic in ("m", "d", "r", "x", "s", "t")] == list(Kind)
+    assert kind_of_topic("results", names) is None
