@@ -164,13 +164,14 @@ class Batch:
 class Gather:
     """Several fields as a matrix. Input fields are copied together, which is much faster than one by one."""
 
-    __slots__ = ("_columns", "_fields", "_others")
+    __slots__ = ("_columns", "_fields", "_only_inputs", "_others")
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self._fields = tuple(fields)
         columns = [field.column for field in fields]
         # The columns of fields that are not inputs are filled in afterwards.
         self._columns = np.array(columns, dtype=np.intp) if max(columns, default=-1) >= 0 else None
+        self._only_inputs = columns if min(columns, default=0) >= 0 else None
         self._others = [(place, field) for place, field in enumerate(self._fields) if field.column < 0]
 
     def matrix(self, batch: Batch) -> Numbers:
@@ -189,4 +190,7 @@ class Gather:
 
     def row(self, record: Record) -> list[float]:
         """Returns the values of one record alone."""
-        return [field.one(record) for field in self._fields]
+        if self._only_inputs is None:
+            return [field.one(record) for field in self._fields]
+        row = record.row
+        return [row[column] for column in self._only_inputs]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, converted
+from model_serving.engines.pmml.evaluator.data_types import DOUBLE, STRING, Kind, as_single, converted
 from model_serving.engines.pmml.evaluator.record import ByBatch, Record
 
 if TYPE_CHECKING:
@@ -128,8 +128,12 @@ class Cast:
     def one(self, record: Record) -> float:
         """See ``Expression.one``."""
         value = self.inner.one(record)
-        if self.inner.kind.is_number and (value != value or self.kind.data_type == "double"):
-            return value
+        if self.inner.kind.is_number:
+            data_type = self.kind.data_type
+            if value != value or data_type == "double" or (data_type == "integer" and value.is_integer()):
+                return value
+            if data_type == "float":
+                return as_single(value)
         return float(converted(np.array((value,)), self.inner.kind, self.kind, record.texts)[0][0])
 
     def evaluate(self, batch: Batch) -> Numbers:

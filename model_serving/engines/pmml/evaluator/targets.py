@@ -115,16 +115,19 @@ class Target:
         value = found.value
         if value != value:
             if self.default is not None:
-                found = replace(found, value=self.default)
+                found = found.with_value(self.default)
             elif self.priors:
                 shares = (
                     None if found.probabilities is None else [self.priors.get(one, 0.0) for one in classes]
                 )
                 found = replace(found, value=self._likeliest, probabilities=shares)
         value = found.value
-        if is_number and self._rescales and value == value:
-            value = min(max(value, self.low), self.high) * self.factor + self.constant
-            found = replace(found, value=value if self.cast is None else _CASTS_OF_ONE[self.cast](value))
+        if is_number and value == value:
+            made = min(max(value, self.low), self.high) * self.factor + self.constant
+            if self.cast is not None:
+                made = _CASTS_OF_ONE[self.cast](made)
+            if made != value:
+                found = found.with_value(made)
         return found
 
     @property

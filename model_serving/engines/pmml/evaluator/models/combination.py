@@ -7,8 +7,11 @@ missing prediction is treated as ``missingPredictionTreatment`` says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import isfinite, isnan, nan
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +20,15 @@ import numpy.typing as npt
 from model_serving.engines.pmml.evaluator.prediction import Prediction, Single, winner, winner_of_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from model_serving.engines.pmml.evaluator.batch import Mask
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["Combination"]
+
+_IN_ORDER = frozenset({"max", "median", "weightedMedian"})
+"""The methods that choose among the numbers by their order."""
 
 _Terms = npt.NDArray[np.floating[Any]]
 _Places = npt.NDArray[np.signedinteger[Any]]
@@ -56,8 +62,14 @@ class Combination:
         made = self._sum_of_singles(values) if self.single else self._of_floats(values)
         if made is not None:
             return made
+        if self.when_missing != "skipSegment" and any(map(isnan, values)):
+            return nan
         with np.errstate(all="ignore"):
             return float(self.numbers(np.array(values)[:, None])[0])
+
+    def of_models(self, places: Sequence[int]) -> Combination:
+        """Returns the same for some of the models."""
+        return replace(self, weights=self.weights.take(places))
 
     def shares(
         self,
@@ -102,6 +114,8 @@ class Combination:
             taken: see the module; of shape (models,).
         """
         total = np.add.reduce(values)
+        if total != total and taken is None and self.when_missing != "skipSegment":
+            return Single(nan, [nan] * len(classes))
         if self.method in {"median", "max"} or taken is not None or total != total:
             masks = None if taken is None else taken[:, None]
             with np.errstate(all="ignore"):
@@ -146,20 +160,31 @@ class Combination:
 
     def votes_of_one(self, places: list[int], classes: tuple[float, ...]) -> Single:
         """Does the same as ``votes`` for one record alone, of which every model is taken."""
-        votes = [0.0] * len(classes)
-        if self.method == "majorityVote":
-            for place in places:
-                votes[place] += 1.0
-        else:
-            for place, weight in zip(places, self.weights.tolist(), strict=True):
-                votes[place] += weight
+        votes = [0.0] * (len(classes) + 1)  # the last one is for none, at the place -1
+        weights = [1.0] * len(places) if self.method == "majorityVote" else self.weights.tolist()
+        for place, weight in zip(places, weights, strict=True):
+            votes[place] += weight
+        lacking = votes.pop()
         most = max(votes)
-        if -1 in places or not most > 0.0:
-            with np.errstate(all="ignore"):
-                return Single.of(self.votes(np.array(places, dtype=np.intp)[:, None], classes))
+        if not most > 0.0 or (-1 in places and self._loses_votes(lacking, most, sum(weights))):
+            return Single(nan, [nan] * len(classes))
         elected = votes.index(most) if votes.count(most) == 1 else next(p for p in places if votes[p] == most)
         total = sum(votes)
         return Single(classes[elected], [one / total for one in votes])
+
+    def _loses_votes(self, lacking: float, most: float, whole: float) -> bool:
+        """Whether one record has no result because of the weight of the models that vote for no class.
+
+        Args:
+            lacking: this weight.
+            most: the weight of the class with the most votes.
+            whole: the weight of all models.
+        """
+        if self.when_missing == "returnMissing":
+            return True
+        if self.when_missing == "continue" and lacking > most:
+            return True
+        return lacking / whole > self.threshold
 
     def _counted(self, indices: _Places, classes: int) -> Numbers:
         """Returns the votes for each class, shape (classes, n)."""
@@ -203,9 +228,12 @@ class Combination:
         return made
 
     def _of_floats(self, values: list[float]) -> float | None:
-        """Returns the combined number of one record if that is simple and no prediction is missing."""
-        if self.single or self.method not in {"sum", "average", "weightedSum", "weightedAverage"}:
-            return None
+        """Returns the combined number of one record, None where predictions are missing or it is not simple.
+
+        It is never NaN.
+        """
+        if self.method in _IN_ORDER:
+            return None if any(map(isnan, values)) else self._of_ordered(values)
         weights = self.weights.tolist() if self.method.startswith("weighted") else None
         total = 0.0
         if weights is None:
@@ -224,6 +252,17 @@ class Combination:
                 whole += weight
             return total / whole if whole else None
         return total
+
+    def _of_ordered(self, values: list[float]) -> float:
+        """Returns the greatest number or a median of numbers that are not missing."""
+        if self.method == "max":
+            return max(values)
+        if self.method == "median":
+            ordered, half = sorted(values), len(values) // 2
+            return (ordered[half] + ordered[half - (len(values) % 2 == 0)]) / 2.0
+        pairs = sorted(zip(values, self.weights.tolist(), strict=True), key=itemgetter(0))
+        sums = list(accumulate(weight for _, weight in pairs))
+        return pairs[bisect_left(sums, 0.5 * sums[-1])][0]
 
     def _sum_of_singles(self, values: list[float]) -> float | None:
         """Does the same for sums of 32-bit numbers."""

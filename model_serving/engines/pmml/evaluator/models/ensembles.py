@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -152,14 +153,15 @@ class Ensemble(_Segmented):
 
     def predict_one(self, record: Record) -> Single:
         """See ``Predictor.predict_one``."""
-        combination, pairs = self._combination, zip(self._members, self._translations, strict=True)
-        taken = None
-        if self._conditional:
-            taken = np.array([one.takes(record) for one in self._members])
-            if taken.all():
-                taken = None
-        if taken is not None or (self._function == "clustering"):
+        if self._function == "clustering":
             return Single.of(record.of_batch(self.predict))
+        combination, pairs = self._combination, list(zip(self._members, self._translations, strict=True))
+        if self._conditional:
+            taken = [place for place, one in enumerate(self._members) if one.takes(record)]
+            if len(taken) < len(pairs):
+                if not taken:
+                    return Single(nan, [nan] * len(self.classes) if self.classes else None)
+                combination, pairs = combination.of_models(taken), [pairs[place] for place in taken]
         found = [(record.prediction(one.node), translation) for one, translation in pairs]
         values = [translation.value_of_one(one.value) for one, translation in found]
         if self._function == "regression":

@@ -25,7 +25,15 @@ __all__ = ["PlainWalk"]
 class PlainWalk:
     """The steps of a ``Walk`` as lists."""
 
-    __slots__ = ("_coded", "_columns", "_fields", "_first_coded", "_roots", "_width")
+    __slots__ = (
+        "_coded",
+        "_columns",
+        "_fields",
+        "_first_coded",
+        "_is_all_inputs",
+        "_roots",
+        "_switched",
+    )
 
     def __init__(
         self,
@@ -38,23 +46,26 @@ class PlainWalk:
         """Takes the columns, thresholds, bases and ways of a ``Walk``, and the number of steps in it."""
         self._fields, self._coded = tuple(fields), tuple(coded)
         self._first_coded = max(1, len(fields))
-        self._width = self._first_coded + len(coded)
         columns, thresholds, bases, ways = steps
         made = _linked(
             columns.tolist(), thresholds.tolist(), bases.tolist(), ways.tolist(), count, self._first_coded
         )
         self._roots = [made[root] for root in roots]
-        only_inputs = not coded and all(field.column >= 0 for field in fields)
-        self._columns = [field.column for field in fields] if only_inputs else None
+        self._columns = [field.column for field in fields]
+        self._switched = [(one.field.column, one) for one in coded]
+        self._is_all_inputs = all(one >= 0 for one in (*self._columns, *(one for one, _ in self._switched)))
 
     def leaves(self, record: Record) -> list[int]:
         """Returns the leaf of each tree (raises as ``Expression.one``)."""
-        if self._columns is None:
-            return self.leaves_of_row([None] * self._width, record)
         given = record.row
-        row = [given[column] for column in self._columns]
-        if isnan(sum(row)):
-            return self.leaves_of_row(row, record)
+        if not self._is_all_inputs:
+            return self._leaves_of_some(record)
+        row: list[Any] = [given[column] for column in self._columns]
+        if self._switched or isnan(sum(row)):
+            if not row:
+                row = [None]  # no step looks at it
+            row += [one.code(given[column]) for column, one in self._switched]
+            return self.leaves_of_row(row)
         leaves = []
         for column, threshold, low, high, _ in self._roots:
             while column >= 0:
@@ -62,19 +73,37 @@ class PlainWalk:
             leaves.append(threshold)
         return leaves
 
-    def leaves_of_row(self, row: list[Any], record: Record | None = None) -> list[int]:
+    def leaves_of_row(self, row: list[Any]) -> list[int]:
         """Returns the leaf of each tree.
 
         Args:
             row: the value of each compared field, and the place of the value of each field that is switched
-                by. None where it is not known yet; it is computed when a step looks at it.
-            record: computes them.
+                by.
         """
         leaves = []
         for column, threshold, low, high, missing in self._roots:
             while column >= 0:
                 value = row[column]
-                if value is None and record is not None:
+                if threshold is None:
+                    step = low[value]
+                elif value > threshold:
+                    step = high
+                else:
+                    step = low if value == value else missing
+                column, threshold, low, high, missing = step  # noqa: PLW2901
+            leaves.append(threshold)
+        return leaves
+
+    def _leaves_of_some(self, record: Record) -> list[int]:
+        """Does the same where derived fields are looked at: each is computed when a step needs it."""
+        given = record.row
+        row: list[Any] = [given[column] if column >= 0 else None for column in self._columns] or [None]
+        row += [one.code(given[column]) if column >= 0 else None for column, one in self._switched]
+        leaves = []
+        for column, threshold, low, high, missing in self._roots:
+            while column >= 0:
+                value = row[column]
+                if value is None:
                     value = row[column] = self._value(column, record)
                 if threshold is None:
                     step = low[value]
