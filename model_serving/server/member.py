@@ -7,22 +7,21 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Event
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 
 from model_serving.assembly import Parts, build, new_pool, new_recorder, new_reporter
 from model_serving.core.clock import SystemClock
-from model_serving.core.state import decode_activation, encode_model
 from model_serving.flags import Delivery as Guarantee
-from model_serving.flags import StartingOffsets
-from model_serving.messaging.errors import MessagingError
+from model_serving.server.active import ActiveInState
 from model_serving.server.admitting import AdmittingMember
-from model_serving.server.clients import server_client
+from model_serving.server.beginning import Beginning
+from model_serving.server.bounds import Bounds
 from model_serving.server.config import ServerConfig
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
 from model_serving.server.delivery import AtLeastOnce, Delivery
 from model_serving.server.election import AdmissionThread, group_consumer_settings
-from model_serving.server.entries import Entry, Key, Kind
+from model_serving.server.entries import Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events
 from model_serving.server.exactly_once import ExactlyOnce
@@ -37,14 +36,12 @@ from model_serving.server.transactions import translated
 from model_serving.server.view import KeptInView, PendingInView, StateView
 from model_serving.server.waiting import WaitingInState
 
-__all__ = ["ActiveInState", "Member"]
+__all__ = ["Member"]
 
 _STATE_S = 120.0
 _LOOK_S = 0.05
 _TAKEN_OVER_S = 3.0
 _LAST_REPORT_S = 3.0
-_BEGINNING = -2
-"""Kafka's number for the beginning of a partition."""
 
 _QUEUED_KIB = 65_536
 _QUEUED_MESSAGES = 200_000
@@ -52,7 +49,7 @@ _FETCH_BYTES = 10 << 20
 
 
 class Member:
-    """Serves until it is told to stop. Call ``run`` once.
+    """Serves until it is told to stop or, with bounds, until all is read. Call ``run`` once.
 
     Raises:
         Fenced: another process has this one's name.
@@ -60,15 +57,17 @@ class Member:
         MessagingError: Kafka cannot be used as it is.
     """
 
-    def __init__(self, config: ServerConfig, events: Events, health: Health) -> None:
+    def __init__(self, config: ServerConfig, events: Events, health: Health, bounds: Bounds | None) -> None:
         self._config = config
         self._events = events
         self._health = health
+        self._bounds = bounds
         self._closing = ExitStack()
         self._mirror = Mirror()
         self._tail = StateTail(config.kafka, config.state_topic, self._mirror)
         self._sender = StateSender(config.kafka, config.state_topic)
         self._ends = TopicEnds(config.kafka)
+        self._beginning = Beginning(config, self._mirror, self._sender, self._ends)
         store = ContentsInState(self._mirror, self._sender, config.state_topic)
         clock = SystemClock()
         # A member is a run of its own in the statistics: its counts begin at 0.
@@ -77,7 +76,6 @@ class Member:
         if self._reporter is not None:
             self._recorder = new_recorder(config.serving, config.name, clock)
         self._parts: Parts = build(config.serving, clock, new_pool(), store=store, recorder=self._recorder)
-        self._first_start = False
         self._state_is_known = Event()
         self._ending = Event()
 
@@ -93,7 +91,6 @@ class Member:
             signs = Signs(registration)
             self._tail.start()
             closing.callback(self._tail.stop)
-            ends = self._bounded_ends() if self._config.bounded else None
             # Takes part in the election from the beginning: only who is elected ends the transaction that a
             # killed member has left open, and nobody can read the state topic past it before that.
             admission = self._admission()
@@ -105,7 +102,7 @@ class Member:
             closing.callback(signs.stop)
             try:
                 self._register(registration, admission, stopping)
-                self._serve(closing, registration, signs, admission, ends, stopping)
+                self._serve(closing, registration, signs, admission, stopping)
             except (Fenced, Interrupted) as error:
                 raise self._why(error, registration) from error
             except KafkaException as error:
@@ -116,18 +113,24 @@ class Member:
     ) -> None:
         """Registers, and waits until everything that was in the state topic before is known."""
         start_s = time.monotonic()
-        while not registration.is_known:
+
+        def goes_on() -> bool:
             self._health.tick(reads=False)
             self._check(admission)
+            return not stopping()
+
+        while not registration.is_known:
+            if not goes_on():
+                return
             with self._mirror.changed:
                 self._mirror.changed.wait(_LOOK_S)
-            if stopping():
-                return
             if time.monotonic() - start_s > _STATE_S:
                 raise Interrupted(
                     f"the state topic '{self._config.state_topic}' was not read to its end in {_STATE_S:g} s"
                 )
-        self._choose_start()
+        self._beginning.choose(registration, goes_on)
+        if stopping():
+            return
         self._state_is_known.set()
         data_types = len(self._mirror.keys(Kind.ACTIVATION))
         self._events.tell(
@@ -143,12 +146,11 @@ class Member:
         registration: Registration,
         signs: Signs,
         admission: AdmissionThread,
-        ends: tuple[dict[int, int], dict[int, int]] | None,
         stopping: Callable[[], bool],
     ) -> None:
         if stopping():
             return
-        loop = self._loop(closing, ends)
+        loop = self._loop(closing)
         loop.start()
         said: frozenset[int] = frozenset()
         while not stopping():
@@ -162,7 +164,7 @@ class Member:
                 said = loop.partitions
                 shown = ", ".join(map(str, sorted(said))) or "none"
                 self._events.tell("partitions", f"reads partitions {shown} of '{self._config.data_topic}'")
-            if ends is not None and loop.is_at_end and self._models_are_done(ends[1]):
+            if self._bounds is not None and loop.is_at_end and self._bounds.has_models_in(self._mirror):
                 loop.end(patience_s=self._config.remote_timeout_ms / 1000)
                 break
         loop.stop()
@@ -191,35 +193,6 @@ class Member:
         for failure in (admission.failure, self._tail.failure):
             if failure is not None:
                 raise failure
-
-    def _choose_start(self) -> None:
-        """Before the very first record with this state topic: sets where the group begins to read."""
-        started = Key(Kind.STARTED)
-        self._first_start = self._mirror.get(started) is None
-        if not self._first_start:
-            return
-        config = self._config
-        if config.starting_offsets is not StartingOffsets.COMMITTED:
-            places = self._ends.partitions(config.data_topic)
-            ends = self._ends.of(config.data_topic, places)
-            earliest = config.starting_offsets is StartingOffsets.EARLIEST
-            self._commit({place: 0 if earliest else ends[place] for place in places})
-        self._sender.send([Entry(started, b"1")])
-
-    def _commit(self, offsets: dict[int, int]) -> None:
-        consumer = Consumer(server_client(self._config.kafka) | {"group.id": self._config.data_group})
-        try:
-            consumer.commit(
-                offsets=[TopicPartition(self._config.data_topic, *place) for place in offsets.items()],
-                asynchronous=False,
-            )
-        except KafkaException as error:
-            raise MessagingError(
-                f"--starting-offsets cannot be set ({error.args[0].str()}): others read in the group "
-                f"'{self._config.data_group}'; end them or choose another --data-group"
-            ) from error
-        finally:
-            consumer.close()
 
     def _admission(self) -> AdmissionThread:
         config = self._config
@@ -271,17 +244,9 @@ class Member:
     def _look_for_partitions(self, member: AdmittingMember) -> None:
         new = set(self._ends.partitions(self._config.models_topic)) - member.partitions
         if new:
-            member.add_partitions({place: self._models_position(place) for place in sorted(new)})
+            member.add_partitions({place: self._beginning.models_position(place) for place in sorted(new)})
 
-    def _models_position(self, place: int) -> int:
-        saved = self._mirror.get(Key(Kind.POSITION, "", str(place)))
-        if saved is not None:
-            return int(saved)
-        if self._first_start and self._config.starting_offsets is StartingOffsets.LATEST:
-            return self._ends.of(self._config.models_topic, [place])[place]
-        return _BEGINNING
-
-    def _loop(self, closing: ExitStack, ends: tuple[dict[int, int], dict[int, int]] | None) -> ServingLoop:
+    def _loop(self, closing: ExitStack) -> ServingLoop:
         config = self._config
         consumer = Consumer(
             group_consumer_settings(
@@ -322,7 +287,7 @@ class Member:
             self._ends,
             config.topic_names,
             config.state_topic,
-            until=None if ends is None else ends[0],
+            until=None if self._bounds is None else self._bounds.data,
         )
 
     def _delivery(self, consumer: Consumer, progress: Progress) -> Delivery:
@@ -331,39 +296,3 @@ class Member:
             name = f"{config.data_group}-{config.state_topic}-{config.name}"
             return ExactlyOnce(config.kafka, consumer, progress, config.state_topic, interval_s, name)
         return AtLeastOnce(config.kafka, consumer, progress, config.state_topic, interval_s)
-
-    def _bounded_ends(self) -> tuple[dict[int, int], dict[int, int]]:
-        """The present ends of the data topic and of the models topic."""
-        data, models = self._config.data_topic, self._config.models_topic
-        return (
-            self._ends.of(data, self._ends.partitions(data)),
-            self._ends.of(models, self._ends.partitions(models)),
-        )
-
-    def _models_are_done(self, ends: dict[int, int]) -> bool:
-        """Whether every model message up to these ends has been carried out, by whatever member."""
-        with self._mirror.changed:
-            for place, end in ends.items():
-                saved = self._mirror.get(Key(Kind.POSITION, "", str(place)))
-                if (0 if saved is None else int(saved)) < end:
-                    return False
-            return not (self._mirror.keys(Kind.PENDING) or self._mirror.keys(Kind.UNCONFIRMED))
-
-
-class ActiveInState:
-    """See ``core.ports.ActiveModels``: the activations in the state topic say which model serves."""
-
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
-
-    def get(self, data_type: str) -> bytes | None:
-        """See ``core.ports.ActiveModels``."""
-        order = self._mirror.get(Key(Kind.ACTIVATION, data_type))
-        model = None if order is None else decode_activation(order).model
-        return None if model is None else encode_model(model)
-
-    def put(self, data_type: str, model: bytes) -> None:
-        """The admitting member has written it already."""
-
-    def remove(self, data_type: str) -> None:
-        """The admitting member has written it already."""

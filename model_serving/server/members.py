@@ -57,6 +57,17 @@ class Registration:
         """Whether the registration has come back from the state topic."""
         return self._since is not None
 
+    @property
+    def since(self) -> int:
+        """The offset of the state topic where this member registered.
+
+        Raises:
+            RuntimeError: the registration has not come back yet.
+        """
+        if self._since is None:
+            raise RuntimeError("the registration is not known yet")
+        return self._since
+
     def leave(self) -> None:
         """Removes this member's entry."""
         self._mirror.forget(self._changed)

@@ -20,6 +20,7 @@ from model_serving.messaging.connection import connect
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.preflight import check_topics
 from model_serving.query.run import PublisherMaker, open_service, topics_of
+from model_serving.server.bounds import Bounds, present_bounds
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.events import Events, one_line
@@ -109,10 +110,14 @@ def _answer(
 def _serve(config: ServerConfig, events: Events, health: Health, stopping: Event) -> None:
     """Serves; after an interruption, begins again from what is committed."""
     pauses = 0
+    bounds: Bounds | None = None
     while True:
         start_s = time.monotonic()
         try:
-            Member(config, events, health).run(stopping.is_set)
+            if config.bounded and bounds is None:
+                # Only once: what comes while serving is interrupted is behind the end.
+                bounds = present_bounds(config)
+            Member(config, events, health, bounds).run(stopping.is_set)
         except Interrupted as error:
             if time.monotonic() - start_s > _CALM_S:
                 pauses = 0

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, Message
 
+from model_serving.core.batches import Decoded
 from model_serving.core.channels import AT_ONCE, Channel, Emitted
 from model_serving.core.scoring.desk import ServingDesk
 from model_serving.core.state import decode_activation
-from model_serving.messaging.connection import passes
 from model_serving.messaging.topics import TopicNames
 from model_serving.server.delivery import Delivery
 from model_serving.server.entries import Entry, Key, Kind
-from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.errors import Interrupted
 from model_serving.server.mirror import Mirror
+from model_serving.server.partitions import Partitions
 from model_serving.server.ports import EndOffsets, EntrySender
 from model_serving.server.progress import Progress
-from model_serving.server.state_topic import PARTITIONS
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.waiting import WaitingInState
 from model_serving.wire import RecordCodec
@@ -33,6 +33,10 @@ _LONG_S = 0.5
 """Batches become smaller when one takes longer, so that transactions and activations do not wait for it."""
 
 _IDLE_S = 0.02
+
+# Mapped over a batch: a method call from Python for each record would cost more than scoring it.
+_VALUE, _PARTITION = Message.value, Message.partition
+
 _STOP_S = 3.0
 _REMIND_AFTER_S = 10.0
 _REMIND_EVERY_S = 60.0
@@ -65,38 +69,29 @@ class ServingLoop:
     ) -> None:
         """``until`` are the ends of the data topic's partitions in a bounded run."""
         self._name = name
-        self._consumer = consumer
         self._delivery = delivery
         self._progress = progress
         self._desk = desk
         self._codec = codec
         self._waiting = waiting
         self._swaps = swaps
-        self._mirror = mirror
         self._sender = sender
-        self._ends = ends
         self._topics = topics
-        self._state_topic = state_topic
         self._until = until
-        self._reached: dict[int, int] = {}
-        self._mine: set[int] = set()
-        self._joined = False
-        self._rebalanced = False
-        self._failure: Fenced | Interrupted | None = None
         self._many = _MANY
-        # Partitions that came, until the mirror has what was written before they came.
-        self._arriving: dict[int, dict[int, int]] = {}
         self._remind: dict[str, float] = {}
         # Data types whose records wait for a model server: when to look again, and which are too many.
         self._retry: dict[str, float] = {}
         self._full: set[str] = set()
-        self._held_back = False
+        # Whether records that may have to wait were among the last ones.
+        self._apart = False
+        self._partitions = Partitions(
+            consumer, topics.data, mirror, ends, state_topic, self._goes, self._went
+        )
 
     def start(self) -> None:
         """Joins the group of the members."""
-        self._consumer.subscribe(
-            [self._topics.data], on_assign=self._came, on_revoke=self._goes, on_lost=self._lost_to_others
-        )
+        self._partitions.start()
 
     def step(self) -> None:
         """One round: activations, records, commits.
@@ -105,52 +100,39 @@ class ServingLoop:
             Interrupted: Kafka refused something; begin again from what is committed.
             Fenced: another process has this one's name.
         """
-        self._check()
+        self._partitions.check()
         self._carry_out()
-        if self._arriving:
-            self._arrive()
-        messages = self._messages()
-        self._check()
-        has_read = bool(messages) and self._serve_timed(messages)
-        if self._retry or self._held_back:
+        if arrived := self._partitions.arrived():
+            self._take_over(arrived)
+        messages = self._partitions.read(self._many)
+        if messages:
+            self._serve_timed(messages)
+        if self._retry or self._full:
             self._retry_waiting()
         if self._remind:
             self._remind_of_waiting()
-        self._delivery.tend(has_read=has_read)
-
-    def _check(self) -> None:
-        """Raises what a callback of the client could not raise."""
-        if self._failure is not None:
-            raise self._failure
-
-    def _messages(self) -> list[Message]:
-        """The records that are there, at most a batch; waits a moment for the first one."""
-        self._rebalanced = False
-        messages: list[Message] = self._consumer.consume(self._many, 0) or self._consumer.consume(1, _IDLE_S)
-        if self._rebalanced:
-            # The client may have gathered some of them before it gave their partition to somebody else.
-            return [message for message in messages if message.partition() in self._mine]
-        return messages
+        self._delivery.tend(has_read=bool(messages))
 
     @property
     def is_at_end(self) -> bool:
         """In a bounded run: whether every record of this member's partitions has been read."""
-        if self._until is None or not self._joined or self._arriving or not self._swaps.is_idle:
+        partitions = self._partitions
+        if self._until is None or not partitions.are_known or not self._swaps.is_idle:
             return False
         return all(
-            max(self._progress.next_offset(place), self._reached.get(place, 0)) >= self._until.get(place, 0)
-            for place in self._mine
+            max(self._progress.next_offset(place), partitions.reached(place)) >= self._until.get(place, 0)
+            for place in partitions.mine
         )
 
     @property
     def has_joined(self) -> bool:
         """Whether the group has let this member in; it may have given it no partition."""
-        return self._joined
+        return self._partitions.has_joined
 
     @property
     def partitions(self) -> frozenset[int]:
         """The partitions that this member reads now."""
-        return frozenset(self._mine)
+        return self._partitions.mine
 
     def end(self, *, patience_s: float) -> None:
         """In a bounded run: gives up the records that still wait, because no model can come any more.
@@ -192,57 +174,41 @@ class ServingLoop:
             # Nothing takes a fallback back, so nobody may wait for a report of it.
             self._report(activation.data_type, activation.sequence, b"")
 
-    def _serve_timed(self, messages: list[Message]) -> bool:
+    def _serve_timed(self, messages: Sequence[Message]) -> None:
         start_s = time.monotonic()
-        has_read = self._serve(messages)
+        self._serve(messages)
         took_s = time.monotonic() - start_s
         if took_s > _LONG_S:
             self._many = max(1, len(messages) // 2)
         elif len(messages) == self._many < _MANY and took_s < _LONG_S / 4:
             self._many = min(_MANY, 2 * self._many)
-        return has_read
 
-    def _serve(self, messages: list[Message]) -> bool:
-        if any(map(_ERROR, messages)):
-            messages = self._without_errors(messages)
-            if not messages:
-                return False
-        payloads = [payload or b"" for payload in map(_VALUE, messages)]
-        decoded = self._codec.decode(payloads)
-        data_types = [batch.data_type for batch in decoded.batches]
+    def _serve(self, messages: Sequence[Message]) -> None:
+        parts = self._decoded(messages)
+        data_types = [batch.data_type for _, decoded in parts for batch in decoded.batches]
         if not self._desk.has_loaded(data_types):
             # A model may have to be loaded, which takes longer than a transaction should.
             self._delivery.finish()
-        if self._desk.may_wait(data_types):
-            self._serve_by_partition(messages, payloads)
-        else:
-            self._waiting.partition = int(messages[0].partition() or 0)
+        may_wait = self._desk.may_wait(data_types)
+        if may_wait != self._apart:
+            # This is known only after reading; the next records are mostly like these.
+            self._apart = may_wait
+            if may_wait:
+                parts = self._decoded(messages)
+        for partition, decoded in parts:
+            self._waiting.partition = partition
             self._write(self._desk.take(decoded))
         self._progress.served(messages)
-        return True
 
-    def _serve_by_partition(self, messages: Sequence[Message], payloads: Sequence[bytes]) -> None:
-        """Serves records of which some may have to wait, with the partition that they have to wait under."""
+    def _decoded(self, messages: Sequence[Message]) -> list[tuple[int, Decoded]]:
+        """Reads records: by partition if they may have to wait under it, else together, which is faster."""
+        payloads = [payload or b"" for payload in map(_VALUE, messages)]
+        if not self._apart:
+            return [(int(messages[0].partition() or 0), self._codec.decode(payloads))]
         by_partition: dict[int, list[bytes]] = defaultdict(list)
-        for message, payload in zip(messages, payloads, strict=True):
-            by_partition[int(message.partition() or 0)].append(payload)
-        for partition, records in by_partition.items():
-            self._waiting.partition = partition
-            self._write(self._desk.take(self._codec.decode(records)))
-
-    def _without_errors(self, messages: list[Message]) -> list[Message]:
-        whole = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                whole.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                self._reached[int(message.partition() or 0)] = int(message.offset() or 0)
-            elif error.code() == KafkaError.FENCED_INSTANCE_ID:
-                raise Fenced(error.str())
-            elif not passes(error) and error.code() not in _PASSING_HERE:
-                raise Interrupted(f"the topic '{self._topics.data}' cannot be read ({error.str()})")
-        return whole
+        for partition, payload in zip(map(_PARTITION, messages), payloads, strict=True):
+            by_partition[int(partition or 0)].append(payload)
+        return [(partition, self._codec.decode(records)) for partition, records in by_partition.items()]
 
     def _write_all(self, emitted: Iterable[Emitted]) -> None:
         for one in emitted:
@@ -289,70 +255,18 @@ class ServingLoop:
             del self._retry[data_type]
             self._full.discard(data_type)
             self._write_all(self._desk.retry(data_type))
-        if bool(self._full) == self._held_back:
-            return
-        self._held_back = bool(self._full)
-        places = [TopicPartition(self._topics.data, place) for place in self._mine - self._arriving.keys()]
-        (self._consumer.pause if self._held_back else self._consumer.resume)(places)
+        self._partitions.hold_back(bool(self._full))
 
-    def _came(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        self._joined = True
-        if not places:
-            return
-        consumer.incremental_assign(places)
-        consumer.pause(places)
-        # What the member before has written about these partitions must be known here before their records.
-        try:
-            target = self._ends.of(self._state_topic, range(PARTITIONS))
-        except KafkaException as error:
-            self._failure = Interrupted(f"the end of the state topic is not known ({error.args[0].str()})")
-            return
-        for place in places:
-            self._arriving[place.partition] = target
-            self._mine.add(place.partition)
-
-    def _arrive(self) -> None:
-        ready = [place for place, target in self._arriving.items() if self._mirror.has_reached(target)]
-        if not ready:
-            return
-        for place in ready:
-            del self._arriving[place]
-        self._waiting.came(ready)
+    def _take_over(self, arrived: Collection[int]) -> None:
+        """Goes on with the records that wait in partitions which this member reads now."""
+        self._waiting.came(arrived)
         for data_type in self._waiting.data_types():
             self._remind.setdefault(data_type, time.monotonic() + _REMIND_AFTER_S)
             self._write_all(self._desk.retry(data_type))
-        if not self._held_back:
-            self._consumer.resume([TopicPartition(self._topics.data, place) for place in ready])
 
-    def _goes(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        try:
-            self._delivery.finish()
-        except (Fenced, Interrupted) as error:
-            # An error that left this callback would leave the client waiting for ever, for the unassignment.
-            self._failure = error
-        self._lost(consumer, places)
+    def _goes(self) -> None:
+        self._delivery.finish()
 
-    def _lost_to_others(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        # Others have read these records again already: what is open must not be committed.
-        self._failure = Interrupted("Kafka took this member for dead and gave its partitions to others")
-        self._lost(consumer, places)
-
-    def _lost(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        gone = {place.partition for place in places}
-        self._waiting.went(gone)
-        self._progress.went(gone)
-        self._rebalanced = True
-        self._mine -= gone
-        for place in gone:
-            self._arriving.pop(place, None)
-            self._reached.pop(place, None)
-        consumer.incremental_unassign(places)
-
-
-# Maps over methods of the C class: three calls for each record cost more than scoring it.
-_ERROR, _VALUE = Message.error, Message.value
-
-_PASSING_HERE = {
-    KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001 - its public name
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-}
+    def _went(self, partitions: Collection[int]) -> None:
+        self._waiting.went(partitions)
+        self._progress.went(partitions)

@@ -26,9 +26,14 @@ class Seconds:
 
     def __init__(self) -> None:
         self.now = 1_000.0
+        self.slept = 0.0
 
     def monotonic(self) -> float:
         return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.now += seconds
 
 
 class Clients:

@@ -1,4 +1,4 @@
-"""A mirror and the log that it follows; Kafka clients of a member in memory."""
+"""A mirror and the log that it follows; Kafka clients of a member in memory; a serving loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from model_serving.server import delivery, exactly_once, transactions
 from model_serving.server.mirror import Mirror
 from tests.unit.server.clients import Clients, Seconds
+from tests.unit.server.loops import WINE_SCRIPT, Loop
 from tests.unit.server.states import StateLog
 
 
@@ -37,3 +38,12 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     for module in (delivery, exactly_once, transactions):
         monkeypatch.setattr(module, "time", made)
     return made
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    made = Loop(monkeypatch)
+    for content in (b"one", b"two"):
+        made.engine.scripts[content] = WINE_SCRIPT
+    yield made
+    made.close()

@@ -9,6 +9,7 @@ from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.pool import ModelPool
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.topics import TopicNames
+from model_serving.server.active import ActiveInState
 from model_serving.server.admitting import AdmittingMember
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
@@ -16,7 +17,6 @@ from model_serving.server.delivery import AtLeastOnce, Delivery
 from model_serving.server.entries import Key, Kind
 from model_serving.server.events import Events, LogFormat
 from model_serving.server.exactly_once import ExactlyOnce
-from model_serving.server.member import ActiveInState
 from model_serving.server.members import Members, Registration
 from model_serving.server.mirror import Mirror
 from model_serving.server.progress import Progress
