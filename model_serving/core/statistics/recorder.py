@@ -10,7 +10,7 @@ from model_serving.core.batches import ScoredBatch
 from model_serving.core.clock import Clock
 from model_serving.core.engine import Columns
 from model_serving.core.messages import DeadLetter, ModelToServe
-from model_serving.core.statistics.ledger import Entry, Ledger, Scored
+from model_serving.core.statistics.ledger import Entry, Instants, Ledger, Numbers, Scored
 from model_serving.core.statistics.report import VersionStatistics
 
 __all__ = ["Identity", "Recorder"]
@@ -19,6 +19,12 @@ _FOLD_RECORDS = 4096
 """So many records are counted at once, which costs a tenth of counting each batch by itself."""
 
 _FOLD_EVENTS = 1024
+
+_AT_ONCE = 1024
+"""A batch of so many records is counted at once: to keep its arrays would cost more than is saved."""
+
+_FEW = 16
+"""Up to so many numbers, lists are faster than arrays."""
 
 _LOOKED_AT = 200
 """The most records of a version whose fields are looked at in a second, once the reference is complete."""
@@ -100,12 +106,16 @@ class Recorder:
                 rows = columns if count <= left else columns[:left].copy()
                 entry.left = left - count
         scores = batch.scores
-        note = Scored(
-            entry, batch.submission_ts, batch.served_ts, batch.scoring_ns, scores.result, scores.labels, rows
-        )
-        self._notes.append(note)
+        instants: Instants = batch.submission_ts
+        results: Numbers = scores.result
+        if count <= _FEW:
+            instants, results = batch.submission_ts.tolist(), scores.result.tolist()
+        elif count < _AT_ONCE:
+            # They may be parts of larger arrays, which would be kept with them.
+            instants, results = instants.copy(), results.copy()
+        self._notes.append((entry, instants, batch.served_ts, batch.scoring_ns, results, scores.labels, rows))
         self._noted += count
-        if self._noted >= _FOLD_RECORDS or len(self._notes) >= _FOLD_EVENTS:
+        if count >= _AT_ONCE or self._noted >= _FOLD_RECORDS or len(self._notes) >= _FOLD_EVENTS:
             self._try_to_count()
 
     def failed(self, entry: Entry, count: int, missing: int) -> None:
@@ -156,8 +166,8 @@ class Recorder:
         # Not until it is empty: another thread may go on adding to it.
         for _ in range(len(notes)):
             note = notes.popleft()
-            if isinstance(note, Scored):
-                batches.setdefault(id(note.entry), []).append(note)
+            if isinstance(note, tuple):
+                batches.setdefault(id(note[0]), []).append(note)
             elif isinstance(note, _Letter):
                 self._ledger.letter(note.data_type, note.version, note.reason)
             elif isinstance(note, _Failed):
