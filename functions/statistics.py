@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from functions.process import CLOCK
+from functions import process
 from model_serving import assembly
 from model_serving.core.statistics.recorder import Recorder
 from model_serving.core.statistics.reporter import Reporter
@@ -31,7 +31,7 @@ class InstanceStatistics:
         self.recorder: Recorder | None = None
         self._reporter = _reporter_of(settings)
         if self._reporter is not None:
-            self.recorder = assembly.new_recorder(settings, f"{operator} {subtask}", CLOCK)
+            self.recorder = assembly.new_recorder(settings, f"{operator} {subtask}", process.CLOCK)
             self._reporter.add(self.recorder)
 
     def close(self) -> None:
