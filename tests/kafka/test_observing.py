@@ -300,7 +300,7 @@ def test_stats_of_a_data_type(command: Command) -> None:
     assert "dead letters: NO_MODEL 1; 0 records wait" in lines[0]
     assert [line.split("  ")[0] for line in lines[1:]] == ["version=v2"] * 3 + ["version=v1"] * 5
     assert "until=serves  records=21  " in lines[1]
-    assert "failed=2  of these with missing values=1" in lines[1]
+    assert "failed=2  missing=1" in lines[1]
     assert lines[3] == "version=v2  time=latency  p50=5.00  p90=5.00  p99=5.00  p99.9=5.00"
     assert "labels=bad 66.7 %, good 33.3 %  mean=1.667  deviation=0.4714" in lines[7]
     assert "field=pH  missing=25.0 %  mean=3  reference=40 examples  reference missing=25.0 %" in lines[8]
@@ -331,9 +331,9 @@ def test_top_prints_once_without_a_terminal(command: Command, served: int) -> No
     names = [line.split("  ")[0] for line in lines]
     assert names == ["data type=wine", "data type=beer", f"data type={SHOWN}"]
     assert f"version=v2  since={as_moment(served)}  records/s=" in lines[0]
-    assert lines[0].endswith("failed=2  dead letters=1  waiting=0")
+    assert lines[0].endswith("failed=2  dead=1  waiting=0")
     assert "version=NONE  since=-  records/s=0  p50 ms=-" in lines[1]
-    assert lines[1].endswith("dead letters=1  waiting=7")
+    assert lines[1].endswith("dead=1  waiting=7")
     assert [line.split("  ")[0] for line in command("top", "--once", "--search", "WIN")[1]] == [
         "data type=wine"
     ]

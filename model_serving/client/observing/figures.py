@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from model_serving.client.printable import as_moment
 from model_serving.observe.answers import Summary
 
-__all__ = ["as_count", "as_document", "as_ms", "as_number", "as_rate", "as_share", "percentiles"]
+__all__ = ["as_count", "as_document", "as_local", "as_ms", "as_number", "as_rate", "as_share", "percentiles"]
 
 
 def as_count(number: int) -> str:
@@ -21,6 +22,11 @@ def as_ms(number: float) -> str:
     if number >= 100:
         return f"{number:,.0f}"
     return f"{number:.1f}" if number >= 10 else f"{number:.2f}" if number >= 1 else f"{number:.3f}"
+
+
+def as_local(epoch_ms: int) -> str:
+    """Returns an instant in local time to the second, without the zone, for tables; nothing for 0."""
+    return as_moment(epoch_ms)[:19] if epoch_ms else ""
 
 
 def as_rate(number: float) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from model_serving.client.errors import ClientError
+from model_serving.client.observing.figures import as_local
 from model_serving.client.printable import as_cell, as_json, as_moment, printable
 from model_serving.client.reading import Form
 from model_serving.messaging.access import KafkaAccess
@@ -40,11 +42,12 @@ def print_history(kafka: KafkaAccess, topic: str, *, data_type: str | None, form
     elif not rows:
         print("no job has reported a model yet: publish one (`model-serving publish-models`)")
     elif sys.stdout.isatty():
-        table = Table()
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for title in _cells(rows[0]):
-            table.add_column(title, overflow="fold")
+            table.add_column(title, overflow="fold", no_wrap=title in ("since", "until"))
         for row in rows:
-            table.add_row(*map(as_cell, _cells(row).values()))
+            times = {"since": as_local(row["since"]), "until": as_local(row.get("until", 0))}
+            table.add_row(*map(as_cell, (_cells(row) | times).values()))
         Console().print(table)
     else:
         for row in rows:

@@ -10,12 +10,13 @@ import termios
 import tty
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich import box
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from model_serving.client.observing.figures import as_count, as_ms, as_rate
+from model_serving.client.observing.figures import as_count, as_local, as_ms, as_rate
 from model_serving.client.observing.topics import ObservedTopics
 from model_serving.client.observing.watching import Watch
 from model_serving.client.printable import as_cell, as_moment, printable
@@ -28,11 +29,16 @@ __all__ = ["show_top"]
 
 _REFRESH_S = 1.0
 _MOST = 10_000
-_AROUND = 6
-"""Lines of the screen that the rows do not have: the frame, the titles, the notes."""
+_AROUND = 5
+"""Lines of the screen that the rows do not have: the line about the table, its titles, empty lines."""
 
-_NUMBERS = 7
-"""The last columns are numbers."""
+_WIDE = 110
+"""Columns of a terminal from which on all of the table is shown."""
+
+_VERSION = 12
+"""The width of a version that is told from the model's content."""
+
+_WIDE_ONLY = {"since", "model p99"}
 
 
 def show_top(kafka: KafkaAccess, topics: ObservedTopics, *, order: Order, search: str, once: bool) -> None:
@@ -58,8 +64,7 @@ def show_top(kafka: KafkaAccess, topics: ObservedTopics, *, order: Order, search
         console = Console()
         with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
             for _ in watch.intervals(_REFRESH_S):
-                rows = max(console.size.height - _AROUND, 1)
-                live.update(_screen(watch, order, search, rows), refresh=True)
+                live.update(_screen(watch, order, search, console.size), refresh=True)
                 if b"q" in pressed():
                     return
 
@@ -69,17 +74,19 @@ def _print_once(watch: Watch, order: Order, search: str) -> None:
     for note in watch.notes:
         print(printable(note), file=sys.stderr)
     if sys.stdout.isatty():
-        Console().print(_table(shown))
+        console = Console()
+        console.print(_table(shown, console.size.width))
         return
     for one in shown:
         print("  ".join(f"{name}={printable(text) or '-'}" for name, text in _cells(one).items()))
 
 
-def _screen(watch: Watch, order: Order, search: str, rows: int) -> RenderableType:
+def _screen(watch: Watch, order: Order, search: str, size: ConsoleDimensions) -> RenderableType:
+    rows = max(size.height - _AROUND - len(watch.notes), 1)
     total, shown = _rows(watch.board, order, search, rows)
     more = f", {as_count(total - len(shown))} more" if total > len(shown) else ""
     title = Text(f"{as_count(total)} data types{more}, by {order.value}; q or Ctrl-C ends", style="bold")
-    return Group(title, *(as_cell(note, "yellow") for note in watch.notes), _table(shown))
+    return Group(title, *(as_cell(note, "yellow") for note in watch.notes), _table(shown, size.width))
 
 
 def _rows(board: Board, order: Order, search: str, limit: int) -> tuple[int, tuple[DataType, ...]]:
@@ -87,14 +94,20 @@ def _rows(board: Board, order: Order, search: str, limit: int) -> tuple[int, tup
     return page.total, page.data_types
 
 
-def _table(shown: tuple[DataType, ...]) -> Table:
-    table = Table()
-    titles = list(_cells(DataType("")))
-    for number, title in enumerate(titles):
-        is_number = number >= len(titles) - _NUMBERS
-        table.add_column(title, justify="right" if is_number else "left", no_wrap=True, overflow="ellipsis")
+def _table(shown: tuple[DataType, ...], width: int) -> Table:
+    titles = [title for title in _cells(DataType("")) if width >= _WIDE or title not in _WIDE_ONLY]
+    table = Table(box=box.SIMPLE_HEAD, expand=True, padding=(0, 1, 0, 0))
+    for title in titles:
+        if title == "data type":
+            # Names that do not fit end with an ellipsis; the other columns keep their width.
+            table.add_column(title, ratio=1, no_wrap=True, overflow="ellipsis")
+        elif title == "version":
+            table.add_column(title, width=_VERSION, no_wrap=True, overflow="ellipsis")
+        else:
+            table.add_column(title, justify="left" if title == "since" else "right", no_wrap=True)
     for one in shown:
-        table.add_row(*map(as_cell, _cells(one).values()))
+        cells = _cells(one) | {"since": as_local(one.since)}
+        table.add_row(*(as_cell(cells[title]) for title in titles))
     return table
 
 
@@ -107,9 +120,9 @@ def _cells(one: DataType) -> dict[str, str]:
         "records/s": as_rate(one.throughput),
         "p50 ms": as_ms(latency.p50) if latency.count else "",
         "p99 ms": as_ms(latency.p99) if latency.count else "",
-        "model p99 ms": as_ms(scoring.p99) if scoring.count else "",
+        "model p99": as_ms(scoring.p99) if scoring.count else "",
         "failed": as_count(one.failed),
-        "dead letters": as_count(one.dead),
+        "dead": as_count(one.dead),
         "waiting": as_count(one.waiting),
     }
 

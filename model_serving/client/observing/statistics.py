@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +13,7 @@ from model_serving.client.errors import ClientError
 from model_serving.client.observing.figures import (
     as_count,
     as_document,
+    as_local,
     as_number,
     as_rate,
     as_share,
@@ -57,19 +59,25 @@ def print_statistics(kafka: KafkaAccess, topics: ObservedTopics, data_type: str,
 def _print_tables(answer: DataType, versions: Sequence[Version]) -> None:
     console = Console()
     console.print(as_cell(_headline(answer)))
-    _print_table(console, "versions", [_counts(one) for one in versions])
+    shown = [{**_counts(one), **_moments(one, as_local)} for one in versions]
+    _print_table(console, "versions", shown)
     _print_table(console, "milliseconds", [row for one in versions for row in _times(one)])
     _print_table(console, "results", [row for one in versions for row in _results(one)])
-    _print_table(console, "fields", [_drift(one, field) for one in versions for field in one.fields])
+    for one in versions:
+        _print_table(
+            console,
+            f"fields of {one.version}, and of their references in brackets; index: population stability",
+            list(map(_drift_row, one.fields)),
+        )
 
 
 def _print_table(console: Console, title: str, rows: Sequence[Mapping[str, str]]) -> None:
     if not rows:
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=as_cell(title), title_justify="left")
     for name in rows[0]:
         # Text that does not fit is folded, because by default rich cuts it off.
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("since", "until"))
     for row in rows:
         table.add_row(*map(as_cell, row.values()))
     console.print(table)
@@ -99,12 +107,18 @@ def _counts(version: Version) -> dict[str, str]:
     return {
         "version": version.version,
         "model": version.name,
-        "since": as_moment(version.since) if version.since else "",
-        "until": "serves" if version.serves else as_moment(version.until) if version.until else "",
+        **_moments(version, as_moment),
         "records": as_count(version.scored),
         "records/s": as_rate(version.throughput),
         "failed": as_count(version.failed),
-        "of these with missing values": as_count(version.missing),
+        "missing": as_count(version.missing),
+    }
+
+
+def _moments(version: Version, written: Callable[[int], str]) -> dict[str, str]:
+    return {
+        "since": written(version.since) if version.since else "",
+        "until": "serves" if version.serves else written(version.until) if version.until else "",
     }
 
 
@@ -150,3 +164,19 @@ def _drift(version: Version, field: FieldDrift) -> dict[str, str]:
         "stability index": "" if field.psi is None else f"{field.psi:.3f}",
         "drifted": "DRIFTED" if field.drifted else "",
     }
+
+
+def _drift_row(field: FieldDrift) -> dict[str, str]:
+    return {
+        "field": field.field,
+        "records": as_count(field.count),
+        "missing": _beside(as_share(field.missing_share), as_share(field.reference_missing_share)),
+        "mean": _beside(as_number(field.mean), as_number(field.reference_mean)),
+        "reference": f"{as_count(field.reference_count)} {field.source}" if field.source else "",
+        "index": "" if field.psi is None else f"{field.psi:.3f}",
+        "drift": "DRIFTED" if field.drifted else "",
+    }
+
+
+def _beside(now: str, reference: str) -> str:
+    return f"{now} ({reference})" if reference else now
