@@ -178,8 +178,8 @@ def test_a_batch_that_is_scored_in_part_waits_for_the_rest(
 ) -> None:
     serving = desk()
     list(serving.carry_out(order(1, "v3")))
-    # The batch fails, so its records are scored one by one: after the second of them the server is gone.
-    around.engine.goes_away(after=3)
+    # The batch fails, so it is scored by halves: after the second record the server is gone.
+    around.engine.goes_away(after=4)
     emitted = around.take(serving, (1, 1.0), (2, 13.0), (3, 3.0), (4, 4.0))
     assert around.answers(emitted) == [(1, "v3: 1"), (2, "v3 fails")]
     assert around.waiting.count("wine") == 2

@@ -87,11 +87,44 @@ def test_a_record_that_fails_costs_that_record_only(server: Server, engine: Fake
     server.activate(MODEL)
     assert serve(server, point(1, ts=5), point(2, 5, ts=6), point(3, ts=7)) == (
         [
-            result(1.0, submission_ts=5, served_ts=1_000_002, scoring_ns=1_000_000),
-            result(3.0, submission_ts=7, served_ts=1_000_004, scoring_ns=1_000_000),
+            result(1.0, submission_ts=5, served_ts=1_000_003, scoring_ns=1_000_000),
+            result(3.0, submission_ts=7, served_ts=1_000_005, scoring_ns=1_000_000),
         ],
-        [failed(b"2,5,red", "x is 2", ts=1_000_003)],
+        [failed(b"2,5,red", "x is 2", ts=1_000_004)],
     )
+
+
+@pytest.mark.parametrize("at", [0, 123, 499])
+def test_one_record_that_fails_among_many_is_found_by_halves(
+    server: Server, engine: FakeEngine, at: int
+) -> None:
+    """A model server may refuse a request for one of its records, and each request takes a while."""
+    engine.scripts[b"one"] = Script(poison=-1.0)
+    server.activate(MODEL)
+    values = [float(-1 if place == at else place) for place in range(500)]
+    scored, letters = serve(server, *map(point, values))
+    assert [one.result for one in scored] == [value for value in values if value >= 0]
+    assert len(letters) == 1
+    assert len(engine.models[0].scored) <= 1 + 2 * math.ceil(math.log2(500))
+
+
+def test_where_every_record_fails_halves_cost_little_more_than_each_alone(
+    server: Server, engine: FakeEngine
+) -> None:
+    engine.scripts[b"one"] = Script(poison=2.0)
+    server.activate(MODEL)
+    _, letters = serve(server, *[point(2, place) for place in range(500)])
+    assert [letter.payload for letter in letters] == [b"2,%d,red" % place for place in range(500)]
+    assert len(engine.models[0].scored) <= 500 + 2 * 32 + 1
+
+
+def test_records_keep_their_order_around_those_that_fail(server: Server, engine: FakeEngine) -> None:
+    engine.scripts[b"one"] = Script(poison=-1.0)
+    server.activate(MODEL)
+    values = [float(-1 if place % 7 == 3 else place) for place in range(100)]
+    scored, letters = serve(server, *[point(value, place) for place, value in enumerate(values)])
+    assert [one.result for one in scored] == [value for value in values if value >= 0]
+    assert [letter.payload for letter in letters] == [b"-1,%d,red" % place for place in range(3, 100, 7)]
 
 
 def test_a_single_record_that_fails_is_scored_once(server: Server, engine: FakeEngine) -> None:

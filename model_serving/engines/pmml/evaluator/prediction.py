@@ -247,18 +247,18 @@ class ModelNode:
         prediction = self.predictor.predict(batch)
         if self.is_untreated:
             return prediction
-        predictor = self.predictor
-        is_number = not predictor.classes and not predictor.kind.is_text
-        return self.target.treated(prediction, predictor.classes, is_number=is_number)
+        return self.target.treated(prediction, self.predictor.classes, is_number=self._is_number)
 
     def predict_one(self, record: Record) -> Single:
         """Does the same for one record alone (raises as ``Predictor.predict_one``)."""
         found = self.predictor.predict_one(record)
         if self.is_untreated:
             return found
-        predictor = self.predictor
-        is_number = not predictor.classes and not predictor.kind.is_text
-        return self.target.treated_one(found, predictor.classes, is_number=is_number)
+        return self.target.treated_one(found, self.predictor.classes, is_number=self._is_number)
+
+    @property
+    def _is_number(self) -> bool:
+        return not self.predictor.classes and not self.predictor.kind.is_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
