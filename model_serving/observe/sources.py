@@ -19,6 +19,9 @@ _LONGEST_SILENCE_MS = 60_000
 CLOCKS_APART_MS = 60_000
 """How far the clocks of two machines may be apart."""
 
+_DELAY_MS = 5_000
+"""How long a report may take to be read. A report that is older when it is read says nothing about now."""
+
 _MOST_SETTLED = 20_000
 """How many instances of a version are remembered after they were added up."""
 
@@ -38,7 +41,8 @@ class Delta:
 class Source:
     """The last report of one instance about one version. What lists do not need stays in ``payload``.
 
-    ``rate`` is in records a second, over ``interval_ms``; ``heard_ms`` is when the report was read.
+    ``rate`` is in records a second, over ``interval_ms``; ``heard_ms`` is when the report was read. ``live``:
+    it was read about as long after the last one as it was made, so it is new whatever the clocks say.
     """
 
     run: str
@@ -56,12 +60,14 @@ class Source:
     heard_ms: int
     rate: float = 0.0
     interval_ms: int = 0
+    live: bool = False
 
     def rate_at(self, now_ms: int) -> float:
         """The records a second, 0 as soon as reports have stopped."""
         silence = min(max(3 * self.interval_ms, _SHORTEST_SILENCE_MS), _LONGEST_SILENCE_MS)
-        quiet = now_ms - self.heard_ms > silence or now_ms - self.ts > silence + CLOCKS_APART_MS
-        return 0.0 if quiet or self.until else self.rate
+        quiet = now_ms - self.heard_ms > silence
+        old = not self.live and now_ms - self.ts > silence + _DELAY_MS
+        return 0.0 if quiet or old or self.until else self.rate
 
 
 @dataclass(slots=True)
@@ -227,6 +233,7 @@ def _delta(known: Source | None, source: Source) -> Delta:
         begin = max(known.ts, source.ts - _LONGEST_INTERVAL_MS)
         scored, failed = source.scored - known.scored, source.failed - known.failed
         latency = source.latency.minus(known.latency)
+        source.live = 2 * (source.heard_ms - known.heard_ms) >= source.ts - begin
     source.interval_ms = source.ts - begin
     source.rate = 1000 * scored / max(source.interval_ms, 1)
     return Delta(begin, source.ts, scored, failed, latency)

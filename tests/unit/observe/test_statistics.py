@@ -168,6 +168,26 @@ def test_old_reports_give_no_throughput_when_they_are_read_for_the_first_time() 
     assert told.board.series("wine") == Series("wine", 1, (), ())
 
 
+def test_reports_that_are_read_late_say_nothing_about_now() -> None:
+    told = Told()
+    told.now = START + 9001
+    told(statistics(START, [1.0] * 5, since=START), statistics(START + 1000, [1.0] * 25))
+    assert throughput(told) == 0
+    told.now = START + 9000
+    assert throughput(told) == 20
+
+
+@pytest.mark.parametrize("apart_ms", [-40_000, 40_000])
+def test_clocks_may_be_apart(apart_ms: int) -> None:
+    told = Told()
+    told(statistics(START + apart_ms, [1.0] * 5, since=START + apart_ms))
+    told.now = START + 1000
+    told(statistics(START + apart_ms + 1000, [1.0] * 25))
+    assert throughput(told) == 20
+    told.now = START + 4001
+    assert throughput(told) == 0
+
+
 def test_an_instance_that_counts_from_nothing_again() -> None:
     told = Told()
     board = told(
