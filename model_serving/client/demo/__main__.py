@@ -1,5 +1,7 @@
 """``make demo``: shows Kafka, the job, every sample model in turn and a stream of records, live.
 
+The dashboard is up meanwhile; a line says where.
+
 ``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) what serves: keyed, broadcast or
 server. The exit status is 0 if every record came back and every model served, 1 with one line if not, 2 for a
 wrong setting, 130 when interrupted.
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.demo.dashboard import dashboard
 from model_serving.client.demo.job import JOBS, SERVER, job_command, run_job
 from model_serving.client.demo.run import DemoRun
 from model_serving.client.demo.screen import Screen, choose_screen
@@ -106,6 +109,7 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
         screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {job_name} ...")
         command = job_command(settings.job, broker.bootstrap_servers, topics, folder / "checkpoints")
         job = running.enter_context(run_job(command, log))
+        screen.say(running.enter_context(dashboard(broker.bootstrap_servers, topics, folder)))
         run = DemoRun(broker.kafka, topics, _DATA_TYPE, screen, check=job.check)
         with run:
             run.prepare(models)
