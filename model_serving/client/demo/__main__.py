@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from model_serving.client.broker.embedded import EmbeddedBroker
-from model_serving.client.demo.dashboard import dashboard
-from model_serving.client.demo.job import JOBS, SERVER, job_command, run_job
+from model_serving.client.demo.dashboard import dashboard_command, http_flags, new_door, where
+from model_serving.client.demo.job import JOBS, SERVER, RunningJob, job_command, run_job
 from model_serving.client.demo.run import DemoRun
 from model_serving.client.demo.screen import Screen, choose_screen
 from model_serving.client.errors import ClientError, WrongCall
@@ -34,6 +34,7 @@ from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_t
 from model_serving.client.samples import sample_records
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.topics import TopicNames
+from model_serving.query.run import missing_extra
 from model_serving.runtime.errors import SetupError
 
 __all__ = ["DemoSettings", "main", "read_settings"]
@@ -97,7 +98,6 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
     if port != _USUAL_PORT:
         screen.say(f"port {_USUAL_PORT} is taken by another program; this Kafka listens on {port}")
     folder = Path(tempfile.mkdtemp(prefix="model-serving-demo-"))
-    log = folder / "job.log"
     with ExitStack() as running:
         # This runs last. After a failure it keeps the log, which the user needs.
         running.push(
@@ -107,17 +107,33 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
         broker = running.enter_context(EmbeddedBroker(port=port, topics=topics))
         job_name = "server" if settings.job == SERVER else f"{settings.job} job"
         screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {job_name} ...")
-        command = job_command(settings.job, broker.bootstrap_servers, topics, folder / "checkpoints")
-        job = running.enter_context(run_job(command, log))
-        screen.say(running.enter_context(dashboard(broker.bootstrap_servers, topics, folder)))
+        job, seen_at = _start(settings.job, broker.bootstrap_servers, topics, folder, running)
+        screen.say(seen_at)
         run = DemoRun(broker.kafka, topics, _DATA_TYPE, screen, check=job.check)
         with run:
             run.prepare(models)
             run.stream(models, itertools.cycle(records), record_type, rate=_RATE, seconds=settings.seconds)
         screen.summarize(run.tally, sent=run.sent)
-        _judge(run.failures(models), log)
+        _judge(run.failures(models), job.log)
         screen.say(f"stopping the {job_name} and Kafka ...")
     screen.say("done: nothing is left running")
+
+
+def _start(
+    job: str, bootstrap_servers: str, topics: TopicNames, folder: Path, running: ExitStack
+) -> tuple[RunningJob, str]:
+    """Starts the job and the dashboard; returns the job, and a line about the dashboard."""
+    missing = missing_extra()
+    command, log = job_command(job, bootstrap_servers, topics, folder / "checkpoints"), folder / "job.log"
+    if missing is not None:
+        return running.enter_context(run_job(command, log)), f"there is no dashboard: {missing}"
+    door = new_door(folder)
+    if job == SERVER:
+        started = running.enter_context(run_job([*command, *http_flags(door)], log))
+        return started, where(door, started)
+    started = running.enter_context(run_job(command, log))
+    serve = dashboard_command(door, bootstrap_servers, topics)
+    return started, where(door, running.enter_context(run_job(serve, folder / "dashboard.log")))
 
 
 def _judge(failures: Sequence[str], log: Path) -> None:

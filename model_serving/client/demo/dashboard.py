@@ -1,4 +1,7 @@
-"""The dashboard of the demo: a query server as a child process. The demo goes on without it."""
+"""The dashboard of the demo: the server host's own, else a query server as a child process.
+
+The demo goes on without it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,14 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from model_serving.client.demo.job import run_job
+from model_serving.client.demo.job import RunningJob
 from model_serving.client.ports import free_port
 from model_serving.messaging.topics import TopicNames
-from model_serving.query.run import missing_extra
-from model_serving.runtime.guard import Guarded
 
-__all__ = ["dashboard", "dashboard_command"]
+__all__ = ["Door", "dashboard_command", "http_flags", "new_door", "where"]
 
 _USUAL_PORT = 5500
 _HOST = "127.0.0.1"
@@ -24,35 +24,34 @@ _START_DEADLINE_S = 60.0
 _LOOK_S = 0.1
 
 
-@contextmanager
-def dashboard(bootstrap_servers: str, topics: TopicNames, folder: Path) -> Iterator[str]:
-    """Serves the dashboard while the context is open.
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the dashboard listens, and the token of its commands, which is in a file too."""
 
-    Args:
-        bootstrap_servers: a running Kafka.
-        topics: the topics of the demo.
-        folder: takes the token and the log.
+    port: int
+    token: str = field(repr=False)
+    token_file: Path
 
-    Yields:
-        A line for the user: where the dashboard is, or why there is none.
-    """
-    if (missing := missing_extra()) is not None:
-        yield f"there is no dashboard: {missing}"
-        return
-    token, token_file, log = secrets.token_hex(16), folder / "token", folder / "dashboard.log"
+
+def new_door(folder: Path) -> Door:
+    """Returns a free port, and a new token in a file in ``folder`` that only this user reads."""
+    token, token_file = secrets.token_hex(16), folder / "token"
     token_file.touch(mode=0o600)
     token_file.write_text(token, encoding="ascii")
-    port = free_port(preferred=_USUAL_PORT)
-    with run_job(dashboard_command(bootstrap_servers, topics, port, token_file), log) as running:
-        if _answers(running.process, port):
-            yield f"the dashboard is at http://{_HOST}:{port}/ (token for its commands: {token})"
-        else:
-            lines = log.read_text("utf-8", "replace").strip().splitlines() or ["it does not answer"]
-            yield f"there is no dashboard: {lines[-1]}"
+    return Door(free_port(preferred=_USUAL_PORT), token, token_file)
 
 
-def dashboard_command(bootstrap_servers: str, topics: TopicNames, port: int, token_file: Path) -> list[str]:
-    """Returns the command line of the query server."""
+def http_flags(door: Door) -> list[str]:
+    """Returns the flags with which the server host serves the dashboard itself."""
+    return [
+        *("--http-host", _HOST),
+        *("--http-port", str(door.port)),
+        *("--token-file", str(door.token_file)),
+    ]
+
+
+def dashboard_command(door: Door, bootstrap_servers: str, topics: TopicNames) -> list[str]:
+    """Returns the command line of a query server."""
     flags = [
         *("--bootstrap-servers", bootstrap_servers),
         *("--models-topic", topics.models),
@@ -60,19 +59,27 @@ def dashboard_command(bootstrap_servers: str, topics: TopicNames, port: int, tok
         *("--status-topic", topics.status),
         *("--stats-topic", topics.stats),
         *("--host", _HOST),
-        *("--port", str(port)),
-        *("--token-file", str(token_file)),
+        *("--port", str(door.port)),
+        *("--token-file", str(door.token_file)),
     ]
     return [sys.executable, "-m", "model_serving.client.cli", "serve", *flags]
 
 
-def _answers(process: Guarded, port: int) -> bool:
-    """Waits until the port is open; False if the process ends before, or takes too long."""
+def where(door: Door, host: RunningJob) -> str:
+    """Waits until the dashboard answers, and returns a line that says where it is, or why there is none.
+
+    Args:
+        door: where it should be.
+        host: the process that serves it.
+    """
     end = time.monotonic() + _START_DEADLINE_S
-    while process.exit_status is None and time.monotonic() < end:
+    while host.process.exit_status is None and time.monotonic() < end:
         with socket.socket() as probe:
             probe.settimeout(1.0)
-            if probe.connect_ex((_HOST, port)) == 0:
-                return True
+            if probe.connect_ex((_HOST, door.port)) == 0:
+                return (
+                    f"the dashboard is at http://{_HOST}:{door.port}/ (token for its commands: {door.token})"
+                )
         time.sleep(_LOOK_S)
-    return False
+    said = host.log.read_text("utf-8", "replace").strip().splitlines()
+    return f"there is no dashboard: {said[-1] if said else 'it does not answer'}"
