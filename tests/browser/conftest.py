@@ -65,10 +65,12 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
-            locale="en-GB",
-            timezone_id="Europe/Berlin",
-            reduced_motion="reduce",
-            **options,
+            **{
+                "locale": "en-GB",
+                "timezone_id": "Europe/Berlin",
+                "reduced_motion": "reduce",
+                **options,
+            },
         )
         context.set_default_timeout(PATIENCE_MS)
         opened.append(context)

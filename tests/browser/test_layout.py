@@ -7,18 +7,33 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.fake_server import FakeServer
 from tests.browser.looking import Opener, box, overflow
+from tests.browser.scenario import NOW
 
 PLACES = ("#/", "#/data-types/wine", "#/data-types/house-prices", "#/dead-letters")
 
 
-@pytest.mark.parametrize("width", [380, 1280, 2560])
-def test_no_view_is_wider_than_the_window(open_page: Opener, width: int) -> None:
-    page = open_page(width=width)
+CLIPPED = """() => [...document.querySelectorAll('.panel')].flatMap((panel) =>
+    [...panel.querySelectorAll('td, th, p, button, text, figure')].filter((node) => {
+        const [inner, outer] = [node.getBoundingClientRect(), panel.getBoundingClientRect()];
+        return inner.width > 0 && (inner.right > outer.right + 1 || inner.left < outer.left - 1);
+    }).map((node) => node.textContent))"""
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+@pytest.mark.parametrize("width", [380, 1060, 1280, 2560])
+def test_no_view_is_wider_than_the_window(
+    open_page: Opener, server: FakeServer, width: int, locale: str
+) -> None:
+    for one in server.scenario.versions["wine"]:
+        # Another day than today, so that times are long.
+        one |= {"since": NOW - 90_000_000, "until": NOW - 80_000_000, "modelType": 0}
+    page = open_page(width=width, locale=locale)
     for place in PLACES:
         page.evaluate("place => { location.hash = place }", place)
         page.locator("#view .panel").first.wait_for()
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         assert overflow(page) == 0, place
+        assert page.evaluate(CLIPPED) == [], place
     for chart in page.locator(".chart svg[role]").all():
         assert box(chart)["width"] <= width
 

@@ -7,7 +7,8 @@ import { plainName } from "./text.js";
 const HEIGHT = 200;
 const EDGE = { left: 64, right: 14, top: 22, bottom: 34 };
 const SHORTEST_MS = 60_000;
-const LABEL_WIDTH = 92;
+const LABEL_WIDTH = 96;
+const DIGIT_WIDTH = 7;
 const LOGARITHMIC_FROM = 100;
 
 /**
@@ -92,14 +93,16 @@ function roundStep(rough) {
 
 function timeTicks(from, now, x, right) {
   const steps = [10, 15, 30, 60, 120, 300, 600].map((seconds) => seconds * 1000);
-  const most = Math.max(1, Math.floor((right - EDGE.left) / LABEL_WIDTH));
+  const labelWidth = clock(now).length * DIGIT_WIDTH + 16;
+  const most = Math.max(1, Math.floor((right - EDGE.left) / labelWidth));
   const step = steps.find((one) => (now - from) / one <= most) ?? steps.at(-1);
   const ticks = [];
   for (let at = Math.ceil(from / step) * step; at <= now; at += step) {
-    const anchor = x(at) > right - 30 ? "end" : x(at) < EDGE.left + 30 ? "start" : "middle";
+    // The first and the last label must not leave the chart.
+    if (x(at) < EDGE.left + labelWidth / 2 - EDGE.right || x(at) > right + EDGE.right - labelWidth / 2) continue;
     ticks.push(s("g", {},
       s("line", { class: "grid", x1: x(at), x2: x(at), y1: HEIGHT - EDGE.bottom, y2: HEIGHT - EDGE.bottom + 4 }),
-      s("text", { class: "tick", x: x(at), y: HEIGHT - EDGE.bottom + 18, "text-anchor": anchor }, clock(at))));
+      s("text", { class: "tick", x: x(at), y: HEIGHT - EDGE.bottom + 18, "text-anchor": "middle" }, clock(at))));
   }
   return ticks;
 }
@@ -110,9 +113,10 @@ function swapMarks(swaps, x, bottom, right) {
   return swaps.map((swap) => {
     const at = x(swap.at);
     const label = plainName(swap.version || "removed").slice(0, 12);
-    const hasRoom = at > free;
     const atEnd = at > right - LABEL_WIDTH;
-    if (hasRoom) free = at + LABEL_WIDTH;
+    const begin = atEnd ? at - LABEL_WIDTH : at;
+    const hasRoom = begin >= free;
+    if (hasRoom) free = begin + LABEL_WIDTH;
     return s("g", { class: "swap" },
       s("title", {}, `${swap.version ? `${plainName(swap.version)} serves` : "No model serves"} since ${clock(swap.at)} ${zone()}`),
       s("line", { x1: at, x2: at, y1: EDGE.top - 4, y2: bottom }),

@@ -56,6 +56,7 @@ const FULL = new Intl.DateTimeFormat(undefined, {
   year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
   timeZoneName: "short",
 });
+const DATE = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "numeric", day: "numeric" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const CLOCK_ZONE = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
@@ -68,6 +69,11 @@ function isTime(ms) {
 /** Returns date, time and zone of epoch milliseconds. */
 export function moment(ms) {
   return isTime(ms) ? FULL.format(ms) : NONE;
+}
+
+/** Returns time and zone, with the date unless it is that of `now`. */
+export function shortMoment(ms, now) {
+  return isTime(ms) && DATE.format(ms) === DATE.format(now) ? clockWithZone(ms) : moment(ms);
 }
 
 /** Returns the time of day with its zone. */

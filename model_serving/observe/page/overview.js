@@ -61,7 +61,8 @@ function columns(now) {
 
 function serving(item) {
   if (item.serving) return model(item.serving.name, item.serving.version);
-  return h("span", { class: "bad" }, item.state === "REMOVED" ? "No model: it was removed" : "No model");
+  // A removal was somebody's wish.
+  return item.state === "REMOVED" ? h("span", { class: "muted" }, "No model: it was removed") : h("span", { class: "bad" }, "No model");
 }
 
 function dead(item) {

@@ -2,7 +2,7 @@
 
 import { fitsAddress } from "./api.js";
 import { h } from "./dom.js";
-import { ago, clockWithZone, count, moment } from "./format.js";
+import { ago, clockWithZone, count, moment, shortMoment } from "./format.js";
 import { nameOf } from "./text.js";
 
 /** A link to the view of a data type. A name that no address can carry is linked by its id, if that is known. */
@@ -37,10 +37,10 @@ export function tile(title, value, note = null, kind = null) {
     h("dt", {}, title), h("dd", { class: "figure" }, value), note ? h("dd", { class: "note" }, note) : null);
 }
 
-/** A time, with how long ago it was. */
+/** A time of day, with its date if that is not today's; its title has both, and how long ago it was. */
 export function time(ms, now) {
   if (!ms) return h("span", { class: "muted" }, "–");
-  return h("time", { datetime: new Date(ms).toISOString(), title: ago(ms, now) }, moment(ms));
+  return h("time", { datetime: new Date(ms).toISOString(), title: `${moment(ms)}, ${ago(ms, now)}` }, shortMoment(ms, now));
 }
 
 /** Name and version of a model. */
