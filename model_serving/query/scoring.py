@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -162,8 +163,10 @@ class ModelScorer:
         why = "its message is not on the models topic any more"
         try:
             for payload in self._source.messages(data_type, name, version, sha256, self._timeout_s):
-                if not isinstance(gate.route(payload), str):
-                    why = "its message is not signed with a key of --model-key-file"
+                routed = gate.route(payload)
+                if routed != data_type:
+                    if not isinstance(routed, str):
+                        why = "its message is not signed with a key of --model-key-file"
                     continue
                 prepared = prepared_alone(admission, loads, ModelMessages().open(payload).read())
                 try:
@@ -201,14 +204,20 @@ class ModelScorer:
             "name": serving["name"],
             "version": serving["version"],
             "modelType": serving["modelType"],
-            "result": float(scores.result[0]),
+            "result": _number(scores.result[0]),
             "label": None if scores.labels is None else scores.labels[0],
             # As in a result message, an output without a value is left out.
             "outputs": {
-                name: float(values[0]) for name, values in scores.outputs.items() if values[0] == values[0]
+                name: _number(values[0]) for name, values in scores.outputs.items() if values[0] == values[0]
             },
             "scoringMs": scored.scoring_ns / 1e6,
         }
+
+
+def _number(value: float) -> float | str:
+    """The number; a number that JSON lacks has its name in protobuf's JSON form."""
+    number = float(value)
+    return number if math.isfinite(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def _drop(entry: _Loaded) -> None:

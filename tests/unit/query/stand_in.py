@@ -143,8 +143,17 @@ class ScorerHere:
         pass
 
 
-def sent(app: App, method: str, path: str, body: bytes = b"", kind: str = "") -> tuple[int, Any]:
-    """Sends a request with the path as it is, which the test client would change; status and JSON."""
+def answered(
+    app: App,
+    method: str,
+    path: str,
+    *,
+    query: str = "",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> tuple[int, bytes]:
+    """Sends a request with the path as it is, which the test client would change; status and body."""
+    given = {"host": "localhost"} | dict(headers or {})
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -153,16 +162,19 @@ def sent(app: App, method: str, path: str, body: bytes = b"", kind: str = "") ->
         "scheme": "http",
         "path": unquote(path),
         "raw_path": path.encode("ascii"),
-        "query_string": b"",
+        "query_string": query.encode("ascii"),
         "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"content-type", kind.encode())],
+        "headers": [(name.encode(), value.encode("latin-1", "replace")) for name, value in given.items()],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 5500),
     }
     answer: list[Any] = []
+    asked: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not asked:
+            await asyncio.Event().wait()
+        return asked.pop()
 
     async def send(message: Message) -> None:
         answer.append(message)
@@ -171,21 +183,27 @@ def sent(app: App, method: str, path: str, body: bytes = b"", kind: str = "") ->
         await app(scope, receive, send)
 
     asyncio.run(run())
-    return answer[0]["status"], json.loads(b"".join(one.get("body", b"") for one in answer[1:]))
+    return answer[0]["status"], b"".join(one.get("body", b"") for one in answer[1:])
+
+
+def sent(app: App, method: str, path: str, body: bytes = b"", kind: str = "") -> tuple[int, Any]:
+    """The same for an answer in JSON."""
+    status, content = answered(app, method, path, headers={"content-type": kind}, body=body)
+    return status, json.loads(content)
 
 
 @dataclass
 class Served:
     """A query server in this process, and what stands behind it."""
 
-    known: KnownHere
+    known: Any
     tokens: tuple[bytes, ...] = (TOKEN.encode(),)
     scores: bool = True
     upload_limit: int = 1_000
     access: Access = field(default_factory=Access)
     health: Any = field(default_factory=HealthHere)
     publisher: PublisherHere = field(default_factory=PublisherHere)
-    scorer: ScorerHere = field(default_factory=ScorerHere)
+    scorer: Any = field(default_factory=ScorerHere)
 
     def __post_init__(self) -> None:
         self.hub = EventHub(self.known)

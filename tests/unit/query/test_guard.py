@@ -78,7 +78,7 @@ def test_a_browser_may_ask_before_it_sends(origin: str, status: int) -> None:
 
 def test_a_fault_is_500_in_one_line_with_the_headers() -> None:
     served = Served(KnownHere("wine"))
-    served.known.found = None  # type: ignore[assignment]
+    served.known.found = None
     answer = TestClient(served.app, raise_server_exceptions=False).get("/processors")
     assert answer.status_code == 500
     assert answer.json() == {"detail": "the query server has a fault: its log says which"}
