@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+_DETAIL = 2_000
+"""The most characters of the text of an error."""
+
+
 class JsonAnswer(JSONResponse):
     """A JSON answer. A number that JSON does not have (NaN, infinite) becomes null."""
 
@@ -42,8 +46,10 @@ def json_bytes(content: Any) -> bytes:
 
 
 def error_answer(status: int, detail: str, headers: dict[str, str] | None = None) -> AnyResponse:
-    """The answer to an error."""
-    return JsonAnswer({"detail": detail}, status, headers)
+    """The answer to an error: one line of bounded length, whatever names are in it."""
+    cut = detail if len(detail) <= _DETAIL else f"{detail[:_DETAIL]}…"
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in cut)
+    return JsonAnswer({"detail": line}, status, headers)
 
 
 async def answer_to_http_error(_request: Request, error: Exception) -> AnyResponse:

@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused_without_the_place_of_the_file(
 
 def test_what_is_not_a_model_is_refused(upload: Path) -> None:
     upload.write_bytes(b"hello")
-    with pytest.raises(HttpError, match="^the upload is not a model that can be served") as refused:
+    with pytest.raises(HttpError, match=r"^the upload is not a model that can be served") as refused:
         publisher().deploy(deployment(upload))
     assert refused.value.status == 400
 

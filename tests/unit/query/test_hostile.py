@@ -105,7 +105,7 @@ def test_no_answer_is_500(
     if status >= 400:
         detail = json.loads(content)["detail"]
         assert detail
-        assert "\n" not in detail.replace(name, "")
+        assert detail.isprintable()
         assert len(detail) < 3_000
 
 
@@ -130,7 +130,7 @@ def test_no_record_gives_500(served: Served, record: dict[str, Any], name: str) 
     else:
         # The message of the other data types is not to be had.
         assert status == 422 or (name != "wine" and status == 502)
-        assert "\n" not in found["detail"]
+        assert found["detail"].isprintable()
 
 
 @given(path=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60), query=VALUES)
