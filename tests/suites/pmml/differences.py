@@ -27,6 +27,9 @@ _ROUNDED = "Support Vector Machine (PMML 3.2): a value that rounds to 0 is alter
 _SOFTMAX = (
     "General Regression: the shares exp(s) / sum of exp(s) exist where exp(s) is above the greatest double"
 )
+# A second implementation reads it so too: PMML4S leaves a residual out where the true value is missing, and
+# converts a result to the type of its output field, and the record keeps its result (``Model.result``). Where
+# the standard has a rule for an output field that cannot be delivered (segmentId), the field is missing.
 _OUTPUT = (
     "Output: an output field is computed from the result of the model, which no rule takes away because the "
     "field has no value. Here a residual lacks the true value, or a result with decimal places is cast to an "

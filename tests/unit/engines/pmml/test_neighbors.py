@@ -167,3 +167,16 @@ def test_a_wrong_model_is_refused_by_name(model: str, why: str | None) -> None:
         return
     with pytest.raises(ModelRejected, match=why):
         score(document(model, NUMBERS), [{"x": 1}])
+
+
+def test_no_instance_is_its_own_second_neighbor() -> None:
+    # All are infinitely far away: they are neighbors all the same, each once.
+    rows = [{"x": float("inf")}, {"x": 0.0}]
+    assert score(document(knn("0 1|1 2|3 6", count=3), NUMBERS), rows).result.tolist() == [3.0, 3.0]
+
+
+def test_too_few_instances_with_a_value_give_no_result() -> None:
+    few = score(document(knn("0 1|- 2|3 6", count=2), NUMBERS), [{"x": 1.0}])
+    many = score(document(knn("0 1|- 2|3 6", count=3), NUMBERS), [{"x": 1.0}, {"x": 2.0}])
+    assert few.result.tolist() == [3.5]
+    assert np.isnan(many.result).all()

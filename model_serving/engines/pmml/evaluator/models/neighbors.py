@@ -12,7 +12,7 @@ from model_serving.engines.pmml.evaluator.data_types import STRING, Kind
 from model_serving.engines.pmml.evaluator.models.comparison_reading import read_comparison
 from model_serving.engines.pmml.evaluator.models.instances import Instances
 from model_serving.engines.pmml.evaluator.models.neighbor_targets import NeighborTarget, read_target
-from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, PredictsBatches
+from model_serving.engines.pmml.evaluator.prediction import ModelContext, Prediction, Single
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
     MODEL_PARTS,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Rows
     from model_serving.engines.pmml.evaluator.models.comparison import Measure
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["NearestNeighborModel", "compile_model"]
@@ -42,6 +43,9 @@ _ATTRIBUTES = MODEL_ATTRIBUTES | {
 }
 _PARTS = ("TrainingInstances", "ComparisonMeasure", "KNNInputs")
 _MOST_PASSES = 50
+_FARTHEST, _MISSING = 1e308, 1.5e308
+"""What stands for the greatest distances and for a missing one while the nearest instances are chosen."""
+
 _MOST_PAIRS = 1 << 15
 """How many pairs of a record and an instance are compared at a time: few enough for the cache."""
 
@@ -103,7 +107,7 @@ def _ids(instances: Instances, name: str | None) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NearestNeighborModel(PredictsBatches):
+class NearestNeighborModel:
     """Implements ``Predictor``. ``instances`` has shape (fields, instances), ``codes`` stand for the ids."""
 
     comparison: Measure
@@ -132,7 +136,16 @@ class NearestNeighborModel(PredictsBatches):
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
-        chosen, affinities = self._nearest(self.inputs.matrix(batch))
+        return self._predicted(self.inputs.matrix(batch))
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        with np.errstate(all="ignore"):
+            return Single.of(self._predicted(np.array([self.inputs.row(record)])))
+
+    def _predicted(self, records: Numbers) -> Prediction:
+        """Returns what is predicted for the values of the compared fields, shape (n, fields)."""
+        chosen, affinities = self._nearest(records)
         entities = self.codes[chosen].T
         value, probabilities = entities[0], None
         more: dict[str, Numbers] = {}
@@ -183,8 +196,11 @@ def _least(values: Numbers, count: int) -> Rows:
     """Returns the places of each row's least values in order, the first ones on ties; NaN comes last."""
     if count > _MOST_PASSES:
         return np.asarray(values.argsort(axis=1, kind="stable")[:, :count])
+    # Infinite distances come before those that are missing, and what has been chosen after both.
+    left = np.where(np.isnan(values), _MISSING, np.minimum(values, _FARTHEST))
+    if len(values) == 1:
+        return np.asarray(left.argsort(axis=1, kind="stable")[:, :count])
     # A pass for each neighbor: for the usual few it is much faster than to sort or to partition.
-    left = np.where(np.isnan(values), np.inf, values)
     records = np.arange(len(values))
     chosen = np.empty((len(values), count), dtype=np.intp)
     for rank in range(count):

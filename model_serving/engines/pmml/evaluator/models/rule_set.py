@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
     from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Scope
-    from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["RuleSetModel", "compile_model"]
 
@@ -146,23 +145,36 @@ class RuleSetModel:
         if self._walk is not None:
             (place,) = self._walk.leaves_of_one(record)
         elif self._criterion == "weightedMax":
-            place = self._heaviest_of_one(record)
+            weights = self._weights.tolist()
+            place = max(self._firing(record), key=weights.__getitem__, default=len(weights))
         else:
-            return Single.of(record.of_batch(self.predict))
+            firing = self._firing(record)
+            if firing:
+                return self._class_of_one(firing)
+            place = len(self._weights)
         value, sureness = self._scores.item(place), self._sureness.item(place)
         confidences = [sureness * (one == value) for one in self.classes]
         return Single(value, None, confidences, [self._ids.item(place)])
 
-    def _heaviest_of_one(self, record: Record) -> int:
-        """Returns the place of the heaviest rule that fires for one record alone, else of the default."""
+    def _firing(self, record: Record) -> list[int]:
+        """Returns the places of the rules that fire for one record alone (raises as ``Predicate.one``)."""
         holds = [one.one(record) for one in self._rules.compounds]
         fires = [
             bool(rule.predicate.one(record)) and all(holds[condition] for condition in rule.conditions)
             for rule in self._rules.rules
         ]
-        weights = self._weights.tolist()
-        firing = [place for place, does in enumerate(fires) if does]
-        return max(firing, key=weights.__getitem__, default=len(weights))
+        return [place for place, does in enumerate(fires) if does]
+
+    def _class_of_one(self, firing: list[int]) -> Single:
+        """Does the same as ``_of_class`` for one record alone, for which some rules fire."""
+        sums: dict[float, float] = {}
+        for place in firing:
+            value = self._scores.item(place)
+            sums[value] = sums.get(value, 0.0) + self._weights.item(place)
+        chosen = max((one for one in self.classes if one in sums), key=sums.__getitem__)
+        first = next(place for place in firing if self._scores.item(place) == chosen)
+        confidences = [sums.get(one, 0.0) / len(firing) for one in self.classes]
+        return Single(chosen, None, confidences, [self._ids.item(first)])
 
     def _of_rule(self, place: Rows) -> Prediction:
         value = self._scores.take(place)
@@ -176,7 +188,9 @@ class RuleSetModel:
         """
         scores = self._scores[:-1]
         of_class = np.array(self.classes)[:, None] == scores
-        sums: Numbers = (self._weights * of_class) @ fires
+        sums = np.zeros((len(self.classes), fires.shape[1]))
+        for score, weight, fire in zip(scores.tolist(), self._weights.tolist(), fires, strict=True):
+            sums[self.classes.index(score)] += weight * fire  # in the rules' order, as for one record
         none_fires = ~fires.any(axis=0)
         place = np.full(fires.shape[1], len(scores))
         if len(scores):
