@@ -198,17 +198,15 @@ def converted(values: Numbers, kind: Kind, to: Kind, texts: Texts) -> tuple[Numb
 
 def _spelled_codes(values: Numbers, source: str, texts: Texts) -> tuple[Numbers, Mask | None]:
     """Returns the codes of spelled values; a whole number or a date that is infinite has no spelling."""
-    spell = spelled_value(source)
-    try:
-        return np.array([np.nan if v != v else texts.code(spell(v)) for v in values.tolist()]), None
-    except (OverflowError, ValueError):
-        pass
-    made = np.full(len(values), np.nan)
-    for place, value in enumerate(values.tolist()):
+    spell, given = spelled_value(source), values.tolist()
+    made: dict[float, float] = {}
+    for value in set(given):
         with suppress(OverflowError, ValueError):
             if value == value:
-                made[place] = texts.code(spell(value))
-    return made, np.isnan(made) & ~np.isnan(values)
+                made[value] = texts.code(spell(value))
+    codes = np.array([made.get(value, np.nan) for value in given])
+    failed = np.isnan(codes) & ~np.isnan(values)
+    return codes, (failed if failed.any() else None)
 
 
 def as_single(value: float) -> float:

@@ -101,14 +101,6 @@ class Texts:
         return np.nan if text is None else self.code(text)
 
     def _each(self, codes: Numbers, function: Callable[[str], float]) -> Numbers:
-        made: dict[float, float] = {}
-        values = []
-        for code in codes.tolist():
-            if code != code:
-                values.append(np.nan)
-                continue
-            value = made.get(code)
-            if value is None:
-                value = made[code] = function(self.text(code))
-            values.append(value)
-        return np.array(values, dtype=np.float64)
+        given = codes.tolist()
+        made = {code: function(self.text(code)) for code in dict.fromkeys(given) if code == code}
+        return np.array([made.get(code, np.nan) for code in given], dtype=np.float64)

@@ -148,17 +148,14 @@ class _Concat:
 
     def evaluate(self, batch: Batch) -> Numbers:
         texts = batch.texts
-        columns = [argument.evaluate(batch).tolist() for argument in self.arguments]
-        made: dict[tuple[float | None, ...], float] = {}
-        values = []
-        for row in zip(*columns, strict=True):
-            key = tuple(None if code != code else code for code in row)
-            value = made.get(key)
-            if value is None:
-                value = texts.code("".join(texts.text(code) for code in key if code is not None))
-                made[key] = value
-            values.append(value)
-        return np.array(values, dtype=np.float64)
+        columns = [argument.evaluate(batch) for argument in self.arguments]
+        # No code is negative; two values that are missing are not equal, but -1 is equal to -1.
+        rows = list(zip(*[np.where(np.isnan(one), -1.0, one).tolist() for one in columns], strict=True))
+        made = {
+            row: texts.code("".join([texts.text(code) for code in row if code >= 0.0]))
+            for row in dict.fromkeys(rows)
+        }
+        return np.array([made[row] for row in rows], dtype=np.float64)
 
 
 def _concat(arguments: Sequence[Expression], program: Program) -> Expression:

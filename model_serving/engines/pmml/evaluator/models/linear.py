@@ -45,10 +45,13 @@ class Term(NamedTuple):
 
     def values(self, batch: Batch) -> Numbers:
         """Returns the product for every record, shape (n,): NaN where a power's field is missing."""
-        made = np.ones(batch.n)
+        made: Numbers | None = None
         for field, exponent in self.powers:
             values = batch.value(field)
-            made = made * (values if exponent == 1.0 else values**exponent)
+            power = values if exponent == 1.0 else values**exponent
+            made = power if made is None else made * power
+        if made is None:
+            made = np.ones(batch.n)
         for field, category in self.categories:
             made = made * (batch.value(field) == category)
         for field, pairs in self.contrasts:
