@@ -25,6 +25,7 @@ _SECTIONS = {
     "scaling": "parallelism, large models, many data types",
     "engines": "microseconds a record in each engine",
     "remote": "records a second by a model server",
+    "query": "how fast the query server answers while records are scored",
     "suites": "medians over the suites of real models",
     "profile": "processor time by thread",
     "capacity": "instances for a load, computed from the stored figures",
