@@ -94,7 +94,8 @@ class Version:
     """A version with its statistics, over all instances and runs that have served it.
 
     ``since`` is when it began to serve the last time, ``until`` when that ended, epoch milliseconds; 0: it
-    serves, or it is not known. ``throughput`` is in records a second.
+    serves, or it is not known. ``throughput`` is in records a second. ``fields`` are told from all records,
+    ``lately`` from those of the last ten to twenty minutes, as far as their reports were read.
     """
 
     data_type: str
@@ -114,6 +115,7 @@ class Version:
     latency: Summary = Summary()
     results: ResultSummary = ResultSummary()
     fields: tuple[FieldDrift, ...] = ()
+    lately: tuple[FieldDrift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ CLOCKS_APART_MS = 60_000
 _DELAY_MS = 5_000
 """How long a report may take to be read. A report that is older when it is read says nothing about now."""
 
+_MARK_EVERY_MS = 600_000
+
 _MOST_SETTLED = 20_000
 """How many instances of a version are remembered after they were added up."""
 
@@ -41,6 +43,7 @@ class Delta:
 class Source:
     """The last report of one instance about one version. What lists do not need stays in ``payload``.
 
+    ``marks`` are at most two former reports, the older one first, ten minutes apart or more.
     ``rate`` is in records a second, over ``interval_ms``; ``heard_ms`` is when the report was read. ``live``:
     it was read about as long after the last one as it was made, so it is new whatever the clocks say.
     """
@@ -61,6 +64,7 @@ class Source:
     rate: float = 0.0
     interval_ms: int = 0
     live: bool = False
+    marks: tuple[tuple[int, bytes], ...] = ()
 
     def rate_at(self, now_ms: int) -> float:
         """The records a second, 0 as soon as reports have stopped."""
@@ -127,6 +131,14 @@ class VersionFold:
             # Where they differ, the sum has none.
             total.name, total.sha256, total.model_type = newest.name, newest.sha256, newest.model_type
         return total
+
+    def lately(self) -> VersionStatistics:
+        """What has come in the last ten to twenty minutes of each source, as far as its reports were read."""
+        return merged(
+            decode_statistics(source.payload).minus(decode_statistics(source.marks[0][1]))
+            for _, source in sorted(self.sources.items())
+            if source.marks
+        )
 
     def settle(self, limit: int) -> int:
         """Adds up the oldest sources beyond the limit; returns their number as a number below 0."""
@@ -233,6 +245,9 @@ def _delta(known: Source | None, source: Source) -> Delta:
         begin = max(known.ts, source.ts - _LONGEST_INTERVAL_MS)
         scored, failed = source.scored - known.scored, source.failed - known.failed
         latency = source.latency.minus(known.latency)
+        source.marks = known.marks
+        if not known.marks or known.ts - known.marks[-1][0] >= _MARK_EVERY_MS:
+            source.marks = (*known.marks, (known.ts, known.payload))[-2:]
         source.live = 2 * (source.heard_ms - known.heard_ms) >= source.ts - begin
     source.interval_ms = source.ts - begin
     source.rate = 1000 * scored / max(source.interval_ms, 1)

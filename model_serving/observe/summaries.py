@@ -161,6 +161,7 @@ def _with_counts(version: Version, counts: VersionFold, now_ms: int) -> Version:
         latency=summary_of(total.latency),
         results=results_of(total.results),
         fields=drifts_of(total.fields),
+        lately=drifts_of(counts.lately().fields),
     )
 
 

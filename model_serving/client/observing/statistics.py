@@ -64,10 +64,11 @@ def _print_tables(answer: DataType, versions: Sequence[Version]) -> None:
     _print_table(console, "milliseconds", [row for one in versions for row in _times(one)])
     _print_table(console, "results", [row for one in versions for row in _results(one)])
     for one in versions:
+        lately = {field.field: field for field in one.lately}
         _print_table(
             console,
             f"fields of {one.version}, and of their references in brackets; index: population stability",
-            list(map(_drift_row, one.fields)),
+            [_drift_row(field, lately.get(field.field)) for field in one.fields],
         )
 
 
@@ -153,6 +154,7 @@ def _results(version: Version) -> list[dict[str, str]]:
 
 
 def _drift(version: Version, field: FieldDrift) -> dict[str, str]:
+    lately = next((one for one in version.lately if one.field == field.field), None)
     return {
         "version": version.version,
         "field": field.field,
@@ -161,21 +163,31 @@ def _drift(version: Version, field: FieldDrift) -> dict[str, str]:
         "reference": f"{as_count(field.reference_count)} {field.source}" if field.source else "",
         "reference missing": as_share(field.reference_missing_share),
         "reference mean": as_number(field.reference_mean),
-        "stability index": "" if field.psi is None else f"{field.psi:.3f}",
-        "drifted": "DRIFTED" if field.drifted else "",
+        "stability index": _index(field),
+        "lately": _index(lately),
+        "drifted": _drifted(field, lately),
     }
 
 
-def _drift_row(field: FieldDrift) -> dict[str, str]:
+def _drift_row(field: FieldDrift, lately: FieldDrift | None) -> dict[str, str]:
     return {
         "field": field.field,
         "records": as_count(field.count),
         "missing": _beside(as_share(field.missing_share), as_share(field.reference_missing_share)),
         "mean": _beside(as_number(field.mean), as_number(field.reference_mean)),
         "reference": f"{as_count(field.reference_count)} {field.source}" if field.source else "",
-        "index": "" if field.psi is None else f"{field.psi:.3f}",
-        "drift": "DRIFTED" if field.drifted else "",
+        "index": _index(field),
+        "lately": _index(lately),
+        "drift": _drifted(field, lately),
     }
+
+
+def _index(field: FieldDrift | None) -> str:
+    return "" if field is None or field.psi is None else f"{field.psi:.3f}"
+
+
+def _drifted(field: FieldDrift, lately: FieldDrift | None) -> str:
+    return "DRIFTED" if field.drifted else "LATELY" if lately is not None and lately.drifted else ""
 
 
 def _beside(now: str, reference: str) -> str:

@@ -134,6 +134,25 @@ def test_versions_with_results_and_drift() -> None:
     assert board.versions("beer") == ()
 
 
+def counted(below: int, above: int) -> FieldStatistics:
+    reference = Reference("examples", 100, 0, 300.0, (50, 50))
+    return FieldStatistics("pH", below + above, 0, 3.0 * (below + above), (3.0,), (below, above), reference)
+
+
+def test_what_came_lately_is_told_apart_from_what_came_since_the_version_began() -> None:
+    minute = 60_000
+    told = Told()
+    told(active(START, "v1"), statistics(START, fields=[counted(50_000, 50_000)]))
+    assert told.board.versions("wine")[0].lately == ()
+    for minutes in range(1, 31):
+        told(statistics(START + minutes * minute, fields=[counted(50_000, 50_000 + 20 * minutes)]))
+    (version,) = told.board.versions("wine")
+    assert (version.fields[0].count, version.fields[0].drifted) == (100_600, False)
+    # The reports are marked after 0, 10 and 20 minutes; the last two marks are kept.
+    (lately,) = version.lately
+    assert (lately.count, lately.drifted) == (400, True)
+
+
 def throughput(told: Told) -> float:
     answer = told.board.data_type("wine")
     assert answer is not None
