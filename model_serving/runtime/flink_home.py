@@ -64,8 +64,23 @@ if [ "$MODEL_SERVING_ENVIRONMENT" != "{home}" ]; then
     eval "$_model_serving_environment"
 fi
 """
-# Each script starts Java once more to read the configuration. It takes half the processor time when Java does
-# not begin to optimize what runs for a second.
+# Each script starts Java once more to read the configuration: half a second of processor time each time. What
+# Java says depends on config.yaml alone, so Java is asked once for each text of that file. The answer is kept
+# beside the file, below the file's checksum. In a folder that is read-only, Java is asked each time.
+_CONFIG_READ = (
+    'YAML_CONF=$(updateAndGetFlinkConfiguration "${FLINK_CONF_DIR}" "${FLINK_BIN_DIR}" ${FLINK_LIB_DIR} '
+    "-flatten)"
+)
+_CONFIG_KEPT = f"""\
+_model_serving_kept="$FLINK_CONF_DIR/.config.flat"
+_model_serving_sum="$(cksum < "$FLINK_CONF_DIR/config.yaml")"
+if [ "$(head -n 1 "$_model_serving_kept" 2> /dev/null)" = "$_model_serving_sum" ]; then
+    YAML_CONF="$(tail -n +2 "$_model_serving_kept")"
+elif {_CONFIG_READ}; then
+    {{ printf '%s\\n%s\\n' "$_model_serving_sum" "$YAML_CONF" > "$_model_serving_kept.$$" \\
+        && mv -f "$_model_serving_kept.$$" "$_model_serving_kept"; }} 2> /dev/null || :
+fi"""
+# That call of Java takes half its processor time when Java does not begin to optimize what runs for a second.
 _CONFIG_READER = "bash-java-utils.sh"
 _QUICKLY = ('"${JAVA_RUN}" -classpath', '"${JAVA_RUN}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -classpath')
 
@@ -189,7 +204,9 @@ def _fill(
     script = building / "bin" / "config.sh"
     first, _, rest = script.read_text(encoding="utf-8").partition("\n")
     script.write_text(
-        f"{first}\n{_ENVIRONMENT_HOOK.format(home=home, python=python)}{rest}", encoding="utf-8"
+        f"{first}\n{_ENVIRONMENT_HOOK.format(home=home, python=python)}"
+        f"{rest.replace(_CONFIG_READ, _CONFIG_KEPT)}",
+        encoding="utf-8",
     )
     reader = building / "bin" / _CONFIG_READER
     reader.write_text(reader.read_text(encoding="utf-8").replace(*_QUICKLY), encoding="utf-8")

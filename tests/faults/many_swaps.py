@@ -8,6 +8,7 @@ rejected. The footprint after the first swaps is compared with the footprint at 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import threading
@@ -90,7 +91,10 @@ class ManySwaps:
                         *("--checkpoint-interval-ms", "1000"),
                     ],
                     self._folder / "job.log",
-                    environ={"TMPDIR": str(self._temporary), "JVM_ARGS": _FIXED_HEAP},
+                    environ={
+                        "TMPDIR": str(self._temporary),
+                        "JVM_ARGS": f"{os.environ.get('JVM_ARGS', '')} {_FIXED_HEAP}",
+                    },
                 )
             )
             self.traffic = opened.enter_context(

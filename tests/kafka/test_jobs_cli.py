@@ -63,7 +63,7 @@ def test_no_broker_is_one_line(launcher: list[str]) -> None:
 
 TURKISH = {
     # In Turkish the capital of i is İ.
-    "JVM_ARGS": "-XX:TieredStopAtLevel=1 -Duser.language=tr -Duser.country=TR",
+    "JVM_ARGS": f"{os.environ['JVM_ARGS']} -Duser.language=tr -Duser.country=TR",
     "LANG": "tr_TR.UTF-8",
     # In this locale there is no ü.
     "LC_ALL": "C",

@@ -94,6 +94,39 @@ def test_java_that_only_reads_the_configuration_starts_quickly(
     assert own.read_text(encoding="utf-8").count('"${JAVA_RUN}" -classpath') == 1, "another Flink"
 
 
+def test_java_reads_a_configuration_once(
+    home: FlinkHome, distribution: Path, connector: Path, tmp_path: Path
+) -> None:
+    own = (installed_distribution() / "bin" / "config.sh").read_text(encoding="utf-8")
+    (read,) = [line for line in own.splitlines() if "updateAndGetFlinkConfiguration " in line]
+    (distribution / "bin" / "config.sh").write_text(f"#!/bin/sh\n{read}\n", encoding="utf-8")
+    assemble(home, distribution, [connector], PYTHON)
+    asked = tmp_path / "asked"
+    says = f'echo "a: 1"; cat "$FLINK_CONF_DIR/config.yaml"; echo >> {asked}'
+    java = f"updateAndGetFlinkConfiguration() {{ {says}; }}"
+
+    def run() -> str:
+        return subprocess.run(
+            ["bash", "-c", f'{java}; . {home.path}/bin/config.sh; echo "$YAML_CONF"'],
+            env={"MODEL_SERVING_ENVIRONMENT": str(home.path), "FLINK_CONF_DIR": str(home.conf)},
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+    def times() -> int:
+        return len(asked.read_text(encoding="utf-8"))
+
+    config = home.conf / "config.yaml"
+    first = run()
+    assert first == "a: 1\n" + config.read_text(encoding="utf-8")
+    assert (run(), times()) == (first, 1)
+    config.write_text("another: text\n", encoding="utf-8")
+    assert (run(), run(), times()) == ("a: 1\nanother: text\n", "a: 1\nanother: text\n", 2)
+    # A second process of Java is better than none: what cannot be kept is asked again.
+    (home.conf / ".config.flat").unlink()
+    (home.conf / ".config.flat").mkdir()
+    assert run() == "a: 1\nanother: text\n"
+
+
 def test_the_configuration_is_this_projects(home: FlinkHome, distribution: Path, connector: Path) -> None:
     assemble(home, distribution, [connector], PYTHON)
     text = (home.conf / "config.yaml").read_text(encoding="utf-8")
