@@ -167,8 +167,8 @@ def xml_bombs(file: str) -> Hostile:
             doctype,
         ),
         "100,000 levels": (b"<PMML>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</PMML>", "nests more than"),
-        "a million attributes": (
-            b"<PMML " + b" ".join(b'a%d="1"' % number for number in range(1_000_000)) + b"/>",
+        "200,000 attributes": (
+            b"<PMML " + b" ".join(b'a%d="1"' % number for number in range(200_000)) + b"/>",
             "has no model in it",
         ),
         "an attribute twice": (b'<PMML a="1" a="2"/>', "duplicate attribute"),

@@ -25,6 +25,7 @@ __all__ = [
     "FRESH",
     "HOSTS",
     "MARK",
+    "MODEL_SERVING",
     "ROOT",
     "VARIANTS",
     "FlinkRun",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from model_serving.client.broker.embedded import EmbeddedBroker
-from tests.job_models import SAMPLES, sample_records
+from tests.job_models import SAMPLES, Sample, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
 from tests.jobs import FlinkRun, eventually, job_flags, run_flink
@@ -17,9 +18,9 @@ from tests.standalone_cluster import Cluster
 pytestmark = pytest.mark.cluster
 
 
-def serves_all_samples(job: Traffic) -> None:
-    """Checks that every kind of model is loaded and gives the right results."""
-    for key, sample in SAMPLES.items():
+def serves(job: Traffic, samples: Mapping[str, Sample]) -> None:
+    """Checks that each model is loaded and gives the right results."""
+    for key, sample in samples.items():
         job.serve(sample.message(key))
         job.send(*sample_records(key, len(sample.expected)))
         results = sorted(job.await_results(key, len(sample.expected)), key=lambda one: one.submissionTs)
@@ -33,46 +34,33 @@ def serves_all_samples(job: Traffic) -> None:
 def test_a_detached_job_in_thread_mode(
     cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path, turn: int
 ) -> None:
-    """The second one meets a TaskManager that has Python in its JVM already."""
+    """The second one meets a TaskManager that has Python in its JVM already.
+
+    It also meets the native libraries that unpack batches, which can be loaded once in a JVM.
+    """
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path, f"{topics.models}-{turn}")
+    send_compressed(broker, topics)
     job_id = cluster.submit("keyed", [*flags, "--execution-mode", "thread", "--parallelism", "2"])
 
     with Traffic("keyed", broker.bootstrap_servers, topics, lambda: cluster.check(job_id)) as traffic:
-        serves_all_samples(traffic)
+        for codec in CODECS:
+            traffic.await_results(codec, 20)
+        traffic.sent.update({topics.models: len(CODECS), topics.data: 20 * len(CODECS)})
+        serves(traffic, SAMPLES)
     listed = run_flink(["list"], within_s=60, environ=cluster.environ)
     assert job_id in listed.stdout, listed.stderr
     cluster.cancel(job_id)
     eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)
 
 
-def test_batches_of_every_compression_are_read(
-    cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
-) -> None:
-    """Native libraries that unpack them can be loaded once in a TaskManager: a second job finds them.
-
-    The second job is the attached one of the other variant, below.
-    """
-    topics = fresh_topics(broker)
-    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
-    send_compressed(broker, topics)
-    with (
-        FlinkRun("keyed", [*flags, "--bounded"], tmp_path / "job.log", environ=cluster.environ) as job,
-        Traffic("keyed", broker.bootstrap_servers, topics, lambda: None) as traffic,
-    ):
-        assert job.await_end(within_s=120) == 0, job.printed()
-        for codec in CODECS:
-            traffic.await_results(codec, 20)
-        assert traffic.letters == []
-
-
 def test_an_attached_job_in_worker_processes(
     cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """It reads batches of every compression too, as ``test_batches_of_every_compression_are_read``."""
+    """TensorFlow in worker processes is in ``minicluster/test_topologies``."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
-    send_compressed(broker, topics)
+    samples = {key: sample for key, sample in SAMPLES.items() if not sample.kind.startswith("TENSORFLOW")}
     with (
         FlinkRun(
             "broadcast",
@@ -82,10 +70,7 @@ def test_an_attached_job_in_worker_processes(
         ) as job,
         Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
-        for codec in CODECS:
-            traffic.await_results(codec, 20)
-        traffic.sent.update({topics.models: len(CODECS), topics.data: 20 * len(CODECS)})
-        serves_all_samples(traffic)
+        serves(traffic, samples)
         job_id = job.job_id()
         # Stopping the client leaves the job to its cluster, and says so.
         assert job.stop() == 0

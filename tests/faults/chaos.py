@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,10 +27,11 @@ from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked
-from tests.faults.numbered_load import STEADY, NumberedLoad
+from tests.faults.numbered_load import STEADY, NumberedLoad, numbered_record
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
-from tests.jobs import FRESH, VARIANTS, FlinkRun, eventually, job_flags, launcher_from
+from tests.jobs import FRESH, MODEL_SERVING, VARIANTS, FlinkRun, eventually, job_flags, launcher_from
+from tests.patience import patience
 
 __all__ = ["Chaos", "Plan", "plan"]
 
@@ -54,10 +56,14 @@ def plan(random_: random.Random) -> Plan:
 
 
 class Chaos:
-    """A job under a numbered load, and the faults that may strike it. At the end of the context all ends."""
+    """A job under a numbered load, and the faults that may strike it. At the end of the context all ends.
 
-    def __init__(self, chosen: Plan, seed: int, folder: Path) -> None:
+    ``restart_attempts`` are the failures in a row after which the job gives up.
+    """
+
+    def __init__(self, chosen: Plan, seed: int, folder: Path, *, restart_attempts: int = 1000) -> None:
         self.chosen = chosen
+        self.restart_attempts = restart_attempts
         self._random = random.Random(seed)
         self._folder = folder
         self._checkpoints = folder / "checkpoints"
@@ -92,18 +98,30 @@ class Chaos:
         self._to_close.__exit__(*raised)  # type: ignore[arg-type]
 
     def run(self, seconds: float, say: Callable[[str], None]) -> None:
-        """Causes faults until the time is up, then checks the results."""
+        """Causes each kind of fault once, then more of them until the time is up, and checks the results."""
         end = time.monotonic() + seconds
         faults = list(self._faults.items())
         self._random.shuffle(faults)
         number = 0
-        while time.monotonic() < end:
+        while number < len(faults) or time.monotonic() < end:
             name, fault = faults[number] if number < len(faults) else self._random.choice(faults)
             number += 1
             took_s = self._drill.strike(f"{number} {name}", fault)
             self.struck.append((name, took_s))
             say(f"{name}: back after {took_s:.1f} s")
         say(str(self._drill.verdict(poison=self._poison)))
+
+    def never_mend(self) -> tuple[str, FlinkRun]:
+        """Causes a fault that stays, and waits until the job has given up. Can be called once, at the end.
+
+        Returns:
+            The cause of each failure, and the run that has ended with it.
+        """
+        run = self._runs[-1]
+        self._fault.switch_on()
+        self._drill.traffic.stream(numbered_record(STEADY, self._drill.load.sent[STEADY] + 1))
+        assert run.await_end(within_s=120) != 0
+        return self._fault.says, run
 
     @property
     def last_words(self) -> str:
@@ -126,7 +144,7 @@ class Chaos:
     def _start(self, closing: ExitStack, launcher: Sequence[str] = FRESH) -> None:
         flags = [
             *job_flags(self._broker.bootstrap_servers, self._topics, self._checkpoints, self._topics.models),
-            *("--checkpoint-interval-ms", "1000", "--restart-attempts", "1000"),
+            *("--checkpoint-interval-ms", "1000", "--restart-attempts", str(self.restart_attempts)),
             *("--delivery", self.chosen.delivery, "--execution-mode", self.chosen.mode),
             *("--parallelism", str(self._parallelism)),
         ]
@@ -144,9 +162,11 @@ class Chaos:
 
     def _kill_run(self) -> None:
         kill_now(*marked(self._runs[-1].mark))
-        newest = self._drill.checkpoint()
-        assert newest is not None
-        self._start(self._to_close, launcher_from(newest.path))
+        newest = subprocess.run(
+            [MODEL_SERVING, "checkpoints", "--checkpoint-dir", str(self._checkpoints), "--last"],
+            capture_output=True, text=True, timeout=patience(30), check=True,
+        ).stdout.strip()  # fmt: skip
+        self._start(self._to_close, launcher_from(newest))
 
     def _kill_broker(self) -> None:
         kill_now(broker_process(self._broker))
@@ -193,7 +213,12 @@ def _widen(broker: EmbeddedBroker, topic: str) -> None:
 def main() -> None:
     """Runs chaos as the command line says; the exit status is 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos")
-    parser.add_argument("--minutes", type=float, default=1.0, help="no fault strikes later (1)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=1.0,
+        help="when each kind of fault has struck once, none strikes later (1)",
+    )
     parser.add_argument("--seed", type=int, default=None, help="a number; another one each time unless given")
     arguments = parser.parse_args()
     seed = int(time.time()) if arguments.seed is None else arguments.seed

@@ -13,7 +13,7 @@ from tests.faults.swap_models import ENGINES
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 SETTLED = 10
-SECONDS = 14
+SECONDS = 10
 TREND_PERCENT = 4.0
 """Of two hundred swaps a leak of half a megabyte each shows; libraries still warm up a little."""
 

@@ -20,7 +20,7 @@ from tests.job_traffic import Traffic
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
-SECONDS = float(os.environ.get("MODEL_SERVING_SWAP_SECONDS", "15"))
+SECONDS = float(os.environ.get("MODEL_SERVING_SWAP_SECONDS", "6"))
 SWAP_EVERY_S = 0.2
 RECORDS_PER_S = 2000
 MODELS = [

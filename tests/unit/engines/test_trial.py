@@ -70,12 +70,12 @@ def test_what_ends_a_process_or_never_ends_is_rejected(what: str) -> None:
 
 
 def test_memory_is_limited() -> None:
-    half_a_gigabyte = tensorflow_graph(
-        # Of the input, or TensorFlow would work it out while it loads the graph.
-        lambda tf, total: total + tf.reduce_sum(tf.fill([2**27], tf.reduce_sum(total)))
+    large = tensorflow_graph(
+        # 256 MB of the input, or TensorFlow would work it out while it loads the graph.
+        lambda tf, total: total + tf.reduce_sum(tf.fill([2**26], tf.reduce_sum(total)))
     )
-    assert load("TENSORFLOW", half_a_gigabyte) == "loaded"
-    assert load("TENSORFLOW", half_a_gigabyte, memory=256 << 20) != "loaded"
+    assert load("TENSORFLOW", large) == "loaded"
+    assert load("TENSORFLOW", large, memory=128 << 20) != "loaded"
 
 
 def test_a_rejection_is_the_engines_own() -> None:

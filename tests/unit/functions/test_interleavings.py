@@ -139,11 +139,7 @@ class Run:
 
     def step(self, choice: int) -> bool:
         """Reads a message or delivers an element; False if there is nothing to do."""
-        sources = [
-            self.job.read_models,
-            *(lambda at=at: self.job.read_records(at) for at in range(PARTITIONS)),
-        ]
-        if choice < len(sources) and sources[choice]():
+        if choice <= PARTITIONS and (self.job.read_records(choice - 1) if choice else self.job.read_models()):
             return True
         delivery = self.job.deliver(choice)
         if delivery is not None:
