@@ -6,11 +6,13 @@ import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 __all__ = [
+    "NATIVE",
+    "Hostile",
     "archive_bombs",
     "link_in_zip",
     "native_bombs",
@@ -21,8 +23,29 @@ __all__ = [
     "xml_bombs",
 ]
 
-Hostile = dict[str, tuple[bytes, str]]
-"""For each kind of attack: the content of the model, and a part of the text that refuses it."""
+
+class Hostile(Mapping[str, tuple[bytes, str]]):
+    """For each kind of attack: the content of the model, and a part of the text that refuses it.
+
+    A content that takes time is made when it is asked for: the names of attacks are names of tests, which
+    every process of a test run collects.
+    """
+
+    def __init__(self, attacks: Mapping[str, tuple[bytes | Callable[[], bytes], str]]) -> None:
+        self._attacks = dict(attacks)
+
+    def __getitem__(self, what: str) -> tuple[bytes, str]:
+        content, says = self._attacks[what]
+        if not isinstance(content, bytes):
+            content = content()
+            self._attacks[what] = (content, says)
+        return content, says
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._attacks)
+
+    def __len__(self) -> int:
+        return len(self._attacks)
 
 
 def tensorflow_graph(build: Callable[[Any, Any], Any]) -> bytes:
@@ -34,6 +57,15 @@ def tensorflow_graph(build: Callable[[Any, Any], Any]) -> bytes:
         x = tf.compat.v1.placeholder(tf.float32, [None, 2], name="x")
         tf.identity(build(tf, tf.reduce_sum(x, 1)), name="y")
     return bytes(graph.as_graph_def().SerializeToString())
+
+
+NATIVE = (
+    "a shape that fails a check of TensorFlow",
+    "a tensor of 4 TB",
+    "a loop without an end",
+    "an ONNX loop without an end",
+)
+"""The names of the attacks of ``native_bombs``, which imports TensorFlow."""
 
 
 def native_bombs(trial_s: int) -> dict[str, tuple[str, bytes, str]]:
@@ -117,26 +149,37 @@ def endless_onnx() -> bytes:
 
 def outward_onnx(file: str) -> Hostile:
     """Returns ONNX models with weights in ``file``, with foreign operations, or with false claims."""
+    return Hostile(
+        {
+            "ONNX weights elsewhere": (lambda: _weights_in(file), "external data"),
+            "an ONNX operator of another domain": (_foreign, "export it without custom operators"),
+            "ONNX weights that are not there": (_huge_weights, "ONNX Runtime cannot load"),
+        }
+    )
+
+
+def _weights_in(file: str) -> bytes:
     from onnx import TensorProto, helper
 
     weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 1])
     weights.data_location = TensorProto.EXTERNAL
     weights.external_data.add(key="location", value=file)
     weights.external_data.add(key="length", value="8")
-    huge = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 10**12], float_data=[1.0, 1.0])
-    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    return onnx_model(helper.make_node("MatMul", ["x", "w"], ["y"]), initializers=(weights,))
+
+
+def _foreign() -> bytes:
+    from onnx import helper
+
     custom = helper.make_node("Evil", ["x"], ["y"], domain="evil.example")
-    return {
-        "ONNX weights elsewhere": (onnx_model(product, initializers=(weights,)), "external data"),
-        "an ONNX operator of another domain": (
-            onnx_model(custom, opsets=(helper.make_opsetid("evil.example", 1),)),
-            "export it without custom operators",
-        ),
-        "ONNX weights that are not there": (
-            onnx_model(product, initializers=(huge,)),
-            "ONNX Runtime cannot load",
-        ),
-    }
+    return onnx_model(custom, opsets=(helper.make_opsetid("evil.example", 1),))
+
+
+def _huge_weights() -> bytes:
+    from onnx import TensorProto, helper
+
+    huge = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 10**12], float_data=[1.0, 1.0])
+    return onnx_model(helper.make_node("MatMul", ["x", "w"], ["y"]), initializers=(huge,))
 
 
 def xml_bombs(file: str) -> Hostile:
@@ -144,80 +187,95 @@ def xml_bombs(file: str) -> Hostile:
     head = '<?xml version="1.0"?>'
     lol = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     doctype = "has a DOCTYPE"
-    return {
-        "an entity from a file": (
-            f'{head}<!DOCTYPE PMML [<!ENTITY e SYSTEM "{file}">]><PMML>&e;</PMML>'.encode(),
-            doctype,
-        ),
-        "an entity from a host": (
-            f'{head}<!DOCTYPE PMML [<!ENTITY e SYSTEM "http://127.0.0.1:9/e">]><PMML>&e;</PMML>'.encode(),
-            doctype,
-        ),
-        "a parameter entity": (
-            f'{head}<!DOCTYPE PMML [<!ENTITY % e SYSTEM "{file}"> %e;]><PMML/>'.encode(),
-            doctype,
-        ),
-        "a document type elsewhere": (f'{head}<!DOCTYPE PMML SYSTEM "{file}"><PMML/>'.encode(), doctype),
-        "exponential entities": (
-            f'{head}<!DOCTYPE PMML [<!ENTITY l0 "lol">{lol}]><PMML>&l9;</PMML>'.encode(),
-            doctype,
-        ),
-        "entities of quadratic growth": (
-            f'{head}<!DOCTYPE PMML [<!ENTITY a "{"a" * 50_000}">]><PMML>{"&a;" * 50_000}</PMML>'.encode(),
-            doctype,
-        ),
-        "100,000 levels": (b"<PMML>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</PMML>", "nests more than"),
-        "200,000 attributes": (
-            b"<PMML " + b" ".join(b'a%d="1"' % number for number in range(200_000)) + b"/>",
-            "has no model in it",
-        ),
-        "an attribute twice": (b'<PMML a="1" a="2"/>', "duplicate attribute"),
-        "a foreign encoding": (b'<?xml version="1.0" encoding="utf-7"?><PMML/>', "not a well-formed XML"),
-    }
+    return Hostile(
+        {
+            "an entity from a file": (
+                f'{head}<!DOCTYPE PMML [<!ENTITY e SYSTEM "{file}">]><PMML>&e;</PMML>'.encode(),
+                doctype,
+            ),
+            "an entity from a host": (
+                f'{head}<!DOCTYPE PMML [<!ENTITY e SYSTEM "http://127.0.0.1:9/e">]><PMML>&e;</PMML>'.encode(),
+                doctype,
+            ),
+            "a parameter entity": (
+                f'{head}<!DOCTYPE PMML [<!ENTITY % e SYSTEM "{file}"> %e;]><PMML/>'.encode(),
+                doctype,
+            ),
+            "a document type elsewhere": (f'{head}<!DOCTYPE PMML SYSTEM "{file}"><PMML/>'.encode(), doctype),
+            "exponential entities": (
+                f'{head}<!DOCTYPE PMML [<!ENTITY l0 "lol">{lol}]><PMML>&l9;</PMML>'.encode(),
+                doctype,
+            ),
+            "entities of quadratic growth": (
+                f'{head}<!DOCTYPE PMML [<!ENTITY a "{"a" * 50_000}">]><PMML>{"&a;" * 50_000}</PMML>'.encode(),
+                doctype,
+            ),
+            "100,000 levels": (
+                b"<PMML>" + b"<a>" * 100_000 + b"</a>" * 100_000 + b"</PMML>",
+                "nests more than",
+            ),
+            "200,000 attributes": (
+                lambda: b"<PMML " + b" ".join(b'a%d="1"' % number for number in range(200_000)) + b"/>",
+                "has no model in it",
+            ),
+            "an attribute twice": (b'<PMML a="1" a="2"/>', "duplicate attribute"),
+            "a foreign encoding": (b'<?xml version="1.0" encoding="utf-7"?><PMML/>', "not a well-formed XML"),
+        }
+    )
 
 
 @cache
 def archive_bombs() -> Hostile:
     """Returns zips and tars. Those that are too large unpack to more than 64 MB."""
     zeros = bytes(100 << 20)
-    return {
-        "a zip bomb": (_zip({"saved_model.pb": zeros}), "unpacks to more than"),
-        "a zip of many that fit": (
-            _zip({"saved_model.pb": b""} | {f"{number}": zeros[: 8 << 20] for number in range(9)}),
-            "unpacks to more than",
-        ),
-        "a zip that lies of its sizes": (_lying_zip(), ""),
-        "a gzip bomb": (_tar({"saved_model.pb": zeros}, "gz"), "unpacks to more than"),
-        "a bzip2 bomb": (_tar({"saved_model.pb": zeros}, "bz2"), "unpacks to more than"),
-        "an xz bomb": (_tar({"saved_model.pb": zeros}, "xz"), "unpacks to more than"),
-        "a tar header of a gigabyte": (_long_header(), "a header of"),
-        "too many empty files": (_zip({str(number): b"" for number in range(10_001)}), "more than 10,000"),
-        "too many empty files in a tar": (
-            _tar({str(number): b"" for number in range(10_001)}, "gz"),
-            "more than 10,000",
-        ),
-        "too many folders": (
-            _tar({f"{number}/": None for number in range(10_001)}, "gz"),
-            "more than 10,000",
-        ),
-        "a name of 10,000 characters": (_zip({"n" * 10_000: b""}), "has a name of 10,000 characters"),
-        "a path of 1,000 parts": (_tar({"a/" * 999 + "b": b""}), "1,000 parts"),
-        "a path of 400 parts": (_zip({"a/" * 399 + "b": b""}), "400 parts"),
-        "the same name twice": (_twice(), "cannot be unpacked"),
-        "a file that is a folder too": (_zip({"a": b"", "a/b": b""}), "cannot be unpacked"),
-        "a way up": (_tar({"../saved_model.pb": b""}), "unsafe entry"),
-        "a way up in the middle": (_zip({"a/../../saved_model.pb": b""}), "unsafe entry"),
-        "an absolute path": (_zip({"/tmp/saved_model.pb": b""}), "unsafe entry"),
-        "a backslash": (_tar({"..\\saved_model.pb": b""}), "unsafe entry"),
-        "a drive": (_tar({"C:\\saved_model.pb": b""}), "unsafe entry"),
-        "an encrypted zip": (_encrypted(), "cannot be unpacked"),
-        "a link": (special_in_tar(tarfile.SYMTYPE), "not a plain file"),
-        "a hard link": (special_in_tar(tarfile.LNKTYPE), "not a plain file"),
-        "a device": (special_in_tar(tarfile.CHRTYPE), "not a plain file"),
-        "a block device": (special_in_tar(tarfile.BLKTYPE), "not a plain file"),
-        "a pipe": (special_in_tar(tarfile.FIFOTYPE), "not a plain file"),
-        "a link in a zip": (link_in_zip(), "not a plain file"),
-    }
+    return Hostile(
+        {
+            "a zip bomb": (lambda: _zip({"saved_model.pb": zeros}), "unpacks to more than"),
+            "a zip of many that fit": (
+                lambda: _zip(
+                    {"saved_model.pb": b""} | {f"{number}": zeros[: 8 << 20] for number in range(9)}
+                ),
+                "unpacks to more than",
+            ),
+            "a zip that lies of its sizes": (_lying_zip, ""),
+            "a gzip bomb": (lambda: _tar({"saved_model.pb": zeros}, "gz"), "unpacks to more than"),
+            "a bzip2 bomb": (lambda: _tar({"saved_model.pb": zeros}, "bz2"), "unpacks to more than"),
+            "an xz bomb": (lambda: _tar({"saved_model.pb": zeros}, "xz"), "unpacks to more than"),
+            "a tar header of a gigabyte": (_long_header, "a header of"),
+            "too many empty files": (
+                lambda: _zip({str(number): b"" for number in range(10_001)}),
+                "more than 10,000",
+            ),
+            "too many empty files in a tar": (
+                lambda: _tar({str(number): b"" for number in range(10_001)}, "gz"),
+                "more than 10,000",
+            ),
+            "too many folders": (
+                lambda: _tar({f"{number}/": None for number in range(10_001)}, "gz"),
+                "more than 10,000",
+            ),
+            "a name of 10,000 characters": (
+                lambda: _zip({"n" * 10_000: b""}),
+                "has a name of 10,000 characters",
+            ),
+            "a path of 1,000 parts": (lambda: _tar({"a/" * 999 + "b": b""}), "1,000 parts"),
+            "a path of 400 parts": (lambda: _zip({"a/" * 399 + "b": b""}), "400 parts"),
+            "the same name twice": (_twice(), "cannot be unpacked"),
+            "a file that is a folder too": (_zip({"a": b"", "a/b": b""}), "cannot be unpacked"),
+            "a way up": (_tar({"../saved_model.pb": b""}), "unsafe entry"),
+            "a way up in the middle": (_zip({"a/../../saved_model.pb": b""}), "unsafe entry"),
+            "an absolute path": (_zip({"/tmp/saved_model.pb": b""}), "unsafe entry"),
+            "a backslash": (_tar({"..\\saved_model.pb": b""}), "unsafe entry"),
+            "a drive": (_tar({"C:\\saved_model.pb": b""}), "unsafe entry"),
+            "an encrypted zip": (_encrypted(), "cannot be unpacked"),
+            "a link": (special_in_tar(tarfile.SYMTYPE), "not a plain file"),
+            "a hard link": (special_in_tar(tarfile.LNKTYPE), "not a plain file"),
+            "a device": (special_in_tar(tarfile.CHRTYPE), "not a plain file"),
+            "a block device": (special_in_tar(tarfile.BLKTYPE), "not a plain file"),
+            "a pipe": (special_in_tar(tarfile.FIFOTYPE), "not a plain file"),
+            "a link in a zip": (link_in_zip(), "not a plain file"),
+        }
+    )
 
 
 def _zip(files: dict[str, bytes]) -> bytes:

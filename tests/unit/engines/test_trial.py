@@ -20,7 +20,7 @@ from model_serving.engines import engine_for
 from model_serving.engines.limits import Limits
 from model_serving.engines.trial import engine as trial
 from model_serving.engines.trial.engine import TriedEngine, stop_trials
-from tests.hostile_models import native_bombs, tensorflow_graph
+from tests.hostile_models import NATIVE, native_bombs, tensorflow_graph
 from tests.patience import patience
 
 TRIAL_S = 20
@@ -54,9 +54,11 @@ def good() -> bytes:
     return tensorflow_graph(lambda _, total: total * 2.0)
 
 
-@pytest.mark.parametrize("what", list(native_bombs(ENDLESS_S)))
+@pytest.mark.parametrize("what", NATIVE)
 def test_what_ends_a_process_or_never_ends_is_rejected(what: str) -> None:
-    kind, content, says = native_bombs(ENDLESS_S)[what]
+    bombs = native_bombs(ENDLESS_S)
+    assert tuple(bombs) == NATIVE
+    kind, content, says = bombs[what]
     seconds = ENDLESS_S if "without an end" in what else TRIAL_S
     # The library is imported by the first one.
     assert load("TENSORFLOW", good()) == "loaded"
