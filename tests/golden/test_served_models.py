@@ -20,8 +20,6 @@ from model_serving.testing.model_server import FakeModelServer, ServedModel
 from model_serving.testing.served_model import TensorSpec
 from model_serving.wire import RecordCodec
 
-tf = pytest.importorskip("tensorflow", reason="the sample SavedModel needs TensorFlow")
-
 DATA = Path(__file__).resolve().parents[2] / "data"
 WINE: RecordSchema = RecordCodec("model_serving.protos.winerecord_pb2:WineRecord").schema
 
@@ -36,6 +34,8 @@ def rows() -> Any:
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeModelServer]:
     """TensorFlow scores in the server, as in a real one."""
+    # Not at the top: every process of a test run collects this file, and one of them runs it.
+    tf = pytest.importorskip("tensorflow", reason="the sample SavedModel needs TensorFlow")
     loaded = tf.saved_model.load(str(DATA / "models" / "saved" / "1"))
     function = loaded.signatures["serving_default"]
     (taken,) = function.structured_input_signature[1].values()

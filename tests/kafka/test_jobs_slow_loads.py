@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.messaging.topics import TopicNames
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
-from tests.job_models import constant_pmml, sample_records
+from tests.job_models import constant_model, constant_pmml, sample_records
 from tests.job_serving import serving
 from tests.slow_store import slow_store
 
@@ -33,7 +35,12 @@ def constant(data_type: str, value: float) -> ModelDescriptor:
 def test_a_slow_load_holds_up_nothing_and_one_without_end_is_rejected(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """In thread mode; in process mode models load slowly while workers are killed (tests/faults)."""
+    """In thread mode; in process mode models load slowly while workers are killed (tests/faults).
+
+    The job's topics do not exist before it starts. It creates them for what they get, so a letter
+    holds all of a large message.
+    """
+    topics = TopicNames().prefixed(f"n{uuid4().hex[:8]}-")
     flags = [
         *("--delivery", "exactly-once"),
         *("--checkpoint-interval-ms", "500"),
@@ -43,8 +50,16 @@ def test_a_slow_load_holds_up_nothing_and_one_without_end_is_rejected(
     with (
         slow_store(constant_pmml(2)) as slow,
         slow_store(constant_pmml(3)) as never,
-        serving("keyed", broker, tmp_path, *flags) as job,
+        serving("keyed", broker, tmp_path, *flags, topics=topics) as job,
     ):
+        bad_model = constant_model("large", 2.0, data=b"<" + b"x" * 2_000_000)
+        job.offer(bad_model)
+        (letter,) = job.await_letters_of("large", 1)
+        assert letter.payload == bad_model.SerializeToString()
+        # Nothing is said about their sizes.
+        said = [line for line in (tmp_path / "job.log").read_text().splitlines() if "the topic '" in line]
+        assert said == [f"keyed.py: the topic '{one}' did not exist and was created" for one in topics.all()]
+
         job.serve(constant("slow", 1))
         job.offer(
             ModelDescriptor(

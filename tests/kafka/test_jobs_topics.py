@@ -170,21 +170,3 @@ def test_a_topic_that_takes_next_to_nothing_is_one_line(broker: EmbeddedBroker, 
         f"keyed.py: the topic '{topics.status}' takes messages of up to 1,000 bytes: "
         "raise its max.message.bytes to 16,384 at least\n"
     )
-
-
-def test_topics_that_do_not_exist_are_created_for_what_they_get(
-    broker: EmbeddedBroker, tmp_path: Path
-) -> None:
-    """Nothing is said about sizes then, and a letter holds all of a large message."""
-    topics = TopicNames().prefixed(f"n{uuid4().hex[:8]}-")
-    flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
-    bad_model = constant_model("wine", 2.0, data=b"<" + b"x" * 2_000_000)
-    with (
-        FlinkRun("keyed", flags, tmp_path / "job.log") as job,
-        Traffic("keyed", broker.bootstrap_servers, topics, job.check) as traffic,
-    ):
-        traffic.offer(bad_model)
-        (letter,) = traffic.await_letters_of("wine", 1)
-        assert letter.payload == bad_model.SerializeToString()
-    said = [line for line in job.printed().splitlines() if "the topic '" in line]
-    assert said == [f"keyed.py: the topic '{topic}' did not exist and was created" for topic in topics.all()]
