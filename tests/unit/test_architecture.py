@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,6 @@ LAW: dict[str, set[str]] = {
         "model_serving.observe",
         "model_serving.protos",
         "model_serving.query",
-        "model_serving.query",
         "model_serving.runtime",
         "model_serving.server",
         "model_serving.settings",
@@ -136,9 +136,14 @@ def modules(*folders: str) -> dict[str, ast.Module]:
         for path in sorted((ROOT / folder).rglob("*.py")):
             if not path.name.endswith("_pb2.py"):
                 name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-                found[name] = ast.parse(path.read_text(encoding="utf-8"))
+                found[name] = parsed(path)
     assert found
     return found
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(node: ast.AST, *, at_import_time: bool = False) -> Iterator[str]:
