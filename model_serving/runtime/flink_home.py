@@ -66,7 +66,8 @@ fi
 """
 # Each script starts Java once more to read the configuration: half a second of processor time each time. What
 # Java says depends on config.yaml alone, so Java is asked once for each text of that file. The answer is kept
-# beside the file, below the file's checksum. In a folder that is read-only, Java is asked each time.
+# beside the file, below the file's checksum. In a folder that is read-only, Java is asked each time. After a
+# failure of Java the answer is empty, and is not kept.
 _CONFIG_READ = (
     'YAML_CONF=$(updateAndGetFlinkConfiguration "${FLINK_CONF_DIR}" "${FLINK_BIN_DIR}" ${FLINK_LIB_DIR} '
     "-flatten)"
@@ -76,7 +77,7 @@ _model_serving_kept="$FLINK_CONF_DIR/.config.flat"
 _model_serving_sum="$(cksum < "$FLINK_CONF_DIR/config.yaml")"
 if [ "$(head -n 1 "$_model_serving_kept" 2> /dev/null)" = "$_model_serving_sum" ]; then
     YAML_CONF="$(tail -n +2 "$_model_serving_kept")"
-elif {_CONFIG_READ}; then
+elif {_CONFIG_READ} && [ -n "$YAML_CONF" ]; then
     {{ printf '%s\\n%s\\n' "$_model_serving_sum" "$YAML_CONF" > "$_model_serving_kept.$$" \\
         && mv -f "$_model_serving_kept.$$" "$_model_serving_kept"; }} 2> /dev/null || :
 fi"""

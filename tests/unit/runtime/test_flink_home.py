@@ -105,9 +105,10 @@ def test_java_reads_a_configuration_once(
     says = f'echo "a: 1"; cat "$FLINK_CONF_DIR/config.yaml"; echo >> {asked}'
     java = f"updateAndGetFlinkConfiguration() {{ {says}; }}"
 
-    def run() -> str:
+    def run(*, answers: bool = True) -> str:
+        function = java if answers else "updateAndGetFlinkConfiguration() { :; }"
         return subprocess.run(
-            ["bash", "-c", f'{java}; . {home.path}/bin/config.sh; echo "$YAML_CONF"'],
+            ["bash", "-c", f'{function}; . {home.path}/bin/config.sh; echo "$YAML_CONF"'],
             env={"MODEL_SERVING_ENVIRONMENT": str(home.path), "FLINK_CONF_DIR": str(home.conf)},
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
@@ -121,10 +122,14 @@ def test_java_reads_a_configuration_once(
     assert (run(), times()) == (first, 1)
     config.write_text("another: text\n", encoding="utf-8")
     assert (run(), run(), times()) == ("a: 1\nanother: text\n", "a: 1\nanother: text\n", 2)
-    # A second process of Java is better than none: what cannot be kept is asked again.
+    # Flink's function says nothing, with status 0, when Java has failed.
+    config.write_text("a third: text\n", encoding="utf-8")
+    assert run(answers=False) == "\n"
+    assert run() == "a: 1\na third: text\n"
+    # What cannot be kept is asked again.
     (home.conf / ".config.flat").unlink()
     (home.conf / ".config.flat").mkdir()
-    assert run() == "a: 1\nanother: text\n"
+    assert run() == "a: 1\na third: text\n"
 
 
 def test_the_configuration_is_this_projects(home: FlinkHome, distribution: Path, connector: Path) -> None:
