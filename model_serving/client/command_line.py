@@ -12,12 +12,12 @@ from model_serving.client.completion import SHELLS
 from model_serving.client.decoding import Kind
 from model_serving.client.observing.options import query_options, stats_options, status_options, top_options
 from model_serving.client.option_values import (
+    OneOf,
     count,
     fields,
     inputs,
     names,
     not_negative,
-    one_of,
     place,
     port,
     rate,
@@ -269,7 +269,7 @@ def _add_choices(models: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     details = models.add_argument_group("the description of the model, for your own models")
     details.add_argument(
         "--model-type",
-        type=one_of(ModelType, _TYPES),
+        type=OneOf(ModelType, _TYPES),
         metavar="TYPE",
         help=f"{', '.join(_TYPES)} (default: recognized from the content)",
     )
@@ -282,7 +282,7 @@ def _add_choices(models: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     )
     details.add_argument(
         "--output",
-        type=one_of(OutputRule, [rule.name for rule in OutputRule]),
+        type=OneOf(OutputRule, [rule.name for rule in OutputRule]),
         default=OutputRule.AUTO,
         metavar="RULE",
         help=f"how outputs become the result: {', '.join(rule.name for rule in OutputRule)} (default: AUTO)",

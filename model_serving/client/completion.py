@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from model_serving.client.option_values import OneOf
+
 __all__ = ["SHELLS", "completion_script"]
 
 SHELLS = ("bash", "zsh")
@@ -63,7 +65,8 @@ def _command(parser: argparse.ArgumentParser) -> _Command:
     words: list[str] = []
     values: dict[str, tuple[str, ...]] = {}
     for action in parser._actions:  # noqa: SLF001
-        choices = tuple(map(str, action.choices or ()))
+        allowed = action.type.allowed if isinstance(action.type, OneOf) else ()
+        choices = tuple(map(str, action.choices or allowed))
         if not action.option_strings:
             words.extend(choices)
         elif choices:

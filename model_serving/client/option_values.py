@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from model_serving.client.record_columns import LEFT_OUT
 from model_serving.client.trying.fields import FIELD_TYPES, Field
 
 __all__ = [
+    "OneOf",
     "count",
     "fields",
     "inputs",
     "names",
     "not_negative",
-    "one_of",
     "place",
     "port",
     "positive",
@@ -84,15 +84,18 @@ def fields(text: str) -> tuple[Field, ...]:
     return tuple(found)
 
 
-def one_of(kinds: type[_Kinds], allowed: Sequence[str]) -> Callable[[str], _Kinds]:
-    """Returns a function that reads one of the allowed names, in upper or lower case."""
+class OneOf(Generic[_Kinds]):
+    """Reads one of the allowed names, in upper or lower case."""
 
-    def read(text: str) -> _Kinds:
-        if text.upper() not in allowed:
-            raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(allowed)}")
-        return kinds[text.upper()]
+    def __init__(self, kinds: type[_Kinds], allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        self._kinds = kinds
 
-    return read
+    def __call__(self, text: str) -> _Kinds:
+        """Reads a name."""
+        if text.upper() not in self.allowed:
+            raise argparse.ArgumentTypeError(f"'{text}' is not one of {', '.join(self.allowed)}")
+        return self._kinds[text.upper()]
 
 
 def count(text: str) -> int:

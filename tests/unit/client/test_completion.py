@@ -62,6 +62,7 @@ def completed(script: Path, *words: str) -> list[str]:
         ),
         (["read", "results", "--as", "=", "d"], ["data", "dead-letters"]),
         (["top", "--sort", "through"], ["throughput"]),
+        (["publish-models", "--model-type", "TENSORFLOW"], ["TENSORFLOW", "TENSORFLOWSAVED"]),
         (["completion", ""], ["bash", "zsh"]),
         (["completion", "--"], ["--help"]),
         (["run", "--state"], ["--state-topic"]),
