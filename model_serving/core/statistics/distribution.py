@@ -42,9 +42,10 @@ class Distribution:
             return
         self.count += len(values) if times is None else int(times.sum())
         self.sum = bounded(self.sum + float(values.sum() if times is None else values @ times))
-        self.minimum = min(self.minimum, float(values.min()))
+        least = float(values.min())
+        self.minimum = min(self.minimum, least)
         self.maximum = max(self.maximum, float(values.max()))
-        self.sketch.add(values, times)
+        self.sketch.add(values, times, least=least)
 
     def add_one(self, value: float, times: int = 1) -> None:
         """Counts one finite number ``times`` times."""

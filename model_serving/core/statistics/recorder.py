@@ -15,13 +15,10 @@ from model_serving.core.statistics.report import VersionStatistics
 
 __all__ = ["Identity", "Recorder"]
 
-_FOLD_RECORDS = 4096
-"""So many records are counted at once, which costs a tenth of counting each batch by itself."""
+_FOLD_RECORDS = 8192
+"""So many records are counted at once, which costs a fraction of counting each batch by itself."""
 
 _FOLD_EVENTS = 1024
-
-_AT_ONCE = 1024
-"""A batch of so many records is counted at once: to keep its arrays would cost more than is saved."""
 
 _FEW = 16
 """Up to so many numbers, lists are faster than arrays."""
@@ -110,12 +107,12 @@ class Recorder:
         results: Numbers = scores.result
         if count <= _FEW:
             instants, results = batch.submission_ts.tolist(), scores.result.tolist()
-        elif count < _AT_ONCE:
+        else:
             # They may be parts of larger arrays, which would be kept with them.
             instants, results = instants.copy(), results.copy()
         self._notes.append((entry, instants, batch.served_ts, batch.scoring_ns, results, scores.labels, rows))
         self._noted += count
-        if count >= _AT_ONCE or self._noted >= _FOLD_RECORDS or len(self._notes) >= _FOLD_EVENTS:
+        if self._noted >= _FOLD_RECORDS or len(self._notes) >= _FOLD_EVENTS:
             self._try_to_count()
 
     def failed(self, entry: Entry, count: int, missing: int) -> None:

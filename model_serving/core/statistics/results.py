@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.core.letters import shortened
+from model_serving.core.scoring.finite import all_finite
 from model_serving.core.statistics.distribution import Distribution, bounded
 
 __all__ = ["LABEL_BYTES", "MOST_LABELS", "Bar", "Results"]
@@ -59,13 +60,12 @@ class Results:
         """Counts the results of n records, an array of shape (n,), and their labels, if they have any."""
         if labels is not None:
             self.count_labels(Counter(labels))
-        finite = numbers[np.isfinite(numbers)]
+        finite = numbers if all_finite(numbers) else numbers[np.isfinite(numbers)]
         if len(finite):
-            with np.errstate(over="ignore", invalid="ignore"):
-                mean = bounded(float(finite.sum())) / len(finite)
-                own = bounded(float(np.square(finite - mean).sum()))
-            self._join(len(finite), mean, own)
             with np.errstate(over="ignore"):
+                mean = bounded(float(finite.sum())) / len(finite)
+                apart = finite - mean
+                self._join(len(finite), mean, bounded(float(np.vdot(apart, apart))))
                 self.numbers.add(finite)
 
     def count_labels(self, counts: Mapping[str, int]) -> None:

@@ -44,10 +44,18 @@ class Buckets:  # noqa: PLW1641 - it changes
         """Whether the same buckets hold the same counts."""
         return isinstance(other, Buckets) and list(self.limits()) == list(other.limits())
 
-    def add(self, numbers: Numbers, most: int, times: npt.NDArray[np.int64] | None = None) -> None:
-        """Counts n ≥ 1 numbers, each at least ``SMALLEST``; ``times``: how often each, once without it."""
-        places = np.ceil(np.log(numbers) * _PER_LOG).astype(np.int64)
-        first = int(places.min())
+    def add(
+        self, numbers: Numbers, least: float, most: int, times: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        """Counts n ≥ 1 numbers, each at least ``SMALLEST``; ``times``: how often each, once without it.
+
+        ``least`` is the smallest one.
+        """
+        logarithms = np.log(numbers)
+        logarithms *= _PER_LOG
+        places = np.ceil(logarithms, out=logarithms).astype(np.int64)
+        # One less, because logarithms of arrays and of single numbers may be rounded differently.
+        first = math.ceil(math.log(least) * _PER_LOG) - 1
         places -= first
         counts = np.bincount(places) if times is None else np.bincount(places, times).astype(np.int64)
         self._add_counts(first, counts, most)
@@ -142,17 +150,29 @@ class Sketch:
         """How many numbers were counted."""
         return int(self.positive.counts.sum()) + int(self.negative.counts.sum()) + self.zeros
 
-    def add(self, values: Numbers, times: npt.NDArray[np.int64] | None = None) -> None:
-        """Counts finite numbers, an array of shape (n,); ``times``: how often each, once without it."""
+    def add(
+        self,
+        values: Numbers,
+        times: npt.NDArray[np.int64] | None = None,
+        *,
+        least: float | None = None,
+    ) -> None:
+        """Counts finite numbers, an array of shape (n,); ``times``: how often each, once without it.
+
+        ``least`` is the smallest one, if it is known.
+        """
         if not len(values):
             return
-        if values.min() >= SMALLEST:
-            self.positive.add(values, self.most, times)
+        least = float(values.min()) if least is None else least
+        if least >= SMALLEST:
+            self.positive.add(values, least, self.most, times)
             return
         above, below = values >= SMALLEST, values <= -SMALLEST
         for buckets, signed, chosen in ((self.positive, values, above), (self.negative, -values, below)):
             if chosen.any():
-                buckets.add(signed[chosen], self.most, None if times is None else times[chosen])
+                part = signed[chosen]
+                often = None if times is None else times[chosen]
+                buckets.add(part, float(part.min()), self.most, often)
         rest = ~(above | below)
         self.zeros += int(rest.sum() if times is None else times[rest].sum())
 
