@@ -22,6 +22,16 @@ export async function remove(dataType, serving) {
   if (agreed) await run(() => command("DELETE", addressOf(dataType)), "The removal is published.");
 }
 
+/** Asks for the name of a data type that has no model yet, and opens its view, which has the form for a model. */
+export async function openNewDataType() {
+  const name = h("input", { id: "new-data-type", type: "text", required: true, maxlength: 1000, autocomplete: "off", spellcheck: "false" });
+  const agreed = await ask("A new data type", [
+    h("p", {}, "Records say their data type; a model serves the records of one data type."),
+    h("label", { for: "new-data-type" }, "Data type"), name,
+  ], "Continue", { first: name });
+  if (agreed) location.hash = `#/data-types/${encodeURIComponent(name.value)}`;
+}
+
 async function run(send, done, output = document.getElementById("command-outcome")) {
   try {
     const answer = await withToken(send);

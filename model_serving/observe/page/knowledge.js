@@ -74,8 +74,8 @@ const parts = {
   detail: new Part(async () => {
     const detail = known.detail;
     await fill(detail, async () => {
-      const [overview, versions, series] = await Promise.all([
-        get(addressOf(detail.dataType)),
+      const overview = await get(addressOf(detail.dataType));
+      const [versions, series] = await Promise.all([
         get(addressOf(detail.dataType, "versions")),
         get(addressOf(detail.dataType, "series")),
       ]);

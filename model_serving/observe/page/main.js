@@ -1,7 +1,7 @@
 // Starts the page: which view is shown, when it is drawn, and what the connection says.
 
 import { hasToken, useToken } from "./api.js";
-import { remove, rollback, scoreForm, uploadForm } from "./commands.js";
+import { openNewDataType, remove, rollback, scoreForm, uploadForm } from "./commands.js";
 import { detailView } from "./detail.js";
 import { askForToken } from "./dialogs.js";
 import { announce, h, render } from "./dom.js";
@@ -51,7 +51,7 @@ function draw() {
 function content() {
   const now = Date.now();
   if (route.name === "letters") return lettersView();
-  if (route.name === "list") return overviewView(now, { search, sort, page });
+  if (route.name === "list") return overviewView(now, { search, sort, page, begin: openNewDataType });
   const dataType = known.detail.dataType;
   return detailView(now, chartWidth(), {
     rollback: (serving) => rollback(dataType, serving),

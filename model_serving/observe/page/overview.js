@@ -11,7 +11,7 @@ const ORDERS = [
   ["dead-letters", "Dead letters"], ["failed", "Failed records"], ["waiting", "Waiting records"], ["since", "Newest model"],
 ];
 
-/** Returns the view; `actions` are `search(text)`, `sort(order)` and `page(offset)`. */
+/** Returns the view; `actions` are `search(text)`, `sort(order)`, `page(offset)` and `begin()`. */
 export function overviewView(now, actions) {
   const { list, offset, search, sort } = known;
   return [
@@ -24,7 +24,8 @@ export function overviewView(now, actions) {
         })),
       h("div", {}, h("label", { for: "sort" }, "Sort by"),
         h("select", { id: "sort", onchange: (event) => actions.sort(event.target.value) },
-          ORDERS.map(([order, title]) => h("option", { value: order, selected: order === sort }, title))))),
+          ORDERS.map(([order, title]) => h("option", { value: order, selected: order === sort }, title)))),
+      h("button", { type: "button", onclick: () => actions.begin() }, "Upload for a new data type")),
     failureNotice(list, known.updatedAt),
     list.loaded ? content(list, offset, search, now, actions) : h("p", { class: "muted", key: "loading" }, "Loading …"),
   ];
