@@ -118,10 +118,17 @@ async def upload(
         result_output=result_output,
         signature_name=signature_name,
     )
-    with _Turn(), tempfile.TemporaryDirectory(prefix="model-serving-") as folder:
-        file = Path(folder) / "upload"
-        received = await receive_upload(request, file, commanding.upload_limit)
-        published = await _published(lambda: publisher.deploy(_deployment(said, file, received)))
+    try:
+        with _Turn(), tempfile.TemporaryDirectory(prefix="model-serving-") as folder:
+            file = Path(folder) / "upload"
+            received = await receive_upload(request, file, commanding.upload_limit)
+            published = await _published(lambda: publisher.deploy(_deployment(said, file, received)))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise HttpError(
+            503,
+            f"the server has no room for the upload ({why}): make room in its temporary folder, see TMPDIR",
+        ) from error
     return JsonAnswer({"published": published}, 202)
 
 

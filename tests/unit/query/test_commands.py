@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,13 @@ def test_what_is_no_model_is_refused_in_one_line(kind: str, body: bytes) -> None
     assert answer.status_code == 400
     assert "\n" not in answer.json()["detail"]
     assert not served.publisher.deployed
+
+
+def test_without_room_for_the_upload_it_is_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    answer = Served(KnownHere()).client.post("/api/v1/data-types/wine/models", headers=BEARER, content=b"abc")
+    assert answer.status_code == 503
+    assert "TMPDIR" in answer.json()["detail"]
 
 
 def test_a_refusal_of_the_publisher_is_the_answer() -> None:
