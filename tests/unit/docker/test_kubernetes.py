@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from flink_jobs.config import JobConfig, parse_config
+from model_serving.query.config import parse_config as parse_query
 from model_serving.runtime.flink_home import _flatten, config_text, installed_distribution
 from model_serving.server.config import ServerConfig
 from model_serving.server.config import parse_config as parse_server
@@ -173,7 +174,14 @@ def test_jobs_and_server_share_inputs_and_nothing_else() -> None:
     configs = [*map(job_config, VARIANTS), server_config()]
     assert len({(one.models_topic, one.data_topic) for one in configs}) == 1
     own = [
-        (one.models_group, one.data_group, one.results_topic, one.dead_letter_topic, one.status_topic)
+        (
+            one.models_group,
+            one.data_group,
+            one.results_topic,
+            one.dead_letter_topic,
+            one.status_topic,
+            one.stats_topic,
+        )
         for one in configs
     ]
     flat = [name for names in own for name in names]
@@ -226,6 +234,19 @@ def test_flink_can_write_where_it_must(variant: str) -> None:
     assert set(owned[1].split()) <= mounts
 
 
+def test_the_query_server_reads_what_the_keyed_job_writes_and_can_be_reached() -> None:
+    (container,) = pods()["query"]["containers"]
+    assert container["args"][:2] == ["model-serving", "serve"]
+    config = parse_query(container["args"][2:], without_kafka_config())
+    keyed = job_config("keyed")
+    assert (config.status_topic, config.stats_topic, config.dead_letter_topic) == (
+        keyed.status_topic,
+        keyed.stats_topic,
+        keyed.dead_letter_topic,
+    )
+    assert (config.http.host, config.http.port) == ("0.0.0.0", container["ports"][0]["containerPort"])
+
+
 def test_images_are_those_that_are_built() -> None:
     images = {job("keyed")["image"], job("broadcast")["image"]}
     images |= {pods()[name]["containers"][0]["image"] for name in ("server", "query")}
@@ -240,6 +261,7 @@ def test_images_are_those_that_are_built() -> None:
 def test_the_two_jobs_differ_in_their_names_and_topics_only() -> None:
     keyed, broadcast = ((FOLDER / f"{name}.yaml").read_text(encoding="utf-8") for name in VARIANTS)
     topics = re.compile(
-        r"^      - (--[\w-]+-(group|topic)|[\w-]+-(models|records|results|letters|status))\n", re.MULTILINE
+        r"^      - (--[\w-]+-(group|topic)|[\w-]+-(models|records|results|letters|status|stats))\n",
+        re.MULTILINE,
     )
     assert topics.sub("", keyed).replace("keyed", "broadcast") == topics.sub("", broadcast)

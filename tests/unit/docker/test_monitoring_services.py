@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+from flink_jobs.config import parse_config as parse_job
+from model_serving.query.config import parse_config as parse_query
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -58,6 +61,20 @@ def test_prometheus_finds_each_process(
         assert "metrics.reporter.prom.host=0.0.0.0" in command
     assert monitoring_services["query"]["command"] == ["model-serving", "serve", "--host", "0.0.0.0"]
     assert monitoring_services["prometheus"]["volumes"] == ["./prometheus:/etc/prometheus:ro"]
+
+
+def test_the_query_server_reads_what_the_keyed_job_writes(
+    monitoring_services: dict[str, Any], services: dict[str, Any]
+) -> None:
+    query = monitoring_services["query"]
+    config = parse_query(query["command"][2:], query["environment"])
+    keyed = parse_job([], services["keyed-job"]["environment"], "compose")
+    assert (config.kafka.bootstrap_servers, config.status_topic, config.stats_topic) == (
+        keyed.bootstrap_servers,
+        keyed.status_topic,
+        keyed.stats_topic,
+    )
+    assert (config.http.host, config.http.port) == ("0.0.0.0", 5500)
 
 
 def test_nobody_can_change_anything_on_the_dashboards_page(monitoring_services: dict[str, Any]) -> None:
