@@ -9,16 +9,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from confluent_kafka import KafkaException
 
-from model_serving.client.command_line import QUERY_SERVER, SERVER, build_parser
 from model_serving.client.errors import ClientError, WrongCall
-from model_serving.client.printable import printable
-from model_serving.client.record_columns import LEFT_OUT
+from model_serving.client.hosts import QUERY_SERVER, SERVER
 from model_serving.messaging.errors import MessagingError
 from model_serving.runtime.errors import SetupError
+
+if TYPE_CHECKING:
+    from model_serving.messaging.access import KafkaAccess
+    from model_serving.query.ports import Publisher
 
 __all__ = ["main"]
 
@@ -35,11 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A name may have characters that the terminal's encoding lacks.
             stream.reconfigure(errors="backslashreplace")
-    arguments = _joined(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == [SERVER]:
         return _run_server(arguments[1:])
     if arguments[:1] == [QUERY_SERVER]:
         return _run_query_server(arguments[1:])
+    return _run_command(_joined(arguments))
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    # A server starts sooner without what the other commands need.
+    from model_serving.client.command_line import build_parser
+    from model_serving.client.printable import printable
+
     options = build_parser(_PROGRAM).parse_args(arguments)
     # A shell starts background jobs with SIGINT ignored. Without a handler `kill -INT` would do nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -66,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _joined(arguments: Sequence[str]) -> list[str]:
     """Makes ``--columns -,a,b`` one argument, because argparse would take the value for another flag."""
+    from model_serving.client.record_columns import LEFT_OUT
+
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--columns" and argument.startswith(f"{LEFT_OUT},"):
@@ -77,10 +89,16 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def _run_server(arguments: Sequence[str]) -> int:
     """The server reads its flags by itself, as the jobs do: from one table, and from the environment too."""
-    from model_serving.client.web_publishing import WebPublisher
     from model_serving.server.run import main as run
 
-    return run(arguments, os.environ, WebPublisher)
+    return run(arguments, os.environ, _publisher)
+
+
+def _publisher(kafka: KafkaAccess, topic: str, key: bytes | None) -> Publisher:
+    """What publishes the commands that come over HTTP, if the server answers there."""
+    from model_serving.client.web_publishing import WebPublisher
+
+    return WebPublisher(kafka, topic, key)
 
 
 def _run_query_server(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from model_serving.client import commands
 from model_serving.client.completion import SHELLS
 from model_serving.client.decoding import Kind
+from model_serving.client.hosts import QUERY_SERVER, SERVER
 from model_serving.client.observing.options import query_options, stats_options, status_options, top_options
 from model_serving.client.option_values import (
     OneOf,
@@ -33,13 +34,7 @@ from model_serving.client.settings_options import (
 )
 from model_serving.core.messages import ModelType, OutputRule, Reason
 
-__all__ = ["QUERY_SERVER", "SERVER", "build_parser"]
-
-SERVER = "run"
-"""The command of the server. It reads its flags by itself, so the parser here only names it."""
-
-QUERY_SERVER = "serve"
-"""The command of the query server, which reads its flags by itself too."""
+__all__ = ["build_parser"]
 
 _TYPES = [kind.name for kind in ModelType]
 _REASONS = [reason.name for reason in Reason if reason]

@@ -186,7 +186,8 @@ def run_query(options: argparse.Namespace) -> None:
 
 def run_completion(options: argparse.Namespace) -> None:
     """Runs ``completion``."""
-    from model_serving.client.command_line import QUERY_SERVER, SERVER, build_parser
+    from model_serving.client.command_line import build_parser
+    from model_serving.client.hosts import QUERY_SERVER, SERVER
     from model_serving.query.config import FLAGS as OF_QUERIES
     from model_serving.server.config import FLAGS
 

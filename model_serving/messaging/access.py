@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import javaproperties
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
@@ -117,6 +116,8 @@ def read_kafka_config(path: str) -> dict[str, str]:
         ValueError: the file cannot be read, sets a property that flags decide, or cannot be used by both
             kinds of clients. The text names properties and never their values.
     """
+    import javaproperties  # takes long to import, and few name such a file
+
     try:
         with Path(path).open(encoding="utf-8") as file:
             properties = dict(javaproperties.load(file))

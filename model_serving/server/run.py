@@ -19,7 +19,6 @@ from model_serving.core.errors import ModelServingError
 from model_serving.messaging.connection import connect
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.preflight import check_topics
-from model_serving.query.run import PublisherMaker, open_service, topics_of
 from model_serving.server.bounds import Bounds, present_bounds
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
@@ -30,6 +29,7 @@ from model_serving.server.state_topic import ensure_state_topic
 from model_serving.server.workers import end_with_parent, run_workers
 
 if TYPE_CHECKING:
+    from model_serving.query.run import PublisherMaker
     from model_serving.query.service import QueryService
 
 __all__ = ["main"]
@@ -100,6 +100,9 @@ def _answer(
     config: ServerConfig, events: Events, publisher_of: PublisherMaker, health: Health
 ) -> QueryService:
     """Answers over HTTP, in a thread; it ends with the process, and health is that of the serving loop."""
+    # Only for those who ask for it, because it takes a while to import.
+    from model_serving.query.run import open_service, topics_of
+
     topics = topics_of(config.status_topic, config.stats_topic, config.dead_letter_topic)
     service = open_service(config.kafka, topics, config.serving, config.http, publisher_of, health)
     service.start()
