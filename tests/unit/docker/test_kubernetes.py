@@ -125,7 +125,7 @@ def test_probes_ask_for_routes_that_there_are(name: str) -> None:
         "livenessProbe": "/healthz",
     }
     if name == "server":
-        assert server_config().http_port == port["containerPort"]
+        assert (server_config().http_host, server_config().http_port) == ("0.0.0.0", port["containerPort"])
     else:
         assert container["args"][-1] == str(port["containerPort"])
 
