@@ -91,6 +91,26 @@ def test_a_record_is_scored(open_page: Opener, server: FakeServer) -> None:
     }
 
 
+@pytest.mark.parametrize("typed", [False, True])
+def test_fields_are_filled_as_soon_as_their_means_are_known(
+    open_page: Opener, server: FakeServer, *, typed: bool
+) -> None:
+    fields = [field for one in server.scenario.versions["wine"] for field in one["fields"]]
+    counts = [field["count"] for field in fields]
+    for field in fields:
+        field["count"] = 0
+    page = open_page("#/data-types/wine")
+    alcohol = page.get_by_role("region", name="Score one record").get_by_label("alcohol")
+    expect(alcohol).to_have_value("")
+    if typed:
+        alcohol.fill("9")
+    for field, count in zip(fields, counts, strict=True):
+        field["count"] = count
+    server.scenario.data_types["wine"]["throughput"] = 77.0
+    expect(page.locator(".tile", has_text="Throughput")).to_have_text("Throughput77records/s")
+    expect(alcohol).to_have_value("9" if typed else "10.47")
+
+
 def test_a_record_that_is_not_json_is_told(open_page: Opener, server: FakeServer) -> None:
     page = open_page("#/data-types/house-prices")
     form = page.get_by_role("region", name="Score one record")

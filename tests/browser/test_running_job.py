@@ -92,6 +92,17 @@ def test_from_the_first_model_to_a_rollback(
     drift = page.get_by_role("region", name="Drift by field")
     expect(drift.get_by_role("rowheader", name="alcohol")).to_be_visible()
 
+    form = page.get_by_role("region", name="Score one record")
+    expect(form.get_by_label("alcohol")).not_to_have_value("")
+
+    def is_scored() -> bool:
+        # While the model loads, the server asks to try again.
+        with page.expect_response("**/score"):
+            form.get_by_role("button", name="Score").click()
+        return "Result" in form.get_by_role("status").inner_text()
+
+    eventually(is_scored, form.inner_text, within_s=60)
+
     # A field that no record has.
     wrong = sample("glm")
     wrong["buffer"] = wrong["buffer"].replace(b"alcohol", b"caffeine")

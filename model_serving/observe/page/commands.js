@@ -83,9 +83,14 @@ function textField(name, title, hint) {
   ];
 }
 
+// The form for a data type in which something was typed: it is not replaced by one with other fields or means.
+const typedInto = new Map();
+
 /** The form that scores one record. Its fields are those of which the server has statistics. */
 export function scoreForm(dataType, versions) {
   const fields = versions.find((version) => version.fields.length > 0)?.fields ?? [];
+  const hasMeans = fields.some((field) => field.count > 0);
+  const key = typedInto.get(dataType) ?? `score ${dataType} ${fields.length} ${hasMeans}`;
   const output = h("div", { role: "status" });
   const onsubmit = async (event) => {
     event.preventDefault();
@@ -97,18 +102,19 @@ export function scoreForm(dataType, versions) {
       say(output, error instanceof SyntaxError ? `The record is not JSON: ${error.message}` : error.message, "bad");
     }
   };
-  return h("section", { class: "panel", key: `score ${dataType} ${fields.length}`, "aria-labelledby": "score-title", "data-keep": true },
+  return h("section", { class: "panel", key, "aria-labelledby": "score-title", "data-keep": true },
     h("h2", { id: "score-title" }, "Score one record"),
-    h("form", { class: "stacked", onsubmit },
+    h("form", { class: "stacked", onsubmit, oninput: () => typedInto.set(dataType, key) },
       h("p", { class: "muted" }, fields.length > 0
-        ? "By the version that serves now. The fields are filled with the means of what came; an empty field is missing."
+        ? `By the version that serves now. ${hasMeans ? "The fields are filled with the means of what came. " : ""}`
+          + "An empty field is missing."
         : "By the version that serves now. Give the record as JSON."),
       fields.length > 0 ? h("div", { class: "fields" }, fields.map(recordField)) : jsonField(),
       h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Score")), output));
 }
 
 function recordField(field, index) {
-  const value = field.mean === null ? "" : String(Number(field.mean.toPrecision(4)));
+  const value = field.mean === null || !field.count ? "" : String(Number(field.mean.toPrecision(4)));
   return h("div", {}, h("label", { for: `field-${index}` }, nameOf(field.name, { whole: false })),
     h("input", { id: `field-${index}`, name: String(index), type: "text", inputmode: "decimal", autocomplete: "off", value }));
 }
