@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from model_serving.client.broker.embedded import EmbeddedBroker
+from tests.faults.drill import Drill
+from tests.faults.kills import kill_now, marked
+from tests.faults.numbered_load import NumberedLoad
 from tests.job_models import SAMPLES, Sample, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
@@ -80,3 +83,40 @@ def test_an_attached_job_in_worker_processes(
         assert cluster.state_of(job_id) == "RUNNING"
     cluster.cancel(job_id)
     eventually(lambda: cluster.state_of(job_id) == "CANCELED", lambda: cluster.state_of(job_id), within_s=30)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_a_killed_task_manager(
+    cluster: Cluster,
+    broker: EmbeddedBroker,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """After kill -9 under load the job goes on, on the TaskManager that is left.
+
+    The keyed job, exactly once: see ``faults/test_crashes`` for why this one. It is the last test of this
+    cluster, because it leaves another TaskManager.
+    """
+    topics, checkpoints = fresh_topics(broker), tmp_path / "checkpoints"
+    flags = [
+        *job_flags(broker.bootstrap_servers, topics, checkpoints, topics.models),
+        *("--checkpoint-interval-ms", "1000"),
+        *("--delivery", "exactly-once"),
+    ]
+    with (
+        FlinkRun("keyed", flags, tmp_path / "job.log", environ=cluster.environ) as job,
+        Traffic("keyed", broker.bootstrap_servers, topics, job.check) as traffic,
+        NumberedLoad(traffic) as load,
+    ):
+        drill = Drill(traffic, load, checkpoints, exactly_once=True)
+        # All of the job is on the first one, because there was no other.
+        (victim,) = (one for one in marked(cluster.mark) if "TaskManagerRunner" in " ".join(one.cmdline()))
+        cluster.script("taskmanager.sh", "start")
+        eventually(lambda: cluster.task_managers() == 2, cluster.logs, within_s=180)
+        took_s = drill.strike("TaskManager", lambda: kill_now(victim))
+        record_property("recovery in s: TaskManager, keyed, exactly-once", round(took_s, 1))
+        print(f"\nkill -9 of TaskManager, keyed, exactly-once: back after {took_s:.1f} s")
+        print(drill.verdict())
+        job_id = job.job_id()
+    cluster.cancel(job_id)

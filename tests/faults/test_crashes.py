@@ -2,9 +2,9 @@
 
 Not every fault meets every variant with every delivery, because starting a job takes longer than what is
 proved with it. The broadcast job loses its Python workers here at least once; its broker and then all of
-itself exactly once in test_chaos. The keyed job loses a TaskManager in test_task_manager. What recovery rests
-on (state, offsets, transactions) is the same in both deliveries, and exactly once is the harder promise. The
-broadcast job holds the keyed one's operator: records wait in it.
+itself exactly once in test_chaos. The keyed job loses a TaskManager in cluster/test_standalone_cluster. What
+recovery rests on (state, offsets, transactions) is the same in both deliveries, and exactly once is the
+harder promise. The broadcast job holds the keyed one's operator: records wait in it.
 """
 
 from __future__ import annotations
