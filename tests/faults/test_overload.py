@@ -67,7 +67,7 @@ def test_a_promise_that_is_broken_is_told(found: dict[str, Any], says: list[str]
 def test_a_producer_that_is_faster_than_the_job(
     broker: EmbeddedBroker, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    found = Overload("keyed", broker, tmp_path).run(4, print, modest_s=3, settle_s=2)
+    found = Overload("keyed", broker, tmp_path).run(4, print, modest_s=4, settle_s=2)
     print(found)
     record_property("overload", str(found))
     assert found.broken() == []
