@@ -157,7 +157,7 @@ def scored(board: Board) -> int:
     return 0 if answer is None else answer.scored
 
 
-def test_a_follower_goes_on_after_an_outage_and_begins_anew_with_another_kafka(tmp_path: Path) -> None:
+def test_a_follower_goes_on_after_an_outage(tmp_path: Path) -> None:
     now = 0.0
     with EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker:
         topics = broker_topics()
@@ -188,11 +188,6 @@ def test_a_follower_goes_on_after_an_outage_and_begins_anew_with_another_kafka(t
             send(broker.bootstrap_servers, topics[0], active(2, "v2"))
             assert read_until(lambda: follower.ready, "not ready after the outage") == ["v2"]
             assert follower.generation == 0
-            broker.stop()
-            with EmbeddedBroker(port=broker.port, folder=tmp_path / "another") as another:
-                send(another.bootstrap_servers, topics[0], active(3, "v3"), active(4, "v4"), active(5, "v5"))
-                read = read_until(lambda: follower.generation > 0 and follower.ready, "not begun anew")
-                assert read[-3:] == ["v3", "v4", "v5"]
 
 
 def broker_topics() -> tuple[str, str]:
