@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model_serving.core.statistics.distribution import Distribution
-from model_serving.observe.sources import StatisticsFold
+from model_serving.observe.sources import StatisticsFold, VersionFold
 from model_serving.observe.summaries import drifts_of
 from model_serving.observe.values import Standing
 
@@ -17,7 +17,9 @@ class Figures:
     """What a version has counted since it began to serve; times are in milliseconds.
 
     ``since`` is epoch milliseconds, 0 if the status topic says nothing of it. ``drift`` is the greatest
-    population stability index of its fields, None without one, or if the version does not serve.
+    population stability index of its fields, None without one, or if the version does not serve; ``drifted``
+    is how many of its fields have drifted. Both are told from the records of the last ten to twenty minutes;
+    if these are too few, from all.
     """
 
     data_type: str
@@ -31,6 +33,7 @@ class Figures:
     scoring: Distribution
     latency: Distribution
     drift: float | None
+    drifted: int | None
 
 
 def figures_of(data_type: str, standing: Standing, statistics: StatisticsFold) -> tuple[Figures, ...]:
@@ -42,6 +45,8 @@ def figures_of(data_type: str, standing: Standing, statistics: StatisticsFold) -
         if not version:
             continue
         change, serves = changes.get(version), now is not None and now.version == version
+        # Only what serves: it takes a thousand times longer than the rest.
+        drift, drifted = _drift(counts) if serves else (None, None)
         found.append(
             Figures(
                 data_type,
@@ -54,18 +59,21 @@ def figures_of(data_type: str, standing: Standing, statistics: StatisticsFold) -
                 counts.missing(),
                 counts.scoring(),
                 counts.latency(),
-                # Only what serves: it takes a thousand times longer than the rest.
-                _drift(statistics, version) if serves else None,
+                drift,
+                drifted,
             )
         )
     if now is not None and now.version not in statistics.versions:
         nothing = Distribution()
         found.append(
-            Figures(data_type, now.version, now.name, True, now.since, 0, 0, 0, nothing, nothing, None)
+            Figures(data_type, now.version, now.name, True, now.since, 0, 0, 0, nothing, nothing, None, None)
         )
     return tuple(found)
 
 
-def _drift(statistics: StatisticsFold, version: str) -> float | None:
-    fields = drifts_of(statistics.versions[version].everything().fields)
-    return max((one.psi for one in fields if one.psi is not None), default=None)
+def _drift(counts: VersionFold) -> tuple[float, int] | tuple[None, None]:
+    for statistics in (counts.lately(), counts.everything()):
+        fields = [one for one in drifts_of(statistics.fields) if one.psi is not None]
+        if fields:
+            return max(one.psi or 0.0 for one in fields), sum(one.drifted for one in fields)
+    return None, None

@@ -87,6 +87,7 @@ def version_document(version: Version) -> Document:
         "latency": _summary(version.latency),
         "results": _results(version.results),
         "fields": [_drift(one) for one in version.fields],
+        "lately": [_drift(one) for one in version.lately],
     }
 
 

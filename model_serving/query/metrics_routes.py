@@ -134,8 +134,14 @@ _OF_VERSIONS: tuple[tuple[str, str, str, Callable[[Figures], float | None]], ...
     (
         "model_serving_drift_psi",
         "gauge",
-        "The greatest population stability index of the version's fields.",
+        "The greatest population stability index of the version's fields, in the last ten to twenty minutes.",
         lambda one: one.drift,
+    ),
+    (
+        "model_serving_drifted_fields",
+        "gauge",
+        "Fields of the version that have drifted, in the last ten to twenty minutes.",
+        lambda one: one.drifted,
     ),
 )
 

@@ -133,6 +133,7 @@ def version(name: str, number: str, **changes: Any) -> Document:
             "histogram": [],
         },
         "fields": [_drift(at, *one) for at, one in enumerate(_FIELDS)],
+        "lately": [_drift(at, name, mean, psi + 0.03) for at, (name, mean, psi) in enumerate(_FIELDS)],
     } | changes
 
 

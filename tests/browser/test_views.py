@@ -55,9 +55,9 @@ def test_drift_has_the_greatest_first_and_names_the_thresholds(open_page: Opener
     page = open_page("#/data-types/wine")
     drift = page.get_by_role("region", name="Drift by field")
     rows = drift.get_by_role("row")
-    expect(rows.nth(1)).to_contain_text("total_sulfur_dioxide0.310changed")
+    expect(rows.nth(1)).to_contain_text("total_sulfur_dioxide0.310changed0.340changed")
     expect(rows.nth(2)).to_contain_text("volatile_acidity0.140look")
-    expect(rows.nth(3)).to_contain_text("residual_sugar0.050stable")
+    expect(rows.nth(3)).to_contain_text("residual_sugar0.050stable0.080stable")
     expect(rows.nth(2)).to_contain_text("1.3 % was 0.0 %")
     expect(drift).to_contain_text(
         "rule of thumb, from 0.1 it is worth a look, and from 0.25 the records have changed"

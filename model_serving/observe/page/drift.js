@@ -12,13 +12,14 @@ const BAR = { width: 120, height: 12, full: 0.5 };
 
 /** The drift of the fields of a version, the greatest first. */
 export function driftTable(version) {
-  const fields = [...version.fields].sort((one, other) => (other.psi ?? -1) - (one.psi ?? -1));
+  const fields = [...version.fields].sort((one, other) => greatest(other) - greatest(one));
   if (fields.length === 0) {
     return h("p", { class: "muted" }, "No field statistics of this version yet.");
   }
   return [
     h("p", { class: "muted" }, `Reference: ${referenceText(fields[0])}. Population stability index (PSI) over ten quantile `
-      + `bins; as a rule of thumb, from ${NOTEWORTHY} it is worth a look, and from ${LARGE} the records have changed.`),
+      + `bins; as a rule of thumb, from ${NOTEWORTHY} it is worth a look, and from ${LARGE} the records have changed. Lately: the last `
+      + "ten to twenty minutes."),
     table({
       caption: "Drift by field",
       rows: fields,
@@ -26,12 +27,17 @@ export function driftTable(version) {
       columns: [
         { title: "Field", isHead: true, cell: (field) => nameOf(field.name) },
         { title: "PSI", isNumber: true, cell: psi },
+        { title: "Lately", isNumber: true, cell: psiLately },
         { title: "Records", isNumber: true, cell: (field) => count(field.count) },
         { title: "Missing", isNumber: true, cell: (field) => compared(share(field.missing), field, share(field.referenceMissing)) },
         { title: "Mean", isNumber: true, cell: (field) => compared(number(field.mean), field, number(field.referenceMean)) },
       ],
     }),
   ];
+}
+
+function greatest(field) {
+  return Math.max(field.psi ?? -1, field.psiLately ?? -1);
 }
 
 function referenceText(field) {
@@ -44,9 +50,20 @@ function compared(value, field, reference) {
   return field.source ? [value, h("span", { class: "note" }, ` was ${reference}`)] : value;
 }
 
+function judged(index) {
+  return index >= LARGE ? ["bad", "changed"] : index >= NOTEWORTHY ? ["warn", "look"] : ["good", "stable"];
+}
+
+function psiLately(field) {
+  if (field.psiLately === null) return h("span", { class: "muted" }, "not yet");
+  const [kind, word] = judged(field.psiLately);
+  return h("span", { class: `psi ${kind}` },
+    h("span", { class: "psi-value" }, field.psiLately.toFixed(3)), h("span", { class: "psi-word" }, word));
+}
+
 function psi(field) {
   if (field.psi === null) return h("span", { class: "muted" }, "not yet");
-  const [kind, word] = field.psi >= LARGE ? ["bad", "changed"] : field.psi >= NOTEWORTHY ? ["warn", "look"] : ["good", "stable"];
+  const [kind, word] = judged(field.psi);
   const width = Math.min(1, field.psi / BAR.full) * BAR.width;
   const mark = (at) => s("line", { class: "threshold", x1: (at / BAR.full) * BAR.width, x2: (at / BAR.full) * BAR.width, y1: 0, y2: BAR.height });
   return h("span", { class: `psi ${kind}` },

@@ -97,7 +97,7 @@ export function versionsFrom(answer) {
     latency: distribution(version.latency),
     scoring: distribution(version.scoring),
     results: resultsFrom(table(version.results)),
-    fields: list(version.fields).map(fieldFrom),
+    fields: withLately(list(version.fields).map(fieldFrom), list(version.lately)),
   }));
 }
 
@@ -113,6 +113,12 @@ function resultsFrom(results) {
     mean: numeric(results.mean),
     deviation: numeric(results.deviation),
   };
+}
+
+// The index over all records hardly moves once a version has served long.
+function withLately(fields, lately) {
+  const indexes = new Map(lately.map((field) => [field.field, numeric(field.psi)]));
+  return fields.map((field) => ({ ...field, psiLately: indexes.get(field.name) ?? null }));
 }
 
 function fieldFrom(field) {
