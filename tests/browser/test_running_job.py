@@ -1,7 +1,9 @@
-"""The whole path in a browser, with a running job: upload, swap, results, a refusal, a rollback."""
+"""The whole path with a running job, from first model to rollback: page, commands, curl and Prometheus."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,9 @@ from model_serving.messaging.topics import TopicNames
 from tests.browser.conftest import CHROMIUM
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
-from tests.jobs import ServerRun, eventually, server_flags
+from tests.jobs import MODEL_SERVING, ServerRun, eventually, server_flags
+from tests.patience import patience
+from tests.running_prometheus import RunningPrometheus, needs_prometheus
 
 pytestmark = [
     pytest.mark.kafka,
@@ -25,6 +29,7 @@ pytestmark = [
 ]
 
 TOKEN = "0123456789abcdef-of-the-tests"
+RECORDS = SAMPLES["glm"].path.parents[1] / "records.csv"
 JOB_MS = 90_000
 """How long the job may take on a busy machine."""
 
@@ -59,6 +64,13 @@ def sample(name: str) -> FilePayload:
     return {"name": path.name, "mimeType": "application/xml", "buffer": path.read_bytes()}
 
 
+def run(*command: str | Path) -> str:
+    """What a command prints; it has to succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience(60))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def upload(page: Page, model: FilePayload, version: str) -> None:
     form = page.get_by_role("region", name="Upload a model")
     form.get_by_label("Model file").set_input_files(model)
@@ -66,9 +78,14 @@ def upload(page: Page, model: FilePayload, version: str) -> None:
     form.get_by_role("button", name="Publish the model").click()
 
 
+@needs_prometheus
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (Debian: apt install curl)")
 def test_from_the_first_model_to_a_rollback(
-    address: str, visit: Callable[..., Page], broker: EmbeddedBroker, topics: TopicNames
+    address: str, visit: Callable[..., Page], broker: EmbeddedBroker, topics: TopicNames, tmp_path: Path
 ) -> None:
+    model = SAMPLES["glm"].path
+    assert "row" in run(MODEL_SERVING, "try", model, RECORDS)
+
     # The browser reports in its console that nothing is known of a new data type.
     page = visit(f"{address}/", allowed="the server responded with a status of")
     expect(page.get_by_text("No data type is known yet.")).to_be_visible()
@@ -121,3 +138,29 @@ def test_from_the_first_model_to_a_rollback(
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     expect(serving).to_contain_text("replaces second", timeout=JOB_MS)
     expect(page.get_by_role("region", name="Versions", exact=True).get_by_role("row")).to_have_count(3)
+
+    # The same from the command line.
+    kafka = ("--bootstrap-servers", broker.bootstrap_servers)
+    run(
+        *(MODEL_SERVING, "publish-models", model, "--data-type", "wine", "--version", "third", "--once"),
+        *("--models-topic", topics.models, *kafka),
+    )
+    expect(serving).to_contain_text("third", timeout=JOB_MS)
+    run(MODEL_SERVING, "rollback", "wine", "--models-topic", topics.models, *kafka)
+    expect(serving).to_contain_text("replaces third", timeout=JOB_MS)
+    asked = run(
+        *(MODEL_SERVING, "query", "wine", "--count", "1", "--interval-s", "1", *kafka),
+        *(
+            "--status-topic",
+            topics.status,
+            "--stats-topic",
+            topics.stats,
+            "--dead-letter-topic",
+            topics.dead_letters,
+        ),
+    )
+    assert asked.startswith("wine"), asked
+    assert '"version":"first"' in run("curl", "-sS", "--fail", f"{address}/state/wine")
+    with RunningPrometheus(tmp_path, {"model-serving": [address.removeprefix("http://")]}) as prometheus:
+        scored = 'model_serving_records_scored_total{data_type="wine",version="first"}'
+        eventually(lambda: bool(prometheus.ask(scored)), lambda: str(prometheus.ask("up")), within_s=60)
