@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from functions.model_events import tell_statuses
 from functions.types import ACTIVATIONS, DEAD_LETTERS, ROLLBACKS, STATUSES, SWAPS
 from model_serving.core.channels import Channel, Emitted, SwapReport
 
@@ -20,8 +21,9 @@ _TAGS = {
 def emit(emitted: Emitted, main: Channel | None = None) -> Iterator[Any]:
     """Results and messages of the channel ``main`` for the main output; everything else with its output tag.
 
-    Unmatched records are left out: the caller emits them.
+    Statuses are told on standard output, too. Unmatched records are left out: the caller emits them.
     """
+    tell_statuses([message for channel, message in emitted.side if channel is Channel.STATUSES])
     yield from emitted.results
     for channel, message in emitted.side:
         if channel is main:

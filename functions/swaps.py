@@ -8,6 +8,7 @@ from typing import Any
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from functions.emitting import as_report
+from functions.model_events import tell_statuses
 from functions.state import KeyedSwapReports
 from model_serving.core.admission.confirmation import SwapCount
 
@@ -48,4 +49,5 @@ class ConfirmSwaps(KeyedProcessFunction):  # type: ignore[misc]
         """Counts a report, and gives out the status if it was the last one."""
         status = self._count.report(as_report(value))
         if status is not None:
+            tell_statuses([status])
             yield status

@@ -16,6 +16,7 @@ from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.channels import Channel, Emitted
 from model_serving.core.clock import Clock
 from model_serving.core.state import decode_activation
+from model_serving.events import Events
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import passes
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames
@@ -23,7 +24,6 @@ from model_serving.server.clients import server_client
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.errors import Interrupted
-from model_serving.server.events import Events
 from model_serving.server.state_topic import produce, produce_entries
 from model_serving.server.transactions import PATIENCE_S, Transactions, transactional
 from model_serving.server.view import StateView

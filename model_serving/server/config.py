@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from model_serving.events import LogFormat
 from model_serving.flags import SHARED, Flag, FlagParser, ServingConfig
 from model_serving.flags.values import Wrong, read_choice, read_number, read_text, read_topic
 from model_serving.query.config import HTTP_FLAGS, HttpSettings, read_host
-from model_serving.server.events import LogFormat
 
 __all__ = ["FLAGS", "PROGRAM", "ServerConfig", "parse_config"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from model_serving.events import Events
 from model_serving.messaging.access import KafkaAccess
 from model_serving.server.admitting import AdmittingMember
 from model_serving.server.clients import server_client
 from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.events import Events
 
 __all__ = ["AdmissionThread", "group_consumer_settings"]
 

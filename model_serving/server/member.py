@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException
 
 from model_serving.assembly import Parts, build, new_pool, new_recorder, new_reporter
 from model_serving.core.clock import SystemClock
+from model_serving.events import Events
 from model_serving.flags import Delivery as Guarantee
 from model_serving.server.active import ActiveInState
 from model_serving.server.admitting import AdmittingMember
@@ -23,7 +24,6 @@ from model_serving.server.delivery import AtLeastOnce, Delivery
 from model_serving.server.election import AdmissionThread, group_consumer_settings
 from model_serving.server.entries import Kind
 from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.events import Events
 from model_serving.server.exactly_once import ExactlyOnce
 from model_serving.server.health import Health
 from model_serving.server.members import Members, Registration, Signs

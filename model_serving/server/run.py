@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException
 
 from model_serving.core.errors import ModelServingError
+from model_serving.events import Events, one_line
 from model_serving.messaging.connection import connect
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.preflight import check_topics
 from model_serving.server.bounds import Bounds, present_bounds
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.events import Events, one_line
 from model_serving.server.health import Health
 from model_serving.server.member import Member
 from model_serving.server.state_topic import ensure_state_topic

@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from model_serving.events import Events
 from model_serving.runtime.variables import variable
 from model_serving.server.config import ServerConfig
-from model_serving.server.events import Events
 
 __all__ = ["end_with_parent", "run_workers"]
 

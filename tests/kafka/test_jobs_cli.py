@@ -105,6 +105,8 @@ def test_a_stopped_job_goes_on_anywhere_where_it_was_and_a_killed_one_leaves_not
         traffic.await_results("stays", 6)
         assert first.stop(signal.SIGINT) == 0
         assert first.printed().splitlines()[-1] == f"{variant}.py: stopped"
+        events = re.findall(r"^\d\d:\d\d:\d\d model-serving: (.*) is active", first.printed(), re.MULTILINE)
+        assert [event.split()[-1] for event in events] == [old, new]
         # Without the flink command it is Java that notices the end of the script, a moment later.
         eventually(lambda: first.left_over() == [], lambda: f"left: {first.left_over()}", within_s=15)
     pasted = _printed_command(variant, first, flags, folder)

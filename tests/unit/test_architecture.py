@@ -69,6 +69,7 @@ LAW: dict[str, set[str]] = {
     "model_serving.server": {
         "model_serving.assembly",
         "model_serving.core",
+        "model_serving.events",
         "model_serving.flags",
         "model_serving.messaging",
         "model_serving.observe",
@@ -83,6 +84,7 @@ LAW: dict[str, set[str]] = {
         "functions",
         "model_serving.assembly",
         "model_serving.core",
+        "model_serving.events",
         "model_serving.settings",
         "model_serving.wire",
     },
@@ -103,6 +105,7 @@ LAW: dict[str, set[str]] = {
 TOP: dict[str, set[str]] = {
     "model_serving": {"model_serving.core"},
     "model_serving.settings": {"model_serving.core"},
+    "model_serving.events": {"model_serving.protos"},
     "model_serving.assembly": {
         "model_serving.core",
         "model_serving.engines",
@@ -120,6 +123,7 @@ AT_HOME: dict[str, set[str]] = {
     "confluent_kafka": {"model_serving.client", "model_serving.messaging", "model_serving.server"},
     "google.protobuf": {
         "model_serving.client",
+        "model_serving.events",
         "model_serving.observe",
         "model_serving.protos",
         "model_serving.wire",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from model_serving.assembly import build
 from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.pool import ModelPool
+from model_serving.events import Events, LogFormat
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.topics import TopicNames
 from model_serving.server.active import ActiveInState
@@ -15,7 +16,6 @@ from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
 from model_serving.server.delivery import AtLeastOnce, Delivery
 from model_serving.server.entries import Key, Kind
-from model_serving.server.events import Events, LogFormat
 from model_serving.server.exactly_once import ExactlyOnce
 from model_serving.server.members import Members, Registration
 from model_serving.server.mirror import Mirror

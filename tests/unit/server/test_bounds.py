@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
+from model_serving.events import Events, LogFormat
 from model_serving.server import bounds as module
 from model_serving.server import run
 from model_serving.server.bounds import Bounds, present_bounds
 from model_serving.server.config import ServerConfig, parse_config
 from model_serving.server.entries import Key, Kind
 from model_serving.server.errors import Interrupted
-from model_serving.server.events import Events, LogFormat
 from model_serving.server.health import Health
 from model_serving.server.mirror import Mirror
 from tests.fake_kafka import failure

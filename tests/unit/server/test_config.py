@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
+from model_serving.events import LogFormat
 from model_serving.flags import SHARED
 from model_serving.server.config import FLAGS, parse_config
-from model_serving.server.events import LogFormat
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

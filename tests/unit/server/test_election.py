@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
+from model_serving.events import Events, LogFormat
 from model_serving.messaging.access import KafkaAccess
 from model_serving.server import election as module
 from model_serving.server.election import AdmissionThread
 from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.events import Events, LogFormat
 from tests.fake_kafka import FakeConsumer, FakeKafka, failure
 from tests.jobs import eventually
 

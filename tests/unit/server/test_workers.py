@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from model_serving.events import Events, LogFormat
 from model_serving.server import workers as module
 from model_serving.server.config import parse_config
-from model_serving.server.events import Events, LogFormat
 from model_serving.server.workers import WORKER_MARK, end_with_parent, run_workers
 
 

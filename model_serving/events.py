@@ -1,7 +1,8 @@
-"""Tells what happens in a server: one line for each event, as text or as JSON, never one for each record."""
+"""Tells what happens in a host: one line for each event, as text or as JSON, never one for each record."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -9,9 +10,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
 
+from google.protobuf.message import DecodeError
+
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
-__all__ = ["Events", "LogFormat", "one_line"]
+__all__ = ["Events", "LogFormat", "Stream", "one_line"]
 
 
 class LogFormat(Enum):
@@ -21,15 +24,24 @@ class LogFormat(Enum):
     JSON = "json"
 
 
+class Stream(Enum):
+    """Where events are written."""
+
+    OUTPUT = "stdout"
+    ERROR = "stderr"
+
+
 def one_line(text: str) -> str:
     """The text with control characters escaped, so that it is one line and only shows itself."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class Events:
-    """Writes events to standard error. Safe to use from several threads."""
+    """Writes events. Safe to use from several threads."""
 
-    def __init__(self, form: LogFormat, name: str) -> None:
+    def __init__(self, form: LogFormat, name: str, stream: Stream = Stream.ERROR) -> None:
+        """``name`` says who tells it."""
+        self._stream = stream
         self._form = form
         self._name = name
         self._lock = threading.Lock()
@@ -39,19 +51,23 @@ class Events:
         now = datetime.now(UTC).astimezone()
         if self._form is LogFormat.JSON:
             line = json.dumps(
-                {"ts": now.isoformat(timespec="milliseconds"), "server": self._name, "event": event}
+                {"ts": now.isoformat(timespec="milliseconds"), "process": self._name, "event": event}
                 | fields
                 | {"text": text}
             )
         else:
             line = f"{now:%H:%M:%S} {self._name}: {text}"
-        with self._lock:
-            print(one_line(line), file=sys.stderr, flush=True)
+        # A closed stream, such as a terminal that has gone away, must not stop what is told about.
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            print(one_line(line), file=getattr(sys, self._stream.value), flush=True)
 
     def statuses(self, statuses: Iterable[bytes]) -> None:
-        """The events of model statuses that were written."""
+        """The events of encoded model statuses that were written; what is not a status is left out."""
         for encoded in statuses:
-            status = ModelStatus.FromString(encoded)
+            try:
+                status = ModelStatus.FromString(encoded)
+            except DecodeError:
+                continue
             state = ModelStatus.State.Name(status.state).lower()
             model = " ".join(filter(None, (status.name, status.version)))
             detail = f" ({status.detail})" if status.detail else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from model_serving.events import Events, LogFormat
 from model_serving.protos.modelstatus_pb2 import ModelStatus
-from model_serving.server.events import Events, LogFormat
 
 HOSTILE = "wine\n\x1b[31mred\u2028\r\x00"
 
@@ -30,7 +31,7 @@ def test_json_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     event = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", event.pop("ts"))
     assert event == {
-        "server": "one",
+        "process": "one",
         "event": "model-active",
         "text": HOSTILE,
         "data_type": HOSTILE,
@@ -71,3 +72,18 @@ def test_statuses_have_their_fields_in_json(capsys: pytest.CaptureFixture[str]) 
         "v1",
         1.235,
     ]
+
+
+def test_what_is_not_a_status_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    Events(LogFormat.TEXT, "one").statuses(
+        [b"\xff", ModelStatus(dataType="a", state="REMOVED").SerializeToString()]
+    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(" one: data type 'a': removed")
+
+
+def test_a_closed_standard_error_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    closed = (tmp_path / "closed").open("w")
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    Events(LogFormat.TEXT, "one").tell("state", "knows nothing")
