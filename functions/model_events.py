@@ -2,8 +2,8 @@
 
 Python's own logging has no way out of Flink's thread mode. Standard output is the terminal of a local job,
 and the ``.out`` file of a TaskManager. Not standard error: where a job is started as a script, PyFlink makes
-that of its Java process a pipe which nobody reads, and a full pipe would stop the job. As with Flink's own log,
-MODEL_SERVING_LOG_FORMAT chooses between text and JSON, and ROOT_LOG_LEVEL silences these lines from WARN on.
+that of its Java process a pipe which nobody reads, and a full pipe would stop the job. As with Flink's own
+log, MODEL_SERVING_LOG_FORMAT chooses text or JSON; with ROOT_LOG_LEVEL from WARN on, nothing is told.
 """
 
 from __future__ import annotations
