@@ -7,19 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from model_serving.observe.values import Rejection
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
-__all__ = ["Rejection", "Serving", "fold"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A rejected model, and the reason in ``detail``. ``ts`` is epoch milliseconds."""
-
-    name: str
-    version: str
-    detail: str
-    ts: int
+__all__ = ["Serving", "fold"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from model_serving.messaging.access import KafkaAccess, Refusals
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
-from model_serving.messaging.topics import TopicNames, topic_settings
+from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames, topic_settings
 
-__all__ = ["client_settings", "connect", "create_topics", "passes", "wait_for_broker"]
+__all__ = ["client_settings", "connect", "create_topics", "passes", "reader_settings", "wait_for_broker"]
 
 UNREACHABLE_AFTER_S = 7.0
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
@@ -27,6 +28,25 @@ def client_settings(kafka: KafkaAccess) -> dict[str, Any]:
         "client.id": "model-serving",
         "log_level": 0,
         "error_cb": lambda _error: None,
+    }
+
+
+def reader_settings(kafka: KafkaAccess) -> dict[str, Any]:
+    """The settings of a consumer that leaves no traces: it joins no group and commits no offset.
+
+    It takes messages of every size that this project's topics hold, and reports the end of a partition.
+    """
+    return client_settings(kafka) | {
+        # The client demands a group name; with assign() it never joins the group.
+        "group.id": f"model-serving-read-{uuid.uuid4()}",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 100,
+        "fetch.message.max.bytes": DEAD_LETTER_BYTES,
+        "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
     }
 
 

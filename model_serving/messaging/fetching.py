@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-import uuid
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings, passes
+from model_serving.messaging.connection import passes, reader_settings
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
-from model_serving.messaging.topics import DEAD_LETTER_BYTES
 
 __all__ = ["message_at"]
 
@@ -24,22 +22,7 @@ def message_at(kafka: KafkaAccess, topic: str, partition: int, offset: int, time
         BrokerUnreachable: it did not come within ``timeout_s`` seconds.
         MessagingError: the topic does not have it any more, or Kafka refuses to let it be read.
     """
-    consumer = Consumer(
-        client_settings(kafka)
-        | {
-            # The client demands a group name; with assign() it never joins the group.
-            "group.id": f"model-serving-fetch-{uuid.uuid4()}",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 100,
-            "fetch.message.max.bytes": DEAD_LETTER_BYTES,
-            "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
-            "queued.min.messages": 1,
-        }
-    )
+    consumer = Consumer(reader_settings(kafka) | {"auto.offset.reset": "error", "queued.min.messages": 1})
     gone = MessagingError(f"the topic '{topic}' does not have the message at offset {offset} any more")
     end_s = time.monotonic() + timeout_s
     try:

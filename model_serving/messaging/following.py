@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -11,10 +10,9 @@ from typing import Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings, passes
+from model_serving.messaging.connection import passes, reader_settings
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.receiving import Received
-from model_serving.messaging.topics import DEAD_LETTER_BYTES
 
 __all__ = ["TopicFollower"]
 
@@ -190,19 +188,5 @@ class TopicFollower:
 
 def _consumer(kafka: KafkaAccess) -> Consumer:
     return Consumer(
-        client_settings(kafka)
-        | {
-            # The client demands a group name; with assign() it never joins the group.
-            "group.id": f"model-serving-follow-{uuid.uuid4()}",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 100,
-            "fetch.message.max.bytes": DEAD_LETTER_BYTES,
-            "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
-            "queued.max.messages.kbytes": 65_536,
-            "reconnect.backoff.max.ms": 1_000,
-        }
+        reader_settings(kafka) | {"queued.max.messages.kbytes": 65_536, "reconnect.backoff.max.ms": 1_000}
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,9 +12,8 @@ from typing import Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings, connect, passes
+from model_serving.messaging.connection import connect, passes, reader_settings
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
-from model_serving.messaging.topics import DEAD_LETTER_BYTES
 
 __all__ = ["Received", "Start", "TopicReader", "end_offset"]
 
@@ -78,21 +76,7 @@ class TopicReader:
                     "check the name, or start the job that writes it"
                 )
         self._partitions = {(name, number) for name in self._topics for number in found[name].partitions}
-        consumer = Consumer(
-            client_settings(self._kafka)
-            | {
-                # The client demands a group name; with assign() it never joins the group.
-                "group.id": f"model-serving-read-{uuid.uuid4()}",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 100,
-                "fetch.message.max.bytes": DEAD_LETTER_BYTES,
-                "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
-            }
-        )
+        consumer = Consumer(reader_settings(self._kafka))
         try:
             consumer.assign([self._starting_point(consumer, *place) for place in sorted(self._partitions)])
         except KafkaException as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from model_serving.client.status import Rejection, Serving, fold
+from model_serving.client.status import Serving, fold
+from model_serving.observe.values import Rejection
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
 
