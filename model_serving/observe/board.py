@@ -15,7 +15,7 @@ from model_serving.observe.figures import Figures, figures_of
 from model_serving.observe.letters import LetterFold, letter_of
 from model_serving.observe.limits import Limits
 from model_serving.observe.statuses import report_of
-from model_serving.observe.summaries import data_type_of, versions_of
+from model_serving.observe.summaries import Counted, data_type_of, versions_of
 from model_serving.observe.values import Letter, Place, Standing
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
@@ -95,6 +95,7 @@ class Board:
         self._letters_limit = self._limits.letters
         self._kept_sources = 0
         self._sources_limit = self._limits.sources
+        self._counted = Counted()
         self._courses = Courses(self._limits.series_points)
 
     def add_status(self, message: ModelStatus, place: Place) -> bool:
@@ -191,13 +192,17 @@ class Board:
             entry = self._entries.get(name)
             if entry is None:
                 return ()
-            return versions_of(name, entry.statuses.standing(), entry.statistics, self._clock())
+            return versions_of(
+                name, entry.statuses.standing(), entry.statistics, self._clock(), self._counted
+            )
 
     def figures(self, name: str) -> tuple[Figures, ...]:
         """The figures of each version of a data type."""
         with self._lock:
             entry = self._entries.get(name)
-            return () if entry is None else figures_of(name, entry.statuses.standing(), entry.statistics)
+            if entry is None:
+                return ()
+            return figures_of(name, entry.statuses.standing(), entry.statistics, self._counted)
 
     def series(self, name: str) -> Series:
         """The course of a data type over the last ten minutes, and the changes in that time."""

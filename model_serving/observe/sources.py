@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -74,16 +75,21 @@ class Source:
         return 0.0 if quiet or old or self.until else self.rate
 
 
+_REVISIONS = itertools.count()
+
+
 @dataclass(slots=True)
 class VersionFold:
     """The sources of a version by run and instance.
 
-    ``settled`` adds up sources that are not kept one by one any more.
+    ``settled`` adds up sources that are not kept one by one any more. ``revision`` is another number,
+    unique in this process, after each report.
     """
 
     sources: dict[tuple[str, str], Source] = field(default_factory=dict)
     settled: VersionStatistics | None = None
     settled_keys: dict[int, None] = field(default_factory=dict)
+    revision: int = field(default_factory=lambda: next(_REVISIONS))
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -151,6 +157,7 @@ class VersionFold:
             if len(self.settled_keys) > _MOST_SETTLED:
                 del self.settled_keys[next(iter(self.settled_keys))]
             del self.sources[key]
+            self.revision = next(_REVISIONS)
         return -beyond
 
     def _parts(self) -> Iterator[Source | VersionStatistics]:
@@ -202,6 +209,7 @@ class StatisticsFold:
             heard_ms=heard_ms,
         )
         version.sources[key] = source
+        version.revision = next(_REVISIONS)
         return _delta(known, source)
 
     def settle(self, limit: int) -> int:

@@ -21,7 +21,7 @@ from model_serving.observe.answers import (
 from model_serving.observe.sources import StatisticsFold, VersionFold
 from model_serving.observe.values import Change, Standing
 
-__all__ = ["data_type_of", "drifts_of", "results_of", "summary_of", "versions_of"]
+__all__ = ["Counted", "data_type_of", "drifts_of", "results_of", "summary_of", "versions_of"]
 
 _OF_CHANGE = (
     "state",
@@ -111,7 +111,7 @@ def data_type_of(
 
 
 def versions_of(
-    data_type: str, standing: Standing, statistics: StatisticsFold, now_ms: int
+    data_type: str, standing: Standing, statistics: StatisticsFold, now_ms: int, counted: Counted
 ) -> tuple[Version, ...]:
     """Returns every version that served or has statistics: first what serves, then the last one before."""
     known: dict[str, Version] = {}
@@ -121,7 +121,7 @@ def versions_of(
     for version, counts in sorted(statistics.versions.items()):
         if version:
             of_status = known.get(version, Version(data_type, version))
-            known[version] = _with_counts(of_status, counts, now_ms)
+            known[version] = _with_counts(of_status, counts, now_ms, counted)
     return tuple(sorted(known.values(), key=lambda one: (not one.serves, -one.since, one.version)))
 
 
@@ -139,8 +139,51 @@ def _of_change(data_type: str, change: Change, after: Change | None) -> Version:
     )
 
 
-def _with_counts(version: Version, counts: VersionFold, now_ms: int) -> Version:
+class Counted:
+    """What was computed of versions, as long as no report has come since: that takes milliseconds each.
+
+    Args:
+        limit: how many versions are kept; what was asked for the longest time ago is forgotten.
+    """
+
+    def __init__(self, limit: int = 256) -> None:
+        self._limit = limit
+        self._kept: dict[tuple[str, str], tuple[int, Version]] = {}
+
+    def of(self, data_type: str, version: str, counts: VersionFold) -> Version:
+        """The version with what its statistics say, without its throughput."""
+        kept = self._kept.pop((data_type, version), None)
+        if kept is None or kept[0] != counts.revision:
+            kept = counts.revision, _counted(data_type, version, counts)
+        self._kept[data_type, version] = kept
+        if len(self._kept) > self._limit:
+            del self._kept[next(iter(self._kept))]
+        return kept[1]
+
+
+def _counted(data_type: str, version: str, counts: VersionFold) -> Version:
     total = counts.everything()
+    return Version(
+        data_type,
+        version,
+        name=total.name,
+        model_type=total.model_type,
+        sha256=total.sha256,
+        since=total.since,
+        until=total.until,
+        scored=total.scored,
+        failed=total.failed,
+        missing=total.missing,
+        scoring=summary_of(total.scoring),
+        latency=summary_of(total.latency),
+        results=results_of(total.results),
+        fields=drifts_of(total.fields),
+        lately=drifts_of(counts.lately().fields),
+    )
+
+
+def _with_counts(version: Version, counts: VersionFold, now_ms: int, counted: Counted) -> Version:
+    total = counted.of(version.data_type, version.version, counts)
     if not version.since:
         # The status topic says nothing of it.
         version = dataclasses.replace(
@@ -157,11 +200,11 @@ def _with_counts(version: Version, counts: VersionFold, now_ms: int) -> Version:
         failed=total.failed,
         missing=total.missing,
         throughput=counts.rate_at(now_ms),
-        scoring=summary_of(total.scoring),
-        latency=summary_of(total.latency),
-        results=results_of(total.results),
-        fields=drifts_of(total.fields),
-        lately=drifts_of(counts.lately().fields),
+        scoring=total.scoring,
+        latency=total.latency,
+        results=total.results,
+        fields=total.fields,
+        lately=total.lately,
     )
 
 

@@ -75,6 +75,16 @@ def test_instances_and_runs_are_added_up_and_the_last_report_counts() -> None:
     assert answer.scoring == Summary(4, about(1.6), 0.1, 0.7, *near(0.3, 0.5, 0.5, 0.5))
 
 
+def test_what_was_computed_of_a_version_is_computed_anew_after_a_report() -> None:
+    told = Told()
+    told(active(START, "v1"), statistics(START + 1, [1.0]))
+    assert [told.board.versions("wine")[0].scored for _ in range(2)] == [1, 1]
+    told(statistics(START + 2, [1.0, 3.0]))
+    assert told.board.versions("wine")[0].scored == 2
+    told(statistics(START + 2, [5.0], instance="1"))
+    assert told.board.versions("wine")[0].latency == Summary(3, 9.0, 1.0, 5.0, *near(3, 3, 3, 3))
+
+
 def test_versions_with_results_and_drift() -> None:
     results = Results()
     results.add(np.array([3.0, 5.0, 5.0, 7.0]), ["a", "b", "b", "c"])
