@@ -12,10 +12,11 @@ import os
 from collections.abc import Sequence
 
 from model_serving.events import Events, LogFormat, Stream
+from model_serving.runtime.variables import variable
 
 __all__ = ["tell_statuses"]
 
-_IS_JSON = os.environ.get("MODEL_SERVING_LOG_FORMAT", "").lower() == LogFormat.JSON.value
+_IS_JSON = os.environ.get(variable("log_format"), "").lower() == LogFormat.JSON.value
 _IS_TOLD = os.environ.get("ROOT_LOG_LEVEL", "INFO").upper() in {"ALL", "TRACE", "DEBUG", "INFO"}
 _EVENTS = Events(LogFormat.JSON if _IS_JSON else LogFormat.TEXT, "model-serving", Stream.OUTPUT)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -10,9 +10,11 @@ from model_serving.observe.board import Order
 from model_serving.query.answers import JsonAnswer
 from model_serving.query.parts import parts_of
 from model_serving.query.paths import DataType, unknown
-from model_serving.query.ports import Document
+from model_serving.query.ports import Document, Known
 
 __all__ = ["router"]
+
+Found = TypeVar("Found")
 
 router = APIRouter(tags=["what is known"], default_response_class=JsonAnswer)
 
@@ -31,6 +33,13 @@ Search = Annotated[
 ]
 
 
+def _found(document: Found | None, data_type: str, known: Known) -> Found:
+    """The document that ``known`` has of a data type; the answer 404 if it has none."""
+    if document is None:
+        raise unknown(data_type, known.names())
+    return document
+
+
 @router.get("/processors", summary="The data types that a model serves.")
 async def processors(request: Request) -> Response:
     """`{"models": [data types]}`."""
@@ -46,10 +55,7 @@ async def state(request: Request, data_type: DataType) -> Response:
     `since` is epoch milliseconds; `duration` (the sum), `min` and `max` are milliseconds in the model.
     """
     known = parts_of(request).known
-    serving = known.serving(data_type)
-    if serving is None:
-        raise unknown(data_type, known.names())
-    return JsonAnswer(serving)
+    return JsonAnswer(_found(known.serving(data_type), data_type, known))
 
 
 @router.get("/api/v1/data-types", summary="The data types, a page at a time.")
@@ -74,9 +80,7 @@ async def data_types(
 async def versions(request: Request, data_type: DataType) -> Response:
     """Counts, percentiles, results (class counts, or a histogram), and the drift of each field."""
     known = parts_of(request).known
-    found = known.versions(data_type)
-    if found is None:
-        raise unknown(data_type, known.names())
+    found = _found(known.versions(data_type), data_type, known)
     return JsonAnswer({"dataType": data_type, "versions": found})
 
 
@@ -88,10 +92,7 @@ async def versions(request: Request, data_type: DataType) -> Response:
 async def series(request: Request, data_type: DataType) -> Response:
     """Points of `intervalS` seconds, oldest first; intervals without a report have none."""
     known = parts_of(request).known
-    found = known.series(data_type)
-    if found is None:
-        raise unknown(data_type, known.names())
-    return JsonAnswer(found)
+    return JsonAnswer(_found(known.series(data_type), data_type, known))
 
 
 @router.get(
@@ -102,10 +103,7 @@ async def series(request: Request, data_type: DataType) -> Response:
 async def data_type(request: Request, data_type: DataType) -> Response:
     """The serving version, throughput now, latency and scoring percentiles, and dead letters by reason."""
     known = parts_of(request).known
-    found = known.data_type(data_type)
-    if found is None:
-        raise unknown(data_type, known.names())
-    return JsonAnswer(found)
+    return JsonAnswer(_found(known.data_type(data_type), data_type, known))
 
 
 @router.get("/api/v1/dead-letters", summary="The newest dead letters, newest first.")

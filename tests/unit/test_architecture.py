@@ -85,6 +85,7 @@ LAW: dict[str, set[str]] = {
         "model_serving.assembly",
         "model_serving.core",
         "model_serving.events",
+        "model_serving.runtime.variables",
         "model_serving.settings",
         "model_serving.wire",
     },

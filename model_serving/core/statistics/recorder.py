@@ -16,12 +16,12 @@ from model_serving.core.statistics.report import VersionStatistics
 __all__ = ["Identity", "Recorder"]
 
 _FOLD_RECORDS = 8192
-"""So many records are counted at once, which costs a fraction of counting each batch by itself."""
+"""How many records are counted at once. That costs a fraction of counting each batch by itself."""
 
 _FOLD_EVENTS = 1024
 
 _FEW = 16
-"""Up to so many numbers, lists are faster than arrays."""
+"""The most numbers for which lists are faster than arrays."""
 
 _LOOKED_AT = 200
 """The most records of a version whose fields are looked at in a second, once the reference is complete."""

@@ -19,7 +19,7 @@ MOST_AT_ONCE = 250
 """The most reports at a time: with more versions that change, each is reported less often, in turn."""
 
 _AGAIN_ROUNDS = 3600
-"""After so many rounds everything is reported again, so that no report in use is old enough to be deleted."""
+"""The number of rounds after which everything is reported again: Kafka deletes what has become old."""
 
 _LAST_ROUNDS = 100
 """The most rounds for an instance's last reports: 25,000 versions."""
