@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import shutil
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -33,12 +26,11 @@ from model_serving.observe.board import Board, Topic
 from model_serving.observe.reading import BoardFeeder, Health, News, read_board
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
-from tests.patience import Patience
+from tests.jobs import eventually
+from tests.terminal import Terminal
 from tests.unit.observe.sent import active, letter, rejected, statistics, waiting
 
 pytestmark = pytest.mark.kafka
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -81,10 +73,7 @@ def send(
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
-    patience = Patience(30)
-    while not holds():
-        assert not patience.is_over, what
-        time.sleep(0.05)
+    eventually(holds, lambda: what, within_s=30, step_s=0.05)
 
 
 def test_a_board_of_what_the_topics_hold(
@@ -408,56 +397,3 @@ def test_top_on_a_terminal_shows_the_table_until_a_key_ends_it(environ: dict[str
         assert b"\x1b[?1049l" in terminal.rest
         assert b"\x1b[?25h" in terminal.rest
         assert terminal.settings() == terminal.before
-
-
-class Terminal:
-    """Runs ``model-serving`` on a terminal of its own."""
-
-    def __init__(self, arguments: list[str], environ: dict[str, str]) -> None:
-        self._master, self._slave = pty.openpty()
-        termios.tcsetwinsize(self._slave, (40, 200))
-        self.before = self.settings()
-        self.rest = b""
-        self._process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, "-m", "model_serving.client.cli", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environ, "TERM": "xterm-256color"},
-            stdin=self._slave,
-            stdout=self._slave,
-            stderr=self._slave,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._master)
-        os.close(self._slave)
-
-    def settings(self) -> list[Any]:
-        return termios.tcgetattr(self._slave)
-
-    def read_until(self, text: bytes) -> bytes:
-        wait_until(lambda: text in self._read(), f"{text!r} is not shown")
-        end = self.rest.index(text) + len(text)
-        shown, self.rest = self.rest[:end], self.rest[end:]
-        return shown
-
-    def press(self, key: bytes) -> None:
-        os.write(self._master, key)
-
-    def wait(self) -> int:
-        def ended() -> bool:
-            self._read()
-            return self._process.poll() is not None
-
-        wait_until(ended, "the command does not end")
-        self._read()
-        return self._process.returncode
-
-    def _read(self) -> bytes:
-        while select.select([self._master], [], [], 0)[0]:
-            self.rest += os.read(self._master, 65_536)
-        return self.rest
