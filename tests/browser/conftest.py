@@ -14,6 +14,11 @@ from tests.browser.fake_server import FakeServer
 from tests.browser.scenario import NOW, usual_scenario
 
 CHROMIUM = shutil.which("chromium")
+_ABSENT = "Chromium is not installed: `apt-get install chromium`"
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason=_ABSENT)
+"""For tests that start Kafka before the browser."""
+
 PATIENCE_MS = 30_000
 """How long a page may take on a busy machine until it shows what is expected."""
 
@@ -24,7 +29,7 @@ expect.set_options(timeout=PATIENCE_MS)
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
     if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: `apt-get install chromium`")
+        pytest.skip(_ABSENT)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--disable-gpu"], chromium_sandbox=False

@@ -23,13 +23,13 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.query.config import parse_config
 from model_serving.query.run import open_service, topics_of
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import needs_chromium
 from tests.browser.looking import hears_events, row
 from tests.unit.observe.sent import active, letter, rejected, statistics
 
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: `apt-get install chromium`"),
+    needs_chromium,
 ]
 
 TOKEN = "0123456789abcdef-of-the-tests"

@@ -16,7 +16,7 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.client.ports import free_port
 from model_serving.messaging.sending import Sender
 from model_serving.messaging.topics import TopicNames
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import needs_chromium
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.jobs import MODEL_SERVING, ServerRun, eventually, server_flags
@@ -25,7 +25,7 @@ from tests.running_prometheus import RunningPrometheus, needs_prometheus
 
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: `apt-get install chromium`"),
+    needs_chromium,
 ]
 
 TOKEN = "0123456789abcdef-of-the-tests"
