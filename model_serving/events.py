@@ -59,7 +59,10 @@ class Events:
             line = f"{now:%H:%M:%S} {self._name}: {text}"
         # A closed stream, such as a terminal that has gone away, must not stop what is told about.
         with self._lock, contextlib.suppress(OSError, ValueError):
-            print(one_line(line), file=getattr(sys, self._stream.value), flush=True)
+            stream = getattr(sys, self._stream.value)
+            # Not print(): in its worker processes PyFlink puts one of its own there, which takes no flush.
+            stream.write(one_line(line) + "\n")
+            stream.flush()
 
     def statuses(self, statuses: Iterable[bytes]) -> None:
         """The events of encoded model statuses that were written; what is not a status is left out."""

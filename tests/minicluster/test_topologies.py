@@ -182,7 +182,12 @@ def run(variant: str, mode: str, models: list[bytes], vectors: list[list[bytes]]
         [sys.executable, str(SCRIPT), variant, mode],
         input=json.dumps(messages),
         # Flink would otherwise run process mode's Python code in the client, and hide what a worker lacks.
-        env={**flink_environment(os.environ), "_python_worker_execution_mode": "process"},
+        # From WARN on the functions tell nothing of models on standard output, which is the messages' here.
+        env={
+            **flink_environment(os.environ),
+            "_python_worker_execution_mode": "process",
+            "ROOT_LOG_LEVEL": "WARN",
+        },
         capture_output=True,
         text=True,
         timeout=patience(150),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from model_serving.events import Events, LogFormat
+from model_serving.events import Events, LogFormat, Stream
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
 HOSTILE = "wine\n\x1b[31mred\u2028\r\x00"
@@ -87,3 +89,16 @@ def test_a_closed_standard_error_stops_nothing(monkeypatch: pytest.MonkeyPatch, 
     closed.close()
     monkeypatch.setattr("sys.stderr", closed)
     Events(LogFormat.TEXT, "one").tell("state", "knows nothing")
+
+
+def test_a_worker_process_of_flink_logs_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As pyflink/fn_execution/beam/beam_sdk_worker_main.py leaves standard output and print(): a print() with
+    # flush=True raises TypeError there, which ended the operator.
+    worker = pytest.importorskip("pyflink.fn_execution.beam.beam_sdk_worker_main", reason="needs Flink")
+    logged: list[str] = []
+    output = io.StringIO()
+    monkeypatch.setattr(output, "write", partial(worker.print_to_logging, logged.append))
+    monkeypatch.setattr("sys.stdout", output)
+    monkeypatch.setattr("builtins.print", worker.CustomPrint(print).print)
+    Events(LogFormat.TEXT, "one", Stream.OUTPUT).tell("state", "knows nothing")
+    assert [line.split(" ", 1)[1].rstrip() for line in logged] == ["one: knows nothing"]
