@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("flink_jobs", "functions", "model_serving")
+PACKAGES = ("flink_jobs", "functions", "model_serving", "spark_jobs")
 
 LAW: dict[str, set[str]] = {
     "model_serving.core": {"model_serving.core"},
@@ -80,6 +80,21 @@ LAW: dict[str, set[str]] = {
         "model_serving.settings",
         "model_serving.wire",
     },
+    "model_serving.spark": {
+        "model_serving.assembly",
+        "model_serving.core",
+        "model_serving.events",
+        "model_serving.flags",
+        "model_serving.messaging",
+        "model_serving.observe",
+        "model_serving.protos",
+        "model_serving.runtime",
+        "model_serving.settings",
+        "model_serving.spark",
+        "model_serving.stores",
+        "model_serving.wire",
+    },
+    "spark_jobs": {"model_serving.spark"},
     "functions": {
         "functions",
         "model_serving.assembly",
@@ -121,7 +136,13 @@ TOP: dict[str, set[str]] = {
 AT_HOME: dict[str, set[str]] = {
     "pyflink": {"flink_jobs", "functions"},
     "pemja": {"functions"},
-    "confluent_kafka": {"model_serving.client", "model_serving.messaging", "model_serving.server"},
+    "pyspark": {"model_serving.spark", "spark_jobs"},
+    "confluent_kafka": {
+        "model_serving.client",
+        "model_serving.messaging",
+        "model_serving.server",
+        "model_serving.spark",
+    },
     "google.protobuf": {
         "model_serving.client",
         "model_serving.events",
@@ -250,7 +271,9 @@ def test_what_runs_in_operators_prints_nothing() -> None:
 def test_every_module_says_what_it_is_for_and_what_it_offers() -> None:
     found = modules(*PACKAGES)
     assert {name for name, tree in found.items() if not ast.get_docstring(tree)} == set()
-    scripts = {"flink_jobs.keyed", "flink_jobs.broadcast"}
+    scripts = {
+        f"{folder}.{variant}" for folder in ("flink_jobs", "spark_jobs") for variant in ("keyed", "broadcast")
+    }
     offering = {
         name
         for name, tree in found.items()

@@ -1,0 +1,90 @@
+"""Kafka's options for Spark's source and sink, and the streams that are made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from model_serving.flags import StartingOffsets
+from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
+from model_serving.spark.config import SparkConfig
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import DataStreamWriter
+
+__all__ = ["read_topic", "sink_options", "source_options", "write_rows"]
+
+_BATCH_BYTES = 256 * 1024
+"""The largest size of the results that leave in one request."""
+
+_FETCH_BYTES = 50 * 1024 * 1024
+"""The most bytes in one answer of Kafka: its default, which one larger message may exceed."""
+
+
+def read_topic(session: SparkSession, config: SparkConfig, topic: str) -> DataFrame:
+    """The messages of a topic: ``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``.
+
+    Headers are left out, because nothing here reads them. A batch has at most the flag's number of records
+    of the data topic, and any number of model messages.
+    """
+    return session.readStream.format("kafka").options(**source_options(config, topic)).load()
+
+
+def write_rows(rows: DataFrame, config: SparkConfig, name: str) -> DataStreamWriter:
+    """A writer of rows to Kafka, not started: its trigger and its checkpoint are set.
+
+    Args:
+        rows: a stream with the columns of outputs.OUTPUT_SCHEMA.
+        config: the job's configuration.
+        name: the query's name, and that of its folder in the checkpoint folder.
+    """
+    writer = (
+        rows.writeStream.format("kafka")
+        .queryName(name)
+        .options(**sink_options(config), checkpointLocation=config.location(name))
+    )
+    if config.bounded:
+        return writer.trigger(availableNow=True)
+    return writer.trigger(processingTime=f"{config.trigger_interval_ms} milliseconds")
+
+
+def source_options(config: SparkConfig, topic: str) -> dict[str, str]:
+    """The options of Spark's Kafka source. They hold the secrets of ``--kafka-config``."""
+    is_data = topic == config.data_topic
+    options = {
+        **_client(config),
+        "subscribe": topic,
+        "startingOffsets": _starting_offsets(config.starting_offsets),
+        "groupIdPrefix": config.data_group if is_data else config.models_group,
+        # As the other hosts: what Kafka has deleted by its retention cannot be read, and is not a failure.
+        "failOnDataLoss": "false",
+        # Messages of an aborted transaction were taken back by their producer, so they are not read.
+        "kafka.isolation.level": "read_committed",
+        "kafka.max.partition.fetch.bytes": str(MAX_MESSAGE_BYTES),
+        "kafka.fetch.max.bytes": str(_FETCH_BYTES),
+    }
+    if is_data:
+        options["maxOffsetsPerTrigger"] = str(config.max_records_per_trigger)
+    return options
+
+
+def sink_options(config: SparkConfig) -> dict[str, str]:
+    """The options of Spark's Kafka sink. They hold the secrets of ``--kafka-config``."""
+    return {
+        **_client(config),
+        "kafka.max.request.size": str(DEAD_LETTER_BYTES),
+        "kafka.buffer.memory": str(2 * DEAD_LETTER_BYTES),
+        "kafka.linger.ms": "1",
+        "kafka.batch.size": str(_BATCH_BYTES),
+    }
+
+
+def _client(config: SparkConfig) -> Mapping[str, str]:
+    # Spark's connector has Kafka's classes under their own names, so the properties stay as they are.
+    own = {f"kafka.{name}": value for name, value in config.kafka.properties.items()}
+    return own | {"kafka.bootstrap.servers": config.bootstrap_servers}
+
+
+def _starting_offsets(start: StartingOffsets) -> str:
+    return "latest" if start is StartingOffsets.LATEST else "earliest"

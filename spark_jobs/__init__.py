@@ -1,0 +1,1 @@
+"""The two jobs for ``spark-submit``: scripts that name their variant, and no more."""
