@@ -13,7 +13,13 @@ from model_serving.core.engine import Columns, Scores
 from model_serving.core.errors import InvalidRecord, UnparsableMessage
 from model_serving.core.messages import ModelToServe
 
-__all__ = ["Decoded", "Features", "RecordBatch", "ScoredBatch"]
+__all__ = ["UNKNOWN_ORIGIN", "Decoded", "Features", "Origins", "RecordBatch", "ScoredBatch"]
+
+Origins = npt.NDArray[np.int64]
+"""Where n records came from: for each a number that only the host understands, ``UNKNOWN_ORIGIN`` or more."""
+
+UNKNOWN_ORIGIN = -1
+"""The host did not say where this record came from."""
 
 
 class Features(Protocol):
@@ -33,13 +39,15 @@ class RecordBatch:
     """n ≥ 1 valid records of one data type, in the order in which they came.
 
     ``payloads`` are the bytes that arrived. ``submission_ts`` are the times that the senders set, in epoch
-    milliseconds, int64 of shape (n,).
+    milliseconds, int64 of shape (n,). ``origins`` are given by a host that wants to know which result belongs
+    to which record.
     """
 
     data_type: str
     payloads: Sequence[bytes] = field(repr=False)
     submission_ts: npt.NDArray[np.int64]
     features: Features = field(repr=False)
+    origins: Origins | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.payloads)
@@ -51,6 +59,7 @@ class RecordBatch:
             [self.payloads[place] for place in index.tolist()],
             self.submission_ts[index],
             self.features.rows(index),
+            None if self.origins is None else self.origins[index],
         )
 
 
@@ -68,6 +77,7 @@ class ScoredBatch:
 
     ``scores.result`` has no NaN. ``scoring_ns`` is each record's equal share of the time in the model, in
     nanoseconds; ``served_ts`` is the time after scoring, in epoch milliseconds. ``model`` has no content.
+    ``origins`` are those of the records.
     """
 
     data_type: str
@@ -76,6 +86,7 @@ class ScoredBatch:
     scores: Scores
     scoring_ns: int
     served_ts: int
+    origins: Origins | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.submission_ts)

@@ -85,13 +85,16 @@ class Retry:
 class Emitted:
     """The output of one call to the core.
 
-    ``results`` are messages for the results topic. ``side`` are messages with their channel. ``activations``
-    are (data type, activation as bytes) for the operators that serve the data type. ``unmatched`` are batches
-    that cannot be scored now, at a desk where records do not wait. ``began_to_wait`` are data types whose
-    records wait now and did not wait before; ``retries`` are those whose records wait for a model server.
+    ``results`` are messages for the results topic; ``origins`` has the origin of each result's record, or
+    nothing where the host does not give them (see ``core.batches.Origins``). ``side`` are messages with
+    their channel. ``activations`` are (data type, activation as bytes) for the operators that serve the data
+    type. ``unmatched`` are batches that cannot be scored now, at a desk where records do not wait.
+    ``began_to_wait`` are data types whose records wait now and did not wait before; ``retries`` are those
+    whose records wait for a model server.
     """
 
     results: list[bytes] = field(default_factory=list)
+    origins: list[int] = field(default_factory=list)
     side: list[tuple[Channel, bytes]] = field(default_factory=list)
     activations: list[tuple[str, bytes]] = field(default_factory=list)
     swaps: list[SwapReport] = field(default_factory=list)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from model_serving.core.batches import Decoded, ScoredBatch
+from model_serving.core.batches import Decoded, Origins, ScoredBatch
 from model_serving.core.messages import DeadLetter, Envelope, FailingModel, ModelMessage, ModelStatus
 
 __all__ = [
@@ -28,8 +28,11 @@ __all__ = [
 class RecordReader(Protocol):
     """Reads the messages of the data topic."""
 
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Reads n messages. For a message that is not a record, the error is returned, never raised."""
+    def decode(self, payloads: Sequence[bytes], origins: Origins | None = None) -> Decoded:
+        """Reads n messages. For a message that is not a record, the error is returned, never raised.
+
+        The batches have the ``origins`` of their records, if they are given.
+        """
         ...
 
 

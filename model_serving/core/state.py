@@ -31,6 +31,7 @@ __all__ = [
     "decode_model",
     "decode_payloads",
     "decode_reporters",
+    "decode_waiting",
     "encode_activation",
     "encode_history",
     "encode_model",
@@ -255,13 +256,25 @@ def decode_activation(data: bytes) -> Activation:
     )
 
 
-def encode_payloads(payloads: Sequence[bytes]) -> bytes:
-    """Records that wait for a model, in their order."""
-    return _encode({"lengths": [len(payload) for payload in payloads]}, b"".join(payloads))
+def encode_payloads(payloads: Sequence[bytes], origins: Sequence[int] | None = None) -> bytes:
+    """Records that wait for a model, in their order; and their origins, where the host gives them."""
+    header: dict[str, Any] = {"lengths": [len(payload) for payload in payloads]}
+    if origins is not None:
+        header["origins"] = list(origins)
+    return _encode(header, b"".join(payloads))
 
 
 def decode_payloads(data: bytes) -> list[bytes]:
-    """The inverse of :func:`encode_payloads`.
+    """The payloads of :func:`encode_payloads`.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote it.
+    """
+    return decode_waiting(data)[0]
+
+
+def decode_waiting(data: bytes) -> tuple[list[bytes], list[int] | None]:
+    """The payloads and the origins of :func:`encode_payloads`.
 
     Raises:
         IncompatibleState: a newer version of this software wrote it.
@@ -272,7 +285,7 @@ def decode_payloads(data: bytes) -> list[bytes]:
     for length in header["lengths"]:
         payloads.append(body[start : start + length])
         start += length
-    return payloads
+    return payloads, header.get("origins")
 
 
 def encode_reporters(reporters: Collection[str]) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from model_serving.core.batches import Decoded, RecordBatch, ScoredBatch
+from model_serving.core.batches import Decoded, Origins, RecordBatch, ScoredBatch
 from model_serving.core.channels import Channel, Emitted
 from model_serving.core.errors import InvalidRecord, UnparsableMessage
 from model_serving.core.messages import (
@@ -82,18 +82,23 @@ class FakeMessages:
             raise UnparsableMessage("ModelMessage", "it is something else")
         return _Opened(message)
 
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
+    def decode(self, payloads: Sequence[bytes], origins: Origins | None = None) -> Decoded:
         """See ``core.ports.RecordReader``."""
         by_type: dict[str, list[Point]] = {}
+        places: dict[str, list[int]] = {}
         refused: list[tuple[bytes, UnparsableMessage | InvalidRecord]] = []
-        for payload in payloads:
+        for place, payload in enumerate(payloads):
             try:
                 x, number, data_type = payload.decode().split(",")
                 made = point(float(x), float(number), data_type, data_type=data_type, ts=int(number))
                 by_type.setdefault(data_type, []).append(made)
+                places.setdefault(data_type, []).append(place)
             except ValueError:
                 refused.append((payload, UnparsableMessage("Point", "truncated")))
-        return Decoded([points(*each) for each in by_type.values()], refused)
+        batches = [points(*each) for each in by_type.values()]
+        if origins is not None:
+            batches = [replace(one, origins=origins[places[one.data_type]]) for one in batches]
+        return Decoded(batches, refused)
 
     def batch(self, data_type: str, records: Sequence[tuple[int, float]]) -> RecordBatch:
         """Records of one data type, each with its number and its x."""

@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from model_serving.core.batches import Decoded, RecordBatch
+from model_serving.core.batches import Decoded, Origins, RecordBatch
 from model_serving.core.engine import Columns, RecordSchema
 from model_serving.core.errors import InvalidRecord, ModelRejected, UnparsableMessage
 from model_serving.wire.frames import MessageParser
@@ -100,8 +100,11 @@ class RecordCodec:
         self._wanted = {fields[name].number: fields[name] for name in names}
         self._layouts: OrderedDict[int, list[Layout]] = OrderedDict()
 
-    def decode(self, payloads: Sequence[bytes]) -> Decoded:
-        """Reads n messages. Batches are in the order of their first records, and records keep their order."""
+    def decode(self, payloads: Sequence[bytes], origins: Origins | None = None) -> Decoded:
+        """Reads n messages. Batches are in the order of their first records, and records keep their order.
+
+        The batches have the ``origins`` of their records, int64 of shape (n,), if they are given.
+        """
         rows = Rows(len(payloads), self.schema)
         by_length: dict[int, list[int]] = defaultdict(list)
         for place, payload in enumerate(payloads):
@@ -112,7 +115,8 @@ class RecordCodec:
             left = self._decode_alike(payloads, length, places, rows) if alike else places
             refused += self._decode_singly(payloads, left, rows)
         refused.sort(key=itemgetter(0))
-        return Decoded(rows.batches(payloads), [(payloads[place], error) for place, error in refused])
+        batches = rows.batches(payloads, origins)
+        return Decoded(batches, [(payloads[place], error) for place, error in refused])
 
     def pack(self, batches: Sequence[RecordBatch]) -> PackedBatches:
         """Turns batches that this codec has read into plain values, for moving them to another operator."""

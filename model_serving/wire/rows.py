@@ -9,16 +9,17 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from model_serving.core.batches import RecordBatch
+from model_serving.core.batches import UNKNOWN_ORIGIN, Origins, RecordBatch
 from model_serving.core.engine import Columns, RecordSchema
 
 __all__ = ["PackedBatches", "Places", "Rows", "pack", "unpack"]
 
 PackedBatches = tuple[
-    Sequence[str], Sequence[int], Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]]
+    Sequence[str], Sequence[int], Sequence[bytes], bytes, bytes, Mapping[str, Sequence[str]], bytes
 ]
 """Batches in plain values, for moving them between operators: the data types and lengths of the batches, then
-the payloads, timestamps, numbers and texts of all records, one batch after the other."""
+the payloads, timestamps, numbers, texts and origins of all records, one batch after the other. Without a
+record whose origin is known there are no origins."""
 
 _SELECTIONS = 1024
 """How many selections of fields are remembered. Models that take the same fields share one."""
@@ -40,18 +41,29 @@ def pack(batches: Sequence[RecordBatch]) -> PackedBatches:
         b"".join([batch.submission_ts.tobytes() for batch in batches]),
         b"".join([table.numbers.tobytes() for table in tables]),
         {name: [text for table in tables for text in table.texts[name].tolist()] for name in tables[0].texts},
+        _packed_origins(batches),
     )
+
+
+def _packed_origins(batches: Sequence[RecordBatch]) -> bytes:
+    if all(batch.origins is None for batch in batches):
+        return b""
+    unknown = (np.full(len(batch), UNKNOWN_ORIGIN) for batch in batches)
+    pairs = zip(batches, unknown, strict=True)
+    return b"".join([(none if batch.origins is None else batch.origins).tobytes() for batch, none in pairs])
 
 
 def unpack(packed: PackedBatches, schema: RecordSchema) -> list[RecordBatch]:
     """The batches that were packed; their arrays are read-only."""
-    data_types, lengths, payloads, timestamps, numbers, texts = packed
+    data_types, lengths, payloads, timestamps, numbers, texts, origins = packed
     features = _Features(
         schema,
         np.frombuffer(numbers).reshape(len(payloads), len(schema.numeric)),
         {name: np.array(values, dtype=object) for name, values in texts.items()},
     )
-    return _cut(data_types, lengths, payloads, np.frombuffer(timestamps, dtype=np.int64), features)
+    times = np.frombuffer(timestamps, dtype=np.int64)
+    known = np.frombuffer(origins, dtype=np.int64) if origins else None
+    return _cut(data_types, lengths, payloads, times, features, known)
 
 
 def _cut(
@@ -60,12 +72,16 @@ def _cut(
     payloads: Sequence[bytes],
     timestamps: npt.NDArray[np.int64],
     features: _Features,
+    origins: Origins | None,
 ) -> list[RecordBatch]:
     """Cuts records that lie one batch after the other into batches, which are views of them."""
     batches, start = [], 0
     for data_type, length in zip(data_types, lengths, strict=True):
         part = slice(start, start + length)
-        batches.append(RecordBatch(data_type, payloads[part], timestamps[part], features.part(part)))
+        came_from = None if origins is None else origins[part]
+        batches.append(
+            RecordBatch(data_type, payloads[part], timestamps[part], features.part(part), came_from)
+        )
         start += length
     return batches
 
@@ -171,15 +187,15 @@ class Rows:
         self._of_type[places[~valid]] = _NONE
         return list(places[~valid].tolist())
 
-    def batches(self, payloads: Sequence[bytes]) -> list[RecordBatch]:
+    def batches(self, payloads: Sequence[bytes], origins: Origins | None = None) -> list[RecordBatch]:
         """The records by data type, each in the order of their places; data types come by their first record.
 
-        ``payloads`` are all n messages.
+        ``payloads`` are all n messages, and ``origins`` where they came from.
         """
         whole = _Features(self._schema, self._numbers, self._texts)
         if len(self._data_types) == 1 and self._of_type.min() != _NONE:
             (data_type,) = self._data_types
-            return [RecordBatch(data_type, payloads, self._timestamps, whole)]
+            return [RecordBatch(data_type, payloads, self._timestamps, whole, origins)]
         numbers, firsts, counts = np.unique(self._of_type, return_index=True, return_counts=True)
         # Sorted by their first record. Messages that are not records come first and are left out.
         turns = np.argsort(np.where(numbers == _NONE, -1, firsts))
@@ -195,6 +211,7 @@ class Rows:
             [payloads[place] for place in places.tolist()],
             self._timestamps[places],
             whole.rows(places),
+            None if origins is None else origins[places],
         )
 
     def _number(self, data_type: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from model_serving.core.admission.signing import sign
-from model_serving.core.batches import Decoded, RecordBatch
+from model_serving.core.batches import Decoded, Origins, RecordBatch
 from model_serving.core.channels import Channel, Emitted, Retry
 from model_serving.core.clock import Clock
 from model_serving.core.errors import (
@@ -21,12 +21,11 @@ from model_serving.core.ports import ActiveModels, MessageEncoder, RecordReader,
 from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Outcome, Server
 from model_serving.core.scoring.statuses import DeskStatuses, Place
-from model_serving.core.scoring.waiting import WaitingPolicy
+from model_serving.core.scoring.waiting import WaitingPolicy, waiting_parts
 from model_serving.core.state import (
     Activation,
     decode_activation,
     decode_model,
-    decode_payloads,
     encode_model,
     encode_payloads,
 )
@@ -36,9 +35,6 @@ __all__ = ["Place", "ServingDesk"]
 
 _SOONEST_MS = 20
 """The shortest time after which a host looks whether a model server is back, in milliseconds."""
-
-_WAITING_BATCH = 512
-"""How many waiting records are scored at a time. Scoring a full buffer at once would hold up a checkpoint."""
 
 
 class ServingDesk:
@@ -194,7 +190,7 @@ class ServingDesk:
         """
         outage = self._outages.pop(data_type, None)
         error = self._policy.at_end(data_type) if outage is None else ScoringFailed(str(outage))
-        for payloads in self._take_waiting(data_type):
+        for payloads, _ in self._take_waiting(data_type):
             emitted = self._released(data_type)
             self._give_up(payloads, data_type, error, emitted)
             yield emitted
@@ -273,7 +269,7 @@ class ServingDesk:
             emitted.unmatched += outcome.held
             return
         for held in outcome.held:
-            self._wait(self._waiting, batch.data_type, held.payloads, emitted)
+            self._wait(self._waiting, batch.data_type, held.payloads, held.origins, emitted)
         self._retry_later(batch.data_type, outcome.outage, emitted)
 
     def _serve_stray(self, batch: RecordBatch, emitted: Emitted) -> None:
@@ -292,7 +288,7 @@ class ServingDesk:
         if self._waiting is None:
             raise TypeError("records wait at a desk where records do not wait")
         data_type = batch.data_type
-        self._wait(self._waiting, data_type, batch.payloads, emitted)
+        self._wait(self._waiting, data_type, batch.payloads, batch.origins, emitted)
         # Without an outage, they only wait for the next call of `retry`.
         outage = self._server.outage_of(data_type) or Unavailable("it is back", _SOONEST_MS)
         self._retry_later(data_type, outage, emitted)
@@ -306,16 +302,16 @@ class ServingDesk:
         """Does with records that waited for a model server what is done with records without a model."""
         if self._policy.keeps_all or self._waiting is None:
             return
-        for payloads in self._take_waiting(data_type):
+        for payloads, _ in self._take_waiting(data_type):
             emitted.counts.waiting -= self._waits.pop(data_type, 0)
             self._give_up(payloads, data_type, self._policy.admit(data_type, payloads, 0).error, emitted)
 
     def _serve_waiting(self, data_type: str) -> Iterator[Emitted]:
         self._outages.pop(data_type, None)
         parts = list(self._take_waiting(data_type))
-        for number, payloads in enumerate(parts, start=1):
+        for number, (payloads, origins) in enumerate(parts, start=1):
             emitted = self._released(data_type)
-            decoded = self._reader.decode(payloads)
+            decoded = self._reader.decode(payloads, origins)
             # Records are refused or have another data type only after a restart with another record type.
             self._refusals.unread(decoded.refused, emitted)
             for batch in decoded.batches:
@@ -326,7 +322,7 @@ class ServingDesk:
             if data_type in self._outages and self._waiting is not None:
                 # The server went away again.
                 for rest in parts[number:]:
-                    self._wait(self._waiting, data_type, rest, emitted)
+                    self._wait(self._waiting, data_type, *rest, emitted)
                 yield emitted
                 return
             yield emitted
@@ -338,14 +334,21 @@ class ServingDesk:
         count = waiting.count(data_type)
         admitted = self._policy.admit(data_type, payloads, count)
         if admitted.waiting:
-            self._wait(waiting, data_type, payloads[: admitted.waiting], emitted)
+            origins = None if batch.origins is None else batch.origins[: admitted.waiting]
+            self._wait(waiting, data_type, payloads[: admitted.waiting], origins, emitted)
         self._give_up(payloads[admitted.waiting :], data_type, admitted.error, emitted)
 
     def _wait(
-        self, waiting: WaitingRecords, data_type: str, payloads: Sequence[bytes], emitted: Emitted
+        self,
+        waiting: WaitingRecords,
+        data_type: str,
+        payloads: Sequence[bytes],
+        origins: Origins | None,
+        emitted: Emitted,
     ) -> None:
         count = waiting.count(data_type)
-        waiting.add(data_type, encode_payloads(payloads), count + len(payloads))
+        records = encode_payloads(payloads, None if origins is None else origins.tolist())
+        waiting.add(data_type, records, count + len(payloads))
         emitted.counts.waiting += count + len(payloads) - self._waits.get(data_type, 0)
         self._waits[data_type] = count + len(payloads)
         if not count:
@@ -357,12 +360,8 @@ class ServingDesk:
         emitted.counts.waiting = -self._waits.pop(data_type, 0)
         return emitted
 
-    def _take_waiting(self, data_type: str) -> Iterator[list[bytes]]:
-        if self._waiting is None:
-            return
-        payloads = [one for records in self._waiting.take(data_type) for one in decode_payloads(records)]
-        for start in range(0, len(payloads), _WAITING_BATCH):
-            yield payloads[start : start + _WAITING_BATCH]
+    def _take_waiting(self, data_type: str) -> Iterator[tuple[list[bytes], Origins | None]]:
+        return waiting_parts([] if self._waiting is None else self._waiting.take(data_type))
 
     def _give_up(
         self, payloads: Sequence[bytes], data_type: str, error: ModelServingError | None, emitted: Emitted
@@ -377,6 +376,8 @@ class ServingDesk:
         for scored in outcome.scored:
             emitted.counts.scored += len(scored)
             emitted.results += self._encoder.results(scored)
+            if scored.origins is not None:
+                emitted.origins += scored.origins.tolist()
         for letter in outcome.dead_letters:
             self._refusals.letter(letter, emitted)
         for failing in outcome.failing:

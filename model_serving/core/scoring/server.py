@@ -231,7 +231,7 @@ class Server:
         except Unavailable as error:
             self._out_of_reach(serving, batch, error, outcome)
             return
-        submission_ts = batch.submission_ts
+        submission_ts, origins = batch.submission_ts, batch.origins
         if not all_finite(scores.result) and (without := np.isnan(scores.result)).any():
             for place in np.flatnonzero(without).tolist():
                 nothing = _no_result(scores, place)
@@ -241,6 +241,7 @@ class Server:
             if not len(scored):
                 return
             scores, submission_ts, columns = scores.rows(scored), submission_ts[scored], columns[scored]
+            origins = None if origins is None else origins[scored]
         elif serving.failures:
             serving.failures = 0
         together = ScoredBatch(
@@ -250,6 +251,7 @@ class Server:
             scores=scores,
             scoring_ns=elapsed_ns // len(batch),
             served_ts=self._clock.epoch_ms(),
+            origins=origins,
         )
         outcome.scored.append(together)
         self._note(serving, together, columns)

@@ -1,14 +1,21 @@
-"""Decides what happens to records whose data type has no model yet."""
+"""Decides what happens to records whose data type has no model yet, and reads those that wait."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from model_serving.core.errors import NoModel
+import numpy as np
 
-__all__ = ["Admitted", "NoModelPolicy", "WaitingPolicy"]
+from model_serving.core.batches import UNKNOWN_ORIGIN, Origins
+from model_serving.core.errors import NoModel
+from model_serving.core.state import decode_waiting
+
+__all__ = ["Admitted", "NoModelPolicy", "WaitingPolicy", "waiting_parts"]
+
+_WAITING_BATCH = 512
+"""How many waiting records are scored at a time. Scoring a full buffer at once would hold up a checkpoint."""
 
 
 class NoModelPolicy(Enum):
@@ -67,3 +74,24 @@ class WaitingPolicy:
         if self.policy is NoModelPolicy.DROP:
             return None
         return NoModel(data_type, "none came before the end of the input")
+
+
+def waiting_parts(kept: Iterable[bytes]) -> Iterator[tuple[list[bytes], Origins | None]]:
+    """Records that waited, in parts of a size to score at once, with their origins if any is known.
+
+    ``kept`` are encoded waiting records, see ``core.state.encode_payloads``.
+
+    Raises:
+        IncompatibleState: a newer version of this software wrote them.
+    """
+    payloads: list[bytes] = []
+    origins: list[int] = []
+    for records in kept:
+        waited, known = decode_waiting(records)
+        payloads += waited
+        # Records that were kept without origins may stand beside others after an upgrade.
+        origins += [UNKNOWN_ORIGIN] * len(waited) if known is None else known
+    is_known = any(origin != UNKNOWN_ORIGIN for origin in origins)
+    for start in range(0, len(payloads), _WAITING_BATCH):
+        part = slice(start, start + _WAITING_BATCH)
+        yield payloads[part], np.array(origins[part], dtype=np.int64) if is_known else None

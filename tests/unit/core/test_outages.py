@@ -156,7 +156,7 @@ def test_what_is_beyond_the_limit_waits_too_and_the_host_is_told(
 def test_a_server_that_goes_away_in_between_keeps_the_rest_in_order(
     around: Around, desk: Callable[..., ServingDesk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_serving.core.scoring.desk._WAITING_BATCH", 2)
+    monkeypatch.setattr("model_serving.core.scoring.waiting._WAITING_BATCH", 2)
     serving = desk()
     list(serving.carry_out(order(1, "v1")))
     around.engine.goes_away()

@@ -1,0 +1,23 @@
+"""Settings of a Spark host in unit tests, which run without Spark."""
+
+from __future__ import annotations
+
+import pytest
+
+from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
+from model_serving.settings import ServingSettings
+
+
+@pytest.fixture
+def settings() -> ServingSettings:
+    """A job that scores sensor readings and lets three records of a data type wait."""
+    return ServingSettings(
+        record_type="tests.protos.sensorreading_pb2:SensorReading",
+        models_topic="models",
+        data_topic="mdata",
+        waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=False),
+        keep_versions=3,
+        base_dir="/nowhere",
+        model_size_limit=1_000,
+        host="spark-keyed",
+    )
