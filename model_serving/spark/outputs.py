@@ -35,7 +35,7 @@ ARROW_SCHEMA = pa.schema(
 """The same columns in Arrow."""
 
 _OFFSET_BITS = 48
-"""A Kafka partition of a million records a second has more offsets than this after nine years."""
+"""Leaves room for 32,768 partitions. A million records a second fill the offsets of one in nine years."""
 
 _OFFSETS = (1 << _OFFSET_BITS) - 1
 

@@ -34,7 +34,7 @@ def rows_of(*emitted: Emitted, confirms: bool = True) -> list[tuple[str, bytes, 
 
 
 def test_each_message_goes_to_its_topic_and_each_result_has_its_source() -> None:
-    scored = Emitted(results=[b"a", b"b"], origins=origins_of([0, 70_000], [5, (1 << 48) - 1]).tolist())
+    scored = Emitted(results=[b"a", b"b"], origins=origins_of([0, 32_767], [5, (1 << 48) - 1]).tolist())
     others = [
         (Channel.DEAD_LETTERS, b"letter"),
         (Channel.STATUSES, b"status"),
@@ -42,7 +42,7 @@ def test_each_message_goes_to_its_topic_and_each_result_has_its_source() -> None
     ]
     assert rows_of(Emitted(side=others), scored) == [
         ("results", b"a", [Source("records", 0, 5)]),
-        ("results", b"b", [Source("records", 70_000, (1 << 48) - 1)]),
+        ("results", b"b", [Source("records", 32_767, (1 << 48) - 1)]),
         ("letters", b"letter", []),
         ("model-status", b"status", []),
         ("models", b"rollback", []),
