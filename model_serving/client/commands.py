@@ -18,7 +18,7 @@ from model_serving.client.observing.querying import query
 from model_serving.client.observing.statistics import print_statistics
 from model_serving.client.observing.topics import ObservedTopics
 from model_serving.client.publishing import publish_command, publish_data, publish_models
-from model_serving.client.reading import Form, print_status, read_topic
+from model_serving.client.reading import Form, Repeats, print_status, read_topic
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type
 from model_serving.client.replay import replay
 from model_serving.client.samples import sample_records
@@ -140,6 +140,8 @@ def run_read(options: argparse.Namespace) -> None:
             f"the kind of the messages on '{options.topic}' is not known from its name: "
             f"give it with --as ({', '.join(kind.value for kind in Kind)})"
         )
+    if options.distinct and kind is not Kind.RESULTS:
+        raise WrongCall(f"--distinct is for results, and '{options.topic}' has {kind.value}: leave it out")
     read_topic(
         _kafka(options),
         options.topic,
@@ -148,6 +150,7 @@ def run_read(options: argparse.Namespace) -> None:
         start=Start.BEGINNING if options.from_beginning else Start.NOW,
         count=options.count,
         form=_form(options),
+        repeats=Repeats.LEFT_OUT if options.distinct else Repeats.PRINTED,
     )
 
 

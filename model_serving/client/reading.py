@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model_serving.client.decoding import Kind, as_json_value, as_line, parse
+from model_serving.client.distinct import SeenSources
 from model_serving.client.errors import ClientError
 from model_serving.client.printable import as_cell, as_json, as_moment, printable
 from model_serving.client.status import Serving, fold
@@ -20,7 +21,7 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.receiving import Received, Start, TopicReader
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
-__all__ = ["Form", "print_status", "read_topic"]
+__all__ = ["Form", "Repeats", "print_status", "read_topic"]
 
 
 class Form(Enum):
@@ -28,6 +29,13 @@ class Form(Enum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Repeats(Enum):
+    """What is done with a further result of the same record."""
+
+    PRINTED = "printed"
+    LEFT_OUT = "left out"
 
 
 def read_topic(
@@ -39,19 +47,22 @@ def read_topic(
     start: Start,
     count: int | None,
     form: Form,
+    repeats: Repeats = Repeats.PRINTED,
 ) -> None:
     """Prints messages as they come, ``count`` of them, or for ever if it is None.
 
-    JSON is one object a line: the fields of the message, and ``kafka`` with partition, offset and
-    timestamp. For a message that is not of the topic's type, ``error`` and ``payload`` replace the fields.
+    JSON is one object a line: the fields of the message, and ``kafka`` with partition, offset, timestamp and,
+    where a result names its record, ``source``. For a message that is not of the topic's type, ``error`` and
+    ``payload`` replace the fields. A message that does not name its record is never taken for a repeat.
     """
+    seen = SeenSources() if repeats is Repeats.LEFT_OUT else None
     with TopicReader(kafka, [topic], start=start) as reader:
         since = "its beginning" if start is Start.BEGINNING else "now"
         print(f"reading '{topic}' from {since} on; Ctrl-C stops", file=sys.stderr, flush=True)
         console = Console(soft_wrap=True) if form is Form.TEXT and sys.stdout.isatty() else None
         left = count
         while left is None or left > 0:
-            received = reader.poll(0.1)[:left]
+            received = _new(reader.poll(0.1), seen)[:left]
             for one in received:
                 message = parse(message_type, one.payload)
                 if form is Form.JSON:
@@ -62,6 +73,12 @@ def read_topic(
                     print(_text(one, kind, message))
             sys.stdout.flush()
             left = None if left is None else left - len(received)
+
+
+def _new(received: list[Received], seen: SeenSources | None) -> list[Received]:
+    if seen is None:
+        return received
+    return [one for one in received if one.source is None or not seen.is_repeat(one.source)]
 
 
 def print_status(kafka: KafkaAccess, topic: str, *, data_type: str | None, form: Form) -> None:
@@ -98,7 +115,13 @@ def _reports(kafka: KafkaAccess, topic: str) -> Iterator[ModelStatus]:
 
 
 def _json_value(received: Received, message: Message | None, message_type: type[Message]) -> dict[str, Any]:
-    place = {"partition": received.partition, "offset": received.offset, "timestamp": received.timestamp}
+    place: dict[str, Any] = {
+        "partition": received.partition,
+        "offset": received.offset,
+        "timestamp": received.timestamp,
+    }
+    if received.source is not None:
+        place["source"] = str(received.source)
     if message is None:
         payload = base64.b64encode(received.payload).decode("ascii")
         return {"error": f"not a {message_type.__name__}", "payload": payload, "kafka": place}

@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import connect, passes, reader_settings
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
+from model_serving.messaging.sources import Source, source_of
 
 __all__ = ["Received", "Start", "TopicReader", "end_offset"]
 
@@ -39,13 +40,17 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message from Kafka. ``timestamp`` is in epoch milliseconds."""
+    """A message from Kafka. ``timestamp`` is in epoch milliseconds.
+
+    ``source`` is the place of the record that a result belongs to, where the host has written it down.
+    """
 
     topic: str
     partition: int
     offset: int
     timestamp: int
     payload: bytes
+    source: Source | None = None
 
 
 class TopicReader:
@@ -108,7 +113,11 @@ class TopicReader:
                 self._at_end.discard(place)
                 received.append(
                     Received(
-                        *place, int(message.offset() or 0), message.timestamp()[1], message.value() or b""
+                        *place,
+                        int(message.offset() or 0),
+                        message.timestamp()[1],
+                        message.value() or b"",
+                        source_of(message.headers()),
                     )
                 )
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name

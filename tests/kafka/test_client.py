@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import Producer
 
 from model_serving.client import cli
 from model_serving.client.broker.embedded import EmbeddedBroker
@@ -34,8 +35,10 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import connect
 from model_serving.messaging.receiving import Start, TopicReader
 from model_serving.messaging.sending import Sender
+from model_serving.messaging.sources import SOURCE_HEADER
 from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
+from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.protos.winerecord_pb2 import WineRecord
 from tests.kafka.fake_job import FakeJob
 from tests.patience import Patience
@@ -155,6 +158,31 @@ def test_reading_shows_what_comes_after_its_start_and_joins_no_group(
     finally:
         reader.kill()
         reader.communicate()
+
+
+def test_a_result_that_was_written_twice_is_read_once(
+    command: Command, broker: EmbeddedBroker, topics: TopicNames
+) -> None:
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    written = [("mdata/0/7", 7), ("mdata/0/5", 5), ("mdata/0/7", 7), ("mdata/1/7", 17), (None, 1), (None, 1)]
+    for source, result in written:
+        headers = [] if source is None else [(SOURCE_HEADER, source.encode())]
+        producer.produce(topics.results, ServingResult(result=result).SerializeToString(), headers=headers)
+    assert producer.flush(30) == 0
+    reading = ("read", topics.results, "--from-beginning", "--json", "--count")
+    status, lines = command(*reading, "5", "--distinct")
+    found = [json.loads(line) for line in lines]
+    # Results that do not say which record they belong to are never left out.
+    assert (status, [one["result"] for one in found]) == (0, [7, 5, 17, 1, 1])
+    assert [one["kafka"].get("source") for one in found] == [
+        "mdata/0/7",
+        "mdata/0/5",
+        "mdata/1/7",
+        None,
+        None,
+    ]
+    status, lines = command(*reading, "6")
+    assert [json.loads(line)["result"] for line in lines] == [result for _, result in written]
 
 
 def test_what_is_no_message_of_the_topic_is_shown_as_such(

@@ -81,6 +81,8 @@ def test_rows_are_given_once() -> None:
     assert pa.Table.from_batches([empty]).num_rows == 0
 
 
-@pytest.mark.parametrize("value", [None, b"", b"records/1", b"records/1/x", b"/1/2", b"a/b/1/2", b"\xff/1/2"])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"records/1", b"records/1/x", b"/1/2", b"a/b/1/2", b"a/1/-2", b"\xff/1/2"]
+)
 def test_a_header_of_another_form_names_no_source(value: bytes | None) -> None:
     assert parse_source(value) is None
