@@ -208,8 +208,8 @@ def _read_options(read: argparse.ArgumentParser) -> None:
     read.add_argument(
         "--distinct",
         action="store_true",
-        help="print one result of each record: leave out those that a Spark job has written again. Results of "
-        "other hosts do not say which record they belong to, and all of them are printed",
+        help="print one result of each record: leave out those that a Spark job has written again. Results "
+        "of other hosts do not say which record they belong to, and all of them are printed",
     )
     read.add_argument("--json", action="store_true", help="print one JSON object a line")
     add_record_type(read)

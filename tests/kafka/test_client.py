@@ -166,7 +166,7 @@ def test_a_result_that_was_written_twice_is_read_once(
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
     written = [("mdata/0/7", 7), ("mdata/0/5", 5), ("mdata/0/7", 7), ("mdata/1/7", 17), (None, 1), (None, 1)]
     for source, result in written:
-        headers = [] if source is None else [(SOURCE_HEADER, source.encode())]
+        headers: dict[str, str | bytes | None] = {} if source is None else {SOURCE_HEADER: source}
         producer.produce(topics.results, ServingResult(result=result).SerializeToString(), headers=headers)
     assert producer.flush(30) == 0
     reading = ("read", topics.results, "--from-beginning", "--json", "--count")
