@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from model_serving.core.model_store import StoreFailed
+from model_serving.stores.files import size_of, write_whole
 
 __all__ = ["FsspecModelStore", "missing_client", "without_credentials"]
 
 _USER = re.compile(r"://(?P<user>.*)@")
-_OBJECTS_ARE_ATOMIC = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "memory"}
-)
-"""File systems where an object appears only once all of it is written; elsewhere it is renamed at the end."""
-
 
 def without_credentials(url: str) -> str:
     """The URL without user, password and query, for logs and messages."""
@@ -59,13 +52,10 @@ class FsspecModelStore:
         """
         try:
             filesystem, place = self._open(path)
-            if _size(filesystem, place) == len(content):
+            if size_of(filesystem, place) == len(content):
                 return
-            if _OBJECTS_ARE_ATOMIC.isdisjoint(_protocols(filesystem)):
-                _write_and_rename(filesystem, place, content)
-            else:
-                filesystem.pipe_file(place, content)
-            found = _size(filesystem, place)
+            write_whole(filesystem, place, content)
+            found = size_of(filesystem, place)
         # fsspec's file systems pass on any exception of their client libraries.
         except Exception as error:  # noqa: BLE001
             raise self._failed("written", error) from None
@@ -119,39 +109,3 @@ class FsspecModelStore:
         for secret in self._secrets:
             why = why.replace(secret, "***")
         return StoreFailed(f"the model store {self} cannot be {what}: {why}")
-
-
-def _protocols(filesystem: Any) -> set[str]:
-    protocol = filesystem.protocol
-    return {protocol} if isinstance(protocol, str) else set(protocol)
-
-
-def _size(filesystem: Any, place: str) -> int | None:
-    """The size of an object in bytes; None when there is no object."""
-    try:
-        info = filesystem.info(place)
-    except FileNotFoundError:
-        return None
-    return int(info["size"]) if info.get("type", "file") == "file" else None
-
-
-def _write_and_rename(filesystem: Any, place: str, content: bytes) -> None:
-    filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
-    part = f"{place}.{uuid4().hex}.part"
-    try:
-        with filesystem.open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            if "file" in _protocols(filesystem):
-                # Without this, a machine that goes down may leave a file of the right size without its bytes.
-                os.fsync(file.fileno())
-        filesystem.mv(part, place)
-    except BaseException:
-        _remove(filesystem, part)
-        raise
-
-
-def _remove(filesystem: Any, part: str) -> None:
-    # The cause that stopped the writing may stop this as well; the user has to know the first error.
-    with suppress(Exception):
-        filesystem.rm_file(part)
