@@ -1,0 +1,107 @@
+"""What the driver has: the models loop over its state, put together, and its thread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Event
+from uuid import uuid4
+
+from model_serving.core.model_store import StoreFailed
+from model_serving.events import Events, LogFormat
+from model_serving.settings import ServingSettings
+from model_serving.spark import worker
+from model_serving.spark.broadcast.driver_ports import (
+    ActiveOnDriver,
+    KeptOnDriver,
+    PendingOnDriver,
+    WaitingOnDriver,
+)
+from model_serving.spark.broadcast.driver_state import DriverState
+from model_serving.spark.broadcast.handover import Handover
+from model_serving.spark.broadcast.loop_thread import LoopThread
+from model_serving.spark.broadcast.models_loop import ModelsLoop
+from model_serving.spark.broadcast.models_source import ModelsSource
+from model_serving.spark.broadcast.pointer import Pointer
+from model_serving.spark.broadcast.sending import DriverSender
+from model_serving.spark.config import SparkConfig
+from model_serving.stores.folders import Folder
+from model_serving.stores.models import missing_client
+
+__all__ = ["Driver"]
+
+_FOLDER = "broadcast"
+
+
+class Driver:
+    """The driver's part of the job. Call order: ``begin``, ``check`` now and then, ``end``."""
+
+    def __init__(self, config: SparkConfig) -> None:
+        """Reads the state in the checkpoint folder, and connects to Kafka.
+
+        Raises:
+            MessagingError: Kafka does not answer, or refuses.
+            StoreFailed: the checkpoint folder cannot be used.
+            ValueError: the key file cannot be read, or has no key in it.
+        """
+        self.folder = config.location(_FOLDER)
+        if lacking := missing_client(self.folder):
+            raise StoreFailed(
+                f"models are published to the tasks in --checkpoint-dir, and Python cannot open it ({lacking}): "
+                "install the client, or name a folder that Python can open"
+            )
+        self._bounded = config.bounded
+        folder = Folder(self.folder)
+        state = DriverState(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}")
+        # Every content goes to the model store, so that the pointer is small. A restart goes on with the run
+        # that put them there.
+        self.settings: ServingSettings = replace(config.serving, inline_limit=0, run=state.run)
+        self._stopping = Event()
+        self._source = ModelsSource(
+            config.kafka, config.models_topic, config.models_group, state.positions, config.starting_offsets
+        )
+        parts = worker.parts(self.settings)
+        waiting = WaitingOnDriver(state)
+        self._loop = ModelsLoop(
+            self._source,
+            parts.gate(0),
+            parts.queue(KeptOnDriver(state), PendingOnDriver(state), 0),
+            parts.desk(ActiveOnDriver(state), waiting, "driver", 0),
+            parts.codec,
+            state,
+            waiting,
+            Pointer(folder),
+            Handover(folder),
+            config.topic_names,
+            DriverSender(config.kafka, self._stopping.is_set).send,
+            Events(LogFormat.TEXT, f"{config.variant.value}.py").statuses,
+            worker.CLOCK,
+            bounded=config.bounded,
+        )
+        self._thread = LoopThread(self._loop.step, self._stopping)
+
+    def begin(self) -> None:
+        """Publishes the models that serve, takes the messages that are there now, and starts the thread.
+
+        Raises:
+            MessagingError: Kafka refuses.
+            StoreFailed: the checkpoint folder cannot be used.
+        """
+        self._loop.begin()
+        while not self._loop.caught_up:
+            self._loop.step()
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises what has ended the models loop, if something has."""
+        self._thread.check()
+
+    def end(self, *, input_ended: bool) -> None:
+        """Ends the loop. If the input has ended, the records that still wait are given up."""
+        has_ended = self._thread.end()
+        if has_ended and self._bounded and input_ended:
+            self._stopping.clear()
+            self._loop.end()
+        if has_ended:
+            self._loop.close()
+            self._source.close()
