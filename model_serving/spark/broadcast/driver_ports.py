@@ -5,8 +5,7 @@ from __future__ import annotations
 from model_serving.core.batches import UNKNOWN_ORIGIN
 from model_serving.core.state import (
     decode_activation,
-    decode_origins,
-    decode_payloads,
+    decode_waiting,
     encode_model,
     encode_payloads,
 )
@@ -150,9 +149,9 @@ def _joined(before: bytes, after: bytes) -> bytes:
     payloads: list[bytes] = []
     origins: list[int] = []
     for records in (before, after):
-        some = decode_payloads(records)
+        some, known = decode_waiting(records)
         payloads += some
-        origins += decode_origins(records) or [UNKNOWN_ORIGIN] * len(some)
+        origins += [UNKNOWN_ORIGIN] * len(some) if known is None else known
     return encode_payloads(payloads, origins)
 
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
 from model_serving.core.admission.gate import ModelGate
 from model_serving.core.admission.queue import ModelQueue
 from model_serving.core.channels import AT_ONCE, Emitted
 from model_serving.core.clock import Clock
 from model_serving.core.scoring.desk import ServingDesk
-from model_serving.core.state import decode_activation, decode_origins, decode_payloads, encode_activation
+from model_serving.core.scoring.waiting import waiting_parts
+from model_serving.core.state import decode_activation, encode_activation
 from model_serving.messaging.receiving import Received
 from model_serving.messaging.topics import TopicNames
 from model_serving.spark.broadcast.driver_ports import WaitingOnDriver
@@ -200,10 +199,8 @@ class ModelsLoop:
             return
         self._next_look_ms = now_ms if self._pointer.is_cheap else now_ms + _SLOW_LOOK_MS
         for name in self._handover.names():
-            records = self._handover.read(name)
-            origins = decode_origins(records)
-            known = None if origins is None else np.array(origins, dtype=np.int64)
-            self._add(self._desk.take(self._codec.decode(decode_payloads(records), known)))
+            for payloads, origins in waiting_parts([self._handover.read(name)]):
+                self._add(self._desk.take(self._codec.decode(payloads, origins)))
             self._taken.append(name)
 
     def _say_that_they_wait(self, data_type: str) -> None:
