@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -49,7 +50,7 @@ def write_whole(filesystem: Any, place: str, content: bytes) -> None:
                 # Without this, a machine that goes down may leave a file of the right size without its bytes.
                 os.fsync(file.fileno())
         if is_local:
-            os.replace(part, place)
+            Path(part).replace(place)
         else:
             _replace(filesystem, part, place)
     except BaseException:

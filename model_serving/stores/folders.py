@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from model_serving.core.model_store import StoreFailed
@@ -76,7 +76,7 @@ class Folder:
         try:
             filesystem, place = self._opened(), self._place(inner)
             if self.is_local:
-                found = os.listdir(place)
+                found = [one.name for one in Path(place).iterdir()]
             else:
                 filesystem.invalidate_cache(place)
                 found = [one.rpartition("/")[2] for one in filesystem.ls(place, detail=False)]
@@ -95,8 +95,8 @@ class Folder:
         try:
             filesystem, place = self._opened(), self._place(name)
             if self.is_local:
-                found = os.stat(place)
-                return found.st_ino, found.st_mtime_ns, found.st_size
+                status = Path(place).stat()
+                return status.st_ino, status.st_mtime_ns, status.st_size
             filesystem.invalidate_cache()
             return filesystem.ukey(place)
         except FileNotFoundError:

@@ -13,6 +13,7 @@ __all__ = ["FsspecModelStore", "missing_client", "without_credentials"]
 
 _USER = re.compile(r"://(?P<user>.*)@")
 
+
 def without_credentials(url: str) -> str:
     """The URL without user, password and query, for logs and messages."""
     return _USER.sub("://", url).partition("?")[0]

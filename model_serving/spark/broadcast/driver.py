@@ -47,8 +47,8 @@ class Driver:
         self.folder = config.location(_FOLDER)
         if lacking := missing_client(self.folder):
             raise StoreFailed(
-                f"models are published to the tasks in --checkpoint-dir, and Python cannot open it ({lacking}): "
-                "install the client, or name a folder that Python can open"
+                f"models are published to the tasks in --checkpoint-dir, which Python cannot open "
+                f"({lacking}): install the client, or name a folder that Python can open"
             )
         self._bounded = config.bounded
         folder = Folder(self.folder)

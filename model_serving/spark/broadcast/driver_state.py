@@ -1,8 +1,9 @@
-"""What the driver has to know after a restart, in one file that each commit replaces, and files for large values.
+"""What the driver knows after a restart: one file that each commit replaces, and files for large values.
 
-The file ``state.json`` has the positions in the models topic and every value that is small. A large value is a
-file in ``bodies/``, named by its SHA-256. A body is written before the state that refers to it, and deleted after
-the state that does not any more, so a restart finds every value of one commit, whenever the driver was killed.
+The file ``state.json`` has the positions in the models topic and every value that is small. A large value is
+a file in ``bodies/``, named by its SHA-256. A body is written before the state that refers to it, and deleted
+after the state that does not any more. So a restart finds every value of one commit, whenever the driver was
+killed.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class _Body:
 
 
 class DriverState:
-    """Entries by key, positions by partition of the models topic, and statuses that may not have been written.
+    """Entries by key, positions by partition of the models topic, and statuses that may not be written yet.
 
     ``run`` names the first start from this folder; models in the store are kept under it. Changes are seen at
     once and are kept by ``commit``. One thread uses it.
@@ -100,8 +101,9 @@ class DriverState:
         content = self._folder.read(f"{_BODIES}/{value.digest}")
         if content is None:
             raise StoreFailed(
-                f"the folder {self._folder} lacks the file {_BODIES}/{value.digest}, which the state refers to: "
-                "put it back, or start with another --checkpoint-dir and publish the models again"
+                f"the folder {self._folder} lacks the file {_BODIES}/{value.digest}, to which the "
+                "state refers: put it back, or start with another --checkpoint-dir and publish the models "
+                "again"
             )
         return content
 
@@ -147,7 +149,12 @@ class DriverState:
 
     def _encoded(self) -> bytes:
         entries = [
-            [key.kind, key.data_type, key.item, *(("", value.digest) if isinstance(value, _Body) else (_text(value), ""))]
+            [
+                key.kind,
+                key.data_type,
+                key.item,
+                *(("", value.digest) if isinstance(value, _Body) else (_text(value), "")),
+            ]
             for key, value in self._entries.items()
         ]
         return json.dumps(

@@ -91,12 +91,16 @@ class ModelsSource:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 self._has_read(place, offset)
             elif not passes(error):
-                raise MessagingError(f"the topic '{self._topic}' cannot be read ({error.str()}): look at Kafka")
+                raise MessagingError(
+                    f"the topic '{self._topic}' cannot be read ({error.str()}): look at Kafka"
+                )
         return received
 
     def commit(self) -> None:
         """Shows the positions in the consumer group, where tools look for them; nothing depends on it."""
-        changed = {place: offset for place, offset in self.positions.items() if self._committed.get(place) != offset}
+        changed = {
+            place: offset for place, offset in self.positions.items() if self._committed.get(place) != offset
+        }
         if changed:
             places = [TopicPartition(self._topic, place, offset) for place, offset in changed.items()]
             try:
@@ -154,6 +158,10 @@ class ModelsSource:
             low, high = self._consumer.get_watermark_offsets(
                 TopicPartition(self._topic, place), timeout=_ANSWER_S
             )
-            if high > low and self._start is not StartingOffsets.LATEST and high > self.positions.get(place, 0):
+            if (
+                high > low
+                and self._start is not StartingOffsets.LATEST
+                and high > self.positions.get(place, 0)
+            ):
                 ends[place] = int(high)
         return ends

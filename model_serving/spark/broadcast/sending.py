@@ -70,4 +70,6 @@ class DriverSender:
             raise self._refused(self._failure)
 
     def _refused(self, error: KafkaError) -> MessagingError:
-        return MessagingError(f"Kafka did not take a message ({error.str()}): look at the topics and at Kafka")
+        return MessagingError(
+            f"Kafka did not take a message ({error.str()}): look at the topics and at Kafka"
+        )

@@ -84,8 +84,8 @@ class Job:
         bounded: bool = False,
     ) -> None:
         self.clock = FakeClock()
-        default = {name: SCRIPT for name in (b"one", b"two", b"three")}
-        self.engine = FakeEngine(self.clock, default | dict(scripts or {}))
+        names = dict.fromkeys((b"one", b"two", b"three"), SCRIPT) | dict(scripts or {})
+        self.engine = FakeEngine(self.clock, {_binary(name): script for name, script in names.items()})
         self.folder = Folder(str(folder / "broadcast"))
         self.settings = ServingSettings(
             _RECORD,
@@ -155,13 +155,25 @@ class Job:
 
     def publish(self, content: bytes, data_type: str = "wine", **fields: object) -> None:
         message = ModelDescriptor(
-            name=content.decode(), dataType=data_type, modeltype=PMML, data=content, version=content.decode()
+            name=content.decode(),
+            dataType=data_type,
+            modeltype=PMML,
+            data=_binary(content),
+            version=content.decode(),
         )
         for name, value in fields.items():
             setattr(message, name, value)
         self.published.append(message.SerializeToString())
 
-    def command(self, command: int, data_type: str = "wine") -> None:
+    def breaks(self, content: bytes, why: str) -> None:
+        """From now on a model does not load any more."""
+        self.engine.scripts[_binary(content)] = Script(load_error=why)
+
+    def loads(self, content: bytes) -> int:
+        """How often a model was loaded."""
+        return self.engine.events.count(f"load {_binary(content).decode()}")
+
+    def command(self, command: ModelDescriptor.Command, data_type: str = "wine") -> None:
         self.published.append(ModelDescriptor(dataType=data_type, command=command).SerializeToString())
 
     def run(self, task: TaskScoring, payloads: Sequence[bytes]) -> None:
@@ -205,6 +217,11 @@ class Job:
                 raise Killed
             self.kill_at -= 1
         self.written += rows
+
+
+def _binary(name: bytes) -> bytes:
+    """A model's content that does not look like text, which no engine takes."""
+    return b"\x01" + name
 
 
 def records(*numbers: int, data_type: str = "wine") -> list[bytes]:
