@@ -3,8 +3,9 @@
 The dashboard is up meanwhile; a line says where.
 
 ``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) what serves: keyed, broadcast or
-server. The exit status is 0 if every record came back and every model served, 1 with one line if not, 2 for a
-wrong setting, 130 when interrupted.
+server. ``DEMO_TFSERVING`` and ``DEMO_OPENINFERENCE`` are URLs of served models, which are published after the
+sample models. The exit status is 0 if every record came back and every model served, 1 with one line if not,
+2 for a wrong setting, 130 when interrupted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,8 +27,9 @@ from model_serving.client.demo.dashboard import dashboard_command, http_flags, n
 from model_serving.client.demo.job import JOBS, SERVER, RunningJob, job_command, run_job
 from model_serving.client.demo.run import DemoRun
 from model_serving.client.demo.screen import Screen, choose_screen
+from model_serving.client.demo.served import served_models
 from model_serving.client.errors import ClientError, WrongCall
-from model_serving.client.model_messages import models_of_samples
+from model_serving.client.model_messages import ModelToPublish, models_of_samples
 from model_serving.client.ports import free_port
 from model_serving.client.printable import printable
 from model_serving.client.record_files import DEFAULT_RECORD_TYPE, load_record_type, read_record_file
@@ -46,10 +48,14 @@ _USUAL_PORT = 9092
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """The time for which records flow, seconds, and what serves: one of ``JOBS``."""
+    """The time for which records flow, seconds, and what serves: one of ``JOBS``.
+
+    ``served`` are models in model servers, which come after the sample models.
+    """
 
     seconds: float
     job: str
+    served: list[ModelToPublish] = field(default_factory=list)
 
 
 def read_settings(environ: Mapping[str, str]) -> DemoSettings:
@@ -63,7 +69,7 @@ def read_settings(environ: Mapping[str, str]) -> DemoSettings:
         raise WrongCall(f"DEMO_SECONDS={seconds}: give a whole number of seconds from 1 up")
     if job not in JOBS:
         raise WrongCall(f"JOB={job}: give {', '.join(JOBS[:-1])} or {JOBS[-1]}")
-    return DemoSettings(float(seconds), job)
+    return DemoSettings(float(seconds), job, served_models(environ))
 
 
 def main() -> int:
@@ -93,7 +99,7 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
     topics = TopicNames()
     record_type = load_record_type(DEFAULT_RECORD_TYPE)
     records = read_record_file(sample_records(), record_type, _DATA_TYPE).records
-    models = models_of_samples(_DATA_TYPE)
+    models = [*models_of_samples(_DATA_TYPE), *settings.served]
     port = free_port(preferred=_USUAL_PORT)
     if port != _USUAL_PORT:
         screen.say(f"port {_USUAL_PORT} is taken by another program; this Kafka listens on {port}")

@@ -88,9 +88,7 @@ class DemoRun:
         Raises:
             ClientError: a model is rejected, the job has ended, or the job takes too long.
         """
-        self._screen.say(
-            f"trying the {len(models)} sample models (the first TensorFlow model takes a while) ..."
-        )
+        self._screen.say(f"trying the {len(models)} models (the first TensorFlow model takes a while) ...")
         for model in models:
             self._publish(model, _WARM_UP)
         waiting = len(models)
@@ -101,7 +99,7 @@ class DemoRun:
                 raise ClientError(f"the job is not live after {_PREPARE_DEADLINE_S:.0f} s: look at its log")
             for status in self._statuses(self._reader.poll(_POLL_S)):
                 if status.state == ModelStatus.REJECTED:
-                    raise ClientError(f"the job rejects the sample model {status.name}: {status.detail}")
+                    raise ClientError(f"the job rejects the model {status.name}: {status.detail}")
                 waiting -= 1
         self._models.send(build_command(Command.REMOVE, data_type=_WARM_UP).SerializeToString())
         self._models.flush()
