@@ -5,6 +5,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
+# Some images set it. Each of the hundreds of processes that the tests start would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first that runs and is one of the two: a name on the path may belong to a version manager that has none.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \

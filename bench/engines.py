@@ -17,6 +17,7 @@ from bench.figures import spread
 from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
 from bench.known_models import wine_model
 from bench.library_calls import ratio_to_library
+from bench.records import RecordMaker
 from bench.session import add_results_argument
 from bench.store import Case, Store
 from bench.surroundings import now, surroundings
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(model: BenchModel, sizes: list[int], repeats: int, repeat_s: float) -> list[dict[str, Any]]:
-    known = wine_model(model)
+    known = wine_model(model, RecordMaker())
     begin = time.perf_counter()
     loaded = engine_for(model.kind).load(known.message, known.schema)
     load_ms = (time.perf_counter() - begin) * 1000

@@ -101,12 +101,12 @@ def sample_models() -> list[KnownModel]:
     """Returns the project's own sample models, with the sample records."""
     folder = sample_folder() / "models"
     paths = [*sorted(path for path in folder.iterdir() if path.is_file()), folder / "saved" / "1"]
-    return [wine_model(BenchModel(path.name, path.name, path)) for path in paths]
-
-
-def wine_model(model: BenchModel) -> KnownModel:
-    """Returns a model that scores the sample records."""
     maker = RecordMaker()
+    return [wine_model(BenchModel(path.name, path.name, path), maker) for path in paths]
+
+
+def wine_model(model: BenchModel, maker: RecordMaker) -> KnownModel:
+    """Returns a model that scores the records of ``maker``."""
     fields = maker.record_type.fields
     schema = RecordSchema(
         maker.record_type.message.DESCRIPTOR.name,
