@@ -22,7 +22,7 @@ EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml server)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test test-312 lint suites interop fuzz chaos overload swaps check format bench proto reporter lock samples clean
+.PHONY: help install demo test test-312 lint suites interop fuzz interleavings chaos overload swaps check format bench proto reporter lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
@@ -118,6 +118,11 @@ interop: install .venv-interop/.stamp ## score by a real MLServer, in .venv-inte
 
 fuzz: install ## feed damaged bytes to parsers and engines for MINUTES=10 (FUZZ_SEED=1: where to begin)
 	@FUZZ_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest tests/faults/test_fuzz.py
+
+# The three tests that compare a host with a reference after any order of events.
+interleavings: install ## try TIMES=10 as many orders of models, records and crashes as make test does
+	@MODEL_SERVING_EXAMPLES=$(or $(TIMES),10) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+	  tests/unit/{core,functions,server}/test_interleavings.py
 
 chaos: install ## strike a job under load with faults for MINUTES=10 (SEED=7: again as it was)
 	@$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ __all__ = [
     "Answer",
     "ReferenceAdmission",
     "ReferenceServing",
+    "examples",
 ]
 
 KEEP = 2
@@ -56,6 +58,11 @@ GOOD_MODELS, MESSAGES = (
 
 Answer = tuple[int, str]
 """A record's number and its outcome."""
+
+
+def examples(count: int) -> int:
+    """Returns how many interleavings to try: ``count``, times MODEL_SERVING_EXAMPLES if that is set."""
+    return count * int(os.environ.get("MODEL_SERVING_EXAMPLES", "1"))
 
 
 class ReferenceAdmission:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,15 @@ SAMPLES = _samples()
 
 def sample_records(data_type: str, count: int, *, first_ts: int = 1) -> list[WineRecord]:
     """Returns ``count`` sample records, from the start again at the end; ``ts`` counts from ``first_ts``."""
-    with (_ROOT / "data" / "records.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter=";"))[1:]
+    rows = _sample_rows()
     return [wine(rows[index % len(rows)], data_type, first_ts + index) for index in range(count)]
+
+
+@cache
+def _sample_rows() -> list[list[str]]:
+    # Some tests ask for thousands of records, one by one.
+    with (_ROOT / "data" / "records.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file, delimiter=";"))[1:]
 
 
 def wine(row: Sequence[str | float], data_type: str, ts: int) -> WineRecord:

@@ -44,6 +44,7 @@ from tests.interleavings import (
     Answer,
     ReferenceAdmission,
     ReferenceServing,
+    examples,
 )
 
 LIMIT = 3
@@ -206,7 +207,7 @@ class Comparison:
             self._offer(ModelMessage(data_type, version=version, command=Command.ROLLBACK))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(MESSAGES | BATCHES | OTHERS, max_size=20))
 def test_any_interleaving_does_what_the_reference_does(
     events: list[ModelMessage | tuple[str, list[float]] | str],

@@ -17,6 +17,7 @@ from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.protos.winerecord_pb2 import WineRecord
 from model_serving.server.entries import Kind
 from model_serving.testing import FakeClock, FakeEngine, Script
+from tests.interleavings import examples
 from tests.unit.server.cluster import DATA_PARTITIONS, TOPICS, Cluster, clusters
 
 NAMES = ("one", "two", "three")
@@ -213,7 +214,7 @@ class Run:
 
 
 @pytest.mark.parametrize("exactly_once", [True, False], ids=["exactly-once", "at-least-once"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(events=HISTORIES)
 def test_any_interleaving_serves_as_one(exactly_once: bool, events: list[Event]) -> None:
     engine = FakeEngine(FakeClock())
