@@ -81,7 +81,8 @@ class ColumnRecords:
         refused = {place: "the record has none of its fields set" for place in wanted if place in self._empty}
         if not len(places):
             return [Part(places, None, refused)]
-        return [Part(places, _Columns(self._values).rows(places), refused)]
+        columns = _Columns(len(self), self._values)
+        return [Part(places, columns.rows(places), refused)]
 
     def _column(self, field: Field) -> npt.NDArray[Any]:
         cells = self._table.cells(field.name)
@@ -99,18 +100,21 @@ class ColumnRecords:
 class _Columns:
     """See ``core.batches.Features``: n values for each field."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_n", "_values")
 
-    def __init__(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, n: int, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._n = n
         self._values = values
 
     def columns(self, fields: tuple[str, ...]) -> Columns:
         taken = [self._values[name] for name in fields]
+        if not taken:
+            return np.empty((self._n, 0))
         is_text = any(values.dtype == object for values in taken)
         return np.column_stack([values.astype(object) if is_text else values for values in taken])
 
     def rows(self, index: npt.NDArray[np.intp]) -> _Columns:
-        return _Columns({name: values[index] for name, values in self._values.items()})
+        return _Columns(len(index), {name: values[index] for name, values in self._values.items()})
 
 
 class MessageRecords:

@@ -61,6 +61,7 @@ MODELS: Mapping[str, str] = {
     "GaussianProcessModel": "gaussian_process",
     "BaselineModel": "baseline",
     "AnomalyDetectionModel": "anomaly_detection",
+    "TimeSeriesModel": "time_series",
 }
 """The elements that are models, and the modules that read them."""
 
@@ -69,6 +70,9 @@ _BESIDE_MODELS = frozenset(
 )
 _TARGETS = ("target", "predicted")
 _MOST_LEVELS = 50
+_ASKING = ("active", "supplementary", "order")
+"""The usages of fields with which records ask a TimeSeriesModel for a step."""
+
 _USAGES = (
     "active",
     "supplementary",
@@ -145,6 +149,7 @@ class _Compiler:
     def declare_inputs(self, model: Element, scope: Scope) -> list[Input]:
         """Declares the fields of the outer MiningSchema, and returns those that records bring."""
         inputs: list[Input] = []
+        is_series = model.tag == "TimeSeriesModel"
         for mining in _mining_fields(model):
             name = required(mining, "name")
             data = self._dictionary.get(name)
@@ -152,7 +157,7 @@ class _Compiler:
             if data is None:
                 continue
             kind = _kind_of(mining, data)
-            is_input = usage == "active"
+            is_input = usage == "active" or (is_series and usage in _ASKING and kind.is_number)
             column = len(inputs) if is_input else -1
             # No record brings the target: it is missing, unless the schema replaces it.
             replacement = None if is_input else mining.get("missingValueReplacement")
@@ -163,7 +168,7 @@ class _Compiler:
             scope.declare(field)
             if is_input:
                 inputs.append(Input(field, data, read_treatment(mining, kind, self._program.symbols)))
-        if not inputs:
+        if not inputs and not is_series:
             raise Incomplete("no active field in the model's MiningSchema, so it would score nothing")
         return inputs
 

@@ -99,7 +99,8 @@ class EvaluatedModel:
             return "it has no value of " + ", ".join(f"'{name}'" for name in missing[:_MOST_NAMED]) + more
         if batch.failed is not None and batch.failed[record]:
             return "a value that the model derives from its fields cannot be computed"
-        return ""
+        told = getattr(self._compiled.node.predictor, "why", None)
+        return "" if told is None else str(told(batch, record))
 
     def close(self) -> None:
         """Does nothing: the model holds only memory."""

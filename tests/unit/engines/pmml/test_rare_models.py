@@ -122,10 +122,6 @@ def test_clusters_compare_a_distance_with_the_mean_of_its_cluster() -> None:
         (anomaly(PATHS, algorithmType="iforest"), "sampleDataSize"),
         (anomaly("", algorithmType="other"), "one model"),
         (anomaly(CLUSTERS, algorithmType="clusterMeanDist"), "MeanClusterDistances"),
-        (
-            document('<TimeSeriesModel functionName="timeSeries">{schema}</TimeSeriesModel>', FIELDS, "h"),
-            "TimeSeriesModel",
-        ),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(text: str, named: str) -> None:
