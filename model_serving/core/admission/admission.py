@@ -107,6 +107,11 @@ class Admission:
             kept.save_history(after)
         return self._contents.next_collection(after)
 
+    def forget(self, data_type: str) -> None:
+        """Releases the loaded versions of a data type, because its state was changed elsewhere."""
+        for of, key in [known for known in self._warm if known[0] == data_type]:
+            self._warm.pop((of, key)).release()
+
     def close(self) -> None:
         """Releases every loaded model."""
         for lease in self._warm.values():

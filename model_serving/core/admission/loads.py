@@ -124,6 +124,17 @@ class BackgroundLoads(Generic[_T]):
         asked_ms = (self._clock.monotonic_ns() - load.asked_ns) // 1_000_000
         return max(len(self._unclaimed), _SOONEST_MS, min(asked_ms // 10, _LATEST_MS))
 
+    def give_up(self, load: Load[_T]) -> None:
+        """Gives up work whose result nobody asks for any more; a result that is there is released."""
+        with self._lock:
+            if load in self._queue:
+                self._queue.remove(load)
+        self._give_up(load)
+        self._unclaimed.discard(load)
+        given, load.given = load.given, None
+        if given is not None:
+            given.release()
+
     def close(self, patience_s: float) -> None:
         """Gives up all work. Waits at most ``patience_s`` seconds for running work, then leaves it alone."""
         with self._lock:

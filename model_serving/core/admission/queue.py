@@ -126,6 +126,18 @@ class ModelQueue:
             return None
         return self._admission.collect(KeptVersions(self._kept, data_type))
 
+    def forget(self, data_type: str) -> None:
+        """Forgets what is remembered of a data type, because its state was changed elsewhere.
+
+        Its messages in ``pending`` are prepared again after the next ``offer`` or ``advance``.
+        """
+        line = self._lines.pop(data_type, None)
+        if line is not None:
+            self._bytes -= sum(size for _, size in line.waiting)
+            if line.attempt is not None and isinstance(line.attempt.under_way, Load):
+                self._loads.give_up(line.attempt.under_way)
+        self._admission.forget(data_type)
+
     def close(self) -> None:
         """Gives up preparations and releases every model; messages that wait stay in ``pending``."""
         self._loads.close(_CLOSE_PATIENCE_S)

@@ -195,6 +195,19 @@ class ServingDesk:
             self._give_up(payloads, data_type, error, emitted)
             yield emitted
 
+    def forget(self, data_type: str, *, same_model: bool) -> None:
+        """Forgets what is remembered of a data type, because its state was changed elsewhere.
+
+        ``same_model``: the model in state is the one that is loaded here, so it stays.
+        """
+        self._broken.discard(data_type)
+        for remembered in (self._waits, self._said, self._outages):
+            remembered.pop(data_type, None)
+        if not same_model:
+            self._server.deactivate(data_type)
+        elif self._server.serves(data_type):
+            self._expect_waiting(data_type)
+
     def remind(self, data_type: str) -> Emitted | None:
         """Reports how many records wait, unless the number was reported already; None if no record waits."""
         count = 0 if self._waiting is None else self._waiting.count(data_type)
@@ -227,14 +240,18 @@ class ServingDesk:
         model = decode_model(saved)
         why = self._why_not_loaded(model, fallback=False)
         if not why:
-            if self._waiting is not None and self._waiting.count(data_type):
-                # Before the restart they waited for the server that scores them.
-                self._outages[data_type] = Unavailable("they waited for it before the restart", _SOONEST_MS)
+            self._expect_waiting(data_type)
             return True
         self._broken.add(data_type)
         said = f"it served before the restart and cannot be loaded any more: {why}; publish it again"
         emitted.swaps.append(self._statuses.rejected(model, said))
         return False
+
+    def _expect_waiting(self, data_type: str) -> None:
+        """Lets new records wait behind those in state, if there are any, of a data type that has a model."""
+        if self._waiting is not None and self._waiting.count(data_type):
+            # They waited for the server that scores them.
+            self._outages[data_type] = Unavailable("they waited for it before the restart", _SOONEST_MS)
 
     def _why_not_loaded(self, model: ModelToServe, *, fallback: bool) -> str:
         """Loads the model. Returns why it does not load here; empty if it does.
