@@ -17,7 +17,7 @@ from model_serving.core.channels import AT_ONCE, Channel, Emitted
 from model_serving.messaging.sources import SOURCE_HEADER
 from model_serving.messaging.topics import TopicNames
 
-__all__ = ["ARROW_SCHEMA", "OUTPUT_SCHEMA", "Rows", "origins_of"]
+__all__ = ["ARROW_SCHEMA", "OFFSET_BITS", "OUTPUT_SCHEMA", "Rows", "origins_of"]
 
 OUTPUT_SCHEMA = "topic string, key binary, value binary, headers array<struct<key: string, value: binary>>"
 """The columns that Spark's Kafka sink takes, in Spark's words."""
@@ -34,10 +34,10 @@ ARROW_SCHEMA = pa.schema(
 )
 """The same columns in Arrow."""
 
-_OFFSET_BITS = 48
+OFFSET_BITS = 48
 """Leaves room for 32,768 partitions. A million records a second fill the offsets of one in nine years."""
 
-_OFFSETS = (1 << _OFFSET_BITS) - 1
+_OFFSETS = (1 << OFFSET_BITS) - 1
 
 
 def origins_of(partitions: npt.ArrayLike, offsets: npt.ArrayLike) -> Origins:
@@ -45,7 +45,7 @@ def origins_of(partitions: npt.ArrayLike, offsets: npt.ArrayLike) -> Origins:
 
     Give them to ``RecordCodec.decode`` with the records. ``Rows`` reads them.
     """
-    high = np.asarray(partitions, dtype=np.int64) << _OFFSET_BITS
+    high = np.asarray(partitions, dtype=np.int64) << OFFSET_BITS
     return high | (np.asarray(offsets, dtype=np.int64) & _OFFSETS)
 
 
@@ -105,7 +105,7 @@ class Rows:
         """A list of headers for each row: one for a result whose origin is known, none for other rows."""
         topic = self._topics.data
         values = [
-            f"{topic}/{origin >> _OFFSET_BITS}/{origin & _OFFSETS}".encode()
+            f"{topic}/{origin >> OFFSET_BITS}/{origin & _OFFSETS}".encode()
             for origin in self._origins
             if origin != UNKNOWN_ORIGIN
         ]

@@ -1,1 +1,1 @@
-"""The keyed variant: the task that gets the records of a data type has its model, and all else, in its state."""
+"""The keyed variant: the task that gets the records of a data type has its model in its state."""

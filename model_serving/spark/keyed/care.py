@@ -1,4 +1,4 @@
-"""The small value that each batch reads of a data type first: what there is of it in state, and when to look."""
+"""The small value that a batch reads of a data type first: what is in its state, and when to look again."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class KeyedProcessor(StatefulProcessor):  # type: ignore[misc]
     def handleExpiredTimer(  # noqa: N802
         self,
         key: tuple[str],
-        timerValues: Any,
+        timerValues: Any,  # noqa: N803
         expiredTimerInfo: Any,  # noqa: N803
     ) -> Iterator[pd.DataFrame]:
         """Looks after a data type. Spark calls this after all rows of the batch."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from model_serving.assembly import Parts
-from model_serving.core.batches import Decoded
+from model_serving.core.batches import Decoded, RecordBatch
 from model_serving.core.channels import Emitted, Retry
 from model_serving.core.clock import Clock
 from model_serving.settings import ServingSettings
@@ -33,8 +33,12 @@ _HOLD_BACK_S = 1.0
 """How long records that find the buffer full hold up their batch, in seconds, while a model server is away.
 The buffer then grows beyond its limit by what comes in a batch a second, and no record is lost."""
 
+_AWAIT_MODEL_S = 10.0
+"""How long records that would be refused hold up their batch, in seconds, while the first model of their data
+type loads. A batch begins to load it and scores its records at once, so a backlog would be lost otherwise."""
+
 _LOOK_S = 0.1
-"""How often to look in the meantime whether the server is back, in seconds."""
+"""How often to look in the meantime, in seconds."""
 
 _Mark = tuple[str, str]
 """The revision of a data type's state and of its model."""
@@ -60,6 +64,7 @@ class KeyedServing:
         Raises:
             ValueError: the key file cannot be read, or has no key in it.
         """
+        self._policy = settings.waiting
         self._bounded = settings.waiting.bounded
         self._patience_s = settings.remote_timeout_ms / 1000
         self._clock = clock
@@ -94,11 +99,16 @@ class KeyedServing:
         self._begin(handles, data_type)
         if self._state.care.pending:
             yield from self._admit(data_type, self._queue.advance(data_type), now_ms)
+        patience_s = _AWAIT_MODEL_S
         for row in in_order(rows):
             if row.kind is Kind.MODEL:
                 yield from self._admit(data_type, self._queue.offer(data_type, row.body), now_ms)
             elif row.kind is Kind.RECORDS:
-                yield from self._score(data_type, row.body, now_ms)
+                batches = self._codec.unpack(unpack_vector(row.body))
+                if self._would_refuse(batches):
+                    yield from self._await_model(data_type, patience_s, now_ms)
+                    patience_s = 0.0
+                yield from self._score(data_type, batches, now_ms)
         self._end(data_type, now_ms)
 
     def look(
@@ -178,8 +188,24 @@ class KeyedServing:
                 yield self._noted(data_type, served, now_ms)
         self._collect(data_type)
 
-    def _score(self, data_type: str, body: bytes, now_ms: int) -> Iterator[Emitted]:
-        emitted = self._desk.take(Decoded(self._codec.unpack(unpack_vector(body)), []))
+    def _would_refuse(self, batches: list[RecordBatch]) -> bool:
+        """Whether a record would be lost because the first model of its data type has not loaded yet."""
+        care = self._state.care
+        if care.serving or not care.pending:
+            return False
+        admitted = (self._policy.admit(one.data_type, one.payloads, care.waiting) for one in batches)
+        return any(one.waiting < len(batch) for one, batch in zip(admitted, batches, strict=True))
+
+    def _await_model(self, data_type: str, seconds: float, now_ms: int) -> Iterator[Emitted]:
+        """Waits until the data type has a model or none is being loaded, for up to ``seconds``."""
+        end_ns = self._clock.monotonic_ns() + seconds * 1e9
+        care = self._state.care
+        while not care.serving and care.pending and self._clock.monotonic_ns() < end_ns:
+            self._pause(_LOOK_S)
+            yield from self._admit(data_type, self._queue.advance(data_type), now_ms)
+
+    def _score(self, data_type: str, batches: list[RecordBatch], now_ms: int) -> Iterator[Emitted]:
+        emitted = self._desk.take(Decoded(batches, []))
         yield self._noted(data_type, emitted, now_ms)
         if any(retry.full for retry in emitted.retries):
             yield from self._hold_back(data_type, _HOLD_BACK_S, now_ms)

@@ -52,21 +52,6 @@ def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
 
 
 @pytest.fixture
-def settings() -> ServingSettings:
-    """A job that scores sensor readings and lets three records of a data type wait."""
-    return ServingSettings(
-        record_type="tests.protos.sensorreading_pb2:SensorReading",
-        models_topic="models",
-        data_topic="mdata",
-        waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=False),
-        keep_versions=3,
-        base_dir="/nowhere",
-        model_size_limit=1_000,
-        host="spark-keyed",
-    )
-
-
-@pytest.fixture
 def bounded(settings: ServingSettings) -> ServingSettings:
     """The same job as a bounded run."""
     return replace(settings, waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=True))

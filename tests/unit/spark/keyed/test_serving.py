@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -177,12 +178,13 @@ def test_scoring_with_a_loaded_model_writes_no_state(
 
 
 @pytest.fixture
-def gate(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+def gate(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The gate that the model ``slow`` waits for while it loads."""
     monkeypatch.setattr("model_serving.core.admission.queue._QUICK_S", 0.01)
     made = threading.Event()
     engine.scripts[b"slow"] = Script(fields=("temperature",), x="temperature", offset=1000, gate=made)
-    return made
+    yield made
+    made.set()
 
 
 def until_told(query: FakeQuery, process: object, count: int) -> list[str]:
@@ -213,6 +215,35 @@ def test_a_model_that_loads_slowly_holds_up_no_record(
 def until_told_by(query: FakeQuery, process: object, rows: object) -> list[str]:
     first = tolds(query.batch(process, rows))  # type: ignore[arg-type]
     return first or until_told(query, process, 1)
+
+
+def test_a_backlog_is_not_refused_while_its_first_model_loads(
+    settings: ServingSettings,
+    processes: Processes,
+    query: FakeQuery,
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = processes.start(settings)
+    temperatures = range(20, 25)
+    many = [reading(temperature) for temperature in temperatures]
+    rows = routed(settings, models=[deploy("slow")], records=many)
+    # The clock stands still while this process waits for the load.
+    monkeypatch.setattr(process, "_pause", lambda seconds: gate.set())
+    assert tolds(query.batch(process, rows)) == [
+        "hall: slow ACTIVE",
+        *(f"hall {temperature + 1000} by slow" for temperature in temperatures),
+    ]
+
+
+def test_a_model_that_never_loads_holds_its_records_up_for_a_while_only(
+    settings: ServingSettings, processes: Processes, query: FakeQuery, gate: threading.Event
+) -> None:
+    process = processes.start(settings)
+    rows = routed(settings, models=[deploy("slow")], records=[reading(20)] * 5)
+    assert tolds(query.batch(process, rows)) == ["NO_MODEL hall"] * 2
+    assert sum(processes.paused_s) == pytest.approx(10, abs=0.2)
+    gate.set()
 
 
 def test_another_process_goes_on_with_a_model_that_loads(
