@@ -21,7 +21,7 @@ from model_serving.core.ports import ActiveModels, MessageEncoder, RecordReader,
 from model_serving.core.scoring.refusals import Refusals
 from model_serving.core.scoring.server import Outcome, Server
 from model_serving.core.scoring.statuses import DeskStatuses, Place
-from model_serving.core.scoring.waiting import WaitingPolicy, waiting_parts
+from model_serving.core.scoring.waiting import WaitingPolicy, wait_text, waiting_parts
 from model_serving.core.state import (
     Activation,
     decode_activation,
@@ -216,20 +216,14 @@ class ServingDesk:
         emitted = Emitted()
         if self._said.get(data_type) != count:
             self._said[data_type] = count
-            outage = self._outages.get(data_type)
-            wait = "1 record waits" if count == 1 else f"{count} records wait"
-            detail = f"{wait}: {outage}" if outage else self._without_a_model(wait, data_type)
+            outage, like = self._outages.get(data_type), self._server.served_like(data_type)
+            detail = wait_text(data_type, count, outage, like)
             emitted.swaps.append(self._statuses.waiting(data_type, count, detail))
         return emitted
 
     def close(self) -> None:
         """Releases every model."""
         self._server.close()
-
-    def _without_a_model(self, wait: str, data_type: str) -> str:
-        like = self._server.served_like(data_type)
-        also = f", or send them as '{like}', which is served" if like else ""
-        return f"{wait} for a model of data type '{data_type}': publish one{also}"
 
     def _restored(self, data_type: str, emitted: Emitted) -> bool:
         if data_type in self._broken:
@@ -248,9 +242,8 @@ class ServingDesk:
         return False
 
     def _expect_waiting(self, data_type: str) -> None:
-        """Lets new records wait behind those in state, if there are any, of a data type that has a model."""
+        """Lets new records of a data type with a model wait behind those that waited for its server."""
         if self._waiting is not None and self._waiting.count(data_type):
-            # They waited for the server that scores them.
             self._outages[data_type] = Unavailable("they waited for it before the restart", _SOONEST_MS)
 
     def _why_not_loaded(self, model: ModelToServe, *, fallback: bool) -> str:

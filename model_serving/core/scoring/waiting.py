@@ -9,10 +9,10 @@ from enum import Enum
 import numpy as np
 
 from model_serving.core.batches import UNKNOWN_ORIGIN, Origins
-from model_serving.core.errors import NoModel
+from model_serving.core.errors import NoModel, Unavailable
 from model_serving.core.state import decode_waiting
 
-__all__ = ["Admitted", "NoModelPolicy", "WaitingPolicy", "waiting_parts"]
+__all__ = ["Admitted", "NoModelPolicy", "WaitingPolicy", "wait_text", "waiting_parts"]
 
 _WAITING_BATCH = 512
 """How many waiting records are scored at a time. Scoring a full buffer at once would hold up a checkpoint."""
@@ -95,3 +95,19 @@ def waiting_parts(kept: Iterable[bytes]) -> Iterator[tuple[list[bytes], Origins 
     for start in range(0, len(payloads), _WAITING_BATCH):
         part = slice(start, start + _WAITING_BATCH)
         yield payloads[part], np.array(origins[part], dtype=np.int64) if is_known else None
+
+
+def wait_text(data_type: str, count: int, outage: Unavailable | None, like: str) -> str:
+    """Says how many records of a data type wait, and for what.
+
+    Args:
+        data_type: the data type.
+        count: how many of its records wait.
+        outage: why its model server is out of reach; None: the records wait for a model.
+        like: a data type that is served and spelled nearly the same; empty if there is none.
+    """
+    wait = "1 record waits" if count == 1 else f"{count} records wait"
+    if outage is not None:
+        return f"{wait}: {outage}"
+    also = f", or send them as '{like}', which is served" if like else ""
+    return f"{wait} for a model of data type '{data_type}': publish one{also}"
