@@ -14,13 +14,15 @@ from pathlib import PurePosixPath
 
 from model_serving.runtime.errors import JarError
 
-__all__ = ["FLINK", "KAFKA", "LOCK_NAME", "PinnedJar", "format_lock", "parse_lock", "pinned_jars"]
+__all__ = ["FLINK", "KAFKA", "LOCK_NAME", "SPARK", "PinnedJar", "format_lock", "parse_lock", "pinned_jars"]
 
 LOCK_NAME = "jars.lock"
 FLINK = "flink"
 """The jars of a job that the Flink distribution lacks: the Kafka connector, and compression libraries."""
 KAFKA = "kafka"
 """The jars of the embedded Kafka: the server and everything that it needs at run time."""
+SPARK = "spark"
+"""The jars of a Spark job that pyspark lacks: the Kafka source and sink."""
 
 _GROUP = re.compile(r"\[(?P<group>[a-z]+)\]")
 _JAR = re.compile(r"(?P<coordinate>[\w.-]+:[\w.-]+:[\w.-]+) (?P<sha256>[0-9a-f]{64})")

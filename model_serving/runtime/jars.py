@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from model_serving.runtime.errors import JarError, JarMissingError, SetupError
-from model_serving.runtime.jar_lock import FLINK, KAFKA, LOCK_NAME, PinnedJar, format_lock, pinned_jars
+from model_serving.runtime.jar_lock import FLINK, KAFKA, LOCK_NAME, SPARK, PinnedJar, format_lock, pinned_jars
 from model_serving.runtime.jar_source import JarSource, JgoSource, resolve_closure
 from model_serving.runtime.progress import Progress, show_progress
 
@@ -34,7 +34,17 @@ _WANTED: Mapping[str, Sequence[str]] = {
     ],
     # The server's dependencies have the logging interface (slf4j 1.7) and log4j, but not the binding of both.
     KAFKA: ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"],
+    # The version is that of pyspark in pyproject.toml.
+    SPARK: [
+        "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
+        "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.2.0",
+        "org.apache.kafka:kafka-clients:3.9.2",
+        "org.apache.commons:commons-pool2:2.13.1",
+    ],
 }
+_COMPLETE = {SPARK}
+"""Groups that name every jar: what these depend on is among pyspark's own jars."""
+
 _DOWNLOADS_AT_ONCE = 4
 _ATTEMPTS = 3
 _STAGING_PREFIX = ".partial-"
@@ -62,7 +72,8 @@ def class_path(*groups: str, cache: Path | None = None) -> tuple[Path, ...]:
     cache = cache_folder() if cache is None else cache
     paths = tuple(cache / jar.path for jar in pinned_jars(*groups))
     if missing := [path.name for path in paths if not path.is_file()]:
-        raise JarMissingError(f"{missing[0]} is not in {cache}; run `make install`")
+        install = "make install-spark" if SPARK in groups else "make install"
+        raise JarMissingError(f"{missing[0]} is not in {cache}; run `{install}`")
     return paths
 
 
@@ -155,7 +166,12 @@ def _write_lock(target: Path) -> None:
     """Resolves the wanted coordinates again and pins the jars that arrive."""
     with tempfile.TemporaryDirectory() as scratch:
         groups = {
-            group: [_pin(coordinate, Path(scratch)) for coordinate in _closure(coordinates, Path(scratch))]
+            group: [
+                _pin(coordinate, Path(scratch))
+                for coordinate in (
+                    coordinates if group in _COMPLETE else _closure(coordinates, Path(scratch))
+                )
+            ]
             for group, coordinates in _WANTED.items()
         }
     temporary = target.with_suffix(".tmp")

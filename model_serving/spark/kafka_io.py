@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from model_serving.flags import StartingOffsets
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 from model_serving.spark.config import SparkConfig
+from model_serving.spark.offsets import starting_offsets
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,12 +50,16 @@ def write_rows(rows: DataFrame, config: SparkConfig, name: str) -> DataStreamWri
 
 
 def source_options(config: SparkConfig, topic: str) -> dict[str, str]:
-    """The options of Spark's Kafka source. They hold the secrets of ``--kafka-config``."""
+    """The options of Spark's Kafka source. They hold the secrets of ``--kafka-config``.
+
+    Raises:
+        MessagingError: Kafka does not say what is committed, where this decides where to start.
+    """
     is_data = topic == config.data_topic
     options = {
         **_client(config),
         "subscribe": topic,
-        "startingOffsets": _starting_offsets(config.starting_offsets),
+        "startingOffsets": starting_offsets(config, topic),
         "groupIdPrefix": config.data_group if is_data else config.models_group,
         # As the other hosts: what Kafka has deleted by its retention cannot be read, and is not a failure.
         "failOnDataLoss": "false",
@@ -84,7 +88,3 @@ def _client(config: SparkConfig) -> Mapping[str, str]:
     # Spark's connector has Kafka's classes under their own names, so the properties stay as they are.
     own = {f"kafka.{name}": value for name, value in config.kafka.properties.items()}
     return own | {"kafka.bootstrap.servers": config.bootstrap_servers}
-
-
-def _starting_offsets(start: StartingOffsets) -> str:
-    return "latest" if start is StartingOffsets.LATEST else "earliest"

@@ -14,25 +14,39 @@ __all__ = ["open_session", "session_settings"]
 _DEFAULT_MASTERS = {"", "local[*]"}
 """What ``spark.master`` is where the user has named none; the second is spark-submit's own default."""
 
+_DEFAULT_NAMES = {"", "PySparkShell", "pyspark-shell"}
+
+_TASK_FAILURES = 4
+"""How often a task may fail before its query does, for example because its worker process was killed. It is
+the default of a cluster; without a cluster Spark's own is 1."""
+
+_LOOPBACK = "127.0.0.1"
+
 
 def open_session(config: SparkConfig) -> SparkSession:
     """Starts Spark, or joins the JVM that spark-submit has started. Takes some seconds."""
-    from pyspark import SparkConf
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    given = SparkConf()
-    builder = SparkSession.builder.appName(f"model-serving-{config.variant.value}")
+    # The JVM first: only it knows what the user has set, on the command line or in spark-defaults.conf.
+    gateway = launch_gateway()
+    conf = SparkConf(_jvm=gateway.jvm)
     for name, value in session_settings(config).items():
-        builder = builder.config(name, value)
+        conf.set(name, value)
     for name, value in _defaults(config).items():
-        if not given.contains(name):
-            builder = builder.config(name, value)
-    if (given.get("spark.master") or "") in _DEFAULT_MASTERS:
-        # One more than work at the same time, so that a batch of models does not wait for one of records.
-        builder = builder.master(f"local[{config.parallelism + 1}]")
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("WARN")
-    return session
+        if not conf.contains(name):
+            conf.set(name, value)
+    if conf.get("spark.app.name", "") in _DEFAULT_NAMES:
+        conf.setAppName(f"model-serving-{config.variant.value}")
+    if conf.get("spark.master", "") in _DEFAULT_MASTERS:
+        # One more than score at the same time, so that model messages do not wait for records.
+        conf.setMaster(f"local[{config.parallelism + 1},{_TASK_FAILURES}]")
+        conf.set("spark.driver.host", _LOOPBACK)
+        conf.set("spark.driver.bindAddress", _LOOPBACK)
+    # The builder takes the context that there is.
+    SparkContext(conf=conf, gateway=gateway)
+    return SparkSession.builder.getOrCreate()
 
 
 def session_settings(config: SparkConfig) -> dict[str, str]:
@@ -40,6 +54,8 @@ def session_settings(config: SparkConfig) -> dict[str, str]:
     return {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(config.parallelism),
+        # Arrow instead of rows one by one, between the JVM and Python.
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
         # The default starts a process for every file that is renamed.
         "spark.sql.streaming.checkpointFileManagerClass": (
             "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
@@ -52,10 +68,8 @@ def session_settings(config: SparkConfig) -> dict[str, str]:
 
 
 def _defaults(config: SparkConfig) -> dict[str, str]:
-    """Settings that the user may have set otherwise on his command line or in spark-defaults.conf."""
+    """Settings of flags that the user may also have set in Spark's own way."""
     return {
-        "spark.driver.memory": "1g",
         "spark.ui.enabled": "true" if config.ui_port else "false",
-        "spark.ui.port": str(config.ui_port or 4040),
-        "spark.ui.showConsoleProgress": "false",
+        "spark.ui.port": str(config.ui_port),
     }
