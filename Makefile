@@ -14,36 +14,45 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
   && { command -v "$$name"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+SPARK := .venv-spark
 # pip's own progress is for a person at a terminal; in a log it would be thousands of lines.
-PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
+PIP_OPTIONS = --disable-pip-version-check --no-input install $$([ -t 1 ] || echo --quiet)
+PIP = $(BIN)/python -m pip $(PIP_OPTIONS)
+SPARK_PIP = $(SPARK)/bin/python -m pip $(PIP_OPTIONS)
 UV := uv==0.13.9
 MLSERVER := mlserver==1.7.1 mlserver-sklearn==1.7.1
 EXTRAS := $(addprefix --extra ,flink tensorflow onnx pmml server)
+SPARK_EXTRAS := $(addprefix --extra ,spark tensorflow-cpu onnx pmml server)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help install demo test test-312 lint suites interop fuzz interleavings chaos overload swaps check format bench proto reporter lock samples clean
+.PHONY: help install install-spark demo test test-312 lint suites interop fuzz interleavings chaos overload swaps check format bench proto reporter lock samples clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) \
 	  | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
+# $(1): the environment's folder, $(2): the words before each line, $(3): how to try again.
+define new_environment
+[ $(words $(CURDIR)) = 1 ] \
+  || { echo "$(2): Flink's and Spark's scripts cannot run below a folder with a space in its name ($(CURDIR)); move this one" >&2; exit 1; }; \
+python="$(PYTHON)"; \
+[ "$$python" ] \
+  || { echo "$(2): Python 3.11 or 3.12 is needed and neither is on PATH; install one, or name it: make $(3) PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
+  || { echo "$(2): Python 3.11 or 3.12 is needed and '$$python' is neither; name one that is: make $(3) PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+"$$python" -c 'import venv, ensurepip' 2>/dev/null \
+  || { echo "$(2): '$$python' lacks the venv module; install it (Debian, Ubuntu: apt install $$(basename "$$python")-venv)" >&2; exit 1; }; \
+echo "$(2) 1/4: $(1)"; \
+rm -rf $(1); \
+"$$python" -m venv $(1); \
+$(1)/bin/python -m pip $(PIP_OPTIONS) --require-hashes -r requirements-build.lock \
+  || { echo "$(2): the build tools could not be installed (see above); check the network and run make $(3) again" >&2; exit 1; }
+endef
+
 # Each stamp is written last: a set-up that was cut short is taken up where it stopped.
 $(VENV)/.stamp-venv: requirements-build.lock
-	@[ $(words $(CURDIR)) = 1 ] \
-	  || { echo "set-up: Flink's scripts cannot run below a folder with a space in its name ($(CURDIR)); move this one" >&2; exit 1; }
-	@python="$(PYTHON)"; \
-	[ "$$python" ] \
-	  || { echo "set-up: Python 3.11 or 3.12 is needed and neither is on PATH; install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
-	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
-	  || { echo "set-up: Python 3.11 or 3.12 is needed and '$$python' is neither; name one that is: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
-	"$$python" -c 'import venv, ensurepip' 2>/dev/null \
-	  || { echo "set-up: '$$python' lacks the venv module; install it (Debian, Ubuntu: apt install $$(basename "$$python")-venv)" >&2; exit 1; }; \
-	echo "set-up 1/4: $(VENV)"; \
-	rm -rf $(VENV); \
-	"$$python" -m venv $(VENV)
-	@$(PIP) --require-hashes -r requirements-build.lock \
-	  || { echo "set-up: the build tools could not be installed (see above); check the network and run make install again" >&2; exit 1; }
+	@$(call new_environment,$(VENV),set-up,install)
 	@touch $@
 
 # Python compiles a module when it is first imported. Most of the 11,000 modules here never are.
@@ -65,7 +74,27 @@ install: $(VENV)/.stamp-project ## make .venv with everything in it
 	@$(BIN)/python -m model_serving.runtime.install
 	@echo "ready: make demo | make test | . $(BIN)/activate && flink run -py flink_jobs/keyed.py"
 
-demo: install ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed, broadcast or server)
+$(SPARK)/.stamp-venv: requirements-build.lock
+	@$(call new_environment,$(SPARK),set-up of Spark,install-spark)
+	@touch $@
+
+$(SPARK)/.stamp-packages: $(SPARK)/.stamp-venv requirements-spark.lock
+	@echo "set-up of Spark 2/4: Python packages (about 900 MB to fetch, 2.5 GB on disk; a minute or two)"
+	@$(SPARK_PIP) --no-compile --no-build-isolation --require-hashes -r requirements-spark.lock \
+	  || { echo "set-up of Spark: the packages could not be installed (see above); check the network and disk space and run make install-spark again" >&2; exit 1; }
+	@touch $@
+
+$(SPARK)/.stamp-project: $(SPARK)/.stamp-packages pyproject.toml
+	@echo "set-up of Spark 3/4: this project"
+	@$(SPARK_PIP) --no-build-isolation --no-deps --editable . \
+	  || { echo "set-up of Spark: the project itself could not be installed (see above); mend that and run make install-spark again" >&2; exit 1; }
+	@touch $@
+
+# Spark and Flink need packages that exclude each other, so each has an environment of its own.
+install-spark: $(SPARK)/.stamp-project ## make .venv-spark, in which spark-submit runs the Spark jobs
+	@$(SPARK)/bin/python -m model_serving.spark.install
+
+demo: install $(if $(filter spark%,$(JOB)),install-spark) ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed, broadcast, server or spark)
 	@$(BIN)/python -m model_serving.client.demo
 
 # All are run, so that one call tells everything; each that fails says in its last line what to do.
@@ -84,7 +113,7 @@ endef
 # Two at a time: tests that start Flink and Kafka wait a good part of their time. Those of a file stay together,
 # as they share what they have started (tests/conftest.py), and files come in the order that pyproject.toml names.
 # The tests run whatever the checks have found, and pytest's summary stays the last thing that is said.
-test: install ## check format, lint, types and generated code; run all tests (ARGS="-k name": what pytest takes)
+test: install install-spark ## check format, lint, types and generated code; run all tests (ARGS="-k name": what pytest takes)
 	@$(checks); \
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS) || failed=$$?; \
 	exit $$failed
@@ -154,7 +183,8 @@ samples: install ## make the sample data and models anew (installs the training 
 	@$(PIP) --no-build-isolation --require-hashes -r requirements-train.lock
 	@$(BIN)/python data/make_samples.py
 
-# uv is kept out of the project's environment: it resolves that environment.
+# uv is kept out of the project's environment: it resolves that environment. A lock that it finds is what it
+# keeps to where it can: so Spark's differs from the others only in what Spark and Flink need differently.
 lock: ## resolve requirements*.lock and model_serving/runtime/jars.lock anew
 	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	  "$(PYTHON)" -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet $(UV); \
@@ -163,10 +193,12 @@ lock: ## resolve requirements*.lock and model_serving/runtime/jars.lock anew
 	  $(LOCK) --group build -c requirements.lock -o requirements-build.lock; \
 	  $(LOCK) --extra server --extra onnx --extra tensorflow-cpu -c requirements.lock pyproject.toml \
 	    -o requirements-server.lock; \
-	  $(LOCK) --extra tensorflow --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
+	  $(LOCK) --extra tensorflow --extra train -c requirements.lock pyproject.toml -o requirements-train.lock; \
+  cp requirements.lock requirements-spark.lock; \
+  $(LOCK) $(SPARK_EXTRAS) pyproject.toml -o requirements-spark.lock
 	@$(MAKE) install
 	@$(BIN)/python -m model_serving.runtime.jars --lock
 
 clean: ## remove .venv and everything made in the working tree (the jar cache stays)
-	@rm -rf $(VENV) .venv-312 build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
+	@rm -rf $(VENV) $(SPARK) .venv-312 build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis checkpoints
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
