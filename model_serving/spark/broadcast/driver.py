@@ -8,7 +8,6 @@ from threading import Event
 from uuid import uuid4
 
 from model_serving.core.model_store import StoreFailed
-from model_serving.events import Events, LogFormat
 from model_serving.settings import ServingSettings
 from model_serving.spark import worker
 from model_serving.spark.broadcast.driver_ports import (
@@ -74,7 +73,6 @@ class Driver:
             Handover(folder),
             config.topic_names,
             DriverSender(config.kafka, self._stopping.is_set).send,
-            Events(LogFormat.TEXT, f"{config.variant.value}.py").statuses,
             worker.CLOCK,
             bounded=config.bounded,
         )

@@ -76,14 +76,13 @@ class ModelsLoop:
         handover: Handover,
         topics: TopicNames,
         send: Callable[[Sequence[Row]], None],
-        tell: Callable[[Iterable[bytes]], None],
         clock: Clock,
         *,
         bounded: bool,
     ) -> None:
         """``desk`` and ``queue`` work over ``state``. ``send`` returns when Kafka has the messages.
 
-        ``tell`` is called with the statuses that were written. A ``bounded`` loop reads the models topic to
+        A ``bounded`` loop reads the models topic to
         the end that it had at the start.
         """
         self._source = source
@@ -97,7 +96,6 @@ class ModelsLoop:
         self._handover = handover
         self._topics = topics
         self._send = send
-        self._tell = tell
         self._clock = clock
         self._bounded = bounded
         self._rows = Rows(topics, confirms=False)
@@ -248,9 +246,7 @@ class ModelsLoop:
         moved = self._source.positions != self._state.positions
         if not (moved or self._state.has_changed or self._taken or self._confirmed or len(self._rows)):
             return
-        statuses = self._rows.statuses()
         self._send(_rows(self._rows))
-        self._tell(statuses)
         self._state.positions = dict(self._source.positions)
         self._state.commit(self._confirmed)
         if self._has_new_orders:
@@ -268,7 +264,6 @@ class ModelsLoop:
         if statuses:
             self._send([(self._topics.status, status, ()) for status in statuses])
             self._state.commit()
-            self._tell(statuses)
 
     def _orders(self) -> dict[str, bytes]:
         found = {key.data_type: self._state.get(key) for key in self._state.keys(Kind.ORDER)}

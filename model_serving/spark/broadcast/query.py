@@ -34,8 +34,11 @@ def start(session: SparkSession, config: SparkConfig) -> Started:
     score = ScoreRecords(driver.settings, config.topic_names, driver.folder)
     writer = write_rows(records.mapInArrow(score, OUTPUT_SCHEMA), config, _NAME)
     if not config.bounded:
-        # The offsets of a batch are written beside it; Spark has this for unbounded runs only.
-        writer = writer.option("asyncProgressTrackingEnabled", "true")
+        # Offsets are written beside the next batches; Spark has this for unbounded runs only. Those of every
+        # batch, so that a job which is stopped scores nothing again when it goes on.
+        writer = writer.option("asyncProgressTrackingEnabled", "true").option(
+            "asyncProgressTrackingCheckpointIntervalMs", "0"
+        )
     query = writer.start()
 
     def close() -> None:

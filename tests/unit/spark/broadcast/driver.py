@@ -102,7 +102,6 @@ class Job:
         self.bounded = bounded
         self.published: list[bytes] = []
         self.written: list[Row] = []
-        self.told: list[bytes] = []
         self.kill_at: int | None = None
         self.loop: ModelsLoop | None = None
         self.offset = 0
@@ -128,7 +127,6 @@ class Job:
             Handover(self.folder),
             TOPICS,
             self._send,
-            self.told.extend,
             self.clock,
             bounded=self.bounded,
         )

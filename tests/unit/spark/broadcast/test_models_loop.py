@@ -35,7 +35,6 @@ def test_a_task_that_starts_after_active_scores_with_the_new_version(job: Job) -
     job.run(task, records(3))
     job.run(other, records(4))
     assert job.results == [(1, "one"), (2, "one"), (3, "two"), (4, "two")]
-    assert job.told == job.on(TOPICS.status)
 
 
 def test_a_task_without_models_loads_only_those_that_its_records_need(job: Job) -> None:
