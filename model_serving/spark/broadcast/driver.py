@@ -22,6 +22,7 @@ from model_serving.spark.broadcast.loop_thread import LoopThread
 from model_serving.spark.broadcast.models_loop import ModelsLoop
 from model_serving.spark.broadcast.models_source import ModelsSource
 from model_serving.spark.broadcast.pointer import Pointer
+from model_serving.spark.broadcast.presence import Workers
 from model_serving.spark.broadcast.sending import DriverSender
 from model_serving.spark.config import SparkConfig
 from model_serving.stores.folders import Folder
@@ -71,6 +72,7 @@ class Driver:
             waiting,
             Pointer(folder),
             Handover(folder),
+            Workers(folder, worker.CLOCK),
             config.topic_names,
             DriverSender(config.kafka, self._stopping.is_set).send,
             worker.CLOCK,

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     PENDING = "pending"
     ORDER = "order"
     """The activation of a data type that was carried out last."""
+    COMING = "coming"
+    """An activation that worker processes get ready for."""
     WAITING = "waiting"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -19,6 +20,7 @@ from model_serving.spark.broadcast.driver_ports import WaitingOnDriver
 from model_serving.spark.broadcast.driver_state import DriverState, Key, Kind
 from model_serving.spark.broadcast.handover import Handover
 from model_serving.spark.broadcast.pointer import Pointer
+from model_serving.spark.broadcast.presence import Workers
 from model_serving.spark.broadcast.timetable import Timetable
 from model_serving.spark.outputs import Rows
 from model_serving.wire import RecordCodec
@@ -32,6 +34,8 @@ _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
 _REMIND_AFTER_MS = 10_000
 _REMIND_EVERY_MS = 60_000
+_PREPARE_MS = 30_000
+"""How long worker processes may take to load a model that serves next."""
 _SLOW_LOOK_MS = 1_000
 """How often to look for records of tasks where each look is a request to a store."""
 
@@ -74,6 +78,7 @@ class ModelsLoop:
         waiting: WaitingOnDriver,
         pointer: Pointer,
         handover: Handover,
+        workers: Workers,
         topics: TopicNames,
         send: Callable[[Sequence[Row]], None],
         clock: Clock,
@@ -94,6 +99,7 @@ class ModelsLoop:
         self._waiting = waiting
         self._pointer = pointer
         self._handover = handover
+        self._workers = workers
         self._topics = topics
         self._send = send
         self._clock = clock
@@ -102,6 +108,8 @@ class ModelsLoop:
         self._taken: list[str] = []
         self._confirmed: list[bytes] = []
         self._has_new_orders = False
+        # Data type → activations that wait for worker processes to be ready, and until when they wait.
+        self._coming: dict[str, deque[tuple[bytes, int]]] = {}
         # Data type → when to look at its messages, its models in the store, its waiting records; and at
         # those whose model server is away.
         self._due, self._collect = Timetable(clock), Timetable(clock)
@@ -114,7 +122,12 @@ class ModelsLoop:
         Raises:
             StoreFailed: a file of the checkpoint folder cannot be read or written.
         """
-        self._pointer.publish(self._orders())
+        self._workers.forget()
+        for key in sorted(self._state.keys(Kind.COMING)):
+            order = self._state.get(key)
+            if order is not None:
+                self._coming.setdefault(key.data_type, deque()).append((order, 0))
+        self._publish()
         self._report(self._state.unsent)
         for key in self._state.keys(Kind.PENDING):
             self._due.at(key.data_type)
@@ -137,8 +150,10 @@ class ModelsLoop:
             MessagingError: Kafka refuses to be read or written.
             StoreFailed: a file of the checkpoint folder cannot be read or written.
         """
+        self._carry_out_coming()
         if not (self._bounded and self._source.caught_up):
-            for message in self._source.poll(_BUSY_LOOK_S if self._due else _LOOK_S):
+            is_busy = self._due or self._coming
+            for message in self._source.poll(_BUSY_LOOK_S if is_busy else _LOOK_S):
                 self._take(message.payload)
         for data_type in self._due.due():
             self._add(self._queue.advance(data_type))
@@ -220,7 +235,36 @@ class ModelsLoop:
         for retry in emitted.retries:
             self._retry.at(retry.data_type, retry.in_ms)
         for data_type, order in emitted.activations:
+            self._prepare(data_type, order)
+
+    def _prepare(self, data_type: str, order: bytes) -> None:
+        """Lets worker processes load a model before it serves, so that no record waits for that."""
+        activation = decode_activation(order)
+        if data_type not in self._coming and (activation.model is None or self._workers.are_ready(order)):
             self._carry_out(data_type, order)
+            return
+        until_ms = self._clock.epoch_ms() + _PREPARE_MS
+        self._coming.setdefault(data_type, deque()).append((order, until_ms))
+        self._state.put(_coming_key(data_type, order), order)
+        self._has_new_orders = True
+
+    def _carry_out_coming(self) -> None:
+        for data_type, orders in list(self._coming.items()):
+            while orders and self._may_carry_out(orders):
+                order, _ = orders.popleft()
+                self._state.delete(_coming_key(data_type, order))
+                self._carry_out(data_type, order)
+                self._has_new_orders = True
+            if not orders:
+                del self._coming[data_type]
+
+    def _may_carry_out(self, orders: deque[tuple[bytes, int]]) -> bool:
+        """Whether the first of a data type's activations may be carried out now.
+
+        Only the last one is prepared. Those before it would serve for moments only.
+        """
+        order, until_ms = orders[0]
+        return len(orders) > 1 or self._clock.epoch_ms() >= until_ms or self._workers.are_ready(order)
 
     def _carry_out(self, data_type: str, order: bytes) -> None:
         """Serves a model, here and by the pointer."""
@@ -250,8 +294,7 @@ class ModelsLoop:
         self._state.positions = dict(self._source.positions)
         self._state.commit(self._confirmed)
         if self._has_new_orders:
-            self._pointer.publish(self._orders())
-            self._has_new_orders = False
+            self._publish()
         self._report(self._confirmed)
         self._confirmed = []
         self._source.commit()
@@ -265,9 +308,15 @@ class ModelsLoop:
             self._send([(self._topics.status, status, ()) for status in statuses])
             self._state.commit()
 
-    def _orders(self) -> dict[str, bytes]:
-        found = {key.data_type: self._state.get(key) for key in self._state.keys(Kind.ORDER)}
-        return {data_type: order for data_type, order in found.items() if order is not None}
+    def _publish(self) -> None:
+        orders = {key.data_type: self._state.get(key) for key in self._state.keys(Kind.ORDER)}
+        coming = {data_type: waiting[-1][0] for data_type, waiting in self._coming.items()}
+        self._pointer.publish({name: order for name, order in orders.items() if order is not None}, coming)
+        self._has_new_orders = False
+
+
+def _coming_key(data_type: str, order: bytes) -> Key:
+    return Key(Kind.COMING, data_type, f"{decode_activation(order).sequence:020d}")
 
 
 def _rows(rows: Rows) -> list[Row]:

@@ -18,26 +18,27 @@ _SCHEMA_VERSION = 1
 class Pointer:
     """The activations in force: data type → the encoded activation that was carried out last.
 
-    The driver publishes, each worker process looks. The file is small, because contents of models are in the
-    model store.
+    ``coming`` are activations that will be in force soon. The driver publishes, each worker process looks.
+    The file is small, because contents of models are in the model store.
     """
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._stamp: object = None
         self._orders: Mapping[str, bytes] = {}
+        self.coming: Mapping[str, bytes] = {}
 
-    def publish(self, orders: Mapping[str, bytes]) -> None:
+    def publish(self, orders: Mapping[str, bytes], coming: Mapping[str, bytes]) -> None:
         """Replaces the pointer in one step. Whoever looks afterwards sees these activations.
 
         Raises:
             StoreFailed: the file cannot be written.
         """
-        text = {data_type: base64.b64encode(order).decode() for data_type, order in orders.items()}
-        self._folder.write(_NAME, json.dumps({"schema": _SCHEMA_VERSION, "orders": text}).encode())
+        content = {"schema": _SCHEMA_VERSION, "orders": _texts(orders), "coming": _texts(coming)}
+        self._folder.write(_NAME, json.dumps(content).encode())
 
     def look(self) -> Mapping[str, bytes]:
-        """The activations now; the same object as before while the file is the same.
+        """The activations now; the same object as before while they are the same.
 
         Where the file is missing for a moment, what was seen last holds.
 
@@ -55,7 +56,9 @@ class Pointer:
         found = json.loads(content)
         if found["schema"] > _SCHEMA_VERSION:
             raise IncompatibleState("the pointer to the models", found["schema"], _SCHEMA_VERSION)
-        self._orders = {data_type: base64.b64decode(text) for data_type, text in found["orders"].items()}
+        orders, self.coming = _bytes(found["orders"]), _bytes(found["coming"])
+        # What is in force may be the same, while something else is coming.
+        self._orders = self._orders if orders == self._orders else orders
         self._stamp = stamp
         return self._orders
 
@@ -63,3 +66,11 @@ class Pointer:
     def is_cheap(self) -> bool:
         """Whether looking takes microseconds while nothing has changed."""
         return self._folder.is_local
+
+
+def _texts(orders: Mapping[str, bytes]) -> dict[str, str]:
+    return {data_type: base64.b64encode(order).decode() for data_type, order in orders.items()}
+
+
+def _bytes(orders: Mapping[str, str]) -> dict[str, bytes]:
+    return {data_type: base64.b64decode(text) for data_type, text in orders.items()}

@@ -62,8 +62,8 @@ class TaskScoring:
         self._rows = rows
         self._loaded = loaded
         self._orders: Mapping[str, bytes] = {}
-        # Data type → the activation that was carried out here.
-        self._done: dict[str, bytes] = {}
+        self.carried_out: dict[str, bytes] = {}
+        """Data type → the activation that was carried out here last."""
 
     def look(self) -> None:
         """Follows the pointer: swaps the models that this process has, and forgets those that are removed.
@@ -76,7 +76,7 @@ class TaskScoring:
         orders = self._pointer.look()
         if orders is not self._orders:
             self._orders = orders
-            self._carry_out([data_type for data_type in self._done if data_type in orders])
+            self._carry_out([data_type for data_type in self.carried_out if data_type in orders])
 
     def score(self, payloads: Sequence[bytes], origins: Origins) -> Rows:
         """Scores n records of one partition, in their order; the rows are those that follow from them.
@@ -117,13 +117,13 @@ class TaskScoring:
         has_loaded = False
         for data_type in data_types:
             order = self._orders.get(data_type)
-            if order is None or self._done.get(data_type) == order:
+            if order is None or self.carried_out.get(data_type) == order:
                 continue
-            self._done[data_type] = order
-            if decode_activation(order).model is None and not self._desk.has_loaded([data_type]):
-                continue
-            for emitted in self._desk.carry_out(order):
-                self._rows.add(emitted)
-            has_loaded = True
+            if decode_activation(order).model is not None or self._desk.has_loaded([data_type]):
+                for emitted in self._desk.carry_out(order):
+                    self._rows.add(emitted)
+                has_loaded = True
+            # Not before the desk has the model: then whoever has loaded it lets go of it.
+            self.carried_out[data_type] = order
         if has_loaded:
             self._loaded()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +14,8 @@ from model_serving.settings import ServingSettings
 from model_serving.spark import worker
 from model_serving.spark.broadcast.handover import Handover
 from model_serving.spark.broadcast.pointer import Pointer
+from model_serving.spark.broadcast.preloading import Preloading, PreloadingThread
+from model_serving.spark.broadcast.presence import Presence
 from model_serving.spark.broadcast.scoring import NothingRestored, TaskScoring
 from model_serving.spark.outputs import Rows, origins_of
 from model_serving.stores.folders import Folder
@@ -60,6 +64,9 @@ class ScoreRecords:
                 worker.freeze,
             )
             _scoring[self] = scoring
+            # A pointer of its own, because it looks at other times.
+            presence = Presence(folder, f"{socket.gethostname()}-{os.getpid()}", worker.CLOCK)
+            PreloadingThread(Preloading(Pointer(folder), presence, parts.lease, scoring.carried_out).step)
         return scoring
 
 

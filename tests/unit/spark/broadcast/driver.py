@@ -28,6 +28,8 @@ from model_serving.spark.broadcast.driver_state import DriverState
 from model_serving.spark.broadcast.handover import Handover
 from model_serving.spark.broadcast.models_loop import ModelsLoop, Row
 from model_serving.spark.broadcast.pointer import Pointer
+from model_serving.spark.broadcast.preloading import Preloading
+from model_serving.spark.broadcast.presence import Presence, Workers
 from model_serving.spark.broadcast.scoring import NothingRestored, TaskScoring
 from model_serving.spark.outputs import Rows, origins_of
 from model_serving.stores.folders import Folder
@@ -104,6 +106,7 @@ class Job:
         self.written: list[Row] = []
         self.kill_at: int | None = None
         self.loop: ModelsLoop | None = None
+        self.parts: dict[TaskScoring, Parts] = {}
         self.offset = 0
 
     def start(self) -> None:
@@ -125,6 +128,7 @@ class Job:
             waiting,
             Pointer(self.folder),
             Handover(self.folder),
+            Workers(self.folder, self.clock),
             TOPICS,
             self._send,
             self.clock,
@@ -140,7 +144,7 @@ class Job:
     def task(self, policy: WaitingPolicy | None = None) -> TaskScoring:
         """A worker process without models."""
         parts = self._parts()
-        return TaskScoring(
+        task = TaskScoring(
             Pointer(self.folder),
             Handover(self.folder),
             parts.desk(NothingRestored(), None, "worker 0", 0),
@@ -150,6 +154,13 @@ class Job:
             Rows(TOPICS, confirms=False),
             lambda: None,
         )
+        self.parts[task] = parts
+        return task
+
+    def preloading(self, task: TaskScoring) -> Preloading:
+        """What loads coming models in the process of a task."""
+        presence = Presence(self.folder, "worker", self.clock)
+        return Preloading(Pointer(self.folder), presence, self.parts[task].lease, task.carried_out)
 
     def publish(self, content: bytes, data_type: str = "wine", **fields: object) -> None:
         message = ModelDescriptor(
