@@ -1,9 +1,10 @@
 """``python -m bench backlog``: measures how fast a backlog is scored after an outage.
 
-This project's job starts from a savepoint that was made while its topic was empty and its model served. The
-records came while it was down. The peer starts with the model preloaded, as a bounded run. In each round both
-run in turn, each in a new JVM, on the same records. With ``--compare FLAGS`` the job also runs with these
-flags in each round, so that their cost is a ratio of figures from the same minutes.
+This project's job starts from a savepoint, a Spark job from a copy of its checkpoint, that was made while its
+topic was empty and its model served. The records came while it was down. The peer starts with the model
+preloaded, as a bounded run. In each round both run in turn, each in a new JVM, on the same records. With
+``--compare FLAGS`` the job also runs with these flags in each round, so that their cost is a ratio of figures
+from the same minutes.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job, its topics, and the savepoint that each round starts from; None for the server."""
+    """A job, its topics, and what each round starts from: see ``Session.stop_with_savepoint``."""
 
     variant: str
     flags: tuple[str, ...]
@@ -147,10 +148,12 @@ def prepare(session: Session, workload: Workload, shared: TopicNames, flags: tup
         own = session.topics("p")
         topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status, own.stats)
         session.kafka.create(own)
-        with session.run(session.ours(workload.variant, topics, flags=flags)) as job:
+        command = session.ours(workload.variant, topics, flags=flags)
+        with session.run(command) as job:
             job.await_start()
             session.serve(job, topics, workload.models, len(workload.models))
-            return {"topics": topics, "savepoint": job.stop_with_savepoint()}
+            savepoint = session.stop_with_savepoint(workload.variant, job, command)
+            return {"topics": topics, "savepoint": savepoint}
 
     made = session.twice(f"{_title(workload.key)} savepoint", start_and_stop)
     return Prepared(workload.variant, flags, made["topics"], made["savepoint"])

@@ -24,6 +24,7 @@ from model_serving.runtime.java import find_java
 
 __all__ = [
     "SERVER",
+    "SPARK",
     "Peer",
     "RunningJob",
     "await_growth",
@@ -31,15 +32,20 @@ __all__ = [
     "our_command",
     "peer_command",
     "running",
+    "spark_python",
 ]
 
 SERVER = "server"
 """The variant without Flink."""
 
+SPARK = ("spark-keyed", "spark-broadcast")
+"""The variants in Spark, which run in its own environment."""
+
 _STOP_GRACE_S = 40.0
 _START_S = 240.0
-_RUNS = re.compile(r"^\w+\.py: job [0-9a-f]{32} runs$|^\S+ \S+: reads partitions \d", re.MULTILINE)
+_RUNS = re.compile(r"^\w+\.py: job \S+ runs$|^\S+ \S+: reads partitions \d", re.MULTILINE)
 _SAVEPOINT = re.compile(r"flink run -s (?P<path>\S+) -py")
+_STOPPED = re.compile(r": stopped$", re.MULTILINE)
 _OPENED = ("java.lang", "java.util", "java.nio", "java.time")
 
 
@@ -127,19 +133,18 @@ class RunningJob:
         return status
 
     def stop_with_savepoint(self) -> str | None:
-        """Stops a job of this project and returns the path of its savepoint; None for the server.
+        """Stops a job of this project and returns the path of its savepoint; None for hosts that have none.
 
         Raises:
             BenchError: the job ended without a savepoint.
         """
         self.process.stop()
-        if self.printed().endswith(": stopped\n"):
-            # It finds its state in its topic.
+        if found := _SAVEPOINT.search(self.printed()):
+            return found["path"]
+        if _STOPPED.search(self.printed()):
+            # The server finds its state in its topic, and a Spark job in its checkpoint.
             return None
-        found = _SAVEPOINT.search(self.printed())
-        if found is None:
-            raise BenchError(f"the job ended without a savepoint: {self.last_words()}")
-        return found["path"]
+        raise BenchError(f"the job ended without a savepoint: {self.last_words()}")
 
     def processes(self) -> list[psutil.Process]:
         """Returns every process of the system, without its guard."""
@@ -161,6 +166,18 @@ def running(command: Sequence[str], log: Path) -> Iterator[RunningJob]:
             process.stop()
 
 
+def spark_python() -> Path:
+    """Returns the Python of the environment that the Spark jobs run in.
+
+    Raises:
+        BenchError: there is no such environment.
+    """
+    python = project_root() / ".venv-spark" / "bin" / "python"
+    if not python.exists():
+        raise BenchError("the Spark jobs need an environment of their own: run make install-spark")
+    return python
+
+
 def our_command(
     variant: str,
     bootstrap_servers: str,
@@ -174,6 +191,7 @@ def our_command(
 
     The job never takes offsets from the consumer group, because rounds would then disturb each other. For
     the variant ``server``, returns ``model-serving run`` with the state of all servers of the models topic.
+    A Spark job goes on from what is in ``checkpoints``; it has no savepoints.
     """
     programs = Path(sys.prefix) / "bin"
     shared = [
@@ -190,6 +208,14 @@ def our_command(
         own = ["--state-topic", f"{topics.models}-state", "--models-group", f"{topics.models}-group"]
         # Each round begins at the start of the data topic.
         return [str(programs / "model-serving"), "run", *shared, *own, "--data-group", uuid4().hex, *flags]
+    if variant in SPARK:
+        script = f"{variant.removeprefix('spark-')}.py"
+        return [
+            *(str(spark_python()), str(project_root() / "spark_jobs" / script)),
+            *shared,
+            *("--checkpoint-dir", str(checkpoints), "--ui-port", "0"),
+            *flags,
+        ]
     return [
         *(str(programs / "flink"), "run"),
         *(("-s", savepoint) if savepoint else ()),
@@ -222,7 +248,7 @@ def peer_command(
         *("--models-topic", topics.models),
         *("--data-topic", topics.data),
         *("--results-topic", topics.results),
-        *("--topology", "broadcast" if variant == SERVER else variant),
+        *("--topology", "broadcast" if variant == SERVER else variant.removeprefix("spark-")),
         *("--checkpoint", "5000"),
         *preload,
         *options,

@@ -18,7 +18,17 @@ from rich.console import Console
 
 from bench.errors import BenchError
 from bench.inputs import BenchModel, ModelSet, build_inputs, model_set, models_in
-from bench.jobs import SERVER, Peer, RunningJob, await_growth, find_peer, our_command, peer_command, running
+from bench.jobs import (
+    SERVER,
+    SPARK,
+    Peer,
+    RunningJob,
+    await_growth,
+    find_peer,
+    our_command,
+    peer_command,
+    running,
+)
 from bench.store import Case, Rounds, Store
 from bench.surroundings import now, surroundings
 from bench.topics import Kafka
@@ -30,13 +40,16 @@ from model_serving.runtime.environment import project_root
 __all__ = ["VARIANTS", "Session", "add_common_arguments", "open_session"]
 
 VARIANTS = ("keyed", "broadcast", SERVER)
+"""What is measured if nothing else is asked for. ``SPARK`` can be asked for too."""
 
 
 def add_common_arguments(
     parser: argparse.ArgumentParser, *, models: str, rounds: int, variants: str = ",".join(VARIANTS)
 ) -> None:
     """Adds the flags of every section that runs jobs."""
-    parser.add_argument("--variants", default=variants, help=f"comma separated ({variants})")
+    parser.add_argument(
+        "--variants", default=variants, help=f"comma separated ({variants}); also {', '.join(SPARK)}"
+    )
     parser.add_argument("--models", default=models, help=f"comma separated keys ({models})")
     parser.add_argument(
         "--set",
@@ -103,12 +116,29 @@ class Session:
         flags: Sequence[str] = (),
         savepoint: str | None = None,
     ) -> list[str]:
-        """Returns the command of this project's job, with checkpoints in a new folder."""
+        """Returns the command of this project's job, with checkpoints in a new folder.
+
+        The new folder of a Spark job is a copy of the one that ``savepoint`` names.
+        """
         checkpoints = self.folder / f"checkpoints-{self.number()}"
+        if savepoint is not None and variant in SPARK:
+            shutil.copytree(savepoint, checkpoints)
+            savepoint = None
         all_flags = (*self.job_flags, *flags)
         return our_command(
             variant, self.kafka.bootstrap_servers, topics, checkpoints, flags=all_flags, savepoint=savepoint
         )
+
+    def stop_with_savepoint(self, variant: str, job: RunningJob, command: Sequence[str]) -> str | None:
+        """Stops a job of this project; returns what ``ours`` goes on from, None for the server.
+
+        Raises:
+            BenchError: the job ended without a savepoint.
+        """
+        savepoint = job.stop_with_savepoint()
+        if variant in SPARK:
+            return command[command.index("--checkpoint-dir") + 1]
+        return savepoint
 
     def peers(self, variant: str, topics: TopicNames, model: BenchModel | None, *options: str) -> list[str]:
         """Returns the command of the JVM peer.
@@ -200,6 +230,7 @@ class Session:
             str(self.peer.folder if self.peer else "\0"): "$BENCH_JVM_PEER",
             str(Path(os.environ.get("MODEL_SERVING_SEED_DATA") or "\0")): "$MODEL_SERVING_SEED_DATA",
             f"{Path(sys.prefix) / 'bin'}{os.sep}": "",
+            f"{project_root() / '.venv-spark' / 'bin'}{os.sep}": "",
             f"{project_root()}{os.sep}": "",
         }
         line = " ".join([Path(command[0]).name, *command[1:]])
@@ -219,7 +250,7 @@ def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Sessio
     chosen = model_set(arguments.model_set)
     models = models_in(chosen, made)
     wanted = _named(arguments.models, models)
-    variants = _named(arguments.variants, VARIANTS)
+    variants = _named(arguments.variants, (*VARIANTS, *SPARK))
     peer = None if arguments.no_peer else find_peer()
     folder = Path(tempfile.mkdtemp(prefix="model-serving-bench-"))
     kafka = folder / "kafka"

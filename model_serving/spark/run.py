@@ -19,6 +19,7 @@ from model_serving.events import one_line
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.preflight import check_topics
 from model_serving.runtime.errors import SetupError
+from model_serving.spark import worker
 from model_serving.spark.config import SparkConfig, Variant, parse_config
 from model_serving.spark.environment import spark_environment
 from model_serving.spark.failures import cause_of
@@ -76,6 +77,8 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
     with ExitStack() as closing:
         news = closing.enter_context(ModelNews(config))
         session = open_session(config)
+        # Where the driver admits models, it counts too, as each worker does.
+        closing.callback(worker.end)
         closing.callback(session.stop)
         check_identity(session, config)
         if session.sparkContext.uiWebUrl:

@@ -54,6 +54,8 @@ def session_settings(config: SparkConfig) -> dict[str, str]:
     return {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(config.parallelism),
+        # Spark's own, and each worker makes its last reports of statistics before it ends.
+        "spark.python.daemon.module": "model_serving.spark.daemon",
         # Arrow instead of rows one by one, between the JVM and Python.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # The default starts a process for every file that is renamed.
