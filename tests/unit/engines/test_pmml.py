@@ -190,10 +190,10 @@ def test_the_result_of_text_classes_is_the_index_of_the_label(load: Load) -> Non
             ),
         ),
         (
-            tree().replace(b"TreeModel", b"BayesianNetworkModel"),
+            tree().replace(b"TreeModel", b"AssociationModel"),
             (),
             OutputRule.AUTO,
-            ("the PMML document has the model BayesianNetworkModel: export the model without it"),
+            ("the PMML document has the model AssociationModel: export the model without it"),
         ),
     ],
     ids=["labels", "regression", "inputs", "text", "missing field", "unsupported"],

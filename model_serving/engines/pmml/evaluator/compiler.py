@@ -62,6 +62,7 @@ MODELS: Mapping[str, str] = {
     "BaselineModel": "baseline",
     "AnomalyDetectionModel": "anomaly_detection",
     "TimeSeriesModel": "time_series",
+    "BayesianNetworkModel": "bayesian_network",
 }
 """The elements that are models, and the modules that read them."""
 
