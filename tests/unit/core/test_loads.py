@@ -158,6 +158,27 @@ def test_close_gives_up_what_runs_drops_what_is_queued_and_releases_what_nobody_
     assert not queued.begun.is_set()
 
 
+def test_what_nobody_asks_for_any_more_is_dropped_or_released(
+    loads: BackgroundLoads[Gift], gift: Callable[[], Gift]
+) -> None:
+    ended, runs, also_runs, queued = gift(), gift(), gift(), gift()
+    ended.door.set()
+    load = loads.start(ended.work)
+    eventually(load.ended.is_set, lambda: "it has not ended", within_s=30)
+    loads.give_up(load)
+    assert ended.released.is_set()
+    running = [loads.start(one.work) for one in (runs, also_runs)]
+    assert runs.begun.wait(30)
+    loads.give_up(loads.start(queued.work))
+    for one in running:
+        loads.give_up(one)
+    for one in (runs, also_runs):
+        one.door.set()
+        assert one.released.wait(30)
+    await_no_threads()
+    assert not queued.begun.is_set()
+
+
 def test_close_waits_for_what_is_about_to_end(clock: FakeClock, gift: Callable[[], Gift]) -> None:
     loads: BackgroundLoads[Gift] = BackgroundLoads(2, 10, clock)
     one = gift()
