@@ -57,7 +57,7 @@ def start(session: SparkSession, config: SparkConfig) -> Started:
         )
     query = write_rows(_spread(packets, config.data_topic), config, "serve").outputMode("append").start()
     if config.bounded:
-        end_when_served(query)
+        end_when_served(session, query)
     return Started(queries=(query,))
 
 
