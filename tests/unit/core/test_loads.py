@@ -170,8 +170,8 @@ def test_what_nobody_asks_for_any_more_is_dropped_or_released(
     running = [loads.start(one.work) for one in (runs, also_runs)]
     assert runs.begun.wait(30)
     loads.give_up(loads.start(queued.work))
-    for one in running:
-        loads.give_up(one)
+    for each in running:
+        loads.give_up(each)
     for one in (runs, also_runs):
         one.door.set()
         assert one.released.wait(30)
