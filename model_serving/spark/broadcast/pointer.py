@@ -56,7 +56,7 @@ class Pointer:
         found = json.loads(content)
         if found["schema"] > _SCHEMA_VERSION:
             raise IncompatibleState("the pointer to the models", found["schema"], _SCHEMA_VERSION)
-        orders, self.coming = _bytes(found["orders"]), _bytes(found["coming"])
+        orders, self.coming = _bytes(found["orders"]), _bytes(found.get("coming", {}))
         # What is in force may be the same, while something else is coming.
         self._orders = self._orders if orders == self._orders else orders
         self._stamp = stamp
