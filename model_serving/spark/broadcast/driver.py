@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 from uuid import uuid4
 
 from model_serving.core.model_store import StoreFailed
+from model_serving.messaging.errors import MessagingError
 from model_serving.settings import ServingSettings
 from model_serving.spark import worker
 from model_serving.spark.broadcast.driver_ports import (
@@ -31,6 +33,8 @@ from model_serving.stores.models import missing_client
 __all__ = ["Driver"]
 
 _FOLDER = "broadcast"
+_CATCH_UP_S = 60.0
+"""How long to wait for the next model message of those that were there at the start."""
 
 
 class Driver:
@@ -88,8 +92,14 @@ class Driver:
             StoreFailed: the checkpoint folder cannot be used.
         """
         self._loop.begin()
+        end_s = time.monotonic() + _CATCH_UP_S
         while not self._loop.caught_up:
+            before = dict(self._source.positions)
             self._loop.step()
+            if self._source.positions != before:
+                end_s = time.monotonic() + _CATCH_UP_S
+            elif time.monotonic() > end_s:
+                raise MessagingError(f"nothing can be read from Kafka for {_CATCH_UP_S:g} s: look at Kafka")
         self._thread.start()
 
     def check(self) -> None:

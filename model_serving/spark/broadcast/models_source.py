@@ -69,7 +69,7 @@ class ModelsSource:
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything has been read that the topic held when reading began."""
+        """Whether everything has been read that could be read when reading began."""
         return not self._behind
 
     def poll(self, timeout_s: float) -> list[Received]:
@@ -89,7 +89,9 @@ class ModelsSource:
                 received.append(Received(self._topic, place, offset, message.timestamp()[1], value))
                 self._has_read(place, offset + 1)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                # Also where messages of a transaction that is open come behind it.
                 self._has_read(place, offset)
+                self._behind.pop(place, None)
             elif not passes(error):
                 raise MessagingError(
                     f"the topic '{self._topic}' cannot be read ({error.str()}): look at Kafka"
