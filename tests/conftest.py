@@ -74,6 +74,8 @@ class _ByWhatIsShared(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        shared = re.fullmatch(r"(.*/running_job)/.*", file)
-        variant = re.search(r"\b(keyed|broadcast|server)\b", test.partition("[")[2])
+        shared = re.fullmatch(r"(.*/(?:running_job|spark_job))/.*", file)
+        variant = re.search(
+            r"(?<![\w-])(keyed|broadcast|server|spark-keyed|spark-broadcast)\b", test.partition("[")[2]
+        )
         return f"{shared[1]}[{variant[1]}]" if shared and variant else file

@@ -11,7 +11,7 @@ from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_traffic import Traffic
-from tests.jobs import FlinkRun, ServerRun, job_flags, server_flags
+from tests.jobs import SPARK_VARIANTS, FlinkRun, ServerRun, SparkRun, job_flags, server_flags
 
 __all__ = ["fresh_topics", "hosting", "serving"]
 
@@ -31,6 +31,8 @@ def hosting(
     if variant == "server":
         return ServerRun([*server_flags(broker.bootstrap_servers, topics, group), *flags], log)
     own = job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", group)
+    if variant in SPARK_VARIANTS:
+        return SparkRun(variant, [*own, *flags], log)
     return FlinkRun(variant, [*own, *flags], log)
 
 

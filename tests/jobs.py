@@ -27,9 +27,12 @@ __all__ = [
     "MARK",
     "MODEL_SERVING",
     "ROOT",
+    "SPARK_SUBMIT",
+    "SPARK_VARIANTS",
     "VARIANTS",
     "FlinkRun",
     "ServerRun",
+    "SparkRun",
     "ends_with_this_process",
     "eventually",
     "job_flags",
@@ -49,13 +52,21 @@ VARIANTS = ("keyed", "broadcast")
 """The Flink jobs."""
 
 HOSTS = (*VARIANTS, "server")
-"""Everything that serves from Kafka."""
+"""Everything that serves from Kafka, without Spark."""
+
+SPARK_VARIANTS = ("spark-keyed", "spark-broadcast")
+"""The Spark jobs. A batch takes half a second, so the tests are fewer."""
+
+SPARK_SUBMIT = ROOT / ".venv-spark" / "bin" / "spark-submit"
 
 MARK = "MODEL_SERVING_TEST_RUN"
 _START_S = 180.0
 _STOP_S = 40.0
 _PR_SET_PDEATHSIG = 1
 _GO_ON = re.compile(r"^\w+\.py: to go on from here: flink run -s (\S+) -py", re.MULTILINE)
+_SPARK_RUNS = re.compile(r"^\w+\.py: job \S+ runs$", re.MULTILINE)
+# As for Flink and Kafka in tests/conftest.py: Java's second compiler would cost more than it saves.
+_SPARK_OPTIONS = ("--conf", "spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1")
 _READS = re.compile(r"^\S+ \S+: (?:admits models from now on|reads partitions \d.*)$", re.MULTILINE)
 _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 
@@ -242,6 +253,21 @@ class ServerRun(FlinkRun):
         super().__init__("server", (), log, environ=environ)
         self._command = [str(MODEL_SERVING), "run", *flags]
         self._started = _READS
+
+
+class SparkRun(FlinkRun):
+    """Runs a Spark job with ``spark-submit`` while the context is open; otherwise like FlinkRun.
+
+    ``variant`` is one of SPARK_VARIANTS.
+    """
+
+    def __init__(
+        self, variant: str, flags: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(variant, (), log, environ=environ)
+        script = ROOT / "spark_jobs" / f"{variant.removeprefix('spark-')}.py"
+        self._command = [str(SPARK_SUBMIT), *_SPARK_OPTIONS, str(script), *flags, "--ui-port", "0"]
+        self._started = _SPARK_RUNS
 
 
 def ends_with_this_process() -> Callable[[], object]:

@@ -99,7 +99,7 @@ def pyspark_home() -> Path:
     found = find_spec("pyspark")
     if found is None or found.origin is None:
         raise SetupError(
-            "there is no pyspark in this environment: run `make install-spark`, and start the job with "
+            "there is no pyspark here: run `make install-spark`, and start the job with "
             ".venv-spark/bin/spark-submit"
         )
     return Path(found.origin).parent

@@ -25,7 +25,7 @@ from model_serving.spark.environment import spark_environment
 from model_serving.spark.failures import cause_of
 from model_serving.spark.identity import ForeignCheckpoint, check_identity
 from model_serving.spark.news import ModelNews
-from model_serving.spark.session import open_session
+from model_serving.spark.session import close_session, open_session
 from model_serving.spark.started import Started
 from model_serving.spark.stopping import end_after_batch
 from model_serving.spark.watching import Commits, watch
@@ -79,7 +79,7 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
         session = open_session(config)
         # Where the driver admits models, it counts too, as each worker does.
         closing.callback(worker.end)
-        closing.callback(session.stop)
+        closing.callback(close_session, session)
         check_identity(session, config)
         if session.sparkContext.uiWebUrl:
             print(f"{program}: Spark's web interface is at {session.sparkContext.uiWebUrl}", flush=True)

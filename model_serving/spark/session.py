@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from model_serving.spark.config import SparkConfig
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["open_session", "session_settings"]
+__all__ = ["close_session", "open_session", "session_settings"]
 
 _DEFAULT_MASTERS = {"", "local[*]"}
 """What ``spark.master`` is where the user has named none; the second is spark-submit's own default."""
@@ -19,6 +22,9 @@ _DEFAULT_NAMES = {"", "PySparkShell", "pyspark-shell"}
 _TASK_FAILURES = 4
 """How often a task may fail before its query does, for example because its worker process was killed. It is
 the default of a cluster; without a cluster Spark's own is 1."""
+
+_END_S = 15.0
+"""How long Spark's processes may take to end by themselves."""
 
 _LOOPBACK = "127.0.0.1"
 
@@ -47,6 +53,20 @@ def open_session(config: SparkConfig) -> SparkSession:
     # The builder takes the context that there is.
     SparkContext(conf=conf, gateway=gateway)
     return SparkSession.builder.getOrCreate()
+
+
+def close_session(session: SparkSession) -> None:
+    """Ends Spark and the JVM, and returns when none of its processes is left."""
+    gateway: Any = session.sparkContext._gateway  # noqa: SLF001 - pyspark never ends the JVM by itself
+    below = psutil.Process().children(recursive=True)
+    session.stop()
+    gateway.shutdown()
+    if gateway.proc is not None:
+        # The JVM ends when this pipe is closed.
+        gateway.proc.stdin.close()
+    for process in psutil.wait_procs(below, timeout=_END_S)[1]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def session_settings(config: SparkConfig) -> dict[str, str]:

@@ -69,7 +69,7 @@ def test_three_versions_are_kept_rolled_back_to_and_removed(job: Traffic) -> Non
     job.send(*waiting)
     job.serve(constant_model("back", 2))
     served = [(one.submissionTs, one.version) for one in job.await_results("back", 14)[4:]]
-    if job.variant == "broadcast":
+    if job.variant.endswith("broadcast"):
         # The last records may meet the model before the first ones leave the operator in which they wait.
         served.sort()
     assert served == [(100 + number, "v2") for number in range(10)]

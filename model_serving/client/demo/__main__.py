@@ -2,10 +2,10 @@
 
 The dashboard is up meanwhile; a line says where.
 
-``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) what serves: keyed, broadcast or
-server. ``DEMO_TFSERVING`` and ``DEMO_OPENINFERENCE`` are URLs of served models, which are published after the
-sample models. The exit status is 0 if every record came back and every model served, 1 with one line if not,
-2 for a wrong setting, 130 when interrupted.
+``DEMO_SECONDS`` (60) is the time for which records flow, ``JOB`` (keyed) what serves: keyed, broadcast,
+server, spark, spark-keyed or spark-broadcast. ``DEMO_TFSERVING`` and ``DEMO_OPENINFERENCE`` are URLs of
+served models, which are published after the sample models. The exit status is 0 if every record came back and
+every model served, 1 with one line if not, 2 for a wrong setting, 130 when interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.client.demo.dashboard import dashboard_command, http_flags, new_door, where
-from model_serving.client.demo.job import JOBS, SERVER, RunningJob, job_command, run_job
+from model_serving.client.demo.job import JOBS, SERVER, RunningJob, check_set_up, job_command, run_job
 from model_serving.client.demo.run import DemoRun
 from model_serving.client.demo.screen import Screen, choose_screen
 from model_serving.client.demo.served import served_models
@@ -96,6 +96,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _run(settings: DemoSettings, screen: Screen) -> None:
+    check_set_up(settings.job)
     topics = TopicNames()
     record_type = load_record_type(DEFAULT_RECORD_TYPE)
     records = read_record_file(sample_records(), record_type, _DATA_TYPE).records

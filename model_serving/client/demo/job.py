@@ -1,4 +1,4 @@
-"""What serves in the demo, as a child process: ``flink run`` on a local minicluster, or the server."""
+"""What serves in the demo, as a child process: a job in a local Flink or Spark, or the server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.runtime.environment import project_root
 from model_serving.runtime.guard import Guarded
 
-__all__ = ["JOBS", "SERVER", "RunningJob", "job_command", "run_job"]
+__all__ = ["JOBS", "SERVER", "SPARK_JOBS", "RunningJob", "check_set_up", "job_command", "run_job"]
 
 SERVER = "server"
-JOBS = ("keyed", "broadcast", SERVER)
-"""What the demo can run: the two Flink jobs, and the server without Flink."""
+SPARK_JOBS = {"spark": "broadcast", "spark-keyed": "keyed", "spark-broadcast": "broadcast"}
+"""The names of the Spark jobs, and their scripts."""
+
+JOBS = ("keyed", "broadcast", SERVER, *SPARK_JOBS)
+"""What the demo can run: the two Flink jobs, the server, and the two Spark jobs."""
 
 # The flink command takes up to 20 s to end its own children before it kills them.
 _STOP_GRACE_S = 30.0
@@ -43,7 +46,7 @@ class RunningJob:
 
 
 def job_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoints: Path) -> list[str]:
-    """Returns the command line that starts one of ``JOBS``; only a Flink job has checkpoints."""
+    """Returns the command line that starts one of ``JOBS``; the server has no checkpoints."""
     flags = [
         *("--bootstrap-servers", bootstrap_servers),
         *("--models-topic", topics.models),
@@ -55,8 +58,25 @@ def job_command(job: str, bootstrap_servers: str, topics: TopicNames, checkpoint
     ]
     if job == SERVER:
         return [sys.executable, "-m", "model_serving.client.cli", "run", *flags]
+    if job in SPARK_JOBS:
+        script = project_root() / "spark_jobs" / f"{SPARK_JOBS[job]}.py"
+        return [str(_spark_submit()), str(script), *flags, "--checkpoint-dir", str(checkpoints)]
     flink, script = Path(sys.prefix) / "bin" / "flink", project_root() / "flink_jobs" / f"{job}.py"
     return [str(flink), "run", "-py", str(script), *flags, "--checkpoint-dir", str(checkpoints)]
+
+
+def check_set_up(job: str) -> None:
+    """Checks that what a job of ``JOBS`` runs in was installed.
+
+    Raises:
+        ClientError: it was not.
+    """
+    if job in SPARK_JOBS and not _spark_submit().is_file():
+        raise ClientError("Spark is not set up here: run make install-spark")
+
+
+def _spark_submit() -> Path:
+    return project_root() / ".venv-spark" / "bin" / "spark-submit"
 
 
 @contextmanager

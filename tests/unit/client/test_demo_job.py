@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from flink_jobs.config import parse_config as parse_job
-from model_serving.client.demo.job import JOBS, SERVER, job_command, run_job
+from model_serving.client.demo.job import JOBS, SERVER, SPARK_JOBS, job_command, run_job
 from model_serving.client.errors import ClientError
 from model_serving.flags import ServingConfig
 from model_serving.messaging.topics import TopicNames
 from model_serving.runtime.flink_args import read_call
 from model_serving.server.config import parse_config as parse_server
-from tests.jobs import eventually
+from model_serving.spark.config import Variant
+from model_serving.spark.config import parse_config as parse_spark
+from model_serving.spark.submit import read_call as read_submit
+from tests.jobs import ROOT, eventually
 
 TOPICS = TopicNames("m", "d", "r", "l", "s", "t")
 
@@ -25,6 +28,11 @@ def test_each_job_gets_the_topics_and_kafka_of_the_demo(job: str, tmp_path: Path
     if job == SERVER:
         assert command[:4] == [sys.executable, "-m", "model_serving.client.cli", "run"]
         config: ServingConfig = parse_server(command[4:], {})
+    elif job in SPARK_JOBS:
+        spark = read_submit(command[1:])
+        assert spark.is_job_of(ROOT)
+        config = parse_spark(spark.arguments, {}, Variant(SPARK_JOBS[job]))
+        assert config.checkpoint_dir == tmp_path.as_uri()
     else:
         call = read_call(command[1:], {}, project=Path(command[3]).parents[1]).job
         assert call is not None

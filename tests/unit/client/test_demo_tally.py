@@ -85,7 +85,7 @@ def test_settings_come_from_the_environment() -> None:
     [
         ({"DEMO_SECONDS": "0"}, "from 1 up"),
         ({"DEMO_SECONDS": "x"}, "from 1 up"),
-        ({"JOB": "x"}, "keyed, broadcast or server"),
+        ({"JOB": "x"}, "keyed, broadcast, server, spark, spark-keyed or spark-broadcast"),
     ],
 )
 def test_a_wrong_setting_is_a_wrong_call(environ: dict[str, str], said: str) -> None:
