@@ -75,7 +75,7 @@ def test_a_job_without_a_checkpoint_starts_where_its_group_is(
 
 
 def test_the_ends_of_a_batch_are_those_of_all_its_sources() -> None:
-    sources = [
+    sources: list[dict[str, Any]] = [
         {"endOffset": '{"mdata": {"0": 5, "1": 6}}'},
         {"endOffset": {"models": {"0": 2}}},
         {"endOffset": None},

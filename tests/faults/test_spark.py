@@ -1,0 +1,130 @@
+"""kill -9 of the driver and of workers, under a load with swaps, for both Spark jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from model_serving.client.broker.embedded import EmbeddedBroker
+from tests.faults.drill import Drill
+from tests.faults.kills import kill_now, marked
+from tests.faults.numbered_load import NumberedLoad
+from tests.job_serving import fresh_topics
+from tests.job_traffic import Traffic
+from tests.jobs import SPARK_VARIANTS, SparkRun, eventually, job_flags
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+
+class Restarted:
+    """A Spark job that is started again with the same flags, and so goes on from its checkpoint."""
+
+    def __init__(self, variant: str, broker: EmbeddedBroker, folder: Path) -> None:
+        self.topics = fresh_topics(broker)
+        self._variant, self._folder = variant, folder
+        self._flags = job_flags(
+            broker.bootstrap_servers, self.topics, folder / "checkpoints", self.topics.models
+        )
+        self._starts = 0
+        self.run: SparkRun | None = None
+
+    def start(self) -> None:
+        self._starts += 1
+        run = SparkRun(self._variant, self._flags, self._folder / f"job-{self._starts}.log")
+        run.__enter__()
+        self.run = run
+
+    def kill_driver(self) -> None:
+        """Kills the Python process alone: Java and the workers must not outlive it."""
+        assert self.run is not None
+        run, self.run = self.run, None
+        kill_now(psutil.Process(run.process.pid))
+        run.process.wait()
+        eventually(lambda: not run.left_over(), lambda: str(run.left_over()), within_s=60)
+
+    def kill_workers(self) -> None:
+        """Kills every process that runs tasks, and leaves the one that starts them."""
+        assert self.run is not None
+        workers = _workers(self.run.mark)
+        assert workers, "no worker runs"
+        kill_now(*workers)
+
+    def flags_with(self, *more: str) -> list[str]:
+        return [*self._flags, *more]
+
+    def check(self) -> None:
+        if self.run is not None:
+            self.run.check()
+
+    def stop(self, kind: type[BaseException] | None = None) -> None:
+        if self.run is not None:
+            self.run.__exit__(kind, None, None)
+
+
+@contextmanager
+def restarted(variant: str, broker: EmbeddedBroker, folder: Path) -> Iterator[Restarted]:
+    """A running job, which must end well at the end."""
+    job = Restarted(variant, broker, folder)
+    job.start()
+    try:
+        yield job
+    except BaseException as error:
+        job.stop(type(error))
+        raise
+    job.stop()
+
+
+def _workers(mark: str) -> list[psutil.Process]:
+    """The processes that Spark's Python daemon has made."""
+    found = []
+    for process in marked(mark):
+        with suppress(psutil.Error):
+            parent = process.parent()
+            if parent is not None and _is_python(process) and process.cmdline() == parent.cmdline():
+                found.append(process)
+    return found
+
+
+def _is_python(process: psutil.Process) -> bool:
+    return "python" in Path(process.cmdline()[0]).name
+
+
+@pytest.mark.parametrize("variant", SPARK_VARIANTS)
+def test_killed_driver_and_workers_lose_nothing(
+    variant: str,
+    broker: EmbeddedBroker,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The models serve again without being published, and what the models wait for is not forgotten."""
+    with (
+        restarted(variant, broker, tmp_path) as job,
+        Traffic(variant, broker.bootstrap_servers, job.topics, job.check) as traffic,
+        NumberedLoad(traffic) as load,
+    ):
+        drill = Drill(traffic, load, None, exactly_once=False)
+
+        def killed_and_started() -> None:
+            job.kill_driver()
+            if variant == "spark-keyed":
+                _refuses_another_topic(job, tmp_path)
+            job.start()
+
+        for name, fault in (("a worker", job.kill_workers), ("the driver", killed_and_started)):
+            took_s = drill.strike(f"kill -9 of {name}", fault)
+            record_property(f"recovery in s: kill -9 of {name}, {variant}", round(took_s, 1))
+            print(f"\nkill -9 of {name}, {variant}: back after {took_s:.1f} s")
+        print(drill.verdict())
+
+
+def _refuses_another_topic(job: Restarted, folder: Path) -> None:
+    """A start with other topics leaves the checkpoint as it is."""
+    log = folder / "refused.log"
+    other = SparkRun("spark-keyed", job.flags_with("--data-topic", f"{job.topics.data}-other"), log)
+    with pytest.raises(AssertionError, match=f"it was made with --data-topic {job.topics.data}: give this"):
+        other.__enter__()
+    assert other.process.returncode == 1
