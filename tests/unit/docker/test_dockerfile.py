@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from model_serving.runtime.environment import project_root
-from tests.dockerfiles import copied_files, rest_of
+from tests.dockerfiles import copied_files, is_pinned, rest_of
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
@@ -120,7 +120,7 @@ def test_what_the_build_sees_makes_a_whole_wheel(
     assert missing == set()
     # Nothing else can be imported: a `client` or `protos` of ours would hide the user's own.
     tops = {name.partition("/")[0] for name in inside if ".dist-info/" not in name}
-    assert tops == {"flink_jobs", "functions", "model_serving"}
+    assert tops == {"flink_jobs", "functions", "model_serving", "spark_jobs"}
 
 
 def test_the_image_has_the_base_and_the_extras_of_flink_and_of_every_engine(
@@ -146,11 +146,13 @@ def test_the_image_has_the_base_and_the_extras_of_flink_and_of_every_engine(
     wanted = [*project["project"]["dependencies"], *(one for extra in extras for one in optional[extra])]
     assert set(told) == set(wanted)
     assert len(told) == len(set(told))
-    pinned = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert [one for one in told if f"\n{one.partition(';')[0].lower()} " not in pinned] == []
+    assert [one for one in told if not is_pinned(one, "requirements.lock")] == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-server.lock"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.lock", "requirements-build.lock", "requirements-server.lock", "requirements-spark.lock"],
+)
 def test_the_locks_pin_every_package_with_a_hash(name: str) -> None:
     text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text(encoding="utf-8"))
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
