@@ -21,6 +21,7 @@ PAGES = (
     "docs/metrics.md",
     "docs/production.md",
     "docs/runbook.md",
+    "docs/spark.md",
 )
 FORMS = ("bug.yml", "feature.yml", "model.yml")
 
