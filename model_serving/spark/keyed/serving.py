@@ -160,7 +160,7 @@ class KeyedServing:
         care = self._state.open(handles, data_type)
         is_known, known = data_type in self._marks, self._marks.get(data_type)
         self._marks[data_type] = None
-        if known is None or known[1] != care.serving:
+        if care.serving and (known is None or known[1] != care.serving):
             self.has_loaded = True
         if is_known and (known is None or known[0] != care.revision):
             same_model = known is not None and known[1] == care.serving
