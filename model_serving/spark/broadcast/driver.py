@@ -108,10 +108,13 @@ class Driver:
 
     def end(self, *, input_ended: bool) -> None:
         """Ends the loop. If the input has ended, the records that still wait are given up."""
-        has_ended = self._thread.end()
-        if has_ended and self._bounded and input_ended:
-            self._stopping.clear()
-            self._loop.end()
-        if has_ended:
+        if not self._thread.end():
+            # It is in a model library, or Kafka does not answer; the process ends all the same.
+            return
+        try:
+            if self._bounded and input_ended and not self._thread.has_failed:
+                self._stopping.clear()
+                self._loop.end()
+        finally:
             self._loop.close()
             self._source.close()

@@ -6,9 +6,10 @@ reach, go to the driver, which has the core's desk and keeps what waits in its s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import uuid4
 
-from model_serving.core.batches import RecordBatch
+from model_serving.core.batches import UNKNOWN_ORIGIN, RecordBatch
 from model_serving.core.state import encode_payloads
 from model_serving.stores.folders import Folder
 
@@ -18,21 +19,27 @@ _FOLDER = "handed-over"
 
 
 class Handover:
-    """Files of records, each of one data type and one partition, in the order of the partition."""
+    """Files of records, each of one chunk of a task; a data type's records are in their order."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
-    def leave(self, batch: RecordBatch) -> None:
-        """Leaves records for the driver. A task that is repeated leaves them again.
+    def leave(self, batches: Sequence[RecordBatch]) -> None:
+        """Leaves the records of a chunk for the driver, in one file however many data types they have.
+
+        A task that is repeated leaves them again.
 
         Raises:
             StoreFailed: the file cannot be written.
         """
-        origins = None if batch.origins is None else batch.origins.tolist()
-        first = 0 if origins is None else max(0, origins[0])
-        content = encode_payloads(batch.payloads, origins)
-        self._folder.write(f"{_FOLDER}/{first:020d}-{uuid4().hex}", content)
+        payloads: list[bytes] = []
+        origins: list[int] = []
+        for batch in batches:
+            payloads += batch.payloads
+            known = [UNKNOWN_ORIGIN] * len(batch) if batch.origins is None else batch.origins.tolist()
+            origins += known
+        first = max(0, min(origins))
+        self._folder.write(f"{_FOLDER}/{first:020d}-{uuid4().hex}", encode_payloads(payloads, origins))
 
     def names(self) -> list[str]:
         """The files that have been left, by partition and offset of their first records.

@@ -30,10 +30,15 @@ class LoopThread:
             raise self._failure
 
     def end(self) -> bool:
-        """Ends the thread after its step. Returns False if the step takes too long or has failed."""
+        """Ends the thread after its step. Returns False if the step takes too long."""
         self._stopping.set()
         self._thread.join(_END_S)
-        return not self._thread.is_alive() and self._failure is None
+        return not self._thread.is_alive()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something has ended the thread."""
+        return self._failure is not None
 
     def _run(self) -> None:
         try:

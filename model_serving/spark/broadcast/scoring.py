@@ -95,22 +95,24 @@ class TaskScoring:
 
     def _take(self, decoded: Decoded) -> None:
         emitted = self._desk.take(decoded)
-        for batch in emitted.unmatched:
-            self._cannot_score(batch, emitted)
+        # Those that may not wait get what the policy says; the driver has the others.
+        left = [batch for batch in emitted.unmatched if not self._refuses(batch, emitted)]
+        if left:
+            self._handover.leave(left)
         self._rows.add(emitted)
 
-    def _cannot_score(self, batch: RecordBatch, emitted: Emitted) -> None:
-        """Leaves records to the driver if they may wait, and else does what the policy says."""
+    def _refuses(self, batch: RecordBatch, emitted: Emitted) -> bool:
+        """Refuses or drops records that may not wait; False: they may."""
         data_type = batch.data_type
         if self._policy.keeps_all or self._desk.has_loaded([data_type]):
-            self._handover.leave(batch)
-            return
+            return False
         error = self._policy.admit(data_type, batch.payloads, 0).error
         if error is None:
             emitted.counts.dropped += len(batch)
-            return
-        for payload in batch.payloads:
-            self._refusals.record(payload, data_type, error, emitted)
+        else:
+            for payload in batch.payloads:
+                self._refusals.record(payload, data_type, error, emitted)
+        return True
 
     def _carry_out(self, data_types: Iterable[str]) -> None:
         """Carries out the activations of these data types, unless it was done."""

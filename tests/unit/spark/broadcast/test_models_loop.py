@@ -269,3 +269,14 @@ def test_a_pointer_that_is_missing_for_a_moment_changes_nothing(job: Job) -> Non
     assert pointer.look() is orders
     job.folder.delete("pointer.json")
     assert pointer.look() is orders
+
+
+def test_records_of_many_data_types_are_left_in_one_file(job: Job) -> None:
+    job.start()
+    payloads = [payload for number in range(50) for payload in records(number + 1, data_type=f"t{number}")]
+    job.run(job.task(), payloads)
+    assert len(job.folder.names("handed-over")) == 1
+    job.step()
+    job.publish(b"one", "t7")
+    job.step()
+    assert job.results == [(8, "one")]
