@@ -141,6 +141,8 @@ def _serve_once(
     try:
         print(f"{program}: job {session.sparkContext.applicationId} runs", flush=True)
         has_finished = watch(started, wait, commits.take)
+        if has_finished:
+            started.finishing()
         if not end_after_batch(session, started.queries, grace_s=_GRACE_S):
             _say(program, f"a batch was not ended within {_GRACE_S:.0f} s: it is repeated at the next start")
         for one in started.queries:

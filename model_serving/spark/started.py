@@ -21,12 +21,14 @@ class Started:
     """The running parts of a job.
 
     The job has finished when all ``queries`` have ended. It has failed when one of them has failed, or when
-    ``check`` raises. ``closing`` ends what runs beside the queries, which have ended by then; it is called
+    ``check`` raises. ``finishing`` does what is left when the queries have ended by themselves, before
+    ``closing``. ``closing`` ends what runs beside the queries, which have ended by then; it is called
     once.
     """
 
     queries: tuple[StreamingQuery, ...]
     check: Callable[[], None] = _nothing
+    finishing: Callable[[], None] = _nothing
     closing: Callable[[], None] = _nothing
 
     def close(self) -> None:

@@ -38,7 +38,10 @@ _CATCH_UP_S = 60.0
 
 
 class Driver:
-    """The driver's part of the job. Call order: ``begin``, ``check`` now and then, ``end``."""
+    """The driver's part of the job. Call order: ``begin``; ``check`` now and then; ``finish``; ``end``.
+
+    ``finish`` is for the end of a bounded run only.
+    """
 
     def __init__(self, config: SparkConfig) -> None:
         """Reads the state in the checkpoint folder, and connects to Kafka.
@@ -54,7 +57,6 @@ class Driver:
                 f"models are published to the tasks in --checkpoint-dir, which Python cannot open "
                 f"({lacking}): install the client, or name a folder that Python can open"
             )
-        self._bounded = config.bounded
         folder = Folder(self.folder)
         state = DriverState(folder, f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}")
         # Every content goes to the model store, so that the pointer is small. A restart goes on with the run
@@ -106,15 +108,22 @@ class Driver:
         """Raises what has ended the models loop, if something has."""
         self._thread.check()
 
-    def end(self, *, input_ended: bool) -> None:
-        """Ends the loop. If the input has ended, the records that still wait are given up."""
+    def finish(self) -> None:
+        """Gives up the records that still wait, because the input of a bounded run has ended.
+
+        Raises:
+            MessagingError: Kafka refuses to be written.
+            StoreFailed: the checkpoint folder cannot be used.
+        """
+        self._thread.end()
+        self._thread.check()
+        self._stopping.clear()
+        self._loop.end()
+
+    def end(self) -> None:
+        """Ends the loop; messages and records that wait stay in the state."""
         if not self._thread.end():
             # It is in a model library, or Kafka does not answer; the process ends all the same.
             return
-        try:
-            if self._bounded and input_ended and not self._thread.has_failed:
-                self._stopping.clear()
-                self._loop.end()
-        finally:
-            self._loop.close()
-            self._source.close()
+        self._loop.close()
+        self._source.close()

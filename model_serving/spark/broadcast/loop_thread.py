@@ -35,11 +35,6 @@ class LoopThread:
         self._thread.join(_END_S)
         return not self._thread.is_alive()
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether something has ended the thread."""
-        return self._failure is not None
-
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from model_serving.spark.broadcast.driver import Driver
@@ -30,6 +29,16 @@ def start(session: SparkSession, config: SparkConfig) -> Started:
     """
     driver = Driver(config)
     driver.begin()
+    try:
+        query = _query(session, config, driver)
+    except BaseException:
+        driver.end()
+        raise
+    finishing = driver.finish if config.bounded else driver.check
+    return Started(queries=(query,), check=driver.check, finishing=finishing, closing=driver.end)
+
+
+def _query(session: SparkSession, config: SparkConfig, driver: Driver) -> StreamingQuery:
     records = read_topic(session, config, config.data_topic).select("value", "partition", "offset")
     score = ScoreRecords(driver.settings, config.topic_names, driver.folder)
     writer = write_rows(records.mapInArrow(score, OUTPUT_SCHEMA), config, _NAME)
@@ -39,17 +48,4 @@ def start(session: SparkSession, config: SparkConfig) -> Started:
         writer = writer.option("asyncProgressTrackingEnabled", "true").option(
             "asyncProgressTrackingCheckpointIntervalMs", "0"
         )
-    query = writer.start()
-
-    def close() -> None:
-        driver.end(input_ended=_has_read_all(query))
-
-    return Started(queries=(query,), check=driver.check, closing=close)
-
-
-def _has_read_all(query: StreamingQuery) -> bool:
-    """Whether a query that has ended had read everything that was there."""
-    progress = query.lastProgress
-    if query.exception() is not None or progress is None:
-        return False
-    return all(json.loads(one["endOffset"]) == json.loads(one["latestOffset"]) for one in progress["sources"])
+    return writer.start()

@@ -23,7 +23,6 @@ def test_it_steps_until_it_is_ended() -> None:
     assert many.wait(60)
     thread.check()
     assert thread.end()
-    assert not thread.has_failed
 
 
 def test_what_ends_it_is_raised_where_the_job_is_watched() -> None:
@@ -37,6 +36,5 @@ def test_what_ends_it_is_raised_where_the_job_is_watched() -> None:
     thread.start()
     assert failed.wait(60)
     assert thread.end()
-    assert thread.has_failed
     with pytest.raises(MessagingError, match="Kafka refuses"):
         thread.check()
