@@ -97,6 +97,7 @@ class Board:
         self._sources_limit = self._limits.sources
         self._counted = Counted()
         self._courses = Courses(self._limits.series_points)
+        self._serving_names: list[str] | None = None
 
     def add_status(self, message: ModelStatus, place: Place) -> bool:
         """Folds a message of the status topic; whether it said something new."""
@@ -106,34 +107,34 @@ class Board:
                 return False
             entry = self._entries.touch(message.dataType)
             self._kept_reports += entry.statuses.add(report, self._reports_limit)
+            self._serving_names = None
             self._settle(message.dataType, entry)
             return True
 
-    def add_dead_letter(self, message: DeadLetter, place: Place) -> bool:
-        """Folds a message of the dead-letter topic; whether it was new."""
+    def add_dead_letter(self, message: DeadLetter, place: Place) -> Letter | None:
+        """Folds a message of the dead-letter topic; what is kept of it, None if it is not new."""
         with self._lock:
             if self._has_seen(Topic.DEAD_LETTERS, place):
-                return False
+                return None
             letter = letter_of(message, place, self._limits)
             self._letters.add(letter, self._limits.newest_letters)
             if message.dataType:
                 entry = self._entries.touch(message.dataType)
                 self._kept_letters += entry.letters.add(letter, self._letters_limit)
                 self._settle(message.dataType, entry)
-            return True
+            return letter
 
-    def add_statistics(self, payload: bytes, place: Place) -> bool:
-        """Folds a message of the statistics topic; whether it was new.
+    def add_statistics(self, payload: bytes, place: Place) -> str | None:
+        """Folds a message of the statistics topic; the data type that it is about, None if it is not new.
 
         Raises:
             UnparsableMessage: the bytes are not a report.
         """
+        # Outside of the lock: it takes the most time, and whoever asks a question should not wait for it.
+        report = decode_statistics(payload)
         with self._lock:
-            if self._has_seen(Topic.STATISTICS, place):
-                return False
-            report = decode_statistics(payload)
-            if not report.data_type:
-                return False
+            if self._has_seen(Topic.STATISTICS, place) or not report.data_type:
+                return None
             entry = self._entries.touch(report.data_type)
             before, now_ms = len(entry.statistics), self._clock()
             delta = entry.statistics.add(report, payload, now_ms)
@@ -144,12 +145,17 @@ class Board:
                 self._courses.add(report.data_type, delta, now_ms)
             self._kept_sources += len(entry.statistics) - before
             self._settle(report.data_type, entry)
-            return delta is not None
+            return None if delta is None else report.data_type
 
     def __len__(self) -> int:
         """How many data types are known."""
         with self._lock:
             return len(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether anything is known of a data type."""
+        with self._lock:
+            return self._entries.get(name) is not None
 
     @property
     def forgotten(self) -> int:
@@ -160,7 +166,16 @@ class Board:
         """The data types whose name contains the text, upper and lower case taken as equal, sorted."""
         wanted = search.casefold()
         with self._lock:
-            return sorted(name for name in self._entries.names() if wanted in name.casefold())
+            names = self._entries.sorted_names()
+        return [name for name in names if wanted in name.casefold()] if wanted else list(names)
+
+    def serving_names(self) -> list[str]:
+        """The data types that a model serves, sorted."""
+        with self._lock:
+            if self._serving_names is None:
+                names = self._entries.sorted_names()
+                self._serving_names = [name for name in names if self._serves(name)]
+            return list(self._serving_names)
 
     def data_types(
         self,
@@ -239,6 +254,7 @@ class Board:
 
     def _settle(self, data_type: str, entry: Entry) -> None:
         for name, dropped in self._entries.settle(data_type, entry):
+            self._serving_names = None
             self._kept_reports -= len(dropped.statuses)
             self._kept_letters -= len(dropped.letters)
             self._kept_sources -= len(dropped.statistics)
@@ -252,6 +268,10 @@ class Board:
         while self._kept_letters > self._limits.all_letters and self._letters_limit > 1:
             self._letters_limit //= 2
             self._kept_letters += sum(one.letters.trim(self._letters_limit) for one in self._entries)
+
+    def _serves(self, name: str) -> bool:
+        now = self.standing(name).now
+        return now is not None and now.state == "ACTIVE"
 
     def _answers(self, names: Iterable[str]) -> list[DataType]:
         return [answer for answer in map(self._answer, names) if answer is not None]

@@ -42,6 +42,7 @@ class Entries:
         self._served: OrderedDict[str, Entry] = OrderedDict()
         self._others: OrderedDict[str, Entry] = OrderedDict()
         self._characters = 0
+        self._sorted_names: tuple[str, ...] | None = None
         self.forgotten = 0
         """How many data types were forgotten."""
 
@@ -55,6 +56,7 @@ class Entries:
         if entry is None:
             entry = Entry()
             self._characters += len(data_type)
+            self._sorted_names = None
         entry.answer = None
         (self._served if entry.served else self._others)[data_type] = entry
         return entry
@@ -67,13 +69,16 @@ class Entries:
         while len(self) > self._limits.data_types or self._characters > self._limits.name_characters:
             name, forgotten = (self._others or self._served).popitem(last=False)
             self._characters -= len(name)
+            self._sorted_names = None
             self.forgotten += 1
             dropped.append((name, forgotten))
         return dropped
 
-    def names(self) -> list[str]:
-        """All data types, in no particular order."""
-        return [*self._served, *self._others]
+    def sorted_names(self) -> tuple[str, ...]:
+        """All data types."""
+        if self._sorted_names is None:
+            self._sorted_names = tuple(sorted((*self._served, *self._others)))
+        return self._sorted_names
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self._served.values()

@@ -13,7 +13,7 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.following import TopicFollower
 from model_serving.messaging.receiving import Received, Start, TopicReader
 from model_serving.observe.board import Board, Topic
-from model_serving.observe.values import Place
+from model_serving.observe.values import Letter, Place
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
@@ -24,11 +24,14 @@ _LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A message that told something new. ``payload`` is the whole message."""
+    """A message that told something new of a data type. ``letter`` is what is kept of a dead letter.
+
+    ``data_type`` is empty for a dead letter without one.
+    """
 
     topic: Topic
-    place: Place
-    payload: bytes
+    data_type: str
+    letter: Letter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,16 @@ def fold(board: Board, topic: Topic, received: Received) -> News | None:
     place, payload = Place(received.partition, received.offset), received.payload
     try:
         if topic is Topic.STATUS:
-            new = board.add_status(ModelStatus.FromString(payload), place)
-        elif topic is Topic.DEAD_LETTERS:
-            new = board.add_dead_letter(DeadLetter.FromString(payload), place)
-        else:
-            # A message without a value deletes its key in a compacted topic.
-            new = bool(payload) and board.add_statistics(payload, place)
+            status = ModelStatus.FromString(payload)
+            return News(topic, status.dataType) if board.add_status(status, place) else None
+        if topic is Topic.DEAD_LETTERS:
+            letter = board.add_dead_letter(DeadLetter.FromString(payload), place)
+            return None if letter is None else News(topic, letter.data_type, letter)
+        # A message without a value deletes its key in a compacted topic.
+        data_type = board.add_statistics(payload, place) if payload else None
+        return None if data_type is None else News(topic, data_type)
     except (DecodeError, UnparsableMessage):
         return None
-    return News(topic, place, payload) if new else None
 
 
 def read_board(kafka: KafkaAccess, topics: Mapping[str, Topic]) -> Board:

@@ -60,15 +60,17 @@ def report_of(message: ModelStatus, place: Place, limits: Limits) -> AnyReport |
 class StatusFold:
     """The reports about one data type. Changes, rejections and waiting records are limited each by itself."""
 
-    __slots__ = ("_changes", "_rejections", "_waiting")
+    __slots__ = ("_changes", "_rejections", "_standing", "_waiting")
 
     def __init__(self) -> None:
         self._changes: Newest[Report[Change]] = Newest()
         self._rejections: Newest[Report[Rejection]] = Newest()
         self._waiting: dict[int, Report[int]] = {}
+        self._standing: Standing | None = None
 
     def add(self, report: AnyReport, limit: int) -> int:
         """Adds a report; returns by how many more are kept now, which may be less than 0."""
+        self._standing = None
         match report.what:
             case Change():
                 return self._changes.add(Report(report.order, report.what, report.subtask), limit)
@@ -87,6 +89,7 @@ class StatusFold:
 
     def trim(self, limit: int) -> int:
         """Forgets the oldest reports beyond the limit; returns their number as a number below 0."""
+        self._standing = None
         return self._changes.trim(limit) + self._rejections.trim(limit)
 
     @property
@@ -99,6 +102,11 @@ class StatusFold:
 
     def standing(self) -> Standing:
         """What the reports say together."""
+        if self._standing is None:
+            self._standing = self._folded()
+        return self._standing
+
+    def _folded(self) -> Standing:
         changes: list[Change] = []
         active = (-1, -1, -1)
         for report in self._changes:

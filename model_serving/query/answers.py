@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 from fastapi import Request
@@ -11,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.responses import Response as AnyResponse
 
+from model_serving.query.encoding import Json, encoded
 from model_serving.query.errors import HttpError
 
 __all__ = [
@@ -19,7 +18,7 @@ __all__ = [
     "answer_to_http_error",
     "answer_to_wrong_request",
     "error_answer",
-    "json_bytes",
+    "json_answer",
 ]
 
 
@@ -32,17 +31,12 @@ class JsonAnswer(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """See the base class."""
-        return json_bytes(content)
+        return encoded(content)
 
 
-def json_bytes(content: Any) -> bytes:
-    """JSON in UTF-8. A number that JSON does not have (NaN, infinite) becomes null."""
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        text = json.dumps(_finite(content), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A text that is not Unicode (a lone surrogate) is shown, not refused.
-    return text.encode("utf-8", "backslashreplace")
+def json_answer(content: Json) -> AnyResponse:
+    """The answer with JSON that is encoded already."""
+    return AnyResponse(content, media_type="application/json")
 
 
 def error_answer(status: int, detail: str, headers: dict[str, str] | None = None) -> AnyResponse:
@@ -74,13 +68,3 @@ async def answer_to_wrong_request(_request: Request, error: Exception) -> AnyRes
 async def answer_to_failure(_request: Request, _error: Exception) -> AnyResponse:
     """The answer to a fault of this program, which is in the log."""
     return error_answer(500, "the query server has a fault: its log says which")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return value

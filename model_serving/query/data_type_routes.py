@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 
 from model_serving.observe.board import Order
-from model_serving.query.answers import JsonAnswer
+from model_serving.query.answers import JsonAnswer, json_answer
+from model_serving.query.encoding import encoded, json_list, json_object
 from model_serving.query.parts import parts_of
 from model_serving.query.paths import DataType, unknown
 from model_serving.query.ports import Document, Known
@@ -43,9 +44,7 @@ def _found(document: Found | None, data_type: str, known: Known) -> Found:
 @router.get("/processors", summary="The data types that a model serves.")
 async def processors(request: Request) -> Response:
     """`{"models": [data types]}`."""
-    known = parts_of(request).known
-    serving = [name for name in known.names() if known.serving(name) is not None]
-    return JsonAnswer({"models": serving})
+    return JsonAnswer({"models": parts_of(request).known.serving_names()})
 
 
 @router.get("/state/{data_type:path}", summary="The model that serves a data type.", responses=_UNKNOWN)
@@ -69,7 +68,7 @@ async def data_types(
 ) -> Response:
     """`{"total": …, "offset": …, "items": [data types]}`; `total` counts those that `search` finds."""
     known = parts_of(request).known
-    return JsonAnswer(known.data_types(search, sort, descending=descending, offset=offset, limit=limit))
+    return json_answer(known.data_types(search, sort, descending=descending, offset=offset, limit=limit))
 
 
 @router.get(
@@ -81,7 +80,7 @@ async def versions(request: Request, data_type: DataType) -> Response:
     """Counts, percentiles, results (class counts, or a histogram), and the drift of each field."""
     known = parts_of(request).known
     found = _found(known.versions(data_type), data_type, known)
-    return JsonAnswer({"dataType": data_type, "versions": found})
+    return json_answer(json_object({"dataType": encoded(data_type), "versions": json_list(found)}))
 
 
 @router.get(
@@ -92,7 +91,7 @@ async def versions(request: Request, data_type: DataType) -> Response:
 async def series(request: Request, data_type: DataType) -> Response:
     """Points of `intervalS` seconds, oldest first; intervals without a report have none."""
     known = parts_of(request).known
-    return JsonAnswer(_found(known.series(data_type), data_type, known))
+    return json_answer(_found(known.series(data_type), data_type, known))
 
 
 @router.get(
@@ -103,7 +102,7 @@ async def series(request: Request, data_type: DataType) -> Response:
 async def data_type(request: Request, data_type: DataType) -> Response:
     """The serving version, throughput now, latency and scoring percentiles, and dead letters by reason."""
     known = parts_of(request).known
-    return JsonAnswer(_found(known.data_type(data_type), data_type, known))
+    return json_answer(_found(known.data_type(data_type), data_type, known))
 
 
 @router.get("/api/v1/dead-letters", summary="The newest dead letters, newest first.")
@@ -113,4 +112,5 @@ async def dead_letters(
     data_type: Annotated[str | None, Query(description="Only those of this data type.")] = None,
 ) -> Response:
     """`{"items": [dead letters]}`. `payload` is base64 of the first bytes, `size` the number of all bytes."""
-    return JsonAnswer({"items": parts_of(request).known.dead_letters(limit, data_type)})
+    letters = parts_of(request).known.dead_letters(limit, data_type)
+    return json_answer(json_object({"items": json_list(letters)}))

@@ -10,8 +10,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from model_serving.query.answers import json_bytes
 from model_serving.query.asgi import Receive, Scope, Send
+from model_serving.query.encoding import Json, encoded
 from model_serving.query.errors import HttpError
 from model_serving.query.parts import parts_of
 from model_serving.query.ports import Happening
@@ -140,14 +140,14 @@ class EventStream(Response):
         self._number = number = hub.number
         names = [name for name in hub.known.names() if not self._only or name in self._only]
         complete = len(names) <= _WHOLE_STATE
-        yield _event("reset", {"dataTypes": len(names), "complete": complete})
+        yield _event("reset", encoded({"dataTypes": len(names), "complete": complete}))
         events = (Event(number, Happening.STATUS, name) for name in (names if complete else ()))
         async for chunk in _joined(self._encoded(event, numbered=False) for event in events):
             yield chunk
         yield f"id: {hub.run}-{number}\n\n".encode()
 
     def _encoded(self, event: Event, *, numbered: bool) -> bytes:
-        document = self._hub.known.data_type(event.data_type) if event.document is None else event.document
+        document = self._hub.known.data_type(event.data_type) if event.letter is None else event.letter()
         if document is None:
             # It was forgotten meanwhile.
             return b""
@@ -155,9 +155,9 @@ class EventStream(Response):
         return number + _event(event.kind.value, document)
 
 
-def _event(kind: str, document: object) -> bytes:
+def _event(kind: str, document: Json) -> bytes:
     # JSON has no line ends outside of texts, and in texts they are escaped.
-    return f"event: {kind}\ndata: ".encode() + json_bytes(document) + b"\n\n"
+    return f"event: {kind}\ndata: ".encode() + document + b"\n\n"
 
 
 async def _joined(parts: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from model_serving.observe.answers import DataType
 from model_serving.observe.board import Board, Order, Topic
 from model_serving.observe.figures import Figures
-from model_serving.observe.letters import letter_of
-from model_serving.observe.limits import Limits
 from model_serving.observe.reading import News
-from model_serving.protos.deadletter_pb2 import DeadLetter
-from model_serving.protos.modelstatus_pb2 import ModelStatus
-from model_serving.protos.statistics_pb2 import ModelStatistics
+from model_serving.observe.values import Letter
 from model_serving.query.documents import (
     data_type_document,
     letter_document,
@@ -22,11 +19,12 @@ from model_serving.query.documents import (
     serving_document,
     version_document,
 )
+from model_serving.query.encoding import Encodings, Json, encoded, json_list, json_object
 from model_serving.query.ports import Change, Document, Happening, Listener
 
 __all__ = ["BoardKnown"]
 
-_LIMITS = Limits()
+_HAPPENINGS = {Topic.STATUS: Happening.STATUS, Topic.STATISTICS: Happening.STATISTICS}
 _TAKEN_BACK = "rolled back"
 """How the detail of a status begins if it is about a version before the present one that serves again."""
 
@@ -38,43 +36,48 @@ class BoardKnown:
         self._board = board
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
+        self._encodings = Encodings()
 
     def names(self, search: str = "") -> Sequence[str]:
         """See ``Known``."""
         return self._board.names(search)
 
-    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Document:
+    def serving_names(self) -> Sequence[str]:
+        """See ``Known``."""
+        return self._board.serving_names()
+
+    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Json:
         """See ``Known``."""
         page = self._board.data_types(search, order=order, descending=descending, offset=offset, limit=limit)
-        return {
-            "total": page.total,
-            "offset": page.offset,
-            "items": [data_type_document(one) for one in page.data_types],
-        }
+        items = json_list(map(self._data_type, page.data_types))
+        return json_object({"total": encoded(page.total), "offset": encoded(page.offset), "items": items})
 
     def serving(self, data_type: str) -> Document | None:
         """See ``Known``."""
         found = self._board.data_type(data_type)
         return None if found is None else serving_document(found)
 
-    def data_type(self, name: str) -> Document | None:
+    def data_type(self, name: str) -> Json | None:
         """See ``Known``."""
         found = self._board.data_type(name)
-        return None if found is None else data_type_document(found)
+        return None if found is None else self._data_type(found)
 
-    def versions(self, name: str) -> list[Document] | None:
+    def versions(self, name: str) -> list[Json] | None:
         """See ``Known``."""
-        if self._board.data_type(name) is None:
+        if name not in self._board:
             return None
-        return [version_document(one) for one in self._board.versions(name)]
+        return [
+            self._encodings.of(("version", name, one.version), one, version_document)
+            for one in self._board.versions(name)
+        ]
 
-    def series(self, name: str) -> Document | None:
+    def series(self, name: str) -> Json | None:
         """See ``Known``."""
-        return None if self._board.data_type(name) is None else series_document(self._board.series(name))
+        return None if name not in self._board else encoded(series_document(self._board.series(name)))
 
-    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
+    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Json]:
         """See ``Known``."""
-        return [letter_document(one) for one in self._board.dead_letters(limit, data_type)]
+        return [self._letter(one) for one in self._board.dead_letters(limit, data_type)]
 
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
         """See ``Known``. Letters that belong to no known data type are counted for the empty one."""
@@ -109,10 +112,22 @@ class BoardKnown:
         if not listeners:
             return
         # Of several reports about a data type, the last one says it all.
-        changes = dict.fromkeys(_change(one) for one in news if one.topic is not Topic.DEAD_LETTERS)
-        letters = [_letter(one) for one in news if one.topic is Topic.DEAD_LETTERS]
+        changes = dict.fromkeys(
+            Change(_HAPPENINGS[one.topic], one.data_type) for one in news if one.letter is None
+        )
+        letters = [
+            Change(Happening.DEAD_LETTER, one.data_type, partial(self._letter, one.letter))
+            for one in news
+            if one.letter is not None
+        ]
         for listener in listeners:
             listener([*changes, *letters])
+
+    def _data_type(self, found: DataType) -> Json:
+        return self._encodings.of(("data type", found.data_type), found, data_type_document)
+
+    def _letter(self, letter: Letter) -> Json:
+        return self._encodings.of(("letter", letter.place), letter, letter_document)
 
     def _all(self) -> Iterable[DataType]:
         return (found for found in map(self._board.data_type, self._board.names()) if found is not None)
@@ -127,14 +142,3 @@ class BoardKnown:
                 self._listeners = tuple(one for one in self._listeners if one is not listener)
 
         return forget
-
-
-def _change(news: News) -> Change:
-    if news.topic is Topic.STATUS:
-        return Change(Happening.STATUS, ModelStatus.FromString(news.payload).dataType)
-    return Change(Happening.STATISTICS, ModelStatistics.FromString(news.payload).dataType)
-
-
-def _letter(news: News) -> Change:
-    letter = letter_of(DeadLetter.FromString(news.payload), news.place, _LIMITS)
-    return Change(Happening.DEAD_LETTER, letter.data_type, letter_document(letter))

@@ -45,7 +45,7 @@ def unknown(data_type: str, known: Sequence[str] = ()) -> HttpError:
     return HttpError(404, f"nothing is known of the data type '{shown}': {advice}")
 
 
-def _data_type(
+async def _data_type(
     request: Request,
     data_type: Annotated[
         str,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from model_serving.core.messages import Command
 from model_serving.observe.board import Order
 from model_serving.observe.figures import Figures
+from model_serving.query.encoding import Json
 
 __all__ = [
     "Change",
@@ -42,13 +43,12 @@ class Happening(Enum):
 class Change:
     """Something that has just become known of a data type, which is empty for a dead letter without one.
 
-    ``document`` is the dead letter, or the status; None for statistics, which are asked for when they are
-    sent.
+    ``letter`` gives the dead letter. Without it, the present state of the data type is what is new.
     """
 
     kind: Happening
     data_type: str
-    document: Document | None = None
+    letter: Callable[[], Json] | None = None
 
 
 Listener = Callable[[Sequence[Change]], None]
@@ -57,14 +57,19 @@ Listener = Callable[[Sequence[Change]], None]
 class Known(Protocol):
     """What is known of all data types. Its methods may be called from any thread.
 
-    Those for a monitoring system look at every data type; all others return at once.
+    Those for a monitoring system look at every data type; all others return at once. What is asked for often
+    comes as JSON, because it is the same for everybody as long as nothing new is known.
     """
 
     def names(self, search: str = "") -> Sequence[str]:
         """The data types with this in their name, in upper or lower case, sorted."""
         ...
 
-    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Document:
+    def serving_names(self) -> Sequence[str]:
+        """The data types that a model serves, sorted."""
+        ...
+
+    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Json:
         """A part of the sorted list of data types: ``total``, ``offset`` and ``items``."""
         ...
 
@@ -72,19 +77,19 @@ class Known(Protocol):
         """The model that serves now, in the fields of ``GET /state``; None if none does."""
         ...
 
-    def data_type(self, name: str) -> Document | None:
+    def data_type(self, name: str) -> Json | None:
         """What is known of a data type; None for an unknown one."""
         ...
 
-    def versions(self, name: str) -> list[Document] | None:
+    def versions(self, name: str) -> list[Json] | None:
         """Every version that served, with its statistics, newest first; None for an unknown data type."""
         ...
 
-    def series(self, name: str) -> Document | None:
+    def series(self, name: str) -> Json | None:
         """The course of a data type over time; None for an unknown one."""
         ...
 
-    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
+    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Json]:
         """The newest dead letters, at most ``limit``, newest first; of one data type if it is given."""
         ...
 

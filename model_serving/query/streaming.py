@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from model_serving.query.ports import Change, Document, Happening, Known
+from model_serving.query.encoding import Json
+from model_serving.query.ports import Change, Happening, Known
 
 __all__ = ["Event", "EventHub"]
 
@@ -26,12 +27,12 @@ _DATA_TYPES = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to send. Without a ``document``, the present state of the data type is to be sent."""
+    """An event to send. Without a ``letter``, the present state of the data type is to be sent."""
 
     number: int
     kind: Happening
     data_type: str
-    document: Document | None = None
+    letter: Callable[[], Json] | None = None
 
 
 class EventHub:
@@ -110,7 +111,7 @@ class EventHub:
         with self._lock:
             for change in changes:
                 self._number += 1
-                if change.document is None:
+                if change.letter is None:
                     key = (change.kind, change.data_type)
                     # Taken out first, so that the newest change is the last entry.
                     self._latest.pop(key, None)
@@ -120,7 +121,7 @@ class EventHub:
                 else:
                     if len(self._letters) == _LETTERS:
                         self._forgotten = max(self._forgotten, self._letters[0].number)
-                    self._letters.append(Event(self._number, change.kind, change.data_type, change.document))
+                    self._letters.append(Event(self._number, change.kind, change.data_type, change.letter))
         self._wake()
 
     def _wake(self) -> None:

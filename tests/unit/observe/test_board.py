@@ -28,10 +28,10 @@ def board_of(*messages: Message, limits: Limits | None = None) -> Board:
 
 def add(board: Board, message: Message, place: Place) -> bool:
     if isinstance(message, bytes):
-        return board.add_statistics(message, place)
+        return board.add_statistics(message, place) is not None
     if isinstance(message, ModelStatus):
         return board.add_status(message, place)
-    return board.add_dead_letter(message, place)
+    return board.add_dead_letter(message, place) is not None
 
 
 def test_what_serves_a_data_type() -> None:

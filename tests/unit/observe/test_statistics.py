@@ -325,5 +325,5 @@ def test_what_is_no_report_is_refused_and_changes_nothing() -> None:
     board = Board(lambda: START)
     with pytest.raises(UnparsableMessage, match="not a ModelStatistics message"):
         board.add_statistics(b"\xff\xff", Place(0, 0))
-    assert board.add_statistics(statistics(1, data_type=""), Place(0, 1)) is False
+    assert board.add_statistics(statistics(1, data_type=""), Place(0, 1)) is None
     assert len(board) == 0

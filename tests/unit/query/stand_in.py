@@ -18,6 +18,7 @@ from model_serving.query.app import Access, build_app
 from model_serving.query.asgi import App, Message
 from model_serving.query.commanding import Commanding
 from model_serving.query.digests import Digests, digest_of
+from model_serving.query.encoding import Json, encoded
 from model_serving.query.errors import HttpError
 from model_serving.query.parts import Parts
 from model_serving.query.ports import Change, Deployment, Document, Listener
@@ -57,27 +58,31 @@ class KnownHere:
     def names(self, search: str = "") -> Sequence[str]:
         return sorted(name for name in self.found if search.casefold() in name.casefold())
 
-    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Document:
+    def serving_names(self) -> Sequence[str]:
+        return self.names()
+
+    def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Json:
         names = self.names(search)
-        items = [self.data_type(name) for name in names[offset : offset + limit]]
-        return {"total": len(names), "offset": offset, "items": items}
+        items = [self._document(name) for name in names[offset : offset + limit]]
+        return encoded({"total": len(names), "offset": offset, "items": items})
 
     def serving(self, data_type: str) -> Document | None:
         return self.found.get(data_type)
 
-    def data_type(self, name: str) -> Document | None:
-        if name not in self.found:
-            return None
+    def data_type(self, name: str) -> Json | None:
+        return encoded(self._document(name)) if name in self.found else None
+
+    def _document(self, name: str) -> Document:
         return {"dataType": name, "id": digest_of(name), "serving": self.found[name]}
 
-    def versions(self, name: str) -> list[Document] | None:
-        return [{"version": "v1", "scored": 3}] if name in self.found else None
+    def versions(self, name: str) -> list[Json] | None:
+        return [encoded({"version": "v1", "scored": 3})] if name in self.found else None
 
-    def series(self, name: str) -> Document | None:
-        return {"dataType": name, "points": []} if name in self.found else None
+    def series(self, name: str) -> Json | None:
+        return encoded({"dataType": name, "points": []}) if name in self.found else None
 
-    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Document]:
-        return [one for one in self.letters if data_type in (None, one["dataType"])][:limit]
+    def dead_letters(self, limit: int, data_type: str | None = None) -> list[Json]:
+        return [encoded(one) for one in self.letters if data_type in (None, one["dataType"])][:limit]
 
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
         return self.letter_counts

@@ -11,6 +11,7 @@ import pytest
 
 from model_serving.query import event_routes, streaming
 from model_serving.query.asgi import Message
+from model_serving.query.encoding import encoded
 from model_serving.query.ports import Change, Happening
 from tests.unit.query.stand_in import KnownHere, Served, answered
 
@@ -33,7 +34,7 @@ def statistics(data_type: str) -> Change:
 
 
 def dead_letter(number: int) -> Change:
-    return Change(Happening.DEAD_LETTER, "a", LETTER | {"ts": number})
+    return Change(Happening.DEAD_LETTER, "a", lambda: encoded(LETTER | {"ts": number}))
 
 
 def parsed(text: str) -> list[Event]:
@@ -121,9 +122,9 @@ def test_what_happens_is_sent_as_it_comes_with_a_number() -> None:
     client = Client(served, lambda: tell(status("a"), dead_letter(7)), lambda: tell(statistics("a")))
     run = served.hub.run
     assert client.events[-3:] == [
-        (f"{run}-1", "status", served.known.data_type("a")),
+        (f"{run}-1", "status", json.loads(served.known.data_type("a"))),
         (f"{run}-2", "dead-letter", LETTER | {"ts": 7}),
-        (f"{run}-3", "statistics", served.known.data_type("a")),
+        (f"{run}-3", "statistics", json.loads(served.known.data_type("a"))),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,9 @@ def test_whoever_listens_is_told_once_what_is_new() -> None:
     known.hear([one for one in news if one is not None])
     assert told[:2] == [Change(Happening.STATUS, "wine"), Change(Happening.STATISTICS, "wine")]
     (dead,) = told[2:]
-    assert dead.document is not None
-    assert (dead.document["size"], len(dead.document["payload"])) == (10_000, 344)
+    assert dead.letter is not None
+    document = json.loads(dead.letter())
+    assert (document["size"], len(document["payload"])) == (10_000, 344)
     forget()
     known.hear([one for one in news if one is not None])
     assert len(told) == 3
