@@ -1,25 +1,22 @@
 """``python -m bench query``: how fast the query server answers, and its memory, while records are scored.
 
-One process scores records (``model-serving run``), another answers (``model-serving serve``); both share this
-machine with Kafka and with the clients. Requests are sent at fixed times, whether or not the ones before have
-been answered, and a latency counts from the time at which its request was due.
+One process scores records (``model-serving run``), another answers (``model-serving serve``), a third sends
+the requests at fixed times (``bench.steady_load``), a fourth the records; all share this machine with Kafka.
+The measurement begins when every sample model has served.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import queue
+import asyncio
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -29,10 +26,12 @@ from rich.table import Table
 
 from bench.errors import BenchError
 from bench.session import add_results_argument
+from bench.steady_load import Load, figures_from
 from bench.store import Case, Store
 from bench.surroundings import now, surroundings
 from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.client.ports import free_port
+from model_serving.client.samples import sample_models
 
 __all__ = ["add_arguments", "run"]
 
@@ -45,8 +44,9 @@ _ROUTES = (
     "/api/v1/dead-letters?limit=20",
     "/readyz",
 )
-_CLIENTS = 6
-_START_S = 120.0
+_START_S = 180.0
+_LOOK_S = 5.0
+"""How often memory and processor time are looked at, in seconds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,9 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
             _process("publish-data", *servers, "--loop", "--rate", str(arguments.records), _records())
         )
         _await(url)
-        for _ in range(arguments.streams):
-            threading.Thread(target=_follow, args=(url,), daemon=True).start()
-        figures = _measure(url, query, arguments.rate, arguments.seconds)
+        load = Load("127.0.0.1", port, _ROUTES, arguments.rate, arguments.seconds, arguments.streams)
+        figures = asyncio.run(_measure(url, query, load))
     command = f"python -m bench query --rate {arguments.rate} --seconds {arguments.seconds:g}"
     case = Case(
         {"rate": arguments.rate, "streams": arguments.streams, "records": arguments.records},
@@ -88,81 +87,39 @@ def run(arguments: argparse.Namespace) -> int:
     Store(arguments.results).save("query", case)
     table = Table("figure", "value", title=f"{arguments.rate} requests a second")
     for name, value in figures.items():
-        table.add_row(name, f"{value:,.2f}")
+        table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
     Console().print(table)
     return 0
 
 
-def _measure(url: str, query: psutil.Process, rate: int, seconds: float) -> dict[str, float]:
-    due: queue.Queue[tuple[float, str] | None] = queue.Queue()
-    latencies: list[float] = []
-    failures: list[str] = []
-    clients = [
-        threading.Thread(target=_ask, args=(url, due, latencies, failures), daemon=True)
-        for _ in range(_CLIENTS)
-    ]
-    for client in clients:
-        client.start()
-    # Threads that wait for Python's lock get it after 5 ms else, which is more than an answer takes.
-    sys.setswitchinterval(0.0002)
-    scored = _scored(url)
-    begin_s, processor_s = time.perf_counter(), sum(query.cpu_times()[:2])
-    memory: list[int] = []
-    for number, route in zip(range(int(rate * seconds)), itertools.cycle(_ROUTES), strict=False):
-        at_s = begin_s + number / rate
-        if (pause_s := at_s - time.perf_counter()) > 0:
-            time.sleep(pause_s)
-        due.put((at_s, route))
-        if number % (rate * 5) == 0:
-            memory.append(query.memory_info().rss)
-    for _ in clients:
-        due.put(None)
-    for client in clients:
-        client.join()
-    took_s = time.perf_counter() - begin_s
-    if failures:
-        raise BenchError(f"{len(failures)} of {len(latencies)} requests failed, the first: {failures[0]}")
+async def _measure(url: str, query: psutil.Process, load: Load) -> dict[str, Any]:
+    scored, begin_s, processor_s = _scored(url), time.perf_counter(), _processor_s(query)
+    sending = asyncio.create_task(figures_from(load))
+    memory = [query.memory_info().rss]
+    while not sending.done():
+        await asyncio.wait({sending}, timeout=_LOOK_S)
+        memory.append(query.memory_info().rss)
+    took_s, used_s = time.perf_counter() - begin_s, _processor_s(query) - processor_s
+    figures = sending.result()
+    if figures["failures"]:
+        raise BenchError(
+            f"{figures['failures']} of {figures['requests']} requests failed, the first: "
+            f"{figures['first_failure']}"
+        )
     fifth = max(1, len(memory) // 5)
-    p50, p99, most = np.quantile(latencies, [0.5, 0.99, 1.0]) * 1000
-    return {
-        "p50_ms": round(float(p50), 2),
-        "p99_ms": round(float(p99), 2),
-        "max_ms": round(float(most), 2),
-        "requests_s": round(len(latencies) / took_s, 1),
+    sent_late = figures.pop("sent_late")
+    return figures | {
+        "sent_late_p99_ms": sent_late["p99_ms"],
         "results_s": round((_scored(url) - scored) / took_s, 1),
-        "processor_share": round((sum(query.cpu_times()[:2]) - processor_s) / took_s, 3),
+        "processor_share": round(used_s / took_s, 3),
+        "processor_ms_a_request": round(1000 * used_s / figures["requests"], 3),
         "memory_begin_mb": round(float(np.median(memory[:fifth])) / 2**20, 1),
         "memory_end_mb": round(float(np.median(memory[-fifth:])) / 2**20, 1),
     }
 
 
-def _ask(
-    url: str, due: queue.Queue[tuple[float, str] | None], latencies: list[float], failures: list[str]
-) -> None:
-    # The standard library's client takes a tenth of the processor time of requests, which would be the limit.
-    connection = HTTPConnection(url.removeprefix("http://"), timeout=30)
-    while (one := due.get()) is not None:
-        at_s, route = one
-        try:
-            connection.request("GET", route)
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != HTTPStatus.OK:
-                failures.append(f"{route}: {answer.status} {text[:200]!r}")
-        except (OSError, HTTPException) as error:
-            failures.append(f"{route}: {error}")
-            connection.close()
-        latencies.append(time.perf_counter() - at_s)
-    connection.close()
-
-
-def _follow(url: str) -> None:
-    try:
-        with requests.get(f"{url}/api/v1/events", stream=True, timeout=60) as answer:
-            for _ in answer.iter_content(65_536):
-                pass
-    except requests.RequestException:
-        return
+def _processor_s(process: psutil.Process) -> float:
+    return float(sum(process.cpu_times()[:2]))
 
 
 def _scored(url: str) -> int:
@@ -171,16 +128,20 @@ def _scored(url: str) -> int:
 
 
 def _await(url: str) -> None:
-    """Waits until the query server is ready and knows that records are scored."""
+    """Waits until the query server knows that every sample model has served, and the last one scores."""
     end_s = time.monotonic() + _START_S
+    wanted = len(sample_models())
+    served = 0
     while time.monotonic() < end_s:
         try:
-            if requests.get(f"{url}/state/wine", timeout=10).json().get("usage"):
+            versions = requests.get(f"{url}/api/v1/data-types/wine/versions", timeout=10).json()["versions"]
+            served = len(versions)
+            if served >= wanted and any(one["serving"] and one["scored"] for one in versions):
                 return
-        except requests.RequestException:
+        except (requests.RequestException, KeyError):
             pass
         time.sleep(0.5)
-    raise BenchError(f"no record was scored within {_START_S:g} s: see the servers' lines above")
+    raise BenchError(f"{served} of {wanted} models have served within {_START_S:g} s: look at the machine")
 
 
 def _records() -> str:

@@ -13,6 +13,7 @@ import itertools
 import json
 import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 
 from bench.errors import BenchError
 
-__all__ = ["Load", "figures_of", "measured", "started"]
+__all__ = ["Load", "figures_from", "measured"]
 
 _ANSWER_S = 30.0
 _HEAD_BYTES = 1 << 20
@@ -56,7 +57,7 @@ class _Seen:
     stream_bytes: int = 0
 
 
-def figures_of(latencies: Sequence[float]) -> dict[str, float]:
+def _figures(latencies: Sequence[float]) -> dict[str, float]:
     """Percentiles in milliseconds of latencies in seconds."""
     if not latencies:
         return {}
@@ -88,14 +89,14 @@ async def measured(load: Load) -> dict[str, Any]:
     await asyncio.gather(*clients, *streams, return_exceptions=True)
     everything = [one for latencies in seen.latencies.values() for one in latencies]
     return {
-        **figures_of(everything),
+        **_figures(everything),
         "requests": len(everything),
         "requests_s": round(len(everything) / took_s, 1),
         "failures": len(seen.failures),
         "first_failure": seen.failures[0] if seen.failures else "",
-        "sent_late": figures_of(seen.late),
+        "sent_late": _figures(seen.late),
         "stream_bytes": seen.stream_bytes,
-        "routes": {route: figures_of(latencies) for route, latencies in seen.latencies.items()},
+        "routes": {route: _figures(latencies) for route, latencies in seen.latencies.items()},
     }
 
 
@@ -154,19 +155,23 @@ def _request(load: Load, route: str) -> bytes:
     return f"GET {route} HTTP/1.1\r\nHost: {load.host}:{load.port}\r\n\r\n".encode("ascii")
 
 
-async def started(load: Load) -> asyncio.subprocess.Process:
-    """The process that sends the load; what it writes at its end are the figures."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bench.steady_load",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    if process.stdin is not None:
-        process.stdin.write(json.dumps(asdict(load)).encode())
-        process.stdin.close()
-    return process
+async def figures_from(load: Load) -> dict[str, Any]:
+    """Sends the load from another process; the figures of :func:`measured`.
+
+    Raises:
+        BenchError: that process has failed.
+    """
+    words = (sys.executable, "-m", "bench.steady_load")
+    process = await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE)
+    try:
+        output, _ = await process.communicate(json.dumps(asdict(load)).encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode:
+        raise BenchError(f"{' '.join(words[1:])} has ended with {process.returncode}: see its lines above")
+    figures: dict[str, Any] = json.loads(output)
+    return figures
 
 
 if __name__ == "__main__":

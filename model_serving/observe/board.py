@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import partial
 
 from model_serving.observe.answers import DataType, Page, Series, Swap, Version
 from model_serving.observe.course import WINDOW_S, Courses
@@ -15,7 +16,7 @@ from model_serving.observe.figures import Figures, figures_of
 from model_serving.observe.letters import LetterFold, letter_of
 from model_serving.observe.limits import Limits
 from model_serving.observe.statuses import report_of
-from model_serving.observe.summaries import Counted, data_type_of, versions_of
+from model_serving.observe.summaries import Counted, Drift, data_type_of, versions_of
 from model_serving.observe.values import Letter, Place, Standing
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
@@ -217,7 +218,16 @@ class Board:
             entry = self._entries.get(name)
             if entry is None:
                 return ()
-            return figures_of(name, entry.statuses.standing(), entry.statistics, self._counted)
+            drift_of = partial(self._drift, name)
+            return figures_of(name, entry.statuses.standing(), entry.statistics, drift_of)
+
+    def _drift(self, name: str, version: str) -> Drift:
+        with self._lock:
+            entry = self._entries.get(name)
+            counts = None if entry is None else entry.statistics.versions.get(version)
+            if counts is None:
+                return None, None
+            return self._counted.drift(name, version, counts, self._clock())
 
     def series(self, name: str) -> Series:
         """The course of a data type over the last ten minutes, and the changes in that time."""

@@ -21,7 +21,7 @@ from model_serving.observe.answers import (
 from model_serving.observe.sources import StatisticsFold, VersionFold
 from model_serving.observe.values import Change, Standing
 
-__all__ = ["Counted", "data_type_of", "drifts_of", "results_of", "summary_of", "versions_of"]
+__all__ = ["Counted", "Drift", "data_type_of", "drifts_of", "results_of", "summary_of", "versions_of"]
 
 _OF_CHANGE = (
     "state",
@@ -114,18 +114,33 @@ def versions_of(
     data_type: str, standing: Standing, statistics: StatisticsFold, now_ms: int, counted: Counted
 ) -> tuple[Version, ...]:
     """Returns every version that served or has statistics: first what serves, then the last one before."""
-    known: dict[str, Version] = {}
-    for change, after in zip_longest(standing.changes, standing.changes[1:]):
-        if change.state == "ACTIVE":
-            known[change.version] = _of_change(data_type, change, after)
-    for version, counts in sorted(statistics.versions.items()):
-        if version:
-            of_status = known.get(version, Version(data_type, version))
-            known[version] = _with_counts(of_status, counts, now_ms, counted)
-    return tuple(sorted(known.values(), key=lambda one: (not one.serves, -one.since, one.version)))
+    turns = {
+        change.version: (change, after)
+        for change, after in zip_longest(standing.changes, standing.changes[1:])
+        if change.state == "ACTIVE"
+    }
+    found = [
+        counted.told(
+            data_type,
+            version,
+            turns.get(version),
+            statistics.versions.get(version) if version else None,
+            now_ms,
+        )
+        for version in {**turns, **statistics.versions}
+        if version or version in turns
+    ]
+    return tuple(sorted(found, key=lambda one: (not one.serves, -one.since, one.version)))
 
 
-def _of_change(data_type: str, change: Change, after: Change | None) -> Version:
+_Turn = tuple[Change, Change | None]
+"""The change that made a version serve the last time, and the change after it if there was one."""
+
+
+def _of_turn(data_type: str, version: str, turn: _Turn | None) -> Version:
+    if turn is None:
+        return Version(data_type, version)
+    change, after = turn
     return Version(
         data_type,
         change.version,
@@ -139,6 +154,16 @@ def _of_change(data_type: str, change: Change, after: Change | None) -> Version:
     )
 
 
+Drift = tuple[float, int] | tuple[None, None]
+"""The greatest population stability index of a version's fields, and how many of these have drifted."""
+
+_DRIFT_MS = 30_000
+"""How long a drift holds that was computed. It is told from the records of ten minutes or more."""
+
+_DRIFTS = 20_000
+"""The drift of how many versions is kept."""
+
+
 class Counted:
     """What was computed of versions, as long as no report has come since: that takes milliseconds each.
 
@@ -149,6 +174,37 @@ class Counted:
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit
         self._kept: dict[tuple[str, str], tuple[int, Version]] = {}
+        self._drifts: dict[tuple[str, str], tuple[int, int, Drift]] = {}
+        self._told: dict[tuple[str, str], tuple[_Turn | None, int, float, Version]] = {}
+
+    def told(
+        self, data_type: str, version: str, turn: _Turn | None, counts: VersionFold | None, now_ms: int
+    ) -> Version:
+        """The version with all that is known of it: the same object as before, if nothing is new."""
+        rate, revision = (0.0, -1) if counts is None else (counts.rate_at(now_ms), counts.revision)
+        kept = self._told.pop((data_type, version), None)
+        if kept is None or kept[:3] != (turn, revision, rate):
+            one = _of_turn(data_type, version, turn)
+            if counts is not None:
+                one = _with_counts(one, self.of(data_type, version, counts), rate)
+            kept = (turn, revision, rate, one)
+        self._told[data_type, version] = kept
+        if len(self._told) > self._limit:
+            del self._told[next(iter(self._told))]
+        return kept[3]
+
+    def drift(self, data_type: str, version: str, counts: VersionFold, now_ms: int) -> Drift:
+        """The drift in the last ten to twenty minutes; of all the version's records if these are too few."""
+        kept = self._drifts.get((data_type, version))
+        if kept is not None and (kept[0] == counts.revision or now_ms - kept[1] < _DRIFT_MS):
+            return kept[2]
+        drift = _greatest(drifts_of(counts.lately().fields))
+        if drift[0] is None:
+            drift = _greatest(drifts_of(counts.everything().fields))
+        self._drifts[data_type, version] = (counts.revision, now_ms, drift)
+        if len(self._drifts) > _DRIFTS:
+            del self._drifts[next(iter(self._drifts))]
+        return drift
 
     def of(self, data_type: str, version: str, counts: VersionFold) -> Version:
         """The version with what its statistics say, without its throughput."""
@@ -159,6 +215,11 @@ class Counted:
         if len(self._kept) > self._limit:
             del self._kept[next(iter(self._kept))]
         return kept[1]
+
+
+def _greatest(fields: tuple[FieldDrift, ...]) -> Drift:
+    indexes = [one.psi for one in fields if one.psi is not None]
+    return (max(indexes), sum(one.drifted for one in fields)) if indexes else (None, None)
 
 
 def _counted(data_type: str, version: str, counts: VersionFold) -> Version:
@@ -182,8 +243,7 @@ def _counted(data_type: str, version: str, counts: VersionFold) -> Version:
     )
 
 
-def _with_counts(version: Version, counts: VersionFold, now_ms: int, counted: Counted) -> Version:
-    total = counted.of(version.data_type, version.version, counts)
+def _with_counts(version: Version, total: Version, rate: float) -> Version:
     if not version.since:
         # The status topic says nothing of it.
         version = dataclasses.replace(
@@ -199,7 +259,7 @@ def _with_counts(version: Version, counts: VersionFold, now_ms: int, counted: Co
         scored=total.scored,
         failed=total.failed,
         missing=total.missing,
-        throughput=counts.rate_at(now_ms),
+        throughput=rate,
         scoring=total.scoring,
         latency=total.latency,
         results=total.results,

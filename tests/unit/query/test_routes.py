@@ -150,7 +150,7 @@ def distribution(*values: float) -> Distribution:
 
 
 def figures(data_type: str, since: int = 1_500, **fields: Any) -> Figures:
-    given = {"scored": 7, "failed": 2, "missing": 1, "drift": None, "drifted": None, "serves": True} | fields
+    given = {"scored": 7, "failed": 2, "missing": 1, "serves": True} | fields
     times: dict[str, Any] = {
         "scoring": distribution(0.2, 0.3, 3_000.0),
         "latency": distribution(2.0, -5.0, 40_000.0, 1e9),
@@ -160,7 +160,7 @@ def figures(data_type: str, since: int = 1_500, **fields: Any) -> Figures:
 
 def test_metrics_are_in_seconds_with_escaped_labels() -> None:
     served = Served(KnownHere("a"))
-    served.known.shown = [figures('a"b\\c\nd', drift=0.5, drifted=3), figures("e", since=0)]
+    served.known.shown = [figures('a"b\\c\nd', drift_now=lambda: (0.5, 3)), figures("e", since=0)]
     served.known.letter_counts = {("a", "NO_MODEL"): 4}
     answer = served.client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
