@@ -44,7 +44,7 @@ _ROUTES = (
     "/api/v1/dead-letters?limit=20",
     "/readyz",
 )
-_START_S = 300.0
+_START_S = 600.0
 _LOOK_S = 5.0
 """How often memory and processor time are looked at, in seconds."""
 

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from model_serving.core.statistics.distribution import Distribution
 from model_serving.observe.figures import Figures
 from model_serving.query.parts import Parts, parts_of
+from model_serving.query.ports import Lag
 
 __all__ = ["metrics_text", "router"]
 
@@ -87,6 +88,12 @@ def metrics_text(parts: Parts) -> str:
         ("dead_letters_total", "counter", "Dead letters.", _by_reason(known.dead_letter_counts())),
         ("rollbacks_total", "counter", "Versions that were taken back.", _by_data_type(known.rollbacks())),
         ("waiting_records", "gauge", "Records that wait for a model.", _by_data_type(known.waiting())),
+        (
+            "consumer_lag_records",
+            "gauge",
+            "Records in Kafka that are not read yet.",
+            _by_partition(parts.lag),
+        ),
     ):
         full = f"model_serving_{name}"
         lines += _head(full, kind, text)
@@ -166,6 +173,15 @@ def _by_reason(counts: Mapping[tuple[str, str], int]) -> list[tuple[dict[str, st
 
 def _by_data_type(counts: Mapping[str, int]) -> list[tuple[dict[str, str], int]]:
     return [({"data_type": name}, count) for name, count in counts.items()]
+
+
+def _by_partition(lag: Lag | None) -> list[tuple[dict[str, str], int]]:
+    """The partitions that are furthest behind come first: with very many, the others are left out."""
+    behind = {} if lag is None else lag.behind()
+    return [
+        ({"topic": topic, "partition": str(partition)}, count)
+        for (topic, partition), count in sorted(behind.items(), key=lambda item: (-item[1], item[0]))
+    ]
 
 
 def _buckets(

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from model_serving.query.commanding import Commanding
 from model_serving.query.digests import Digests
-from model_serving.query.ports import Health, Known, Scorer
+from model_serving.query.ports import Health, Known, Lag, Scorer
 from model_serving.query.streaming import EventHub
 
 __all__ = ["Parts", "parts_of"]
@@ -16,7 +16,7 @@ __all__ = ["Parts", "parts_of"]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes use. Without a ``scorer``, records are not scored here."""
+    """What the routes use. Without a ``scorer``, records are not scored here, without a ``lag`` none are read."""
 
     known: Known
     health: Health
@@ -24,6 +24,7 @@ class Parts:
     digests: Digests
     commanding: Commanding
     scorer: Scorer | None
+    lag: Lag | None = None
 
 
 def parts_of(request: Request) -> Parts:

@@ -23,6 +23,7 @@ __all__ = [
     "Happening",
     "Health",
     "Known",
+    "Lag",
     "Listener",
     "Publisher",
     "Scorer",
@@ -119,6 +120,14 @@ class Health(Protocol):
 
     def problem(self, path: str) -> str | None:
         """What is wrong, for ``/healthz`` or ``/readyz``; empty if nothing is; None for another path."""
+        ...
+
+
+class Lag(Protocol):
+    """How far the process is behind that answers, if it scores records too."""
+
+    def behind(self) -> Mapping[tuple[str, int], int]:
+        """How many records of a topic and partition it has not read, of those that it reads."""
         ...
 
 

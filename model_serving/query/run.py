@@ -15,7 +15,7 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.errors import MessagingError
 from model_serving.observe.board import Topic
 from model_serving.query.config import PROGRAM, HttpSettings, parse_config
-from model_serving.query.ports import Health, Publisher
+from model_serving.query.ports import Health, Lag, Publisher
 from model_serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ def open_service(
     http: HttpSettings,
     publisher_of: PublisherMaker,
     health: Health | None = None,
+    lag: Lag | None = None,
 ) -> QueryService:
-    """A query server that is not started yet.
+    """A query server that is not started yet. Health and lag are of the process, if it does more than answer.
 
     Raises:
         MessagingError: an address cannot be used, or the packages for it are not installed.
@@ -80,7 +81,7 @@ def open_service(
 
     key = read_keys(serving.model_key_file)[0] if serving.model_key_file else None
     publisher = publisher_of(kafka, serving.models_topic, key)
-    return QueryService(kafka, topics, serving, http, publisher, health)
+    return QueryService(kafka, topics, serving, http, publisher, health, lag)
 
 
 def topics_of(status: str, statistics: str, dead_letters: str) -> dict[str, Topic]:

@@ -13,7 +13,7 @@ from model_serving.query.guarding import LOOPBACK_NAMES
 from model_serving.query.known import BoardKnown
 from model_serving.query.model_index import ModelIndex
 from model_serving.query.parts import Parts
-from model_serving.query.ports import Health, Publisher
+from model_serving.query.ports import Health, Lag, Publisher
 from model_serving.query.scoring import ModelScorer
 from model_serving.query.streaming import EventHub
 from model_serving.query.web_server import WebServer
@@ -62,8 +62,11 @@ class QueryService:
         http: HttpSettings,
         publisher: Publisher,
         health: Health | None = None,
+        lag: Lag | None = None,
     ) -> None:
         """``topics``: what each topic holds. Without ``health``, it is that of the board.
+
+        ``lag`` is of the process, if it reads records.
 
         ``serving`` has the limits that hold for models which score single records here.
         """
@@ -87,6 +90,7 @@ class QueryService:
             Digests(self._known),
             Commanding(http.tokens, publisher, http.upload_limit),
             self._scorer,
+            lag,
         )
         hosts = {http.host, *LOOPBACK_NAMES, *http.hosts} if _is_loopback(http.host) else None
         app = build_app(parts, Access(hosts, http.origins))

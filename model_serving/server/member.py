@@ -26,6 +26,7 @@ from model_serving.server.entries import Kind
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.exactly_once import ExactlyOnce
 from model_serving.server.health import Health
+from model_serving.server.lag import Lag
 from model_serving.server.members import Members, Registration, Signs
 from model_serving.server.mirror import Mirror
 from model_serving.server.progress import Progress
@@ -57,10 +58,14 @@ class Member:
         MessagingError: Kafka cannot be used as it is.
     """
 
-    def __init__(self, config: ServerConfig, events: Events, health: Health, bounds: Bounds | None) -> None:
+    def __init__(
+        self, config: ServerConfig, events: Events, health: Health, lag: Lag | None, bounds: Bounds | None
+    ) -> None:
+        """``health`` and ``lag`` are told how it goes; without a ``lag``, it is not counted."""
         self._config = config
         self._events = events
         self._health = health
+        self._lag = lag
         self._bounds = bounds
         self._closing = ExitStack()
         self._mirror = Mirror()
@@ -262,7 +267,10 @@ class Member:
                 "fetch.queue.backoff.ms": 20,
                 "enable.partition.eof": config.bounded,
             }
+            | ({} if self._lag is None else self._lag.settings)
         )
+        if self._lag is not None:
+            closing.callback(self._lag.forget)
         closing.callback(consumer.close)
         progress = Progress(config.data_topic)
         delivery = self._delivery(consumer, progress)

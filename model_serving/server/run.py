@@ -24,6 +24,7 @@ from model_serving.server.bounds import Bounds, present_bounds
 from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.health import Health
+from model_serving.server.lag import Lag
 from model_serving.server.member import Member
 from model_serving.server.state_topic import ensure_state_topic
 from model_serving.server.workers import end_with_parent, run_workers
@@ -65,9 +66,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str], publisher_of: Publishe
             return run_workers(config, argv, events, stopping.is_set)
         with ExitStack() as closing:
             health = Health()
-            if config.http_port:
-                closing.callback(_answer(config, events, publisher_of, health).stop)
-            _serve(config, events, health, stopping)
+            lag = Lag(config.data_topic) if config.http_port else None
+            if lag is not None:
+                closing.callback(_answer(config, events, publisher_of, health, lag).stop)
+            _serve(config, events, health, lag, stopping)
     except (MessagingError, ModelServingError, ValueError) as error:
         return _fail(str(error))
     except Fenced:
@@ -97,20 +99,20 @@ def _checked(config: ServerConfig, events: Events) -> ServerConfig:
 
 
 def _answer(
-    config: ServerConfig, events: Events, publisher_of: PublisherMaker, health: Health
+    config: ServerConfig, events: Events, publisher_of: PublisherMaker, health: Health, lag: Lag
 ) -> QueryService:
-    """Answers over HTTP, in a thread; it ends with the process, and health is that of the serving loop."""
+    """Answers over HTTP, in a thread; it ends with the process. Health and lag are of the serving loop."""
     # Only for those who ask for it, because it takes a while to import.
     from model_serving.query.run import open_service, topics_of
 
     topics = topics_of(config.status_topic, config.stats_topic, config.dead_letter_topic)
-    service = open_service(config.kafka, topics, config.serving, config.http, publisher_of, health)
+    service = open_service(config.kafka, topics, config.serving, config.http, publisher_of, health, lag)
     service.start()
     events.tell("http", f"the query server answers at {service.url}", url=service.url)
     return service
 
 
-def _serve(config: ServerConfig, events: Events, health: Health, stopping: Event) -> None:
+def _serve(config: ServerConfig, events: Events, health: Health, lag: Lag | None, stopping: Event) -> None:
     """Serves; after an interruption, begins again from what is committed."""
     pauses = 0
     bounds: Bounds | None = None
@@ -120,7 +122,7 @@ def _serve(config: ServerConfig, events: Events, health: Health, stopping: Event
             if config.bounded and bounds is None:
                 # Only once: what comes while serving is interrupted is behind the end.
                 bounds = present_bounds(config)
-            Member(config, events, health, bounds).run(stopping.is_set)
+            Member(config, events, health, lag, bounds).run(stopping.is_set)
         except Interrupted as error:
             if time.monotonic() - start_s > _CALM_S:
                 pauses = 0

@@ -209,6 +209,7 @@ class Served:
     health: Any = field(default_factory=HealthHere)
     publisher: PublisherHere = field(default_factory=PublisherHere)
     scorer: Any = field(default_factory=ScorerHere)
+    lag: Any = None
 
     def __post_init__(self) -> None:
         self.hub = EventHub(self.known)
@@ -219,6 +220,7 @@ class Served:
             Digests(self.known),
             Commanding(self.tokens, self.publisher, self.upload_limit),
             self.scorer if self.scores else None,
+            self.lag,
         )
         self.app = build_app(self.parts, self.access)
         self.client = TestClient(self.app, raise_server_exceptions=False, base_url="http://localhost:5500")
