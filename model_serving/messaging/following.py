@@ -13,6 +13,7 @@ from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import passes, reader_settings
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.receiving import Received
+from model_serving.messaging.topic_ids import TopicIds
 
 __all__ = ["TopicFollower"]
 
@@ -28,9 +29,9 @@ class TopicFollower:
     """Reads topics from their beginning; it sees only committed transactions and joins no consumer group.
 
     Kafka may be away at the start or later, and topics or partitions may come into being later: they are
-    looked for every few seconds. Where a topic was deleted and made again, or another Kafka has the address,
-    everything is read again, and ``generation`` grows. One thread polls; the properties may be read from any
-    thread.
+    looked for every few seconds. Where a topic was deleted and made again, another Kafka has the address, or the
+    same one has lost its data, everything is read again, and ``generation`` grows. One thread polls; the
+    properties may be read from any thread.
 
     Args:
         kafka: the access to Kafka.
@@ -58,6 +59,7 @@ class TopicFollower:
         """How often everything began anew: what was read before does not hold any more."""
         try:
             self._consumer = _consumer(kafka)
+            self._ids = TopicIds(kafka)
         except KafkaException as error:
             raise MessagingError(
                 f"--bootstrap-servers '{kafka.bootstrap_servers}' cannot be used ({error.args[0].str()}): "
@@ -149,10 +151,12 @@ class TopicFollower:
             answer = self._consumer.list_topics(timeout=_ANSWER_S)
             found, cluster = answer.topics, answer.cluster_id or self._cluster
             known, self._cluster = self._cluster, cluster
-            if known not in ("", cluster):
+            there = {name: found[name] for name in self._topics if name in found and not found[name].error}
+            # A Kafka that was emptied may keep its id (containers are often given one), and its topics may be
+            # as long as before: only their ids tell.
+            if self._ids.have_changed(there) or known not in ("", cluster):
                 self._begin_anew()
                 return
-            there = {name: found[name] for name in self._topics if name in found and not found[name].error}
             places = {(name, number) for name, topic in there.items() for number in topic.partitions}
             if new := sorted(places - self._positions.keys()):
                 self._consumer.incremental_assign([TopicPartition(*one, OFFSET_BEGINNING) for one in new])
@@ -174,6 +178,9 @@ class TopicFollower:
         self._consumer = _consumer(self._kafka)
         self._positions = {}
         self._behind = None
+        # What could not be read was of topics that are gone.
+        self._troubles = {}
+        self._ids.forget()
         self._next_look_s = self._clock()
 
     def _ends(self, places: set[_Place]) -> dict[_Place, int]:

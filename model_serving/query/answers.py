@@ -34,9 +34,13 @@ class JsonAnswer(JSONResponse):
         return encoded(content)
 
 
-def json_answer(content: Json) -> AnyResponse:
-    """The answer with JSON that is encoded already."""
-    return AnyResponse(content, media_type="application/json")
+def json_answer(content: Json, age_s: float | None) -> AnyResponse:
+    """The answer with JSON that is encoded already, and the seconds since this was known to be so.
+
+    The latter is the header ``Age`` (RFC 9111, "Age"): the server is a cache of what is in Kafka.
+    """
+    headers = None if age_s is None else {"age": str(int(age_s))}
+    return AnyResponse(content, headers=headers, media_type="application/json")
 
 
 def error_answer(status: int, detail: str, headers: dict[str, str] | None = None) -> AnyResponse:

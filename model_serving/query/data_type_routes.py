@@ -44,7 +44,8 @@ def _found(document: Found | None, data_type: str, known: Known) -> Found:
 @router.get("/processors", summary="The data types that a model serves.")
 async def processors(request: Request) -> Response:
     """`{"models": [data types]}`."""
-    return JsonAnswer({"models": parts_of(request).known.serving_names()})
+    known = parts_of(request).known
+    return json_answer(encoded({"models": known.serving_names()}), known.age_s())
 
 
 @router.get("/state/{data_type:path}", summary="The model that serves a data type.", responses=_UNKNOWN)
@@ -54,7 +55,7 @@ async def state(request: Request, data_type: DataType) -> Response:
     `since` is epoch milliseconds; `duration` (the sum), `min` and `max` are milliseconds in the model.
     """
     known = parts_of(request).known
-    return JsonAnswer(_found(known.serving(data_type), data_type, known))
+    return json_answer(encoded(_found(known.serving(data_type), data_type, known)), known.age_s())
 
 
 @router.get("/api/v1/data-types", summary="The data types, a page at a time.")
@@ -68,7 +69,8 @@ async def data_types(
 ) -> Response:
     """`{"total": …, "offset": …, "items": [data types]}`; `total` counts those that `search` finds."""
     known = parts_of(request).known
-    return json_answer(known.data_types(search, sort, descending=descending, offset=offset, limit=limit))
+    page = known.data_types(search, sort, descending=descending, offset=offset, limit=limit)
+    return json_answer(page, known.age_s())
 
 
 @router.get(
@@ -80,7 +82,8 @@ async def versions(request: Request, data_type: DataType) -> Response:
     """Counts, percentiles, results (class counts, or a histogram), and the drift of each field."""
     known = parts_of(request).known
     found = _found(known.versions(data_type), data_type, known)
-    return json_answer(json_object({"dataType": encoded(data_type), "versions": json_list(found)}))
+    content = json_object({"dataType": encoded(data_type), "versions": json_list(found)})
+    return json_answer(content, known.age_s())
 
 
 @router.get(
@@ -91,7 +94,7 @@ async def versions(request: Request, data_type: DataType) -> Response:
 async def series(request: Request, data_type: DataType) -> Response:
     """Points of `intervalS` seconds, oldest first; intervals without a report have none."""
     known = parts_of(request).known
-    return json_answer(_found(known.series(data_type), data_type, known))
+    return json_answer(_found(known.series(data_type), data_type, known), known.age_s())
 
 
 @router.get(
@@ -102,7 +105,7 @@ async def series(request: Request, data_type: DataType) -> Response:
 async def data_type(request: Request, data_type: DataType) -> Response:
     """The serving version, throughput now, latency and scoring percentiles, and dead letters by reason."""
     known = parts_of(request).known
-    return json_answer(_found(known.data_type(data_type), data_type, known))
+    return json_answer(_found(known.data_type(data_type), data_type, known), known.age_s())
 
 
 @router.get("/api/v1/dead-letters", summary="The newest dead letters, newest first.")
@@ -112,5 +115,6 @@ async def dead_letters(
     data_type: Annotated[str | None, Query(description="Only those of this data type.")] = None,
 ) -> Response:
     """`{"items": [dead letters]}`. `payload` is base64 of the first bytes, `size` the number of all bytes."""
-    letters = parts_of(request).known.dead_letters(limit, data_type)
-    return json_answer(json_object({"items": json_list(letters)}))
+    known = parts_of(request).known
+    letters = json_list(known.dead_letters(limit, data_type))
+    return json_answer(json_object({"items": letters}), known.age_s())

@@ -32,11 +32,17 @@ _TAKEN_BACK = "rolled back"
 class BoardKnown:
     """See ``query.ports.Known``."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, age_s: Callable[[], float | None] = lambda: None) -> None:
+        """``age_s`` gives the seconds since Kafka last answered."""
         self._board = board
+        self._age_s = age_s
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
         self._encodings = Encodings()
+
+    def age_s(self) -> float | None:
+        """See ``Known``."""
+        return self._age_s()
 
     def names(self, search: str = "") -> Sequence[str]:
         """See ``Known``."""

@@ -16,7 +16,10 @@ __all__ = ["Parts", "parts_of"]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes use. Without a ``scorer``, records are not scored here, without a ``lag`` none are read."""
+    """What the routes use. Without a ``scorer``, single records are not scored here.
+
+    Without a ``lag``, this process reads no records.
+    """
 
     known: Known
     health: Health

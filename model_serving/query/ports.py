@@ -62,6 +62,10 @@ class Known(Protocol):
     comes as JSON, because it is the same for everybody as long as nothing new is known.
     """
 
+    def age_s(self) -> float | None:
+        """The seconds since Kafka last answered: what is known may be so old. None if it never has."""
+        ...
+
     def names(self, search: str = "") -> Sequence[str]:
         """The data types with this in their name, in upper or lower case, sorted."""
         ...

@@ -71,8 +71,8 @@ class QueryService:
         ``serving`` has the limits that hold for models which score single records here.
         """
         board = Board()
-        self._known = BoardKnown(board)
         self._feeder = BoardFeeder(board, kafka, topics)
+        self._known = BoardKnown(board, lambda: self._feeder.health.silent_s)
         self._feeder.listen(self._known.hear)
         self._hub = EventHub(self._known)
         self._scorer = None

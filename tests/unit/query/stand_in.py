@@ -54,6 +54,10 @@ class KnownHere:
         self.letter_counts: dict[tuple[str, str], int] = {}
         self.wait: dict[str, int] = {}
         self.listeners: list[Listener] = []
+        self.age: float | None = None
+
+    def age_s(self) -> float | None:
+        return self.age
 
     def names(self, search: str = "") -> Sequence[str]:
         return sorted(name for name in self.found if search.casefold() in name.casefold())

@@ -41,6 +41,21 @@ def test_processors_are_the_data_types_that_are_served() -> None:
     assert served.client.get("/processors").json() == {"models": ["a", "b"]}
 
 
+def test_what_is_known_says_how_long_ago_kafka_answered() -> None:
+    served = Served(KnownHere("a"))
+    assert "age" not in served.client.get("/state/a").headers
+    served.known.age = 42.7
+    for path in (
+        "/processors",
+        "/state/a",
+        "/api/v1/data-types",
+        "/api/v1/data-types/a",
+        "/api/v1/dead-letters",
+    ):
+        assert served.client.get(path).headers["age"] == "42"
+    assert "age" not in served.client.get("/healthz").headers
+
+
 def test_state_has_the_fields_of_the_contract() -> None:
     answer = Served(KnownHere("wine")).client.get("/state/wine")
     assert answer.json() == serving()

@@ -68,7 +68,7 @@ def test_a_bounded_run_waits_for_kafka_and_keeps_its_ends_over_interruptions(
 
     class Serving:
         def __init__(
-            self, _config: ServerConfig, _events: Events, _health: Any, bounds: Bounds | None
+            self, _config: ServerConfig, _events: Events, _health: Any, _lag: Any, bounds: Bounds | None
         ) -> None:
             seen.append(bounds)
 
@@ -79,7 +79,7 @@ def test_a_bounded_run_waits_for_kafka_and_keeps_its_ends_over_interruptions(
     monkeypatch.setattr(run, "Member", Serving)
     monkeypatch.setattr(run, "_PAUSES_S", (0.0,))
     config = parse_config(["--bounded"], {})
-    run._serve(config, Events(LogFormat.TEXT, "test"), Health(), Event())
+    run._serve(config, Events(LogFormat.TEXT, "test"), Health(), None, Event())
     assert seen == [Bounds({0: 11}, {0: 12})] * 2
 
 
