@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from model_serving.observe.values import Rejection
+from model_serving.observe.limits import Limits
+from model_serving.observe.statuses import StatusFold, report_of
+from model_serving.observe.values import Place, Rejection, Standing
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
 __all__ = ["Serving", "fold"]
@@ -44,51 +46,28 @@ class Serving:
 def fold(reports: Iterable[ModelStatus]) -> dict[str, Serving]:
     """Returns the model that serves each data type after all ``reports``, sorted by data type.
 
-    The reports may come in any order. Several subtasks report the same change, each at its own time: the
-    earliest report gives its time, the others add their subtasks.
+    The reports may come in any order. They are folded as for a board (see ``observe.statuses``).
     """
-    serving: dict[str, Serving] = {}
-    for report in sorted(reports, key=lambda one: one.ts):
-        before = serving.get(report.dataType, Serving(report.dataType))
-        serving[report.dataType] = _after(before, report)
-    return dict(sorted(serving.items()))
+    limits = Limits()
+    folds: dict[str, StatusFold] = {}
+    for number, message in enumerate(reports):
+        report = report_of(message, Place(0, number), limits)
+        if report is not None:
+            folds.setdefault(message.dataType, StatusFold()).add(report, limits.status_reports)
+    return {data_type: _serving(data_type, one.standing()) for data_type, one in sorted(folds.items())}
 
 
-def _after(before: Serving, report: ModelStatus) -> Serving:
-    if report.waiting:
-        return dataclasses.replace(before, waiting=report.waiting)
-    if report.state == ModelStatus.REJECTED:
-        rejection = Rejection(report.name, report.version, report.detail, report.ts)
-        return dataclasses.replace(before, rejected=rejection)
-    if report.state == ModelStatus.ACTIVE:
-        if (before.state, before.name, before.version) == ("ACTIVE", report.name, report.version):
-            return dataclasses.replace(
-                before,
-                previous=before.previous or report.previous,
-                load_ms=max(before.load_ms, report.load_ms),
-                subtasks=tuple(sorted({*before.subtasks, report.subtask})),
-                waiting=0,
-                detail=report.detail or before.detail,
-            )
-        return Serving(
-            data_type=report.dataType,
-            state="ACTIVE",
-            name=report.name,
-            version=report.version,
-            previous=report.previous,
-            since=report.ts,
-            load_ms=report.load_ms,
-            subtasks=(report.subtask,),
-            detail=report.detail,
-        )
-    if report.state == ModelStatus.REMOVED:
-        if before.state == "REMOVED":
-            return dataclasses.replace(before, subtasks=tuple(sorted({*before.subtasks, report.subtask})))
-        return Serving(
-            data_type=report.dataType,
-            state="REMOVED",
-            previous=before.version or report.previous or report.version,
-            since=report.ts,
-            subtasks=(report.subtask,),
-        )
-    return before
+def _serving(data_type: str, standing: Standing) -> Serving:
+    now = standing.now
+    rejected = [one for one in standing.rejections if now is None or one.ts >= now.since]
+    serving = Serving(data_type, rejected=rejected[-1] if rejected else None, waiting=standing.waiting)
+    if now is None:
+        return serving
+    serving = dataclasses.replace(
+        serving, state=now.state, previous=now.previous, since=now.since, subtasks=now.subtasks
+    )
+    if now.state == "REMOVED":
+        return serving
+    return dataclasses.replace(
+        serving, name=now.name, version=now.version, load_ms=now.load_ms, detail=now.detail
+    )

@@ -29,8 +29,8 @@ class TopicFollower:
     """Reads topics from their beginning; it sees only committed transactions and joins no consumer group.
 
     Kafka may be away at the start or later, and topics or partitions may come into being later: they are
-    looked for every few seconds. Where a topic was deleted and made again, another Kafka has the address, or the
-    same one has lost its data, everything is read again, and ``generation`` grows. One thread polls; the
+    looked for every few seconds. Where a topic was deleted and made again, another Kafka has the address, or
+    the same one has lost its data, everything is read again, and ``generation`` grows. One thread polls; the
     properties may be read from any thread.
 
     Args:

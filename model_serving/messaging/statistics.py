@@ -33,7 +33,7 @@ class StatisticsTopic(Generic[_Report]):
         """
         self._topic = topic
         self._encode = encode
-        self._lost = False
+        self._losses = _Losses()
         self._producer = Producer(
             client_settings(kafka)
             | {
@@ -48,7 +48,7 @@ class StatisticsTopic(Generic[_Report]):
                 "queue.buffering.max.kbytes": 16_384,
                 "reconnect.backoff.max.ms": 1_000,
                 "delivery.report.only.error": True,
-                "on_delivery": self._note,
+                "on_delivery": self._losses.note,
             }
         )
 
@@ -61,13 +61,13 @@ class StatisticsTopic(Generic[_Report]):
             return False
         except KafkaException:
             # For example a report that is larger than the client's limit.
-            self._lost = True
+            self._losses.seen = True
         return True
 
     def has_lost(self) -> bool:
         """See StatisticsSink."""
         self._producer.poll(0)
-        lost, self._lost = self._lost, False
+        lost, self._losses.seen = self._losses.seen, False
         return lost
 
     def close(self, timeout_s: float) -> None:
@@ -75,5 +75,17 @@ class StatisticsTopic(Generic[_Report]):
         self._producer.flush(timeout_s)
         self._producer.purge()
 
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        self._lost = self._lost or error is not None
+
+class _Losses:
+    """Whether a message was lost.
+
+    The client holds this, not the topic: else both would hold each other, and the client's threads would go
+    on after the last job until Python looks for such cycles.
+    """
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def note(self, error: KafkaError | None, _message: Message) -> None:
+        """Takes what became of a message."""
+        self.seen = self.seen or error is not None

@@ -8,6 +8,7 @@ from itertools import pairwise
 from model_serving.core.statistics.distribution import Distribution
 from model_serving.core.statistics.sketch import Sketch
 from model_serving.observe.answers import Point
+from model_serving.observe.packing import packed, unpacked
 from model_serving.observe.sources import CLOCKS_APART_MS, Delta
 
 __all__ = ["WINDOW_S", "Course", "Courses"]
@@ -25,11 +26,13 @@ _BUCKETS = 512
 """Buckets of a point's sketch: numbers 28,000 times smaller than the greatest one share the lowest bucket."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sum:
+    """What an interval has; there are tens of thousands of them, so the latencies are packed."""
+
     scored: int
     failed: int
-    latency: Distribution
+    latency: bytes
 
 
 Course = dict[int, _Sum]
@@ -66,7 +69,7 @@ class Courses:
                 continue
             share = _PARTS * max(end - begin, 1) / whole
             scored, failed = round(delta.scored * share), round(delta.failed * share)
-            _put(course, number, _Sum(scored, failed, delta.latency))
+            _put(course, number, scored, failed, delta.latency)
         self._points += len(course) - before
         if not course:
             del self._courses[data_type]
@@ -83,8 +86,7 @@ class Courses:
                 number * width * 1000,
                 one.scored / _PARTS / width,
                 one.failed / _PARTS / width,
-                one.latency.quantile(0.5) if one.latency.count else 0.0,
-                one.latency.quantile(0.99) if one.latency.count else 0.0,
+                *_percentiles(unpacked(one.latency)),
             )
             for number, one in sorted(course.items())
             if number >= oldest
@@ -122,15 +124,18 @@ def _after(course: Course, oldest: int) -> Course:
 def _coarser(course: Course, factor: int) -> Course:
     coarse: Course = {}
     for number, one in course.items():
-        _put(coarse, number // factor, one)
+        _put(coarse, number // factor, one.scored, one.failed, unpacked(one.latency))
     return coarse
 
 
-def _put(course: Course, number: int, one: _Sum) -> None:
-    known = course.get(number)
-    if known is None:
-        latency = Distribution(sketch=Sketch(most=_BUCKETS))
-        known = course[number] = _Sum(0, 0, latency)
-    known.scored += one.scored
-    known.failed += one.failed
-    known.latency.merge(one.latency)
+def _put(course: Course, number: int, scored: int, failed: int, latency: Distribution) -> None:
+    total = Distribution(sketch=Sketch(most=_BUCKETS))
+    if (known := course.get(number)) is not None:
+        scored, failed = scored + known.scored, failed + known.failed
+        total.merge(unpacked(known.latency))
+    total.merge(latency)
+    course[number] = _Sum(scored, failed, packed(total))
+
+
+def _percentiles(latency: Distribution) -> tuple[float, float]:
+    return (latency.quantile(0.5), latency.quantile(0.99)) if latency.count else (0.0, 0.0)

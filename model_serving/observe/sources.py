@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -44,7 +45,7 @@ class Delta:
 class Source:
     """The last report of one instance about one version. What lists do not need stays in ``payload``.
 
-    ``marks`` are at most two former reports, the older one first, ten minutes apart or more.
+    ``marks`` are at most two former reports, the older one first, ten minutes apart or more, compressed.
     ``rate`` is in records a second, over ``interval_ms``; ``heard_ms`` is when the report was read. ``live``:
     it was read about as long after the last one as it was made, so it is new whatever the clocks say.
     """
@@ -141,7 +142,7 @@ class VersionFold:
     def lately(self) -> VersionStatistics:
         """What has come in the last ten to twenty minutes of each source, as far as its reports were read."""
         return merged(
-            decode_statistics(source.payload).minus(decode_statistics(source.marks[0][1]))
+            decode_statistics(source.payload).minus(decode_statistics(zlib.decompress(source.marks[0][1])))
             for _, source in sorted(self.sources.items())
             if source.marks
         )
@@ -203,8 +204,8 @@ class StatisticsFold:
             failed=report.failed,
             missing=report.missing,
             without_model=report.without_model,
-            scoring=report.scoring,
-            latency=report.latency,
+            scoring=report.scoring.compact(),
+            latency=report.latency.compact(),
             payload=payload,
             heard_ms=heard_ms,
         )
@@ -255,7 +256,7 @@ def _delta(known: Source | None, source: Source) -> Delta:
         latency = source.latency.minus(known.latency)
         source.marks = known.marks
         if not known.marks or known.ts - known.marks[-1][0] >= _MARK_EVERY_MS:
-            source.marks = (*known.marks, (known.ts, known.payload))[-2:]
+            source.marks = (*known.marks, (known.ts, zlib.compress(known.payload)))[-2:]
         source.live = 2 * (source.heard_ms - known.heard_ms) >= source.ts - begin
     source.interval_ms = source.ts - begin
     source.rate = 1000 * scored / max(source.interval_ms, 1)

@@ -82,6 +82,10 @@ class Distribution:
         """The same numbers, which do not change with these."""
         return Distribution(self.count, self.sum, self.minimum, self.maximum, self.sketch.copy())
 
+    def compact(self) -> Distribution:
+        """The same numbers in less memory; nothing may be counted in these."""
+        return Distribution(self.count, self.sum, self.minimum, self.maximum, self.sketch.compact())
+
     def quantile(self, q: float) -> float:
         """See ``Sketch.quantile``; never beyond the extremes."""
         found = self.sketch.quantile(q)

@@ -25,6 +25,8 @@ counted in the lowest bucket."""
 SMALLEST = float(np.finfo(np.float64).tiny)
 """Numbers whose absolute value is smaller are counted as zeros."""
 
+_GREATEST_COMPACT = np.iinfo(np.uint32).max
+
 _GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GROWTH = math.log(_GROWTH)
 _PER_LOG = 1 / _LOG_GROWTH
@@ -77,13 +79,24 @@ class Buckets:  # noqa: PLW1641 - it changes
         """What was counted after ``earlier``, a former state of this; counts are at least 0."""
         if not len(self.counts):
             return Buckets()
-        left = self.counts.copy()
-        for place, count in enumerate(earlier.counts.tolist(), start=earlier.first - self.first):
+        left = self.counts.astype(np.int64)
+        counts, at = earlier.counts.astype(np.int64), earlier.first - self.first
+        if at < 0:
             # What was below the lowest bucket of today was put into it since.
-            at = max(place, 0)
-            if at < len(left):
-                left[at] = max(0, left[at] - count)
-        return Buckets(self.first, left)
+            left[0] -= counts[:-at].sum()
+            counts, at = counts[-at:], 0
+        counts = counts[: max(len(left) - at, 0)]
+        left[at : at + len(counts)] -= counts
+        np.maximum(left, 0, out=left)
+        (places,) = np.nonzero(left)
+        if not len(places):
+            return Buckets()
+        return Buckets(self.first + int(places[0]), left[places[0] : places[-1] + 1].copy())
+
+    def compact(self) -> Buckets:
+        """The same counts in half of the memory if they allow it; nothing may be counted in these."""
+        fits = bool(len(self.counts)) and int(self.counts.max()) <= _GREATEST_COMPACT
+        return Buckets(self.first, self.counts.astype(np.uint32)) if fits else self  # type: ignore[arg-type]
 
     def copy(self) -> Buckets:
         """The same counts, which do not change with these."""
@@ -203,6 +216,10 @@ class Sketch:
     def copy(self) -> Sketch:
         """The same counts, which do not change with these."""
         return Sketch(self.positive.copy(), self.negative.copy(), self.zeros, self.most)
+
+    def compact(self) -> Sketch:
+        """See ``Buckets.compact``."""
+        return Sketch(self.positive.compact(), self.negative.compact(), self.zeros, self.most)
 
     def quantile(self, q: float) -> float:
         """The number below which a share ``q`` in 0…1 of the numbers lies, 1 % off at most; NaN without any.

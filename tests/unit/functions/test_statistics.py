@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from functions import statistics as module
@@ -130,3 +131,30 @@ def test_without_a_topic_nothing_is_counted(
     operator.open(flink)
     assert reporting() == []
     operator.close()
+
+
+def test_a_process_that_runs_job_after_job_keeps_no_thread_of_any(
+    settings: ServingSettings, flink: FakeFlink, engine: FakeEngine
+) -> None:
+    """In thread mode, the jobs of a session cluster share an interpreter, one after the other.
+
+    Each report goes to librdkafka's own broker, which lives in the client; so do a dozen threads of it.
+    """
+    mock = replace(with_statistics(settings), kafka_config={"test.mock.num.brokers": "1"})
+
+    def run_a_job() -> int:
+        operator = KeyedModelServing(mock)
+        operator.open(flink)
+        order = activation(1, model("v1"))
+        flink.key = order[0]
+        read(operator.process_element1(order, flink))
+        read(operator.process_element2(batch(reading(1), reading(2)), flink))
+        operator.close()
+        assert reporting() == []
+        return psutil.Process().num_threads()
+
+    first = run_a_job()
+    after = [run_a_job() for _ in range(20)]
+    # The last client may still be ending.
+    assert max(after) <= first + 10, after
+    assert len(module._reporters) == 1
