@@ -96,7 +96,7 @@ class Buckets:  # noqa: PLW1641 - it changes
     def compact(self) -> Buckets:
         """The same counts in half of the memory if they allow it; nothing may be counted in these."""
         fits = bool(len(self.counts)) and int(self.counts.max()) <= _GREATEST_COMPACT
-        return Buckets(self.first, self.counts.astype(np.uint32)) if fits else self  # type: ignore[arg-type]
+        return Buckets(self.first, self.counts.astype(np.uint32)) if fits else self
 
     def copy(self) -> Buckets:
         """The same counts, which do not change with these."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from model_serving.core.statistics.fields import FieldStatistics, Reference
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.receiving import Received
 from model_serving.observe.board import Board, Topic
@@ -19,7 +20,7 @@ from model_serving.query.ports import Change, Happening
 from model_serving.query.service import BoardHealth
 from model_serving.query.web_server import WebServer
 from model_serving.server.config import parse_config as parse_server_config
-from tests.unit.observe.sent import active, letter, statistics
+from tests.unit.observe.sent import active, letter, rejected, removed, statistics
 from tests.unit.query.stand_in import TOKEN
 
 
@@ -150,3 +151,57 @@ def test_what_is_known_of_a_data_type_has_its_letters_and_rollbacks() -> None:
     (one,) = [figures for figures in known.figures() if figures.serves]
     assert (one.version, one.scored) == ("v1", 0)
     assert [known.versions("other"), known.series("other"), known.data_type("other")] == [None] * 3
+
+
+def test_what_nobody_changes_is_told_again_from_what_was_encoded() -> None:
+    board = Board(lambda: 0)
+    known = BoardKnown(board)
+
+    def put(topic: Topic, offset: int, payload: bytes) -> None:
+        fold(board, topic, Received(topic, 0, offset, 0, payload))
+
+    for offset, name in enumerate(("beer", "wine")):
+        put(Topic.STATUS, offset, active(1, "v1", dataType=name).SerializeToString())
+        put(Topic.STATISTICS, offset, statistics(5, [1.0, 2.0], data_type=name))
+    before = {name: (known.data_type(name), known.versions(name)) for name in known.names()}
+    assert known.data_type("wine") is before["wine"][0]
+    put(Topic.STATISTICS, 2, statistics(6, [1.0, 2.0, 3.0], data_type="wine"))
+    assert known.data_type("beer") is before["beer"][0]
+    (beer,), (wine,) = known.versions("beer") or [], known.versions("wine") or []
+    assert [beer] == before["beer"][1]
+    assert (json.loads(known.data_type("wine") or b"")["scored"], json.loads(wine)["scored"]) == (3, 3)
+
+
+def test_the_data_types_that_are_served_are_told_anew_after_each_status() -> None:
+    board = Board(lambda: 0)
+    known = BoardKnown(board)
+    for offset, (status, serving) in enumerate(
+        [
+            (active(1, "v1", dataType="wine"), ["wine"]),
+            (rejected(2, "v1", dataType="ale"), ["wine"]),
+            (active(3, "v1", dataType="beer"), ["beer", "wine"]),
+            (removed(4, dataType="wine"), ["beer"]),
+        ]
+    ):
+        fold(board, Topic.STATUS, Received("s", 0, offset, 0, status.SerializeToString()))
+        assert known.serving_names() == serving
+    assert known.names() == ["ale", "beer", "wine"]
+
+
+def test_drift_is_computed_anew_at_most_twice_a_minute() -> None:
+    now_ms = 1_000_000
+    board = Board(lambda: now_ms)
+    fold(board, Topic.STATUS, Received("s", 0, 0, 0, active(1, "v1").SerializeToString()))
+
+    def drifted(offset: int, bins: tuple[int, int]) -> int | None:
+        reference = Reference("examples", 1_000, 0, 1.0, (500, 500))
+        fields = [FieldStatistics("pH", sum(bins), 0, 1.0, (3.0,), bins, reference)]
+        payload = statistics(now_ms + offset, [1.0], fields=fields)
+        fold(board, Topic.STATISTICS, Received("t", 0, offset, 0, payload))
+        (one,) = board.figures("wine")
+        return one.drifted
+
+    assert drifted(0, (500, 500)) == 0
+    assert drifted(1, (500, 9_500)) == 0
+    now_ms += 30_000
+    assert drifted(2, (500, 19_500)) == 1
