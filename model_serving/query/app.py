@@ -55,6 +55,8 @@ def build_app(parts: Parts, access: Access) -> App:
         openapi_url="/openapi.json",
         default_response_class=JsonAnswer,
         redirect_slashes=False,
+        # It would look for a provider at each request: docs/decisions/0033.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.parts = parts
     for error in (HttpError, HTTPException, 404, 405):
