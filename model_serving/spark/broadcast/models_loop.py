@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -16,6 +15,7 @@ from model_serving.core.scoring.waiting import waiting_parts
 from model_serving.core.state import decode_activation, encode_activation
 from model_serving.messaging.receiving import Received
 from model_serving.messaging.topics import TopicNames
+from model_serving.spark.broadcast.coming import Coming
 from model_serving.spark.broadcast.driver_ports import WaitingOnDriver
 from model_serving.spark.broadcast.driver_state import DriverState, Key, Kind
 from model_serving.spark.broadcast.handover import Handover
@@ -34,8 +34,7 @@ _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
 _REMIND_AFTER_MS = 10_000
 _REMIND_EVERY_MS = 60_000
-_PREPARE_MS = 30_000
-"""How long worker processes may take to load a model that serves next."""
+_MANY_ROWS = 20_000
 _SLOW_LOOK_MS = 1_000
 """How often to look for records of tasks where each look is a request to a store."""
 
@@ -87,8 +86,7 @@ class ModelsLoop:
     ) -> None:
         """``desk`` and ``queue`` work over ``state``. ``send`` returns when Kafka has the messages.
 
-        A ``bounded`` loop reads the models topic to
-        the end that it had at the start.
+        A ``bounded`` loop reads the models topic to the end that it had at the start.
         """
         self._source = source
         self._gate = gate
@@ -99,7 +97,7 @@ class ModelsLoop:
         self._waiting = waiting
         self._pointer = pointer
         self._handover = handover
-        self._workers = workers
+        self._coming = Coming(state, workers, clock)
         self._topics = topics
         self._send = send
         self._clock = clock
@@ -108,8 +106,6 @@ class ModelsLoop:
         self._taken: list[str] = []
         self._confirmed: list[bytes] = []
         self._has_new_orders = False
-        # Data type → activations that wait for worker processes to be ready, and until when they wait.
-        self._coming: dict[str, deque[tuple[bytes, int]]] = {}
         # Data type → when to look at its messages, its models in the store, its waiting records; and at
         # those whose model server is away.
         self._due, self._collect = Timetable(clock), Timetable(clock)
@@ -122,11 +118,7 @@ class ModelsLoop:
         Raises:
             StoreFailed: a file of the checkpoint folder cannot be read or written.
         """
-        self._workers.forget()
-        for key in sorted(self._state.keys(Kind.COMING)):
-            order = self._state.get(key)
-            if order is not None:
-                self._coming.setdefault(key.data_type, deque()).append((order, 0))
+        self._coming.restore()
         self._publish()
         self._report(self._state.unsent)
         for key in self._state.keys(Kind.PENDING):
@@ -150,7 +142,9 @@ class ModelsLoop:
             MessagingError: Kafka refuses to be read or written.
             StoreFailed: a file of the checkpoint folder cannot be read or written.
         """
-        self._carry_out_coming()
+        for data_type, order in self._coming.take():
+            self._carry_out(data_type, order)
+            self._has_new_orders = True
         if not (self._bounded and self._source.caught_up):
             is_busy = self._due or self._coming
             for message in self._source.poll(_BUSY_LOOK_S if is_busy else _LOOK_S):
@@ -174,8 +168,10 @@ class ModelsLoop:
             MessagingError: Kafka refuses to be written.
             StoreFailed: a file of the checkpoint folder cannot be read or written.
         """
-        self._next_look_ms = 0
-        self._serve_left()
+        while self._handover.names():
+            self._next_look_ms = 0
+            self._serve_left()
+            self._write()
         for data_type in self._waiting.data_types:
             self._add_all(self._desk.end(data_type))
         self._write()
@@ -201,6 +197,10 @@ class ModelsLoop:
             self._collect.at(data_type)
 
     def _clean(self, data_type: str) -> None:
+        if data_type in self._coming:
+            # What an activation refers to stays until it has been carried out, also if it was removed since.
+            self._collect.at(data_type, _SLOW_LOOK_MS)
+            return
         again_ms = self._queue.collect(data_type)
         if again_ms is not None:
             self._collect.at(data_type, again_ms - self._clock.epoch_ms())
@@ -212,6 +212,10 @@ class ModelsLoop:
             return
         self._next_look_ms = now_ms if self._pointer.is_cheap else now_ms + _SLOW_LOOK_MS
         for name in self._handover.names():
+            if len(self._rows) > _MANY_ROWS:
+                # The others are for the next step, so that not all dead letters of a backlog are in memory.
+                self._next_look_ms = now_ms
+                return
             for payloads, origins in waiting_parts([self._handover.read(name)]):
                 self._add(self._desk.take(self._codec.decode(payloads, origins)))
             self._taken.append(name)
@@ -235,36 +239,11 @@ class ModelsLoop:
         for retry in emitted.retries:
             self._retry.at(retry.data_type, retry.in_ms)
         for data_type, order in emitted.activations:
-            self._prepare(data_type, order)
-
-    def _prepare(self, data_type: str, order: bytes) -> None:
-        """Lets worker processes load a model before it serves, so that no record waits for that."""
-        activation = decode_activation(order)
-        if data_type not in self._coming and (activation.model is None or self._workers.are_ready(order)):
-            self._carry_out(data_type, order)
-            return
-        until_ms = self._clock.epoch_ms() + _PREPARE_MS
-        self._coming.setdefault(data_type, deque()).append((order, until_ms))
-        self._state.put(_coming_key(data_type, order), order)
-        self._has_new_orders = True
-
-    def _carry_out_coming(self) -> None:
-        for data_type, orders in list(self._coming.items()):
-            while orders and self._may_carry_out(orders):
-                order, _ = orders.popleft()
-                self._state.delete(_coming_key(data_type, order))
-                self._carry_out(data_type, order)
+            # Worker processes load a model before it serves, so that no record waits for that.
+            if self._coming.add(data_type, order):
                 self._has_new_orders = True
-            if not orders:
-                del self._coming[data_type]
-
-    def _may_carry_out(self, orders: deque[tuple[bytes, int]]) -> bool:
-        """Whether the first of a data type's activations may be carried out now.
-
-        Only the last one is prepared. Those before it would serve for moments only.
-        """
-        order, until_ms = orders[0]
-        return len(orders) > 1 or self._clock.epoch_ms() >= until_ms or self._workers.are_ready(order)
+            else:
+                self._carry_out(data_type, order)
 
     def _carry_out(self, data_type: str, order: bytes) -> None:
         """Serves a model, here and by the pointer."""
@@ -310,13 +289,9 @@ class ModelsLoop:
 
     def _publish(self) -> None:
         orders = {key.data_type: self._state.get(key) for key in self._state.keys(Kind.ORDER)}
-        coming = {data_type: waiting[-1][0] for data_type, waiting in self._coming.items()}
-        self._pointer.publish({name: order for name, order in orders.items() if order is not None}, coming)
+        in_force = {data_type: order for data_type, order in orders.items() if order is not None}
+        self._pointer.publish(in_force, self._coming.newest())
         self._has_new_orders = False
-
-
-def _coming_key(data_type: str, order: bytes) -> Key:
-    return Key(Kind.COMING, data_type, f"{decode_activation(order).sequence:020d}")
 
 
 def _rows(rows: Rows) -> list[Row]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.spark.broadcast.preloading import Preloading
 from model_serving.spark.broadcast.scoring import TaskScoring
 from tests.unit.spark.broadcast.driver import Job, Killed, records
@@ -135,3 +136,13 @@ def test_a_process_without_the_data_type_is_ready(job: Job) -> None:
     job.step()
     assert job.statuses[-1] == ("ACTIVE", "two")
     assert job.loads(b"two") == 1
+
+
+def test_nothing_is_loaded_for_a_data_type_that_is_removed(
+    job: Job, worker: tuple[TaskScoring, Preloading]
+) -> None:
+    job.publish(b"two")
+    job.command(ModelDescriptor.REMOVE)
+    job.step()
+    job.step()
+    assert job.statuses == [("ACTIVE", "one"), ("ACTIVE", "two"), ("REMOVED", "two")]
