@@ -67,7 +67,7 @@ def _load(root: Element, model: ModelToServe, schema: RecordSchema) -> LoadedMod
         raise ModelRejected(f"the PMML document has {first_line(lacking)}: export it again") from lacking
     except Unsupported as unsupported:
         raise ModelRejected(
-            f"the PMML document has {first_line(unsupported)}: export the model without it"
+            f"the PMML document has {first_line(unsupported)}: {first_line(unsupported.advice)}"
         ) from unsupported
     verify(compiled, compiled.node.element)
     inputs = [(data.name, data.kind) for data in compiled.input_fields]

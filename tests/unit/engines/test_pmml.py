@@ -193,7 +193,10 @@ def test_the_result_of_text_classes_is_the_index_of_the_label(load: Load) -> Non
             tree().replace(b"TreeModel", b"AssociationModel"),
             (),
             OutputRule.AUTO,
-            ("the PMML document has the model AssociationModel: export the model without it"),
+            (
+                "the PMML document has the model AssociationModel: "
+                "apply its rules where baskets are put together"
+            ),
         ),
     ],
     ids=["labels", "regression", "inputs", "text", "missing field", "unsupported"],

@@ -66,6 +66,13 @@ MODELS: Mapping[str, str] = {
 }
 """The elements that are models, and the modules that read them."""
 
+_REFUSED: Mapping[str, str] = {
+    "AssociationModel": "apply its rules where baskets are put together",
+    "SequenceModel": "apply its rules where sequences of records are put together",
+    "TextModel": "train a model of another kind on TextIndex fields",
+}
+"""What to do about models that predict no value of a record, or of which PMML does not say enough."""
+
 _BESIDE_MODELS = frozenset(
     {"Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary", "Extension"}
 )
@@ -186,7 +193,8 @@ class _Compiler:
         """
         module = MODELS.get(model.tag)
         if module is None:
-            raise Unsupported(f"the model {model.tag}")
+            text = f"the model {model.tag}"
+            raise Unsupported(text, _REFUSED[model.tag]) if model.tag in _REFUSED else Unsupported(text)
         if model.get("isScorable", "true") not in {"true", "1"}:
             raise Incomplete(f"a {model.tag} that is not meant to be scored (isScorable is 'false')")
         parts = list(model)

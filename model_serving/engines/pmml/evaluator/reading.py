@@ -65,7 +65,14 @@ _ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 
 
 class Unsupported(Exception):
-    """A part of the document is not known exactly, or is wrong. The text names element and attribute."""
+    """A part of the document is not known exactly, or is wrong. The text names element and attribute.
+
+    ``advice`` says what to do about it.
+    """
+
+    def __init__(self, text: str, advice: str = "export the model without it") -> None:
+        super().__init__(text)
+        self.advice = advice
 
 
 class Incomplete(Unsupported):

@@ -127,3 +127,38 @@ def test_clusters_compare_a_distance_with_the_mean_of_its_cluster() -> None:
 def test_what_is_wrong_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(ModelRejected, match=named):
         score(text, [{"x": 1, "z": 1}])
+
+
+SPREAD = (
+    '<RegressionModel functionName="regression">{schema}<LocalTransformations><DerivedField name="d" '
+    'dataType="double" optype="continuous">%s</DerivedField></LocalTransformations>'
+    '<RegressionTable intercept="1"><NumericPredictor name="d" coefficient="1"/></RegressionTable>'
+    "</RegressionModel>"
+)
+
+
+MAPPED = '<MapValues outputColumn="b"><FieldColumnPair field="x" column="a"/><TableLocator/></MapValues>'
+
+
+@pytest.mark.parametrize(
+    ("model", "advice"),
+    [
+        ('<TextModel functionName="classification">{schema}</TextModel>', "on TextIndex fields$"),
+        (
+            '<SequenceModel functionName="sequences">{schema}</SequenceModel>',
+            "where sequences of records are put together$",
+        ),
+        (
+            SPREAD % '<Lag field="x" n="1"/>',
+            "where the records are made, and give it to the model as a field$",
+        ),
+        (SPREAD % '<Aggregate field="x" function="sum" groupField="z"/>', "give it to the model as a field$"),
+        (
+            SPREAD % MAPPED,
+            "a TableLocator in MapValues, .*: write the rows into an InlineTable$",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_refused_with_what_to_do_instead(model: str, advice: str) -> None:
+    with pytest.raises(ModelRejected, match=advice):
+        score(document(model, FIELDS, "h"), [{"x": 1}])

@@ -21,5 +21,6 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
         Unsupported: always.
     """
     raise Unsupported(
-        f"{element.tag} of the field '{element.get('field')}', which needs the values of several records"
+        f"{element.tag} of the field '{element.get('field')}', which needs the values of several records",
+        "compute the value where the records are made, and give it to the model as a field",
     )

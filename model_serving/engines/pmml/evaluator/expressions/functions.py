@@ -61,4 +61,4 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     try:
         return treated(element, arguments, lambda given: build(given, scope.program), scope.program)
     except Unsupported as error:
-        raise Unsupported(f"{error}, in the function '{name}'") from None
+        raise Unsupported(f"{error}, in the function '{name}'", error.advice) from None

@@ -9,7 +9,11 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.data_types import Kind, constant
 from model_serving.engines.pmml.evaluator.expressions.discretization import result_kind, spelled_values
-from model_serving.engines.pmml.evaluator.expressions.inline_table import column_name, read_inline_table
+from model_serving.engines.pmml.evaluator.expressions.inline_table import (
+    column_name,
+    read_inline_table,
+    refuse_locators,
+)
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, named, only, required
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     Raises:
         Unsupported: a part of it is not known, or rows with equal inputs have different outputs.
     """
+    refuse_locators(element)
     parts = children(
         element,
         {"mapMissingTo", "defaultValue", "outputColumn", "dataType", "optype"},

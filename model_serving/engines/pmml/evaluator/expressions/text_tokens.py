@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model_serving.engines.pmml.evaluator.expressions.inline_table import read_inline_table
+from model_serving.engines.pmml.evaluator.expressions.inline_table import read_inline_table, refuse_locators
 from model_serving.engines.pmml.evaluator.expressions.regular_expressions import (
     LONGEST_TEXT,
     Pattern,
@@ -126,6 +126,7 @@ def read_tokenizer(element: Element, normalizations: Sequence[Element]) -> Token
 
 
 def _normalization(element: Element, *, case_sensitive: bool) -> _Normalization:
+    refuse_locators(element)
     parts = children(element, _NORMALIZATION, ("InlineTable",))
     table = only(parts, "InlineTable")
     if table is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from math import log, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     ModelNode,
     Prediction,
-    PredictsBatches,
+    Single,
     WithoutClasses,
     WithoutEntities,
 )
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["AnomalyDetectionModel", "compile_model"]
@@ -98,7 +99,7 @@ def _distances(element: Element) -> Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class AnomalyDetectionModel(PredictsBatches, WithoutClasses, WithoutEntities):
+class AnomalyDetectionModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``.
 
     An isolation forest predicts lengths of paths, and ``depth`` is their mean. Clusters predict distances,
@@ -120,3 +121,15 @@ class AnomalyDetectionModel(PredictsBatches, WithoutClasses, WithoutEntities):
             return Prediction(found.value)
         nearest = found.affinities.argmin(axis=0)
         return Prediction(np.asarray(found.affinities.min(axis=0) / self.distances[nearest]))
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        found = record.prediction(self.node)
+        if self.algorithm == "iforest":
+            return Single(2.0 ** (-found.value / self.depth))
+        if self.distances is None or found.affinities is None:
+            return Single(found.value)
+        if any(one != one for one in found.affinities):
+            return Single(nan)
+        nearest = min(found.affinities)
+        return Single(nearest / self.distances.item(found.affinities.index(nearest)))

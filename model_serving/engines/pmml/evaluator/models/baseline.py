@@ -16,7 +16,7 @@ from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
-    PredictsBatches,
+    Single,
     WithoutClasses,
     WithoutEntities,
 )
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field
 
 __all__ = ["BaselineModel", "compile_model"]
@@ -58,7 +59,10 @@ def compile_model(element: Element, context: ModelContext) -> BaselineModel:
         raise Unsupported("a BaselineModel without TestDistributions")
     statistic = required(tests, "testStatistic")
     if statistic != "zValue":
-        raise Unsupported(f"testStatistic '{statistic}', which depends on the records before")
+        raise Unsupported(
+            f"testStatistic '{statistic}', which depends on the records before",
+            "use the testStatistic zValue",
+        )
     choice(tests, "windowSize", ("0", "1"), "0")
     baseline = only(children(tests, _ATTRIBUTES, ("Baseline",)), "Baseline")
     if baseline is None:
@@ -82,7 +86,7 @@ def _moments(distribution: Element) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineModel(PredictsBatches, WithoutClasses, WithoutEntities):
+class BaselineModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``: (x - mean) / deviation."""
 
     kind: Kind
@@ -93,3 +97,7 @@ class BaselineModel(PredictsBatches, WithoutClasses, WithoutEntities):
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
         return Prediction(np.asarray((batch.value(self.field) - self.mean) / self.deviation))
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        return Single((self.field.one(record) - self.mean) / self.deviation)

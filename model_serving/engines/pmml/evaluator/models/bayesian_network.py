@@ -8,6 +8,7 @@ Where it would take an integral instead, the record has no result.
 
 from __future__ import annotations
 
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +24,10 @@ from model_serving.engines.pmml.evaluator.models.elimination import (
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
-    PredictsBatches,
+    Single,
+    WithoutEntities,
     winner,
+    winner_of_one,
 )
 from model_serving.engines.pmml.evaluator.reading import (
     MODEL_ATTRIBUTES,
@@ -41,10 +44,14 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
     from model_serving.engines.pmml.evaluator.models.bayesian_nodes import Distribution
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Expression
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["BayesianNetworkModel", "compile_model"]
+
+_LEAST = 1e-250
+"""A product of probabilities that is less may have lost digits."""
 
 _AT_ONCE = 4_000_000
 """How many numbers a product of factors may have for all records together."""
@@ -89,12 +96,11 @@ def _refuse_cycles(network: Network) -> None:
             del waiting[one]
 
 
-class BayesianNetworkModel(PredictsBatches):
+class BayesianNetworkModel(WithoutEntities):
     """Implements ``Predictor``."""
 
     def __init__(self, network: Network, context: ModelContext) -> None:
         """Raises Unsupported when a record with all its fields needs too many sums."""
-        self.entities: tuple[str, ...] = ()
         self._network = network
         self._sizes = network.sizes()
         self._target = network.continuous.get(context.target.name)
@@ -112,6 +118,9 @@ class BayesianNetworkModel(PredictsBatches):
             for variable in network.variables
         ]
         self._measured = [node for node in network.continuous.values() if node is not self._target]
+        self._places = [
+            {value: place for place, value in enumerate(variable.values)} for variable in network.variables
+        ]
         everything = np.ones(len(self._known) + len(self._measured), dtype=bool)
         everything[: len(self._known)] = self._known
         try:
@@ -145,6 +154,37 @@ class BayesianNetworkModel(PredictsBatches):
         if self._target is not None:
             return Prediction(found[0])
         return Prediction(winner(found, self.classes), found)
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``. Where something is not known, or is a number, the batch tells."""
+        found = None if self._target is not None or self._measured else self._shares_of_one(record)
+        if found is None:
+            return Single.of(record.of_batch(self.predict))
+        return Single(winner_of_one(found, self.classes), found)
+
+    def _shares_of_one(self, record: Record) -> list[float] | None:
+        """Returns the probabilities of the classes, None if only the batch can tell."""
+        (target,) = self._keep
+        chosen: list[int | slice] = []
+        for place, variable in enumerate(self._network.variables):
+            if place == target:
+                chosen.append(slice(None))
+                continue
+            state = None
+            if variable.field is not None and self._known[place]:
+                state = self._places[place].get(variable.field.one(record))
+            if state is None:
+                return None
+            chosen.append(state)
+        made = [1.0] * len(self.classes)
+        for node in self._network.discrete.values():
+            given = node.table[tuple([chosen[one] for one in node.variables])].tolist()
+            if isinstance(given, list):
+                made = list(map(mul, made, given))
+            elif given == 0.0:
+                return None
+        whole = sum(made)
+        return [one / whole for one in made] if whole > _LEAST else None
 
     def why(self, batch: Batch, record: int) -> str:
         """Returns why a record that has all its values has no result."""

@@ -242,9 +242,11 @@ class NumberModel(WithoutClasses, WithoutEntities):
 
     def predict_one(self, record: Record) -> Single:
         """See ``Predictor.predict_one``."""
-        if self.hazard is not None or not self.sums.is_plain:
+        if not self.sums.is_plain:
             return Single.of(record.of_batch(self.predict))
         (score,) = self.sums.one(record)
+        if self.hazard is not None:
+            return Single(self.hazard.cumulative_of_one(record, score - self.reference))
         (made,) = self.change.of_one([score + self.offset.one(record)])
         return Single(made * self.trials.one(record))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from math import exp, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.batch import Batch
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.scope import Field, Scope
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
@@ -36,11 +39,18 @@ class _Baseline:
     times: Numbers
     hazards: Numbers
     last: float
+    plain: tuple[list[float], list[float]]
+    """The times and the hazards as plain numbers."""
 
     def at(self, times: Numbers) -> Numbers:
         """Returns the cumulative hazard: 0 before the first time, NaN after the last or where the time is."""
         place = np.searchsorted(self.times, times, side="right")
         return np.where(times <= self.last, self.hazards[place], np.nan)
+
+    def at_one(self, time: float) -> float:
+        """Does the same for one time."""
+        times, hazards = self.plain
+        return hazards[bisect_right(times, time)] if time <= self.last else nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,12 @@ class Hazard:
             for value, baseline in self.baselines.items():
                 base = np.where(stratum == value, baseline.at(times), base)
         return np.where(base == 0.0, 0.0, base * np.exp(score))
+
+    def cumulative_of_one(self, record: Record, score: float) -> float:
+        """Does the same for one record alone (raises as ``Expression.one``)."""
+        baseline = self.baselines.get(0.0 if self.strata is None else self.strata.one(record))
+        base = nan if baseline is None else baseline.at_one(self.time.one(record))
+        return 0.0 if base == 0.0 else base * exp(score)
 
 
 def read_hazard(element: Element, parts: list[Element], scope: Scope) -> Hazard:
@@ -108,4 +124,5 @@ def _read_baseline(element: Element, cells: list[Element]) -> _Baseline:
     last = optional_number(element, "maxTime")
     times = np.array([time for time, _ in points])
     hazards = np.array([0.0, *(hazard for _, hazard in points)])
-    return _Baseline(times, hazards, points[-1][0] if last is None else last)
+    plain = (times.tolist(), hazards.tolist())
+    return _Baseline(times, hazards, points[-1][0] if last is None else last, plain)

@@ -8,6 +8,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Batch
 from model_serving.engines.pmml.evaluator.data_types import numeric_reader
+from model_serving.engines.pmml.evaluator.expressions.inline_table import refuse_locators
 from model_serving.engines.pmml.evaluator.reading import NOTHING, Unsupported, children, only, required
 from model_serving.engines.pmml.evaluator.symbols import Texts
 
@@ -33,7 +34,8 @@ class Instances:
         Raises:
             Unsupported: a part is not known, or there are no rows.
         """
-        parts = children(element, _ATTRIBUTES, ("InstanceFields", "InlineTable", "TableLocator"))
+        refuse_locators(element)
+        parts = children(element, _ATTRIBUTES, ("InstanceFields", "InlineTable"))
         table, fields = only(parts, "InlineTable"), only(parts, "InstanceFields")
         if table is None or fields is None:
             raise Unsupported("TrainingInstances without InstanceFields and an InlineTable")

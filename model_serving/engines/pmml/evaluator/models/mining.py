@@ -72,7 +72,10 @@ def compile_model(element: Element, context: ModelContext) -> Predictor:
     if method in _CHAINS:
         return compile_chain(parts, context, combination)
     if method == "selectAll" and len(parts) > 1:
-        raise Unsupported("multipleModelMethod 'selectAll', which gives a record several results")
+        raise Unsupported(
+            "multipleModelMethod 'selectAll', which gives a record several results",
+            "publish each segment as a model of its own, or use another multipleModelMethod",
+        )
     if method in {"selectFirst", "selectAll"}:
         return FirstSegment(read_segments(parts, context), context)
     if method not in _METHODS.get(context.function, ()):

@@ -10,7 +10,7 @@ surrogate was used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ from model_serving.engines.pmml.evaluator.models.tree_nodes import (
     root_of,
 )
 from model_serving.engines.pmml.evaluator.predicates import Compound, Predicate, compile_predicate
-from model_serving.engines.pmml.evaluator.prediction import Prediction, PredictsBatches, winner
+from model_serving.engines.pmml.evaluator.prediction import Prediction, Single, winner
 from model_serving.engines.pmml.evaluator.reading import Unsupported, number, required
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.batch import Batch, Mask, Rows
     from model_serving.engines.pmml.evaluator.data_types import Kind
     from model_serving.engines.pmml.evaluator.prediction import ModelContext
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["RoutedTree", "compile_tree"]
@@ -123,7 +124,7 @@ def _summed(tallies: list[tuple[int, float, float]], ends: Ends) -> Numbers:
     return made
 
 
-class RoutedTree(PredictsBatches):
+class RoutedTree:
     """Implements ``Predictor``: groups of records are led from node to node."""
 
     def __init__(
@@ -141,6 +142,15 @@ class RoutedTree(PredictsBatches):
         self._shares = ends.shares(self.classes)
         self._confidences = ends.confidences(self.classes)
         self.has_probabilities = self._shares is not None
+        self._plain_ends = [
+            Single(
+                self._scores.item(end),
+                None if self._shares is None else self._shares[:, end].tolist(),
+                None if self._confidences is None else self._confidences[:, end].tolist(),
+                [self._ids.item(end)],
+            )
+            for end in range(len(ends))
+        ]
 
     def predict(self, batch: Batch) -> Prediction:
         """See ``Predictor.predict``."""
@@ -159,6 +169,42 @@ class RoutedTree(PredictsBatches):
         if len(several):
             self._spread(found, several, {end: weight[several] for end, weight in weights.items()})
         return found
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``. One that may end in several nodes becomes a batch of one."""
+        found = self._end_of_one(record)
+        if found is None:
+            return Single.of(record.of_batch(self.predict))
+        end, levels = found
+        made = self._plain_ends[end]
+        if made.confidences is None or not levels:
+            return made
+        factor = self._strategies.penalty**levels
+        return replace(made, confidences=[one * factor for one in made.confidences])
+
+    def _end_of_one(self, record: Record) -> tuple[int, int] | None:
+        """Returns where one record ends and its levels with a penalty, None if that may be several nodes."""
+        strategy, node, levels = self._strategies.when_missing, self._root, 0
+        if not node.predicate.one(record):
+            return 0, 0
+        while node.children:
+            truths = [child.predicate.one(record) for child in node.children]
+            told = (True,) if strategy == "none" else (True, None)
+            place = next((place for place, truth in enumerate(truths) if truth in told), None)
+            if place is None:
+                return (node.end if self._strategies.return_last else 0), levels
+            if truths[place]:
+                node = node.children[place]
+                predicate = node.predicate
+                if isinstance(predicate, Compound) and predicate.operator == "surrogate":
+                    levels += predicate.parts[0].one(record) is None
+            elif strategy in _SPREADING:
+                return None
+            elif strategy == "defaultChild" and node.default is not None:
+                node, levels = node.default, levels + 1
+            else:
+                return (node.end if strategy == "lastPrediction" else 0), levels
+        return node.end, levels
 
     def _plain(self, place: Rows, levels: Rows) -> Prediction:
         confidences = None
