@@ -25,7 +25,7 @@ from model_serving.spark.environment import spark_environment
 from model_serving.spark.failures import cause_of
 from model_serving.spark.identity import ForeignCheckpoint, check_identity
 from model_serving.spark.news import ModelNews
-from model_serving.spark.session import close_session, open_session
+from model_serving.spark.session import close_session, is_alive, open_session
 from model_serving.spark.started import Started
 from model_serving.spark.stopping import end_after_batch
 from model_serving.spark.watching import Commits, watch
@@ -105,17 +105,19 @@ def _serve(
 ) -> bool:
     """Serves; after a failure, begins again from the checkpoint. True if the job finished by itself."""
     failures = 0
+    has_run = Event()
     while True:
         start_s = time.monotonic()
         try:
-            return _serve_once(program, config, session, stopping, tell)
+            return _serve_once(program, config, session, stopping, tell, has_run)
         # Whatever a query failed with: the checkpoint has everything that another start needs.
         except Exception as error:
             if stopping.is_set():
                 return False
             failures = 0 if time.monotonic() - start_s > _CALM_S else failures
             failures += 1
-            if failures > config.restart_attempts:
+            # What does not start the first time is wrongly set up, and a JVM that died does not come back.
+            if not has_run.is_set() or failures > config.restart_attempts or not is_alive(session):
                 raise
             pause_s = _PAUSES_S[min(failures, len(_PAUSES_S)) - 1]
             _say(
@@ -127,8 +129,14 @@ def _serve(
 
 
 def _serve_once(
-    program: str, config: SparkConfig, session: SparkSession, stopping: Event, tell: Callable[[], None]
+    program: str,
+    config: SparkConfig,
+    session: SparkSession,
+    stopping: Event,
+    tell: Callable[[], None],
+    has_run: Event,
 ) -> bool:
+    """Serves until the job is to be stopped or has failed; ``has_run`` is set once it has started."""
     # By name, because only the variant that runs is imported.
     query = import_module(f"model_serving.spark.{config.variant.value}.query")
     started: Started = query.start(session, config)
@@ -140,6 +148,7 @@ def _serve_once(
 
     try:
         print(f"{program}: job {session.sparkContext.applicationId} runs", flush=True)
+        has_run.set()
         has_finished = watch(started, wait, commits.take)
         if has_finished:
             started.finishing()

@@ -12,7 +12,7 @@ from model_serving.spark.config import SparkConfig
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["close_session", "open_session", "session_settings"]
+__all__ = ["close_session", "is_alive", "open_session", "session_settings"]
 
 _DEFAULT_MASTERS = {"", "local[*]"}
 """What ``spark.master`` is where the user has named none; the second is spark-submit's own default."""
@@ -57,16 +57,26 @@ def open_session(config: SparkConfig) -> SparkSession:
 
 def close_session(session: SparkSession) -> None:
     """Ends Spark and the JVM, and returns when none of its processes is left."""
+    from py4j.protocol import Py4JError
+
     gateway: Any = session.sparkContext._gateway  # noqa: SLF001 - pyspark never ends the JVM by itself
     below = psutil.Process().children(recursive=True)
-    session.stop()
-    gateway.shutdown()
+    # The JVM may have died, and the reason was told then.
+    with contextlib.suppress(OSError, Py4JError):
+        session.stop()
     if gateway.proc is not None:
+        gateway.shutdown()
         # The JVM ends when this pipe is closed.
         gateway.proc.stdin.close()
     for process in psutil.wait_procs(below, timeout=_END_S)[1]:
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def is_alive(session: SparkSession) -> bool:
+    """Whether the JVM that ``open_session`` has started still runs; True where spark-submit started it."""
+    process: Any = getattr(session.sparkContext._gateway, "proc", None)  # noqa: SLF001
+    return process is None or process.poll() is None
 
 
 def session_settings(config: SparkConfig) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -54,7 +55,8 @@ def started(*queries: Query, **more: Any) -> Started:
 
 
 def test_a_job_has_finished_when_all_its_queries_have_ended() -> None:
-    one, two, seen = Query("one", 0, 1, 1), Query("two", 7), []
+    one, two = Query("one", 0, 1, 1), Query("two", 7)
+    seen: list[Any] = []
     assert watch(started(one, two), Looks(one, two), seen.append) is True
     # Each batch of each query is seen once.
     assert [(progress["id"], progress["batchId"]) for progress in seen] == [
@@ -103,7 +105,7 @@ def test_what_was_read_is_committed_once_a_second_and_at_the_end(monkeypatch: py
     now_s = 100.0
     monkeypatch.setattr(Group, "committed", [])
     monkeypatch.setattr(watching, "GroupOffsets", Group)
-    monkeypatch.setattr(watching.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     commits = Commits(parse_config([], {}, Variant.KEYED))
 
     def read(offset: int) -> None:
