@@ -121,12 +121,21 @@ class Partitions:
             Fenced: another process has this one's name.
         """
         self._rebalanced = False
-        messages: list[Message] = self._consumer.consume(most, 0) or self._consumer.consume(1, _IDLE_S)
+        messages = self._gathered(most)
         if self._rebalanced:
             # The client may have gathered some of them before it gave their partition to somebody else.
             messages = [message for message in messages if message.partition() in self._mine]
         self.check()
         return self._without_errors(messages) if any(map(_ERROR, messages)) else messages
+
+    def _gathered(self, most: int) -> list[Message]:
+        messages: list[Message] = self._consumer.consume(most, 0)
+        if not messages:
+            messages = self._consumer.consume(1, _IDLE_S)
+            if messages and most > 1:
+                # Others came with it: alone, it would cost as much as all of them together.
+                messages += self._consumer.consume(most - 1, 0)
+        return messages
 
     def _without_errors(self, messages: list[Message]) -> list[Message]:
         whole = []

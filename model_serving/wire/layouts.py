@@ -21,6 +21,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from model_serving.core.protobuf_fields import BYTES, GROUP, MORE, VARINT
 from model_serving.wire.encoding import FIXED_TYPES, VARINT_TYPES, values_of
+from model_serving.wire.number_runs import FixedNumber, NumberRun, number_runs
 
 __all__ = ["Layout", "learn_layout", "table_of"]
 
@@ -67,12 +68,16 @@ class Layout:
     """The layout of messages of one length.
 
     ``fixed`` are the bytes of the message that it was learnt from, and ``mask`` has the bits that must be the
-    same in every message; both have the length of the messages.
+    same in every message; both have the length of the messages. Of the columns of numbers, ``runs`` are those
+    whose fields have a fixed length, ``varints`` the others, and ``absent`` those that the messages lack.
     """
 
     fixed: Table
     mask: Table
     places: Mapping[str, _Place]
+    runs: tuple[NumberRun, ...]
+    varints: tuple[tuple[int, _Place], ...]
+    absent: tuple[int, ...]
 
     def matches(self, table: Table) -> npt.NDArray[np.bool_]:
         """Which of the messages have this layout, shape (m,)."""
@@ -80,8 +85,23 @@ class Layout:
         # Most often no message differs, and a single test for all of them is faster.
         return ~differs.any(axis=1) if differs.any() else np.ones(len(table), dtype=np.bool_)
 
-    def numbers(self, table: Table, name: str) -> npt.NDArray[Any] | None:
-        """The values of a number field in messages that match; None if they lack the field, so it is 0."""
+    def numbers(self, table: Table) -> npt.NDArray[np.float64]:
+        """The number columns of messages that match, m × all columns; 0 where the messages lack the field.
+
+        ``table`` has to be in one piece of memory.
+        """
+        columns = len(self.absent) + len(self.varints) + sum(run.count for run in self.runs)
+        numbers = np.zeros((len(table), columns)) if self.absent else np.empty((len(table), columns))
+        # Without this, numpy warns of a float32 that is a signalling NaN.
+        with np.errstate(invalid="ignore"):
+            for run in self.runs:
+                run.read(table, numbers)
+            for column, place in self.varints:
+                numbers[:, column] = place.numbers(table)
+        return numbers
+
+    def number(self, table: Table, name: str) -> npt.NDArray[Any] | None:
+        """The values of a number field in messages that match, in its own type; None if they lack it."""
         place = self.places.get(name)
         return None if place is None else place.numbers(table)
 
@@ -91,13 +111,16 @@ class Layout:
         return None if place is None else place.texts(table)
 
 
-def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor], start: int = 0) -> Layout | None:
+def learn_layout(
+    payload: bytes, fields: Mapping[int, FieldDescriptor], columns: Sequence[str], start: int = 0
+) -> Layout | None:
     """The layout of a message that protobuf's parser has read.
 
     Args:
         payload: the message.
         fields: the singular number and string fields that are wanted, by number. All other bytes must be the
             same in each message of the layout.
+        columns: the names of the number fields that ``Layout.numbers`` reads, in their order.
         start: where the message begins. The bytes before it are a frame, which is the same in each message.
 
     Returns:
@@ -129,7 +152,27 @@ def learn_layout(payload: bytes, fields: Mapping[int, FieldDescriptor], start: i
         places[field.name] = _Place(field, at, end)
     if any(field.default_value for field in fields.values() if field.name not in places):
         return None
-    return Layout(np.frombuffer(payload, dtype=np.uint8), mask, places)
+    return _layout(payload, mask, places, columns)
+
+
+def _layout(payload: bytes, mask: Table, places: Mapping[str, _Place], columns: Sequence[str]) -> Layout:
+    fixed, varints, absent = [], [], []
+    for column, name in enumerate(columns):
+        place = places.get(name)
+        if place is None:
+            absent.append(column)
+        elif place.field.type in FIXED_TYPES:
+            fixed.append(FixedNumber(column, place.start, FIXED_TYPES[place.field.type][1]))
+        else:
+            varints.append((column, place))
+    return Layout(
+        fixed=np.frombuffer(payload, dtype=np.uint8),
+        mask=mask,
+        places=places,
+        runs=number_runs(fixed),
+        varints=tuple(varints),
+        absent=tuple(absent),
+    )
 
 
 def table_of(payloads: Sequence[bytes]) -> Table:

@@ -106,9 +106,7 @@ class RecordCodec:
         The batches have the ``origins`` of their records, int64 of shape (n,), if they are given.
         """
         rows = Rows(len(payloads), self.schema)
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for place, payload in enumerate(payloads):
-            by_length[len(payload)].append(place)
+        by_length = _places_by_length(payloads)
         refused: list[tuple[int, _Refusal]] = []
         for length, places in by_length.items():
             alike = len(places) > _FEW and length <= _LONGEST
@@ -206,8 +204,9 @@ class RecordCodec:
         if len(self._layouts) > _LENGTHS:
             self._layouts.popitem(last=False)
         left: list[int] = []
-        pending = np.array(places)
-        table = table_of([payloads[place] for place in places])
+        whole = len(places) == len(payloads)
+        pending = np.arange(len(places)) if whole else np.array(places)
+        table = table_of(payloads if whole else [payloads[place] for place in places])
         known, lessons = list(layouts), 0
         while len(pending):
             if known:
@@ -240,17 +239,9 @@ class RecordCodec:
 
     def _take(self, layout: Layout, table: Table, places: Places, rows: Rows) -> list[int]:
         """Reads messages that match. Returns the places of messages that are not valid records."""
-        timestamps = layout.numbers(table, _TIMESTAMP) if self._has_timestamp else None
-        numbers = np.zeros((len(table), len(self.schema.numeric)))
-        unset = []
-        # Without this, numpy warns of a float32 that is a signalling NaN.
-        with np.errstate(invalid="ignore"):
-            for column, name in enumerate(self.schema.numeric):
-                values = layout.numbers(table, name)
-                if values is not None:
-                    numbers[:, column] = values
-                elif name in self._optional:
-                    unset.append(column)
+        timestamps = layout.number(table, _TIMESTAMP) if self._has_timestamp else None
+        numbers = layout.numbers(table)
+        unset = [column for column in layout.absent if self.schema.numeric[column] in self._optional]
         texts = [layout.texts(table, name) or [""] * len(table) for name in self.schema.text]
         types = layout.places[_DATA_TYPE].one_or_all_texts(table)
         return rows.put_many(places, types, timestamps, numbers, texts, unset)
@@ -260,7 +251,7 @@ class RecordCodec:
             self._parse(payload)
         except (UnparsableMessage, InvalidRecord):
             return None
-        return learn_layout(payload, self._wanted, self._parser.start(payload))
+        return learn_layout(payload, self._wanted, self.schema.numeric, self._parser.start(payload))
 
     def _parse(self, payload: bytes) -> Any:
         message = self._parser.parse(payload)
@@ -276,6 +267,18 @@ class RecordCodec:
         if not (any(self._numbers_of(message)) or any(texts)):
             raise InvalidRecord(f"the {self.schema.name} has none of its fields set")
         return message
+
+
+def _places_by_length(payloads: Sequence[bytes]) -> Mapping[int, Sequence[int]]:
+    """The places of the messages of each length, in their order."""
+    lengths = list(map(len, payloads))
+    if lengths and lengths.count(lengths[0]) == len(lengths):
+        # The usual case, for which a step of Python for each message would cost as much as its numbers.
+        return {lengths[0]: range(len(lengths))}
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for place, length in enumerate(lengths):
+        by_length[length].append(place)
+    return by_length
 
 
 def _message_class(record_type: str) -> Any:

@@ -162,16 +162,20 @@ class Rows:
     ) -> list[int]:
         """Puts m messages: one data type for all or m of them, numbers m × k, texts (text fields) × m.
 
+        ``places`` ascend, and none comes twice.
+
         ``unset`` are the columns of ``numbers`` whose field is in none of the messages.
 
         Returns:
             The places of messages that are not valid records, because none of their fields is set.
         """
-        self._numbers[places] = numbers
+        # All of them are in their order, and a slice is written faster than places.
+        rows = slice(None) if len(places) == len(self._of_type) else places
+        self._numbers[rows] = numbers
         for name, values in zip(self._schema.text, texts, strict=True):
-            self._texts[name][places] = values
+            self._texts[name][rows] = values
         if timestamps is not None:
-            self._timestamps[places] = timestamps.astype(np.int64)
+            self._timestamps[rows] = timestamps.astype(np.int64)
         valid = (numbers != 0).any(axis=1)
         if unset:
             self._numbers[np.ix_(places, np.array(unset))] = np.nan
@@ -179,9 +183,9 @@ class Rows:
             # In messages of one layout, a text is set in all messages or in none.
             valid[:] = True
         if isinstance(data_types, str):
-            self._of_type[places] = self._number(data_types)
+            self._of_type[rows] = self._number(data_types)
         else:
-            self._of_type[places] = [self._number(data_type) for data_type in data_types]
+            self._of_type[rows] = [self._number(data_type) for data_type in data_types]
         if valid.all():
             return []
         self._of_type[places[~valid]] = _NONE

@@ -46,6 +46,25 @@ def test_records_of_a_partition_that_went_while_they_were_gathered_are_dropped(
     assert [(one.partition, one.offset) for one in loop.progress.places()] == [(1, 1)]
 
 
+def test_records_that_come_while_none_is_there_are_one_batch(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them ends the waiting. Alone, it would cost as much as all of them together."""
+    loop.activate("wine", 1, b"one")
+    loop.arrive(0)
+    consume = loop.consumer.consume
+
+    def come(count: int, timeout: float) -> list[Any]:
+        if timeout:
+            loop.send(0, "wine", 1, 2, 3)
+        return consume(count, timeout)
+
+    monkeypatch.setattr(loop.consumer, "consume", come)
+    loop.loop.step()
+    assert loop.results == [(1, "v1"), (2, "v1"), (3, "v1")]
+    assert list(map(len, loop.engine.models[-1].scored)) == [3]
+
+
 def test_records_are_not_read_before_the_state_of_their_partition_is_known(loop: Loop) -> None:
     loop.ends.known = {0: 3, 1: 7}
     loop.send(0, "wine", 1)
