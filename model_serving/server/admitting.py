@@ -91,6 +91,7 @@ class AdmittingMember:
             | {"message.max.bytes": DEAD_LETTER_BYTES, "linger.ms": 0}
         )
         self._transactions = Transactions(self._producer)
+        self._transactions.start()
         self._consumer = _models_consumer(kafka)
         self._positions: dict[int, int] = {}
         self._changed_positions: set[int] = set()
@@ -108,8 +109,13 @@ class AdmittingMember:
     def add_partitions(self, positions: Mapping[int, int]) -> None:
         """Reads these partitions too, each from its position."""
         self._positions.update(positions)
+        # Offset 0 for the beginning: the client would ask where that is, and for a topic that is new to it
+        # only after half a second. If the first messages are gone, it begins with the first that is left.
         self._consumer.incremental_assign(
-            [TopicPartition(self._topics.models, place, offset) for place, offset in positions.items()]
+            [
+                TopicPartition(self._topics.models, place, max(0, offset))
+                for place, offset in positions.items()
+            ]
         )
 
     @property

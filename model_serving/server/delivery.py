@@ -24,10 +24,21 @@ _QUEUE_MESSAGES = 200_000
 
 
 class Delivery(Protocol):
-    """The way from the serving loop to Kafka. Call ``tend`` each round, ``finish`` before partitions go.
+    """The way from the serving loop to Kafka. Call ``start`` once, before the first record is read.
+
+    Then call ``tend`` each round, and ``finish`` before partitions go.
 
     What is committed is the output that was written, and how far ``Progress`` says that records were served.
     """
+
+    def start(self) -> None:
+        """Makes sure that no process before this one, with the same name, can write any more.
+
+        Raises:
+            Interrupted: Kafka refuses, or does not answer.
+            Fenced: another process has this one's name.
+        """
+        ...
 
     @property
     def holds_back(self) -> bool:
@@ -128,6 +139,9 @@ class AtLeastOnce(Writer):
     ) -> None:
         settings = output_producer(kafka) | {"message.timeout.ms": 0}
         super().__init__(settings, consumer, progress, state_topic, interval_s)
+
+    def start(self) -> None:
+        """See Delivery. What a process before writes twice is allowed here."""
 
     @property
     def holds_back(self) -> bool:

@@ -47,6 +47,10 @@ class ExactlyOnce(Writer):
         self._held = Held()
         self._commit: Commit | None = None
 
+    def start(self) -> None:
+        """See Delivery."""
+        self._transactions.start()
+
     @property
     def holds_back(self) -> bool:
         """See Delivery."""

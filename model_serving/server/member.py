@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from threading import Event
 
 from confluent_kafka import Consumer, KafkaException
@@ -47,6 +48,15 @@ _LAST_REPORT_S = 3.0
 _QUEUED_KIB = 65_536
 _QUEUED_MESSAGES = 200_000
 _FETCH_BYTES = 10 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _DataClients:
+    """What reads records and writes results, and how far the records have been served."""
+
+    consumer: Consumer
+    progress: Progress
+    delivery: Delivery
 
 
 class Member:
@@ -105,9 +115,11 @@ class Member:
             closing.callback(self._leave, registration)
             signs.start()
             closing.callback(signs.stop)
+            # A client takes half a second until it can write, so it is made before the state is known.
+            clients = self._data_clients(closing)
             try:
                 self._register(registration, admission, stopping)
-                self._serve(closing, registration, signs, admission, stopping)
+                self._serve(closing, clients, registration, signs, admission, stopping)
             except (Fenced, Interrupted) as error:
                 raise self._why(error, registration) from error
             except KafkaException as error:
@@ -148,6 +160,7 @@ class Member:
     def _serve(
         self,
         closing: ExitStack,
+        clients: _DataClients,
         registration: Registration,
         signs: Signs,
         admission: AdmissionThread,
@@ -155,7 +168,7 @@ class Member:
     ) -> None:
         if stopping():
             return
-        loop = self._loop(closing)
+        loop = self._loop(closing, clients)
         loop.start()
         said: frozenset[int] = frozenset()
         while not stopping():
@@ -251,7 +264,7 @@ class Member:
         if new:
             member.add_partitions({place: self._beginning.models_position(place) for place in sorted(new)})
 
-    def _loop(self, closing: ExitStack) -> ServingLoop:
+    def _data_clients(self, closing: ExitStack) -> _DataClients:
         config = self._config
         consumer = Consumer(
             group_consumer_settings(
@@ -275,6 +288,10 @@ class Member:
         progress = Progress(config.data_topic)
         delivery = self._delivery(consumer, progress)
         closing.callback(delivery.close)
+        return _DataClients(consumer, progress, delivery)
+
+    def _loop(self, closing: ExitStack, clients: _DataClients) -> ServingLoop:
+        config = self._config
         waiting = WaitingInState(self._mirror)
         swaps = SwapQueue(self._mirror, self._parts.lease)
         swaps.follow()
@@ -283,9 +300,9 @@ class Member:
         closing.callback(desk.close)
         return ServingLoop(
             config.name,
-            consumer,
-            delivery,
-            progress,
+            clients.consumer,
+            clients.delivery,
+            clients.progress,
             desk,
             self._parts.codec,
             waiting,

@@ -90,7 +90,13 @@ class ServingLoop:
         )
 
     def start(self) -> None:
-        """Joins the group of the members."""
+        """Joins the group of the members, when no process before this one can write any more.
+
+        Raises:
+            Interrupted: Kafka refuses, or does not answer.
+            Fenced: another process has this one's name.
+        """
+        self._delivery.start()
         self._partitions.start()
 
     def step(self) -> None:

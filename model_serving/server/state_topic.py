@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     KafkaError,
     KafkaException,
@@ -156,13 +155,16 @@ class StateTail(threading.Thread):
                 "group.id": "model-serving-state",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
             }
         )
-        self._consumer.assign([TopicPartition(topic, place, OFFSET_BEGINNING) for place in range(PARTITIONS)])
+        # Not OFFSET_BEGINNING: the client would ask where that is, and for a topic that is new to it only
+        # after half a second. If the first messages are gone, it begins with the first that is left.
+        self._consumer.assign([TopicPartition(topic, place, 0) for place in range(PARTITIONS)])
 
     def run(self) -> None:
         """Reads until ``stop`` is called."""

@@ -108,7 +108,7 @@ class Commit:
 
 
 class Transactions:
-    """The transactions of one producer, one after the other.
+    """The transactions of one producer, one after the other. Call ``start`` once, before all others.
 
     Every call may raise Interrupted when Kafka refuses or does not answer, and Fenced when another process
     uses the same transactional id. The producer must not be used after that.
@@ -116,7 +116,10 @@ class Transactions:
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
-        Commit("the start of transactions", [producer.init_transactions], PATIENCE_S).wait()
+
+    def start(self) -> None:
+        """Ends what another process with the same transactional id has left open, and keeps it out."""
+        Commit("the start of transactions", [self._producer.init_transactions], PATIENCE_S).wait()
 
     def begin(self) -> None:
         """Begins a transaction; the one before must be over."""

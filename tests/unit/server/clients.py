@@ -70,7 +70,9 @@ class Clients:
 
     def exactly_once(self) -> ExactlyOnce:
         consumer: Any = self.consumer
-        return ExactlyOnce(_ACCESS, consumer, self.progress, "state", 0.2, "one")
+        delivery = ExactlyOnce(_ACCESS, consumer, self.progress, "state", 0.2, "one")
+        delivery.start()
+        return delivery
 
     @property
     def results(self) -> list[bytes | None]:

@@ -51,6 +51,9 @@ class FakeDelivery:
     on_finish: Callable[[], None] = lambda: None
     holds_back: bool = False
 
+    def start(self) -> None:
+        self.calls.append("start")
+
     def write(self, topic: str, messages: Iterable[bytes]) -> None:
         self.written.setdefault(topic, []).extend(messages)
 

@@ -1,0 +1,34 @@
+"""Where readers begin in the topics that a start waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from model_serving.testing import FakeClock, FakeEngine
+from tests.fake_kafka import FakeConsumer
+from tests.unit.server.cluster import TOPICS, clusters
+from tests.unit.server.process import STATE
+
+
+def test_no_reader_asks_kafka_where_a_topic_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a topic that is new to it, the client would ask only after half a second."""
+    first: dict[str, set[int]] = {}
+    resets: dict[str, Any] = {}
+    assign = FakeConsumer.incremental_assign
+
+    def note(consumer: FakeConsumer, places: Iterable[TopicPartition]) -> None:
+        for place in places:
+            first.setdefault(place.topic, set()).add(place.offset)
+            resets[place.topic] = consumer.settings.get("auto.offset.reset")
+        assign(consumer, places)
+
+    monkeypatch.setattr(FakeConsumer, "incremental_assign", note)
+    with clusters(FakeEngine(FakeClock()), exactly_once=False) as cluster:
+        cluster.drain()
+    assert (first[STATE], first[TOPICS.models]) == ({0}, {0})
+    # Where the first messages are gone, reading begins with the first that is left.
+    assert (resets[STATE], resets[TOPICS.models]) == ("earliest", "earliest")
