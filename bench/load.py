@@ -126,6 +126,8 @@ def main(words: list[str]) -> None:
         | {
             "linger.ms": arguments.linger_ms,
             "queue.buffering.max.messages": 1_000_000,
+            # On a busy machine a request is repeated, and a record that comes twice has two results.
+            "enable.idempotence": True,
             # A report for each record would cost the machine a sixth of the producer's time.
             "delivery.report.only.error": True,
         }

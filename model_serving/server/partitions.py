@@ -16,6 +16,12 @@ __all__ = ["Partitions"]
 
 _IDLE_S = 0.02
 
+_SOON_S = 0.2
+"""How long to wait for the state of partitions that come, before they are paused until it is there.
+
+The client may begin to fetch a partition as late as a second after it was paused and resumed.
+"""
+
 # Mapped over a batch: a method call from Python for each record would cost more than scoring it.
 _ERROR = Message.error
 
@@ -28,7 +34,7 @@ _PASSING_HERE = {
 class Partitions:
     """Reads records. Call ``start`` once; then in each round ``arrived`` and ``read``.
 
-    A partition that comes is paused until the mirror has what the member before has written about it:
+    A partition that comes is not read until the mirror has what the member before has written about it:
     ``arrived`` returns it then, once. ``goes`` is called before partitions go, and ``went`` when they have
     gone; both are called inside of ``read``, and before records of other partitions are returned.
     """
@@ -53,6 +59,7 @@ class Partitions:
         self._mine: set[int] = set()
         # Partitions that came, until the mirror has what was written before they came.
         self._arriving: dict[int, dict[int, int]] = {}
+        self._paused: set[int] = set()
         self._reached: dict[int, int] = {}
         self._has_joined = False
         self._rebalanced = False
@@ -101,8 +108,8 @@ class Partitions:
         ready = [place for place, target in self._arriving.items() if self._mirror.has_reached(target)]
         for place in ready:
             del self._arriving[place]
-        if ready and not self._held_back:
-            self._consumer.resume([TopicPartition(self._topic, place) for place in ready])
+        if not self._held_back:
+            self._resume(self._paused.intersection(ready))
         return ready
 
     def hold_back(self, hold: bool) -> None:
@@ -110,8 +117,11 @@ class Partitions:
         if hold == self._held_back:
             return
         self._held_back = hold
-        places = [TopicPartition(self._topic, place) for place in self._mine - self._arriving.keys()]
-        (self._consumer.pause if hold else self._consumer.resume)(places)
+        places = self._mine - self._arriving.keys()
+        if hold:
+            self._pause(places)
+        else:
+            self._resume(self._paused & places)
 
     def read(self, most: int) -> list[Message]:
         """The records that are there, at most ``most``; waits a moment for the first one.
@@ -155,17 +165,31 @@ class Partitions:
         self._has_joined = True
         if not places:
             return
-        consumer.incremental_assign(places)
-        consumer.pause(places)
         # What the member before has written about these partitions must be known here before their records.
         try:
             target = self._ends.of(self._state_topic, range(PARTITIONS))
         except KafkaException as error:
             self._failure = Interrupted(f"the end of the state topic is not known ({error.args[0].str()})")
+            consumer.incremental_assign(places)
+            consumer.pause(places)
             return
-        for place in places:
-            self._arriving[place.partition] = target
-            self._mine.add(place.partition)
+        is_known = self._mirror.wait_until(target, timeout_s=_SOON_S)
+        consumer.incremental_assign(places)
+        came = {place.partition for place in places}
+        self._mine |= came
+        self._arriving |= dict.fromkeys(came, target)
+        if self._held_back or not is_known:
+            self._pause(came)
+
+    def _pause(self, places: Collection[int]) -> None:
+        self._paused.update(places)
+        self._consumer.pause([TopicPartition(self._topic, place) for place in places])
+
+    def _resume(self, places: Collection[int]) -> None:
+        """Reads on; only what was paused, because the client drops what it has fetched so far."""
+        if places:
+            self._paused.difference_update(places)
+            self._consumer.resume([TopicPartition(self._topic, place) for place in places])
 
     def _goes(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         try:
@@ -185,6 +209,7 @@ class Partitions:
         self._went(gone)
         self._rebalanced = True
         self._mine -= gone
+        self._paused -= gone
         for place in gone:
             self._arriving.pop(place, None)
             self._reached.pop(place, None)

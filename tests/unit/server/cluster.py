@@ -15,7 +15,7 @@ from confluent_kafka import TopicPartition
 from model_serving.core.admission import queue
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.engines.content import KindCheckedEngine
-from model_serving.server import admitting, delivery, serving, state_topic, transactions
+from model_serving.server import admitting, delivery, partitions, serving, state_topic, transactions
 from model_serving.server import exactly_once as in_transactions
 from model_serving.server.entries import Kind
 from model_serving.server.errors import Fenced, Interrupted
@@ -270,6 +270,8 @@ def clusters(engine: FakeEngine, *, exactly_once: bool) -> Iterator[Cluster]:
         patch.setattr(transactions, "Thread", cluster.thread)
         patch.setattr(KindCheckedEngine, "load", lambda self, model, schema: self._engine.load(model, schema))
         patch.setattr(queue, "_QUICK_S", 60)
+        # The mirror follows in the same thread, so nothing comes while it is waited for.
+        patch.setattr(partitions, "_SOON_S", 0)
         try:
             yield cluster
         finally:

@@ -19,6 +19,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.protos.winerecord_pb2 import WineRecord
+from model_serving.server import partitions
 from model_serving.server import serving as module
 from model_serving.server.active import ActiveInState
 from model_serving.server.entries import Entry, Key, Kind
@@ -89,6 +90,8 @@ class Loop:
     ) -> None:
         self.seconds = Seconds()
         monkeypatch.setattr(module, "time", self.seconds)
+        # The mirror follows in the same thread, so nothing comes while it is waited for.
+        monkeypatch.setattr(partitions, "_SOON_S", 0)
         self.kafka = FakeKafka({TOPICS.data: 3})
         self.consumer = FakeConsumer(
             self.kafka, {"group.id": "data", "enable.partition.eof": until is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from model_serving.protos.deadletter_pb2 import DeadLetter
+from model_serving.server import partitions
 from model_serving.server.errors import Fenced, Interrupted
 from tests.fake_kafka import FakeMessage, failure
 from tests.unit.server.loops import TOPICS, Loop
@@ -77,6 +79,39 @@ def test_records_are_not_read_before_the_state_of_their_partition_is_known(loop:
     loop.mirror.apply([], {1: 7})
     loop.loop.step()
     assert (loop.paused, loop.waiting.count("wine")) == (set(), 1)
+
+
+def test_a_partition_whose_state_is_known_is_never_paused(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a pause the client may begin to fetch as late as a second after it is told to go on."""
+    touched: list[str] = []
+    monkeypatch.setattr(loop.consumer, "pause", lambda _: touched.append("pause"))
+    monkeypatch.setattr(loop.consumer, "resume", lambda _: touched.append("resume"))
+    loop.ends.known = {0: 3, 1: 7}
+    loop.mirror.apply([], {0: 3, 1: 7})
+    loop.send(0, "wine", 1)
+    loop.share(0)
+    loop.loop.step()
+    assert (touched, loop.partitions, loop.waiting.count("wine")) == ([], {0}, 1)
+
+
+def test_what_the_mirror_is_about_to_have_is_waited_for(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "_SOON_S", 60)
+    loop.ends.known = {0: 3, 1: 7}
+    follow = threading.Timer(0, loop.mirror.apply, ([], {0: 3, 1: 7}))
+    follow.start()
+    loop.share(0)
+    follow.join()
+    assert (loop.paused, loop.partitions) == (set(), {0})
+
+
+def test_a_partition_that_comes_while_nothing_may_be_read_is_paused_until_that_is_over(loop: Loop) -> None:
+    loop.loop._partitions.hold_back(True)
+    loop.arrive(0)
+    assert loop.paused == {0}
+    loop.loop._partitions.hold_back(False)
+    assert loop.paused == set()
 
 
 def test_a_partition_that_goes_is_committed_first_and_takes_its_records_along(loop: Loop) -> None:
