@@ -8,7 +8,10 @@ from typing import Any
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
 
-__all__ = ["server_client"]
+__all__ = ["group_consumer_settings", "server_client"]
+
+_SESSION_MS = 10_000
+"""How long Kafka waits for a member that is silent before it gives its partitions to others."""
 
 _LOGGER = logging.getLogger("model-serving.kafka")
 _LOGGER.addHandler(logging.NullHandler())
@@ -21,3 +24,20 @@ def server_client(kafka: KafkaAccess) -> dict[str, Any]:
     librdkafka writes fatal errors to standard error whatever its log level is, unless it has a logger.
     """
     return client_settings(kafka) | {"logger": _LOGGER, "reconnect.backoff.max.ms": 1_000}
+
+
+def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_ms: int) -> dict[str, object]:
+    """The settings of a member of a consumer group, which keeps its place when it starts again soon."""
+    refresh = {"topic.metadata.refresh.interval.ms": refresh_ms} if refresh_ms else {}
+    return server_client(kafka) | {
+        "group.id": group,
+        "group.instance.id": name,
+        "client.id": f"model-serving-{name}",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "session.timeout.ms": _SESSION_MS,
+        "heartbeat.interval.ms": 2_000,
+        "max.poll.interval.ms": 600_000,
+        **refresh,
+    }

@@ -11,32 +11,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from model_serving.events import Events
 from model_serving.messaging.access import KafkaAccess
 from model_serving.server.admitting import AdmittingMember
-from model_serving.server.clients import server_client
+from model_serving.server.clients import group_consumer_settings
 from model_serving.server.errors import Fenced, Interrupted
 
-__all__ = ["AdmissionThread", "group_consumer_settings"]
+__all__ = ["AdmissionThread"]
 
 _IDLE_S = 0.05
 _PAUSE_S = 1.0
-SESSION_MS = 10_000
-"""How long Kafka waits for a member that is silent before it gives its partitions to others."""
-
-
-def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_ms: int) -> dict[str, object]:
-    """The settings of a member of a consumer group, which keeps its place when it starts again soon."""
-    refresh = {"topic.metadata.refresh.interval.ms": refresh_ms} if refresh_ms else {}
-    return server_client(kafka) | {
-        "group.id": group,
-        "group.instance.id": name,
-        "client.id": f"model-serving-{name}",
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",
-        "session.timeout.ms": SESSION_MS,
-        "heartbeat.interval.ms": 2_000,
-        "max.poll.interval.ms": 600_000,
-        **refresh,
-    }
 
 
 class AdmissionThread(threading.Thread):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from threading import Event
 
 from confluent_kafka import Consumer, KafkaException
@@ -13,7 +12,6 @@ from confluent_kafka import Consumer, KafkaException
 from model_serving.assembly import Parts, build, new_pool, new_recorder, new_reporter
 from model_serving.core.clock import SystemClock
 from model_serving.events import Events
-from model_serving.flags import Delivery as Guarantee
 from model_serving.server.active import ActiveInState
 from model_serving.server.admitting import AdmittingMember
 from model_serving.server.beginning import Beginning
@@ -21,18 +19,15 @@ from model_serving.server.bounds import Bounds
 from model_serving.server.config import ServerConfig
 from model_serving.server.confirmations import Confirmations
 from model_serving.server.contents import ContentsInState
-from model_serving.server.delivery import AtLeastOnce, Delivery
-from model_serving.server.election import AdmissionThread, group_consumer_settings
+from model_serving.server.election import AdmissionThread
 from model_serving.server.entries import Kind
 from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.exactly_once import ExactlyOnce
 from model_serving.server.health import Health
-from model_serving.server.lag import Lag
 from model_serving.server.members import Members, Registration, Signs
 from model_serving.server.mirror import Mirror
-from model_serving.server.progress import Progress
+from model_serving.server.opened import OpenedClients
 from model_serving.server.serving import ServingLoop
-from model_serving.server.state_topic import StateSender, StateTail, TopicEnds
+from model_serving.server.state_topic import StateTail, TopicEnds
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.transactions import translated
 from model_serving.server.view import KeptInView, PendingInView, StateView
@@ -45,19 +40,6 @@ _LOOK_S = 0.05
 _TAKEN_OVER_S = 3.0
 _LAST_REPORT_S = 3.0
 
-_QUEUED_KIB = 65_536
-_QUEUED_MESSAGES = 200_000
-_FETCH_BYTES = 10 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _DataClients:
-    """What reads records and writes results, and how far the records have been served."""
-
-    consumer: Consumer
-    progress: Progress
-    delivery: Delivery
-
 
 class Member:
     """Serves until it is told to stop or, with bounds, until all is read. Call ``run`` once.
@@ -69,18 +51,23 @@ class Member:
     """
 
     def __init__(
-        self, config: ServerConfig, events: Events, health: Health, lag: Lag | None, bounds: Bounds | None
+        self,
+        config: ServerConfig,
+        clients: OpenedClients,
+        events: Events,
+        health: Health,
+        bounds: Bounds | None,
     ) -> None:
-        """``health`` and ``lag`` are told how it goes; without a ``lag``, it is not counted."""
+        """The member closes ``clients`` when its run ends."""
         self._config = config
         self._events = events
         self._health = health
-        self._lag = lag
         self._bounds = bounds
         self._closing = ExitStack()
         self._mirror = Mirror()
         self._tail = StateTail(config.kafka, config.state_topic, self._mirror)
-        self._sender = StateSender(config.kafka, config.state_topic)
+        self._clients = clients
+        self._sender = clients.sender
         self._ends = TopicEnds(config.kafka)
         self._beginning = Beginning(config, self._mirror, self._sender, self._ends)
         store = ContentsInState(self._mirror, self._sender, config.state_topic)
@@ -115,11 +102,10 @@ class Member:
             closing.callback(self._leave, registration)
             signs.start()
             closing.callback(signs.stop)
-            # A client takes half a second until it can write, so it is made before the state is known.
-            clients = self._data_clients(closing)
+            closing.callback(self._clients.close)
             try:
                 self._register(registration, admission, stopping)
-                self._serve(closing, clients, registration, signs, admission, stopping)
+                self._serve(closing, registration, signs, admission, stopping)
             except (Fenced, Interrupted) as error:
                 raise self._why(error, registration) from error
             except KafkaException as error:
@@ -160,7 +146,6 @@ class Member:
     def _serve(
         self,
         closing: ExitStack,
-        clients: _DataClients,
         registration: Registration,
         signs: Signs,
         admission: AdmissionThread,
@@ -168,7 +153,7 @@ class Member:
     ) -> None:
         if stopping():
             return
-        loop = self._loop(closing, clients)
+        loop = self._loop(closing)
         loop.start()
         said: frozenset[int] = frozenset()
         while not stopping():
@@ -264,34 +249,8 @@ class Member:
         if new:
             member.add_partitions({place: self._beginning.models_position(place) for place in sorted(new)})
 
-    def _data_clients(self, closing: ExitStack) -> _DataClients:
-        config = self._config
-        consumer = Consumer(
-            group_consumer_settings(
-                config.kafka, config.data_group, config.name, config.partition_discovery_interval_ms
-            )
-            | {
-                "partition.assignment.strategy": "cooperative-sticky",
-                "queued.max.messages.kbytes": _QUEUED_KIB,
-                "queued.min.messages": _QUEUED_MESSAGES,
-                "fetch.message.max.bytes": _FETCH_BYTES,
-                "fetch.wait.max.ms": 100,
-                # The client's second would leave nothing to do where a full queue is empty sooner.
-                "fetch.queue.backoff.ms": 20,
-                "enable.partition.eof": config.bounded,
-            }
-            | ({} if self._lag is None else self._lag.settings)
-        )
-        if self._lag is not None:
-            closing.callback(self._lag.forget)
-        closing.callback(consumer.close)
-        progress = Progress(config.data_topic)
-        delivery = self._delivery(consumer, progress)
-        closing.callback(delivery.close)
-        return _DataClients(consumer, progress, delivery)
-
-    def _loop(self, closing: ExitStack, clients: _DataClients) -> ServingLoop:
-        config = self._config
+    def _loop(self, closing: ExitStack) -> ServingLoop:
+        config, clients = self._config, self._clients
         waiting = WaitingInState(self._mirror)
         swaps = SwapQueue(self._mirror, self._parts.lease)
         swaps.follow()
@@ -314,10 +273,3 @@ class Member:
             config.state_topic,
             until=None if self._bounds is None else self._bounds.data,
         )
-
-    def _delivery(self, consumer: Consumer, progress: Progress) -> Delivery:
-        config, interval_s = self._config, self._config.commit_interval_ms / 1000
-        if config.delivery is Guarantee.EXACTLY_ONCE:
-            name = f"{config.data_group}-{config.state_topic}-{config.name}"
-            return ExactlyOnce(config.kafka, consumer, progress, config.state_topic, interval_s, name)
-        return AtLeastOnce(config.kafka, consumer, progress, config.state_topic, interval_s)

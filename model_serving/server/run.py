@@ -25,7 +25,7 @@ from model_serving.server.config import PROGRAM, ServerConfig, parse_config
 from model_serving.server.errors import Fenced, Interrupted
 from model_serving.server.health import Health
 from model_serving.server.lag import Lag
-from model_serving.server.member import Member
+from model_serving.server.opened import OpenedClients, open_clients
 from model_serving.server.state_topic import ensure_state_topic
 from model_serving.server.workers import end_with_parent, run_workers
 
@@ -61,15 +61,20 @@ def main(argv: Sequence[str], environ: Mapping[str, str], publisher_of: Publishe
     end_with_parent(environ, stopping.set)
     events = Events(config.log_format, config.name)
     try:
-        config = _checked(config, events)
         if config.workers > 1:
-            return run_workers(config, argv, events, stopping.is_set)
+            return run_workers(_checked(config, events), argv, events, stopping.is_set)
         with ExitStack() as closing:
             health = Health()
+            # They connect while Kafka is checked and the rest of the program is imported.
             lag = Lag(config.data_topic) if config.http_port else None
-            if lag is not None:
-                closing.callback(_answer(config, events, publisher_of, health, lag).stop)
-            _serve(config, events, health, lag, stopping)
+            opened = open_clients(config, lag)
+            with ExitStack() as unused:
+                unused.callback(opened.close)
+                config = _checked(config, events)
+                if lag is not None:
+                    closing.callback(_answer(config, events, publisher_of, health, lag).stop)
+                unused.pop_all()
+            _serve(config, opened, events, health, lag, stopping)
     except (MessagingError, ModelServingError, ValueError) as error:
         return _fail(str(error))
     except Fenced:
@@ -112,8 +117,19 @@ def _answer(
     return service
 
 
-def _serve(config: ServerConfig, events: Events, health: Health, lag: Lag | None, stopping: Event) -> None:
-    """Serves; after an interruption, begins again from what is committed."""
+def _serve(
+    config: ServerConfig,
+    opened: OpenedClients,
+    events: Events,
+    health: Health,
+    lag: Lag | None,
+    stopping: Event,
+) -> None:
+    """Serves; after an interruption, begins again from what is committed, with new clients."""
+    # Its imports take as long as the clients take to connect.
+    from model_serving.server.member import Member
+
+    clients: OpenedClients | None = opened
     pauses = 0
     bounds: Bounds | None = None
     while True:
@@ -122,7 +138,8 @@ def _serve(config: ServerConfig, events: Events, health: Health, lag: Lag | None
             if config.bounded and bounds is None:
                 # Only once: what comes while serving is interrupted is behind the end.
                 bounds = present_bounds(config)
-            Member(config, events, health, lag, bounds).run(stopping.is_set)
+            used, clients = clients or open_clients(config, lag), None
+            Member(config, used, events, health, bounds).run(stopping.is_set)
         except Interrupted as error:
             if time.monotonic() - start_s > _CALM_S:
                 pauses = 0

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 
 from model_serving.events import Events, LogFormat
 from model_serving.server import bounds as module
-from model_serving.server import run
+from model_serving.server import member, run
 from model_serving.server.bounds import Bounds, present_bounds
 from model_serving.server.config import ServerConfig, parse_config
 from model_serving.server.entries import Key, Kind
@@ -64,23 +64,26 @@ def test_a_bounded_run_waits_for_kafka_and_keeps_its_ends_over_interruptions(
     ends: type[Ends], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends.away = 2
-    seen: list[Bounds | None] = []
+    seen: list[tuple[str, Bounds | None]] = []
 
     class Serving:
         def __init__(
-            self, _config: ServerConfig, _events: Events, _health: Any, _lag: Any, bounds: Bounds | None
+            self, _config: ServerConfig, clients: str, _events: Events, _health: Any, bounds: Bounds | None
         ) -> None:
-            seen.append(bounds)
+            seen.append((clients, bounds))
 
         def run(self, _stopping: object) -> None:
             if len(seen) == 1:
                 raise Interrupted("the broker died")
 
-    monkeypatch.setattr(run, "Member", Serving)
+    monkeypatch.setattr(member, "Member", Serving)
+    monkeypatch.setattr(run, "open_clients", lambda *_: "new clients")
     monkeypatch.setattr(run, "_PAUSES_S", (0.0,))
     config = parse_config(["--bounded"], {})
-    run._serve(config, Events(LogFormat.TEXT, "test"), Health(), None, Event())
-    assert seen == [Bounds({0: 11}, {0: 12})] * 2
+    opened: Any = "opened ahead"
+    run._serve(config, opened, Events(LogFormat.TEXT, "test"), Health(), None, Event())
+    bounds = Bounds({0: 11}, {0: 12})
+    assert seen == [("opened ahead", bounds), ("new clients", bounds)]
 
 
 def test_models_are_done_when_they_are_carried_out_and_confirmed(mirror: Mirror, log: StateLog) -> None:
