@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from model_serving.core.batches import Decoded
+from model_serving.core.batches import Decoded, Origins
 from model_serving.core.errors import Unavailable
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.core.state import Activation, encode_activation
@@ -152,9 +152,9 @@ def test_records_that_may_wait_are_read_by_partition_and_once(
     decoded: list[int] = []
     decode = loop.parts.codec.decode
 
-    def counted(payloads: Sequence[bytes]) -> Decoded:
+    def counted(payloads: Sequence[bytes], origins: Origins | None = None) -> Decoded:
         decoded.append(len(payloads))
-        return decode(payloads)
+        return decode(payloads, origins)
 
     monkeypatch.setattr(loop.parts.codec, "decode", counted)
 
