@@ -22,6 +22,7 @@ from model_serving.server.contents import ContentsInState
 from model_serving.server.election import AdmissionThread
 from model_serving.server.entries import Kind
 from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.garbage import keep_for_good
 from model_serving.server.health import Health
 from model_serving.server.members import Members, Registration, Signs
 from model_serving.server.mirror import Mirror
@@ -154,6 +155,7 @@ class Member:
         if stopping():
             return
         loop = self._loop(closing)
+        keep_for_good()
         loop.start()
         said: frozenset[int] = frozenset()
         while not stopping():
