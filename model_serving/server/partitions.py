@@ -59,6 +59,7 @@ class Partitions:
         self._mine: set[int] = set()
         # Partitions that came, until the mirror has what was written before they came.
         self._arriving: dict[int, dict[int, int]] = {}
+        # Also partitions that went since: the client may remember that they were paused.
         self._paused: set[int] = set()
         self._reached: dict[int, int] = {}
         self._has_joined = False
@@ -209,7 +210,6 @@ class Partitions:
         self._went(gone)
         self._rebalanced = True
         self._mine -= gone
-        self._paused -= gone
         for place in gone:
             self._arriving.pop(place, None)
             self._reached.pop(place, None)

@@ -106,6 +106,19 @@ def test_what_the_mirror_is_about_to_have_is_waited_for(loop: Loop, monkeypatch:
     assert (loop.paused, loop.partitions) == (set(), {0})
 
 
+def test_a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back(loop: Loop) -> None:
+    """The client may remember that it was paused."""
+    loop.ends.known = {0: 3, 1: 7}
+    loop.share(0)
+    assert loop.paused == {0}
+    loop.share()
+    loop.mirror.apply([], {0: 3, 1: 7})
+    loop.send(0, "wine", 1)
+    loop.share(0)
+    loop.loop.step()
+    assert (loop.paused, loop.waiting.count("wine")) == (set(), 1)
+
+
 def test_a_partition_that_comes_while_nothing_may_be_read_is_paused_until_that_is_over(loop: Loop) -> None:
     loop.loop._partitions.hold_back(True)
     loop.arrive(0)
