@@ -118,9 +118,6 @@ class BayesianNetworkModel(WithoutEntities):
             for variable in network.variables
         ]
         self._measured = [node for node in network.continuous.values() if node is not self._target]
-        self._places = [
-            {value: place for place, value in enumerate(variable.values)} for variable in network.variables
-        ]
         everything = np.ones(len(self._known) + len(self._measured), dtype=bool)
         everything[: len(self._known)] = self._known
         try:
@@ -172,7 +169,7 @@ class BayesianNetworkModel(WithoutEntities):
                 continue
             state = None
             if variable.field is not None and self._known[place]:
-                state = self._places[place].get(variable.field.one(record))
+                state = variable.values.get(variable.field.one(record))
             if state is None:
                 return None
             chosen.append(state)
@@ -204,7 +201,7 @@ class BayesianNetworkModel(WithoutEntities):
                 values = _careful(variable.field, batch)
             present = ~np.isnan(values)
             states[place] = -1
-            for state, value in enumerate(variable.values):
+            for value, state in variable.values.items():
                 states[place][values == value] = state
             known.append(present)
         return states, known

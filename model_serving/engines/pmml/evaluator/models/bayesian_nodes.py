@@ -44,12 +44,15 @@ _KINDS = {
 
 @dataclass(slots=True)
 class Variable:
-    """A variable with its values in the document's order. ``field`` is None where no record brings it."""
+    """A variable. ``values`` gives the places of its values, in the document's order.
+
+    ``field`` is None where no record brings it.
+    """
 
     name: str
     field: Field | None
     is_node: bool
-    values: list[float]
+    values: dict[float, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,13 @@ class Network:
 
     def _declare_node(self, element: Element, context: ModelContext) -> None:
         name = required(element, "name")
-        values: dict[float, None] = {}
+        values: dict[float, int] = {}
         for part in element.iter("ValueProbability"):
-            values[_value(context, name, required(part, "value"))] = None
+            values.setdefault(_value(context, name, required(part, "value")), len(values))
         if not values:
             raise Unsupported(f"DiscreteNode '{name}' without ValueProbability")
         self.places[name] = len(self.variables)
-        self.variables.append(Variable(name, context.scope.find(name), True, list(values)))
+        self.variables.append(Variable(name, context.scope.find(name), True, values))
 
     def _read_discrete(self, element: Element, context: ModelContext) -> Discrete:
         name = required(element, "name")
@@ -157,7 +160,7 @@ class Network:
                 raise Unsupported(
                     f"probability '{part.get('probability')}' of DiscreteNode '{variable.name}'"
                 )
-            made[variable.values.index(_value(context, variable.name, required(part, "value")))] = share
+            made[variable.values[_value(context, variable.name, required(part, "value"))]] = share
         return made
 
     def _read_continuous(self, element: Element, context: ModelContext) -> Continuous:
@@ -197,7 +200,8 @@ class Network:
                 values = dict.fromkeys(constant(text, field.kind.data_type, symbols) for text in spelled)
                 # A DerivedField belongs to its node, so another node may have one of the same name.
                 place = len(self.variables)
-                self.variables.append(Variable(name, field, False, list(values)))
+                places = {value: count for count, value in enumerate(values)}
+                self.variables.append(Variable(name, field, False, places))
             found.append(place)
         if not found or len(set(names)) != len(names):
             raise Unsupported("conditional probabilities without a ParentValue, or with two of one parent")
@@ -226,7 +230,7 @@ class Network:
                 value = constant(text, data_type, context.program.symbols)
             if value not in variable.values:
                 raise Unsupported(f"ParentValue '{text}' of '{variable.name}', which has no such value")
-            key.append(variable.values.index(value))
+            key.append(variable.values[value])
         return tuple(key)
 
 
