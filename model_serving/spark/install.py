@@ -31,9 +31,12 @@ exec {python} -P -m model_serving.spark.submit "$@"
 _QUICK_WORKERS = """\
 import sys; sys.path.sort(key=lambda entry: entry.endswith("pyspark.zip"))
 """
-"""Spark has its Python processes take pyspark from an archive, where Python compiles it at each start: 1.5 s of
-processor time instead of 0.4, and Spark gives some of them 10 s to start, whatever else the machine does. This
-line is read at the start of every process of the environment. It puts the installed package first."""
+"""A line that Python reads at the start of every process of the environment.
+
+Spark has its Python processes take pyspark from an archive, where Python compiles it at each start: 1.5 s of
+processor time instead of 0.4. Spark gives some of them 10 s to start, whatever else the machine does. The
+line puts the installed package first.
+"""
 
 
 def install() -> None:

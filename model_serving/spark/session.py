@@ -85,9 +85,9 @@ def session_settings(config: SparkConfig) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(config.parallelism),
         # Spark's own, and each worker makes its last reports of statistics before it ends.
+        "spark.python.daemon.module": "model_serving.spark.daemon",
         # Spark's default of 15 s is not enough on a machine that is busy with other things.
         "spark.python.authenticate.socketTimeout": "60s",
-        "spark.python.daemon.module": "model_serving.spark.daemon",
         # Arrow instead of rows one by one, between the JVM and Python.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # The default starts a process for every file that is renamed.
