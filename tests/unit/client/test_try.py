@@ -30,6 +30,14 @@ RISK = (
     b'<RegressionTable intercept="0" targetCategory="yes"><NumericPredictor name="x" coefficient="1"/>'
     b"</RegressionTable></RegressionModel></PMML>"
 )
+NEXT = (
+    b'<PMML version="4.4" xmlns="http://www.dmg.org/PMML-4_4"><Header/><DataDictionary>'
+    b'<DataField name="v" optype="continuous" dataType="double"/></DataDictionary>'
+    b'<TimeSeriesModel functionName="timeSeries" bestFit="ExponentialSmoothing"><MiningSchema>'
+    b'<MiningField name="v" usageType="target"/></MiningSchema><ExponentialSmoothing>'
+    b'<Level smoothedValue="40"/><Trend_ExpoSmooth smoothedValue="2"/></ExponentialSmoothing>'
+    b"</TimeSeriesModel></PMML>"
+)
 SAMPLES = {model.name: model for model in sample_models()}
 ONNX = next(model for model in SAMPLES.values() if model.path.suffix == ".onnx")
 
@@ -76,6 +84,11 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
     return Desk(tmp_path, capsys)
+
+
+def test_a_model_that_takes_no_field_gives_each_row_the_same(desk: Desk) -> None:
+    rows = desk.rows(desk.file("next.pmml", NEXT), desk.file("rows.csv", "x\n1\n2\n"))
+    assert [row["result"] for row in rows] == [42.0, 42.0]
 
 
 def test_each_row_has_the_result_that_the_models_formula_gives(desk: Desk) -> None:
