@@ -76,6 +76,6 @@ class _ByWhatIsShared(LoadScopeScheduling):
         file, _, test = nodeid.partition("::")
         shared = re.fullmatch(r"(.*/(?:running_job|spark_job))/.*", file)
         variant = re.search(
-            r"(?<![\w-])(keyed|broadcast|server|spark-keyed|spark-broadcast)\b", test.partition("[")[2]
+            r"\b(spark-keyed|spark-broadcast|keyed|broadcast|server)\b", test.partition("[")[2]
         )
         return f"{shared[1]}[{variant[1]}]" if shared and variant else file
