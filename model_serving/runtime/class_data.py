@@ -31,7 +31,7 @@ from model_serving.runtime.jars import cache_folder, class_path
 __all__ = ["ClassData", "flink_class_data", "kafka_class_data", "main"]
 
 _LISTS = files("model_serving.runtime") / "classes"
-_DUMP_S = 300.0
+_DUMP_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,18 @@ class ClassData:
             *("-Xlog:disable", "-Xlog:all=error:stderr", *self.options),
             *("-cp", os.pathsep.join(map(str, self.class_path))),
         ]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_DUMP_S
-        )
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_DUMP_S,
+            )
+        except subprocess.TimeoutExpired:
+            # Its own text would be the whole command, with the class path.
+            raise OSError(f"Java was not done after {_DUMP_S:g} s") from None
         if not made.is_file():
             said = (done.stderr + done.stdout).strip().splitlines()
             raise OSError(said[-1] if said else f"Java ended with status {done.returncode}")

@@ -41,7 +41,7 @@ from tests.job_models import sample_records
 from tests.mutations import mutated
 
 ROOT = Path(__file__).resolve().parents[2]
-MINUTES = float(os.environ.get("FUZZ_MINUTES", "0.25"))
+MINUTES = float(os.environ.get("FUZZ_MINUTES", "0.15"))
 """Three quarters for the loaders, one for the wire layer."""
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))

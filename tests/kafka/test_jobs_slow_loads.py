@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.job_models import constant_model, constant_pmml, sample_records
 from tests.job_serving import serving
+from tests.job_traffic import Traffic
+from tests.kafka.outage import OUTAGE_FLAGS, records_wait_for_their_model_server
 from tests.slow_store import slow_store
 
 pytestmark = pytest.mark.kafka
@@ -32,34 +35,45 @@ def constant(data_type: str, value: float) -> ModelDescriptor:
     )
 
 
-def test_a_slow_load_holds_up_nothing_and_one_without_end_is_rejected(
-    broker: EmbeddedBroker, tmp_path: Path
-) -> None:
-    """In thread mode; in process mode models load slowly while workers are killed (tests/faults).
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("slow") / "job.log"
 
-    The job's topics do not exist before it starts. It creates them for what they get, so a letter
-    holds all of a large message.
-    """
+
+@pytest.fixture(scope="module")
+def job(broker: EmbeddedBroker, log: Path) -> Iterator[Traffic]:
+    """Runs the keyed job exactly once, in thread mode. Its topics do not exist before it starts."""
     topics = TopicNames().prefixed(f"n{uuid4().hex[:8]}-")
     flags = [
         *("--delivery", "exactly-once"),
         *("--checkpoint-interval-ms", "500"),
         *("--execution-mode", "thread"),
         *("--load-timeout-s", str(TIME_LIMIT_S)),
+        *OUTAGE_FLAGS,
     ]
-    with (
-        slow_store(constant_pmml(2)) as slow,
-        slow_store(constant_pmml(3)) as never,
-        serving("keyed", broker, tmp_path, *flags, topics=topics) as job,
-    ):
-        bad_model = constant_model("large", 2.0, data=b"<" + b"x" * 2_000_000)
-        job.offer(bad_model)
-        (letter,) = job.await_letters_of("large", 1)
-        assert letter.payload == bad_model.SerializeToString()
-        # Nothing is said about their sizes.
-        said = [line for line in (tmp_path / "job.log").read_text().splitlines() if "the topic '" in line]
-        assert said == [f"keyed.py: the topic '{one}' did not exist and was created" for one in topics.all()]
+    with serving("keyed", broker, log.parent, *flags, topics=topics) as traffic:
+        yield traffic
+        traffic.await_all_accounted()
 
+
+def test_the_job_creates_its_topics_for_what_they_get(job: Traffic, log: Path) -> None:
+    """A letter holds all of a large message."""
+    bad_model = constant_model("large", 2.0, data=b"<" + b"x" * 2_000_000)
+    job.offer(bad_model)
+    (letter,) = job.await_letters_of("large", 1)
+    assert letter.payload == bad_model.SerializeToString()
+    # Nothing is said about their sizes.
+    said = [line for line in log.read_text().splitlines() if "the topic '" in line]
+    assert said == [f"keyed.py: the topic '{one}' did not exist and was created" for one in job.topics.all()]
+
+
+def test_records_wait_for_their_model_server(job: Traffic) -> None:
+    records_wait_for_their_model_server(job, in_order=True)
+
+
+def test_a_slow_load_holds_up_nothing_and_one_without_end_is_rejected(job: Traffic) -> None:
+    """In thread mode; in process mode models load slowly while workers are killed (tests/faults)."""
+    with slow_store(constant_pmml(2)) as slow, slow_store(constant_pmml(3)) as never:
         job.serve(constant("slow", 1))
         job.offer(
             ModelDescriptor(
@@ -103,4 +117,3 @@ def test_a_slow_load_holds_up_nothing_and_one_without_end_is_rejected(
         never.answer.set()
         job.send(*sample_records("stuck", 10))
         assert {result.version for result in job.await_results("stuck", 10)} == {"v4"}
-        job.await_all_accounted()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model_serving.runtime import install
+from model_serving.runtime import class_data, install
 from model_serving.runtime.class_data import ClassData, flink_class_data
 from model_serving.runtime.errors import ClassDataError
 from model_serving.runtime.flink_home import FlinkHome
@@ -79,6 +79,19 @@ def test_an_archive_that_cannot_be_made_is_one_line_and_the_earlier_one_stays(
     )
     assert data.archive.read_text(encoding="utf-8") == "earlier"
     assert not data.is_current(java_that_fails)
+
+
+def test_a_java_that_is_not_done_in_time_is_one_short_line(
+    tmp_path: Path, jar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeps = tmp_path / "java"
+    sleeps.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    sleeps.chmod(0o755)
+    monkeypatch.setattr(class_data, "_DUMP_S", 0.2)
+    with pytest.raises(
+        ClassDataError, match=r"made\.jsa \(Java was not done after 0\.2 s\), so it starts more"
+    ):
+        ClassData("kafka", tmp_path / "made.jsa", (jar,)).make(sleeps)
 
 
 def test_the_set_up_says_so_and_goes_on(

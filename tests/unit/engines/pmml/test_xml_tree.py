@@ -50,10 +50,10 @@ def test_one_long_token_takes_time_in_proportion_to_its_length(
     """Expat 2.5 begins an unfinished token again with every piece, which took a minute for 20 MB."""
     if b"<" in filled_with and (b"<a" in inside):
         filled_with = b"&lt;"
-    filling = filled_with * ((12 << 20) // len(filled_with))
+    filling = filled_with * ((8 << 20) // len(filled_with))
     rest = b"<row><value>1</value></row>" * 2_000
     document = f'<{root} xmlns:p="urn:p">'.encode() + inside % filling + rest + f"</{root}>".encode()
     start_s = time.process_time()
     read = read_xml(document, 64 << 20)
-    assert time.process_time() - start_s < 5
+    assert time.process_time() - start_s < 3
     assert len(read.findall("row")) == 2_000 or len(read) >= 2_000
