@@ -60,23 +60,24 @@ def test_a_detached_job_in_thread_mode(
 def test_an_attached_job_in_worker_processes(
     cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
+    """The keyed job; the broadcast job's worker processes are killed in ``faults/test_crashes``."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
     with (
         FlinkRun(
-            "broadcast",
+            "keyed",
             [*flags, "--execution-mode", "process"],
             tmp_path / "job.log",
             environ=cluster.environ,
         ) as job,
-        Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
+        Traffic("keyed", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
         serves(traffic, SAMPLES)
         job_id = job.job_id()
         # Stopping the client leaves the job to its cluster, and says so.
         assert job.stop() == 0
         assert job.printed().splitlines()[-1] == (
-            f"broadcast.py: job {job_id} still runs on its cluster; flink cancel ends it"
+            f"keyed.py: job {job_id} still runs on its cluster; flink cancel ends it"
         )
         assert cluster.state_of(job_id) == "RUNNING"
     cluster.cancel(job_id)
