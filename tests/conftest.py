@@ -18,13 +18,11 @@ from tests.stand_ins import check_stand_in, replaced
 
 # Flink's scripts read the first, the embedded Kafka the second. The tests start dozens of short jobs and some
 # brokers, in which Java's second compiler would take a quarter of the processor time and save less than that.
-# Nor does a test need that Java verifies the bytecode of those 6,000 classes of Flink that are in no archive,
-# which would take a tenth of a job's start.
-_ONE_COMPILER = "-XX:TieredStopAtLevel=1"
-os.environ.setdefault(
-    "JVM_ARGS", f"{_ONE_COMPILER} -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
-)
-os.environ.setdefault("MODEL_SERVING_KAFKA_JVM_ARGS", _ONE_COMPILER)
+# Nor does a test need that Java verifies the bytecode of classes that are in no archive (6,000 of Flink),
+# which would take a tenth of a job's start. A broker with next to no garbage needs no collector with threads.
+_BRIEFLY = "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+os.environ.setdefault("JVM_ARGS", _BRIEFLY)
+os.environ.setdefault("MODEL_SERVING_KAFKA_JVM_ARGS", f"{_BRIEFLY} -XX:+UseSerialGC")
 
 # On a busy machine, drawing an example may take seconds, which is not the fault of the tested code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.messaging.connection import connect
+from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.fixtures.make_savepoints import SCORED, SERVED, WAITING, model, savepoint, topics_of, write_history
@@ -217,28 +219,14 @@ def test_a_job_goes_on_from_version_1_and_with_one_three_and_two_instances(
         assert sum(map(len, traffic.statuses.values())) == traffic.sent[topics.models]
 
 
-@pytest.fixture(scope="module")
-def version_and_broker(request: pytest.FixtureRequest) -> Iterator[tuple[int, EmbeddedBroker]]:
-    """Runs another Kafka for each version.
-
-    A savepoint holds its topics with offsets, and those of all versions have the same names.
-    """
-    with EmbeddedBroker() as running:
-        yield request.param, running
-
-
-@pytest.mark.parametrize(
-    ("version_and_broker", "variant"),
-    [(2, "keyed"), (2, "broadcast"), (3, "broadcast")],
-    indirect=["version_and_broker"],
-)
+@pytest.mark.parametrize(("version", "variant"), [(2, "keyed"), (2, "broadcast"), (3, "broadcast")])
 def test_a_job_goes_on_from_later_versions(
-    version_and_broker: tuple[int, EmbeddedBroker], tmp_path: Path, variant: str
+    broker: EmbeddedBroker, tmp_path: Path, version: int, variant: str
 ) -> None:
     """Version 3 is the present one: above, both jobs are restored from savepoints of it."""
-    version, another_broker = version_and_broker
-    topics, servers = topics_of(variant), another_broker.bootstrap_servers
-    write_history(another_broker, topics)
+    topics, servers = topics_of(variant), broker.bootstrap_servers
+    _delete(broker, topics)
+    write_history(broker, topics)
     flags = job_flags(servers, topics, tmp_path / "checkpoints", topics.models)
     current = Running(check=lambda: None)
     with Traffic(variant, servers, topics, current.still) as traffic:
@@ -254,6 +242,20 @@ def test_a_job_goes_on_from_later_versions(
             talk.check()
         waited = WAITING["sparkling"]
         assert sum(map(len, traffic.results.values())) == traffic.sent[topics.data] + waited
+
+
+def _delete(broker: EmbeddedBroker, topics: TopicNames) -> None:
+    """Deletes the topics, which savepoints of all versions name, each with offsets of its own history."""
+    admin = connect(broker.kafka)
+    known = [topic for topic in topics.all() if topic in admin.list_topics(timeout=30).topics]
+    if known:
+        for deleted in admin.delete_topics(known, operation_timeout=30).values():
+            deleted.result(timeout=60)
+    eventually(
+        lambda: not {*topics.all()} & admin.list_topics(timeout=30).topics.keys(),
+        lambda: f"{known} are not deleted",
+        within_s=30,
+    )
 
 
 def _every_instance_has_every_model(cluster: Cluster, job: str) -> None:

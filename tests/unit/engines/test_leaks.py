@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,11 @@ def onnx_model(_: Path) -> Made:
     )
 
 
+BUILDS = (compiled_pmml, pmml_in_java, frozen_graph, saved_model, onnx_model)
+WITH_TENSORFLOW = (frozen_graph, saved_model)
+"""They share a process, because importing TensorFlow takes about as long as the swaps."""
+
+
 class Swaps:
     """Does the operators' work in one thread without Flink. Models are loaded in other threads, as there."""
 
@@ -269,11 +275,12 @@ class Held:
         )
 
 
-def run_alone(test: str) -> None:
-    """Runs a test in a process of its own, so that the remains of other tests are not measured."""
+@cache
+def run_alone(*tests: str) -> subprocess.CompletedProcess[str]:
+    """Runs tests in a process of their own, so that the remains of others are not measured; once for all."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--quiet", "-rP", test],
+        [sys.executable, "-m", "pytest", "--quiet", "-rP", *tests],
         cwd=ROOT,
         env={**inherited, ALONE: "yes"},
         stdin=subprocess.DEVNULL,
@@ -284,7 +291,7 @@ def run_alone(test: str) -> None:
         check=False,
     )
     print(done.stdout)
-    assert done.returncode == 0, done.stdout
+    return done
 
 
 def own_bytes() -> int:
@@ -327,7 +334,7 @@ def _stopped() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_without_collector")
-@pytest.mark.parametrize("build", [compiled_pmml, pmml_in_java, frozen_graph, saved_model, onnx_model])
+@pytest.mark.parametrize("build", BUILDS, ids=[build.__name__ for build in BUILDS])
 def test_many_swaps_leave_nothing_behind(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -336,7 +343,10 @@ def test_many_swaps_leave_nothing_behind(
     build: Callable[[Path], Made],
 ) -> None:
     if ALONE not in os.environ:
-        run_alone(request.node.nodeid)
+        test, _, _ = request.node.nodeid.partition("[")
+        alone = WITH_TENSORFLOW if build in WITH_TENSORFLOW else (build,)
+        done = run_alone(*(f"{test}[{one.__name__}]" for one in alone))
+        assert done.returncode == 0, done.stdout
         return
     if build is pmml_in_java:
         monkeypatch.setattr(scope, "_MOST_FIELDS", 0)
