@@ -60,24 +60,25 @@ def test_a_detached_job_in_thread_mode(
 def test_an_attached_job_in_worker_processes(
     cluster: Cluster, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """The keyed job; the broadcast job's worker processes are killed in ``faults/test_crashes``."""
+    """TensorFlow in worker processes is in ``kafka/test_jobs_modes``."""
     topics = fresh_topics(broker)
     flags = job_flags(broker.bootstrap_servers, topics, tmp_path / "checkpoints", topics.models)
+    samples = {key: sample for key, sample in SAMPLES.items() if not sample.kind.startswith("TENSORFLOW")}
     with (
         FlinkRun(
-            "keyed",
+            "broadcast",
             [*flags, "--execution-mode", "process"],
             tmp_path / "job.log",
             environ=cluster.environ,
         ) as job,
-        Traffic("keyed", broker.bootstrap_servers, topics, job.check) as traffic,
+        Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
-        serves(traffic, SAMPLES)
+        serves(traffic, samples)
         job_id = job.job_id()
         # Stopping the client leaves the job to its cluster, and says so.
         assert job.stop() == 0
         assert job.printed().splitlines()[-1] == (
-            f"keyed.py: job {job_id} still runs on its cluster; flink cancel ends it"
+            f"broadcast.py: job {job_id} still runs on its cluster; flink cancel ends it"
         )
         assert cluster.state_of(job_id) == "RUNNING"
     cluster.cancel(job_id)

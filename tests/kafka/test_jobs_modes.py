@@ -1,4 +1,4 @@
-"""The jobs with other flags: process mode, two instances, no waiting, exactly once."""
+"""The jobs with other flags: worker processes, two instances, no waiting, exactly once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.winerecord_pb2 import WineRecord
+from tests.faults.kills import worker_processes
 from tests.job_models import SAMPLES, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
@@ -39,11 +40,11 @@ class Job:
 def job(
     request: pytest.FixtureRequest, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Job]:
-    """Runs each variant, exactly once, in process mode.
+    """Runs each variant in worker processes, exactly once.
 
-    Importing TensorFlow takes longer than all else here. One variant is enough for it, because engines do not
-    know in which operator they are. What differs is where a model is swapped, and the other variant swaps
-    models of the other engines.
+    Each worker process imports TensorFlow, which takes longer than all else here. One variant is enough for
+    it, because engines do not know in which operator they are. What differs is where a model is swapped, and
+    the other variant swaps models of the other engines.
     """
     variant, no_model, keys = request.param
     topics, folder = fresh_topics(broker, partitions=3), tmp_path_factory.mktemp(variant)
@@ -61,6 +62,7 @@ def job(
         Traffic(variant, broker.bootstrap_servers, topics, run.check) as traffic,
     ):
         yield Job(no_model, keys, traffic)
+        assert worker_processes(run.mark)
 
 
 def test_two_instances_serve_every_record_once(job: Job) -> None:
