@@ -47,6 +47,7 @@ from model_serving.settings import ServingSettings
 from model_serving.testing import InMemoryKeptModels
 from model_serving.wire import RecordCodec, parse_descriptor, read_model
 from tests.jobs import ROOT
+from tests.patience import patience
 
 KEPT = 2
 WARM_UP = 12
@@ -287,7 +288,7 @@ def run_alone(*tests: str) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=250,
+        timeout=patience(250),
         check=False,
     )
     print(done.stdout)
