@@ -17,6 +17,7 @@ from model_serving.observe.reading import Health, fold
 from model_serving.query.config import parse_config
 from model_serving.query.known import BoardKnown
 from model_serving.query.ports import Change, Happening
+from model_serving.query.run import topics_of
 from model_serving.query.service import BoardHealth
 from model_serving.query.web_server import WebServer
 from model_serving.server.config import parse_config as parse_server_config
@@ -32,6 +33,15 @@ def test_defaults_are_those_of_the_contract() -> None:
         "model-stats",
         "dead-letters",
     )
+
+
+def test_results_are_not_read() -> None:
+    """There may be fifty thousand a second: what is known of them comes from the statistics."""
+    config = parse_config([], {})
+    read = topics_of(config.status_topic, config.stats_topic, config.dead_letter_topic)
+    assert set(read) == {"model-status", "model-stats", "dead-letters"}
+    with pytest.raises(SystemExit):
+        parse_config(["--results-topic", "results"], {})
 
 
 def test_a_token_file_is_read_at_the_start(tmp_path: Path) -> None:
