@@ -29,6 +29,7 @@ from model_serving.spark.session import close_session, is_alive, open_session
 from model_serving.spark.started import Started
 from model_serving.spark.stopping import end_after_batch
 from model_serving.spark.watching import Commits, watch
+from model_serving.spark.workers_end import awaited_workers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,6 +77,7 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
     config = _checked(program, config)
     with ExitStack() as closing:
         news = closing.enter_context(ModelNews(config))
+        closing.enter_context(awaited_workers())
         session = open_session(config)
         # Where the driver admits models, it counts too, as each worker does.
         closing.callback(worker.end)

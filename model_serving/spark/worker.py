@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-from threading import Lock, Thread, current_thread, main_thread
-from types import FrameType
+from threading import Lock
 
 from model_serving import assembly
 from model_serving.core.clock import Clock, SystemClock
@@ -44,14 +42,11 @@ _recorders: dict[ServingSettings, tuple[Reporter, Recorder]] = {}
 def parts(settings: ServingSettings) -> assembly.Parts:
     """The parts of this process for these settings: the same object for equal settings.
 
-    They count in the statistics, if there is a topic for them. Call this in each task of a worker, because
-    Spark takes back between tasks what a worker does when it is told to end.
+    They count in the statistics, if there is a topic for them.
 
     Raises:
         ValueError: the record type cannot be used; the text says why.
     """
-    if WORKER_MARK in os.environ and current_thread() is main_thread():
-        signal.signal(signal.SIGHUP, _end_now)
     with _lock:
         made = _parts.get(settings)
         if made is None:
@@ -89,12 +84,3 @@ def _recorder(settings: ServingSettings) -> Recorder | None:
     reporter.add(recorder)
     _recorders[settings] = (reporter, recorder)
     return recorder
-
-
-def _end_now(_signal: int, _frame: FrameType | None) -> None:
-    """Ends the process, after the last reports, when Spark's daemon tells it to."""
-    # In a thread: this one may hold a lock that the last reports need, and goes on only after this function.
-    ending = Thread(target=end, daemon=True)
-    ending.start()
-    ending.join(_LAST_REPORT_S)
-    os._exit(0)

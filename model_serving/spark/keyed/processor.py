@@ -91,7 +91,6 @@ class KeyedProcessor(StatefulProcessor):  # type: ignore[misc]
             worker.freeze()
 
     def _serving(self) -> KeyedServing:
-        # In each task, see worker.parts.
         parts = worker.parts(self._settings)
         serving = _servings.get(self._settings)
         if serving is None:

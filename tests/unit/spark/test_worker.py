@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Timer
 
 import pytest
 
@@ -18,6 +19,7 @@ from model_serving.core.statistics.report import VersionStatistics
 from model_serving.core.statistics.reporter import Reporter
 from model_serving.settings import ServingSettings
 from model_serving.spark import worker
+from model_serving.spark.workers_end import awaited_workers
 
 
 class Sink:
@@ -41,10 +43,8 @@ class Sink:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(worker, "_parts", {})
     monkeypatch.setattr(worker, "_recorders", {})
-    before = signal.getsignal(signal.SIGHUP)
     yield
     worker.end()
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
@@ -70,12 +70,6 @@ def test_the_last_reports_say_that_the_worker_serves_no_more(settings: ServingSe
     assert last.instance == f"driver {os.getpid()}"
 
 
-def test_a_process_that_only_admits_models_is_no_worker(settings: ServingSettings) -> None:
-    before = signal.getsignal(signal.SIGHUP)
-    worker.parts(settings)
-    assert signal.getsignal(signal.SIGHUP) == before
-
-
 def test_garbage_collection_leaves_out_what_is_frozen() -> None:
     before = gc.get_freeze_count()
     worker.freeze()
@@ -86,6 +80,9 @@ def test_garbage_collection_leaves_out_what_is_frozen() -> None:
 
 
 PROGRAM = """
+from model_serving.spark import daemon
+
+daemon.await_end()
 import os, signal
 from dataclasses import replace
 from model_serving import assembly
@@ -109,6 +106,8 @@ waiting = WaitingPolicy(NoModelPolicy.DROP, 0, bounded=False)
 worker.parts(ServingSettings("tests.protos.sensorreading_pb2:SensorReading", "m", "d", waiting, 1, "/", 1))
 ((_, recorder),) = worker._recorders.values()
 recorder.begin(ModelToServe("hall", "model", ModelType.PMML, "v1", "", b""), ("temperature",))
+# Spark does this before each task.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.kill(os.getpid(), signal.SIGHUP)
 signal.pause()
 """
@@ -117,7 +116,8 @@ signal.pause()
 def test_a_worker_that_is_told_to_end_makes_its_last_reports() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env={**os.environ, worker.WORKER_MARK: "1"},
+        # As a job sets it: a thread of numpy's library that is already there could take the signal.
+        env={**os.environ, worker.WORKER_MARK: "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -125,3 +125,32 @@ def test_a_worker_that_is_told_to_end_makes_its_last_reports() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "worker True"
+
+
+HOLDER = """
+import sys
+from model_serving.spark.workers_end import hold
+
+hold()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_driver_waits_for_its_workers() -> None:
+    with awaited_workers():
+        held = subprocess.Popen(
+            [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert held.stdout is not None
+        assert held.stdout.readline() == "held\n"
+        Timer(0.5, held.kill).start()
+    # The lock is free only when the process has ended.
+    assert held.wait(0.5) < 0
+    held.communicate()
+
+
+def test_the_driver_waits_for_nobody_where_there_are_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
+    with awaited_workers():
+        pass
