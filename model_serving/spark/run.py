@@ -29,7 +29,7 @@ from model_serving.spark.session import close_session, is_alive, open_session
 from model_serving.spark.started import Started
 from model_serving.spark.stopping import end_after_batch
 from model_serving.spark.watching import Commits, watch
-from model_serving.spark.workers_end import awaited_workers
+from model_serving.spark.workers_end import reports_awaited
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -77,11 +77,14 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
     config = _checked(program, config)
     with ExitStack() as closing:
         news = closing.enter_context(ModelNews(config))
-        closing.enter_context(awaited_workers())
+        # Begins before Spark starts, and ends before Spark ends its workers.
+        reports = closing.enter_context(ExitStack())
+        reports.enter_context(reports_awaited())
         session = open_session(config)
         # Where the driver admits models, it counts too, as each worker does.
         closing.callback(worker.end)
         closing.callback(close_session, session)
+        closing.callback(reports.close)
         check_identity(session, config)
         if session.sparkContext.uiWebUrl:
             print(f"{program}: Spark's web interface is at {session.sparkContext.uiWebUrl}", flush=True)

@@ -17,6 +17,7 @@ from model_serving.core.statistics.recorder import Recorder
 from model_serving.core.statistics.reporter import Reporter
 from model_serving.runtime.variables import variable
 from model_serving.settings import ServingSettings
+from model_serving.spark.workers_end import when_the_job_ends
 
 __all__ = ["CLOCK", "ENGINES", "POOL", "WORKER_MARK", "end", "freeze", "parts"]
 
@@ -82,5 +83,7 @@ def _recorder(settings: ServingSettings) -> Recorder | None:
     place = "worker" if WORKER_MARK in os.environ else "driver"
     recorder = assembly.new_recorder(settings, f"{place} {os.getpid()}", CLOCK)
     reporter.add(recorder)
+    if WORKER_MARK in os.environ and not _recorders:
+        when_the_job_ends(end)
     _recorders[settings] = (reporter, recorder)
     return recorder

@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from threading import Timer
 
 import pytest
 
@@ -19,7 +18,7 @@ from model_serving.core.statistics.report import VersionStatistics
 from model_serving.core.statistics.reporter import Reporter
 from model_serving.settings import ServingSettings
 from model_serving.spark import worker
-from model_serving.spark.workers_end import awaited_workers
+from model_serving.spark.workers_end import reports_awaited, when_the_job_ends
 
 
 class Sink:
@@ -80,11 +79,7 @@ def test_garbage_collection_leaves_out_what_is_frozen() -> None:
 
 
 PROGRAM = """
-from model_serving.spark import daemon
-
-daemon.await_end()
-import os, signal
-from dataclasses import replace
+import os, sys
 from model_serving import assembly
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
@@ -106,51 +101,55 @@ waiting = WaitingPolicy(NoModelPolicy.DROP, 0, bounded=False)
 worker.parts(ServingSettings("tests.protos.sensorreading_pb2:SensorReading", "m", "d", waiting, 1, "/", 1))
 ((_, recorder),) = worker._recorders.values()
 recorder.begin(ModelToServe("hall", "model", ModelType.PMML, "v1", "", b""), ("temperature",))
-# Spark does this before each task.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-os.kill(os.getpid(), signal.SIGHUP)
-signal.pause()
-"""
-
-
-def test_a_worker_that_is_told_to_end_makes_its_last_reports() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        # As a job sets it: a thread of numpy's library that is already there could take the signal.
-        env={**os.environ, worker.WORKER_MARK: "1", "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "worker True"
-
-
-HOLDER = """
-import sys
-from model_serving.spark.workers_end import hold
-
-hold()
-print("held", flush=True)
+os.write(1, b"serves\\n")
 sys.stdin.read()
 """
 
 
-def test_the_driver_waits_for_its_workers() -> None:
-    with awaited_workers():
-        held = subprocess.Popen(
-            [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts worker processes, each until it serves; at the end they are killed."""
+    monkeypatch.setenv(worker.WORKER_MARK, "1")
+    made: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        made.append(
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
         )
-        assert held.stdout is not None
-        assert held.stdout.readline() == "held\n"
-        Timer(0.5, held.kill).start()
-    # The lock is free only when the process has ended.
-    assert held.wait(0.5) < 0
-    held.communicate()
+        assert made[-1].stdout is not None
+        while (line := made[-1].stdout.readline()) != "serves\n":
+            assert line, "it has ended"
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.kill()
+        one.communicate()
 
 
-def test_the_driver_waits_for_nobody_where_there_are_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
-    with awaited_workers():
-        pass
+def test_the_driver_waits_until_its_workers_have_reported(
+    serving: Callable[[], subprocess.Popen[str]],
+) -> None:
+    with reports_awaited():
+        process = serving()
+    # From here on Spark may kill it.
+    process.kill()
+    assert process.stdout is not None
+    assert process.stdout.read().splitlines()[-1] == "worker True"
+
+
+def test_a_worker_that_was_killed_is_not_waited_for(
+    serving: Callable[[], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reports_awaited():
+        process = serving()
+        process.kill()
+        process.wait()
+        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waited"))
+
+
+def test_a_worker_whose_driver_is_elsewhere_reports_at_its_own_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_SERVING_SPARK_ENDING", "/nowhere")
+    when_the_job_ends(lambda: pytest.fail("nobody has ended the job"))
