@@ -197,7 +197,7 @@ def test_a_job_goes_on_from_version_1_and_with_one_three_and_two_instances(
             talk.send(6)
             talk.check()
             if cluster is not None:
-                _every_instance_has_every_model(cluster, current.rest)
+                _every_instance_has_every_model(cluster, current.rest, talk)
             talk.roll_back(FIRST)
             talk.deploy(SECOND, "v2", range(300, 310))
             talk.deploy(["sweet"], "s1", [8.0])
@@ -258,8 +258,11 @@ def _delete(broker: EmbeddedBroker, topics: TopicNames) -> None:
     )
 
 
-def _every_instance_has_every_model(cluster: Cluster, job: str) -> None:
-    """Checks that all three instances have scored, and that no record waited for a model."""
+def _every_instance_has_every_model(cluster: Cluster, job: str, talk: Conversation) -> None:
+    """Checks that all three instances have scored, and that no record waited for a model.
+
+    Sends on until each has scored some: records come to the instances in vectors, as the stream makes them.
+    """
 
     def vertex(name: str) -> dict[str, Any]:
         (found,) = (one for one in cluster.get(job)["vertices"] if re.split(" -|,", one["name"])[0] == name)
@@ -269,7 +272,14 @@ def _every_instance_has_every_model(cluster: Cluster, job: str) -> None:
         subtasks = cluster.get(f"{job}/vertices/{vertex('serve')['id']}")["subtasks"]
         return [subtask["metrics"]["write-records"] for subtask in subtasks]
 
-    eventually(lambda: len(written()) == 3 and min(written()) > 50, lambda: f"{written()}", within_s=30)
+    def all_have_scored() -> bool:
+        if len(written()) == 3 and min(written()) > 50:
+            return True
+        talk.send(1)
+        talk.check()
+        return False
+
+    eventually(all_have_scored, lambda: f"{written()}", within_s=60)
     assert vertex("serve: unmatched")["metrics"]["read-records"] == 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -69,7 +69,20 @@ def send(
         producer.produce(topic, payload, key=b"k", partition=partition)
     if transactional:
         producer.commit_transaction(20)
+        # The mark is written a little after the client has been told of the commit.
+        wait_until(lambda: committed_end(bootstrap_servers, topic) > len(messages), "there is no mark")
     assert producer.flush(20) == 0
+
+
+def committed_end(bootstrap_servers: str, topic: str) -> int:
+    """Where a reader of committed messages has reached the end of partition 0."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": "end", "isolation.level": "read_committed"}
+    )
+    try:
+        return int(consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)[1])
+    finally:
+        consumer.close()
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
