@@ -112,7 +112,7 @@ def _run(settings: DemoSettings, screen: Screen) -> None:
         )
         screen.say("starting Kafka ...")
         broker = running.enter_context(EmbeddedBroker(port=port, topics=topics))
-        job_name = "server" if settings.job == SERVER else f"{settings.job} job"
+        job_name = "server" if settings.job == SERVER else f"{settings.job.replace('spark', 'Spark')} job"
         screen.say(f"Kafka runs at {broker.bootstrap_servers}; starting the {job_name} ...")
         job, seen_at = _start(settings.job, broker.bootstrap_servers, topics, folder, running)
         screen.say(seen_at)

@@ -138,6 +138,10 @@ class DemoRun:
                     self._until(
                         partial(self._has_swaps, turn + 1), f"nothing was heard of {model.name}", flow
                     )
+                    # A host that works in batches may come to the next model before it has scored a record.
+                    self._until(
+                        partial(self._has_had_its_turn, model.name), f"no result of {model.name}", flow
+                    )
             self._drain(flow)
 
     def failures(self, models: Sequence[ModelToPublish]) -> list[str]:
@@ -149,8 +153,7 @@ class DemoRun:
             found.append(f"{len(rejected)} models were rejected, the first: {rejected[0].rejected}")
         if self.tally.settled != self.sent:
             found.append(f"{self.sent:,} records were sent and {self.tally.settled:,} came back")
-        served = {version.name for version in self.tally.versions.values()}
-        if idle := [model.name for model in models if model.name not in served]:
+        if idle := [model.name for model in models if model.name not in self.tally.names]:
             found.append(f"no result came from {', '.join(idle)}")
         if self.tally.dead_records:
             found.append(f"records became dead letters: {dict(self.tally.dead_records)}")
@@ -163,6 +166,11 @@ class DemoRun:
 
     def _has_swaps(self, count: int) -> bool:
         return len(self.tally.swaps) >= count
+
+    def _has_had_its_turn(self, name: str) -> bool:
+        """Whether the model has scored a record, or does not serve: refused, or replaced by the user."""
+        serving = self.tally.serving
+        return serving is None or serving.name != name or name in self.tally.names
 
     def _until(self, done: Callable[[], bool], what: str, flow: _Flow | None = None) -> None:
         end = time.monotonic() + _SWAP_DEADLINE_S

@@ -110,10 +110,8 @@ def _swap_text(swap: Swap) -> str:
 def _progress(tally: Tally, at_s: float, sent: int) -> str:
     rate, median, high = tally.recent(at_s)
     dead = f", {tally.dead_records.total():,} dead letters" if tally.dead_records else ""
-    return (
-        f"{sent:,} records sent, {tally.results:,} results{dead}, {rate:.0f} results/s, "
-        f"latency p50 {median:.0f} ms, p99 {high:.0f} ms"
-    )
+    came = f", {rate:.0f} results/s, latency p50 {median:.0f} ms, p99 {high:.0f} ms" if rate else ""
+    return f"{sent:,} records sent, {tally.results:,} results{dead}{came}"
 
 
 def _view(tally: Tally, at_s: float, sent: int) -> RenderableType:
@@ -138,7 +136,7 @@ def _view(tally: Tally, at_s: float, sent: int) -> RenderableType:
             f"{result.scoring_ns / 1000:.1f} µs",
             f"{result.latency_ms:.0f} ms",
         )
-    return Panel(Group(head, Text(_progress(tally, at_s, sent)), swaps, last), title="model serving on Flink")
+    return Panel(Group(head, Text(_progress(tally, at_s, sent)), swaps, last), title="model serving")
 
 
 def _summary(tally: Tally) -> Table:

@@ -78,6 +78,11 @@ class Tally:
         return sum(version.records for version in self.versions.values())
 
     @property
+    def names(self) -> set[str]:
+        """The models that have scored a record."""
+        return {version.name for version in self.versions.values()}
+
+    @property
     def settled(self) -> int:
         """The number of records that came back, as a result or as a dead letter."""
         return self.results + self.dead_records.total()
