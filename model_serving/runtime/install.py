@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 
 from model_serving.runtime.class_data import flink_class_data, kafka_class_data
-from model_serving.runtime.errors import ClassDataError, SetupError
+from model_serving.runtime.errors import ClassDataError
 from model_serving.runtime.flink_home import FlinkHome, assemble, flink_home, installed_distribution
 from model_serving.runtime.jar_lock import FLINK, KAFKA, pinned_jars
 from model_serving.runtime.jar_source import JgoSource
 from model_serving.runtime.jars import cache_folder, class_path, ensure_jars
 from model_serving.runtime.java import JavaHome, find_java
 from model_serving.runtime.progress import show_progress
+from model_serving.runtime.set_up import run_step
 
 __all__ = ["install", "main"]
 
@@ -54,20 +55,8 @@ def _archive_classes(home: FlinkHome, java: JavaHome) -> None:
 
 
 def main() -> int:
-    """Runs the set-up.
-
-    Returns:
-        The exit status: 0; 1 for an error, with one line that says what to do; 130 when interrupted.
-    """
-    try:
-        install()
-    except SetupError as failure:
-        print(f"set-up: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("set-up: interrupted; run `make install` again to continue", file=sys.stderr)
-        return 130
-    return 0
+    """Runs the set-up, see ``run_step``."""
+    return run_step(install, "set-up", "make install")
 
 
 if __name__ == "__main__":

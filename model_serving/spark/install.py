@@ -18,6 +18,7 @@ from model_serving.runtime.jar_lock import SPARK, pinned_jars
 from model_serving.runtime.jar_source import JgoSource
 from model_serving.runtime.jars import cache_folder, ensure_jars
 from model_serving.runtime.progress import show_progress
+from model_serving.runtime.set_up import run_step
 from model_serving.spark.environment import java_home, pyspark_home
 
 __all__ = ["install", "main"]
@@ -67,20 +68,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def main() -> int:
-    """Runs the set-up.
-
-    Returns:
-        The exit status: 0; 1 for an error, with one line that says what to do; 130 when interrupted.
-    """
-    try:
-        install()
-    except SetupError as failure:
-        print(f"set-up of Spark: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("set-up of Spark: interrupted; run `make install-spark` again to continue", file=sys.stderr)
-        return 130
-    return 0
+    """Runs the set-up, see ``run_step``."""
+    return run_step(install, "set-up of Spark", "make install-spark")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def watch(started: Started, stopping: Callable[[float], bool], read: Callable[[A
 
     Args:
         started: the job.
-        stopping: waits for so many seconds; True when the job is to be stopped.
+        stopping: waits for the given number of seconds; True when the job is to be stopped.
         read: is given the progress of every query, each time it has changed.
 
     Returns:

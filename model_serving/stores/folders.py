@@ -68,7 +68,7 @@ class Folder:
             self._opened().rm_file(self._place(name))
 
     def names(self, inner: str) -> list[str]:
-        """The names of the files in an inner folder, in their order; none if there is no such folder.
+        """The names of the files in an inner folder, sorted; empty if the folder does not exist.
 
         Raises:
             StoreFailed: the folder cannot be read.

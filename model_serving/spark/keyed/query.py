@@ -27,7 +27,7 @@ _ROLE = variable("spark-role")
 """An environment variable of the workers that serve."""
 
 _CANDIDATES = 64
-"""Among so many keys for each task of the state operator, there is one that goes to it."""
+"""How many keys to try for each task of the state operator, to find one that Spark sends to it."""
 
 _ARROW_BYTES = 32 << 20
 """The size at which Spark hands rows to Python, or earlier: some rows are as large as a model."""

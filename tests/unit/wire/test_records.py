@@ -388,25 +388,3 @@ def test_a_module_that_fails_is_told_in_one_line(tmp_path: Path, monkeypatch: py
         "the module too_new_pb2 cannot be imported (gencode 99 runtime 5): "
         "install it, or put it on PYTHONPATH"
     )
-
-
-def test_records_keep_their_origins_through_decoding_and_packing() -> None:
-    data_types = ["hall", "lab", "hall", "", "lab"]
-    payloads = [SensorReading(dataType=one, temperature=20.0).SerializeToString() for one in data_types]
-    batches = SENSOR.decode(payloads, np.arange(5) + 100).batches
-    for found in (batches, SENSOR.unpack(SENSOR.pack(batches))):
-        origins = [None if one.origins is None else one.origins.tolist() for one in found]
-        assert origins == [[100, 102], [101, 104]]
-    assert [one.origins for one in SENSOR.unpack(SENSOR.pack(SENSOR.decode(payloads).batches))] == [
-        None,
-        None,
-    ]
-
-
-def test_one_data_type_keeps_its_origins_too() -> None:
-    payloads = [SensorReading(dataType="hall", temperature=float(at)).SerializeToString() for at in (1, 2, 3)]
-    (batch,) = SENSOR.decode(payloads, np.arange(3)).batches
-    assert batch.origins is not None
-    kept = batch.rows(np.array([0, 2])).origins
-    assert kept is not None
-    assert kept.tolist() == [0, 2]

@@ -188,7 +188,7 @@ def gate(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[thread
 
 
 def until_told(query: FakeQuery, process: object, count: int) -> list[str]:
-    """Runs batches without rows until they have given so many texts."""
+    """Runs batches without rows until they have given ``count`` texts."""
     said: list[str] = []
 
     def enough() -> bool:
