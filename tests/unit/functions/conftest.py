@@ -9,11 +9,11 @@ import pytest
 from functions import process
 from model_serving.core.admission import queue
 from model_serving.core.pool import ModelPool
-from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.engines.content import KindCheckedEngine
 from model_serving.settings import ServingSettings
 from model_serving.testing import FakeClock, FakeEngine, Script
 from tests.unit.functions.fake_flink import FakeFlink
+from tests.unit.sensor_settings import SENSOR_SETTINGS
 
 
 @pytest.fixture
@@ -57,12 +57,4 @@ def flink() -> FakeFlink:
 @pytest.fixture
 def settings() -> ServingSettings:
     """A job that scores sensor readings and lets three records of a data type wait."""
-    return ServingSettings(
-        record_type="tests.protos.sensorreading_pb2:SensorReading",
-        models_topic="models",
-        data_topic="mdata",
-        waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=False),
-        keep_versions=3,
-        base_dir="/nowhere",
-        model_size_limit=1_000,
-    )
+    return SENSOR_SETTINGS

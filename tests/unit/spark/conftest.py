@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.settings import ServingSettings
+from tests.unit.sensor_settings import SENSOR_SETTINGS
 
 
 @pytest.fixture
 def settings() -> ServingSettings:
     """A job that scores sensor readings and lets three records of a data type wait."""
-    return ServingSettings(
-        record_type="tests.protos.sensorreading_pb2:SensorReading",
-        models_topic="models",
-        data_topic="mdata",
-        waiting=WaitingPolicy(NoModelPolicy.BUFFER, limit=3, bounded=False),
-        keep_versions=3,
-        base_dir="/nowhere",
-        model_size_limit=1_000,
-        host="spark-keyed",
-    )
+    return replace(SENSOR_SETTINGS, host="spark-keyed")
