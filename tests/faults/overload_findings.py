@@ -17,8 +17,14 @@ _LONG_S = 240.0
 _CHECKPOINTED_S = 30.0
 """The least length of an overload in which several checkpoints are due."""
 
-_FINE_MOMENT_MS = 1000
-"""The limit for the p99 after a short overload: in a few seconds, one stall of the machine decides it."""
+_FINE_MS = {"p50": 20, "p99": 100}
+"""The latency, in milliseconds, that is fine after a long overload whatever it was before."""
+
+_FINE_MOMENT_MS = {"p50": 100, "p99": 1000}
+"""The same after a short overload: in a few seconds, the machine's other work and one stall decide it.
+
+A job that has not come back from an overload answers after seconds.
+"""
 
 _MOST_TREND = 10.0
 """Percent."""
@@ -91,8 +97,8 @@ class Findings:
                 f"of {self.without_model:,} records without a model {self.waited:,} waited and "
                 f"{self.letters:,} are dead letters, but {self.buffered:,} may wait"
             )
-        short = self.overload_s < _CHECKPOINTED_S
-        for name, fine_ms in (("p50", 20), ("p99", _FINE_MOMENT_MS if short else 100)):
+        fine = _FINE_MOMENT_MS if self.overload_s < _CHECKPOINTED_S else _FINE_MS
+        for name, fine_ms in fine.items():
             was, now = getattr(self.before, name), getattr(self.after, name)
             if now > max(was, fine_ms):
                 yield f"latency is not back: {name} {was:.0f} ms before, {now:.0f} ms after"
