@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings, connect
 from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.losses import Losses
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 
 __all__ = ["Sender"]
@@ -29,7 +30,7 @@ class Sender:
         self._kafka = kafka
         self._topic = topic
         self._linger_ms = linger_ms
-        self._failure: KafkaError | None = None
+        self._losses = Losses()
         self._producer: Producer | None = None
 
     def __enter__(self) -> Self:
@@ -43,7 +44,7 @@ class Sender:
                 "linger.ms": self._linger_ms,
                 "queue.buffering.max.messages": 500_000,
                 "delivery.report.only.error": True,
-                "on_delivery": self._note,
+                "on_delivery": self._losses.note,
             }
         )
         return self
@@ -93,12 +94,9 @@ class Sender:
         self._running().poll(timeout_s)
         self._check()
 
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        self._failure = self._failure or error
-
     def _check(self) -> None:
-        if self._failure is not None:
-            raise self._refused(self._failure)
+        if self._losses.first is not None:
+            raise self._refused(self._losses.first)
 
     def _refused(self, error: KafkaError) -> MessagingError:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:

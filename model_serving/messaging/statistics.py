@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException, Producer
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
+from model_serving.messaging.losses import Losses
 
 __all__ = ["StatisticsTopic"]
 
@@ -33,7 +34,8 @@ class StatisticsTopic(Generic[_Report]):
         """
         self._topic = topic
         self._encode = encode
-        self._losses = _Losses()
+        self._losses = Losses()
+        self._has_refused = False
         self._producer = Producer(
             client_settings(kafka)
             | {
@@ -61,31 +63,17 @@ class StatisticsTopic(Generic[_Report]):
             return False
         except KafkaException:
             # For example a report that is larger than the client's limit.
-            self._losses.seen = True
+            self._has_refused = True
         return True
 
     def has_lost(self) -> bool:
         """See StatisticsSink."""
         self._producer.poll(0)
-        lost, self._losses.seen = self._losses.seen, False
+        lost = self._has_refused or self._losses.first is not None
+        self._has_refused, self._losses.first = False, None
         return lost
 
     def close(self, timeout_s: float) -> None:
         """See StatisticsSink."""
         self._producer.flush(timeout_s)
         self._producer.purge()
-
-
-class _Losses:
-    """Whether a message was lost.
-
-    The client holds this, not the topic: else both would hold each other, and the client's threads would go
-    on after the last job until Python looks for such cycles.
-    """
-
-    def __init__(self) -> None:
-        self.seen = False
-
-    def note(self, error: KafkaError | None, _message: Message) -> None:
-        """Takes what became of a message."""
-        self.seen = self.seen or error is not None

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.losses import Losses
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
 from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry
@@ -101,11 +102,11 @@ class Writer:
         interval_s: float,
     ) -> None:
         self._progress = progress
-        self._producer = Producer(settings | {"on_delivery": self._note})
+        self._losses = Losses()
+        self._producer = Producer(settings | {"on_delivery": self._losses.note})
         self._consumer = consumer
         self._state_topic = state_topic
         self._interval_s = interval_s
-        self._failure: KafkaError | None = None
         self._due_s = 0.0
         self._open = False
 
@@ -124,11 +125,8 @@ class Writer:
             self._due_s = time.monotonic() + self._interval_s
 
     def _check(self) -> None:
-        if self._failure is not None:
-            raise Interrupted(f"a message was not delivered ({self._failure.str()})")
-
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        self._failure = self._failure or error
+        if self._losses.first is not None:
+            raise Interrupted(f"a message was not delivered ({self._losses.first.str()})")
 
 
 class AtLeastOnce(Writer):

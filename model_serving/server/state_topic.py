@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import passes
 from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.losses import Losses
 from model_serving.messaging.receiving import end_offset
 from model_serving.server.clients import server_client
 from model_serving.server.entries import Entry, decode_part, encode_parts
@@ -208,7 +209,7 @@ class StateSender:
 
     def __init__(self, kafka: KafkaAccess, topic: str) -> None:
         self._topic = topic
-        self._failure: KafkaError | None = None
+        self._losses = Losses()
         self._producer = Producer(
             server_client(kafka)
             | {
@@ -216,7 +217,7 @@ class StateSender:
                 "linger.ms": 0,
                 "message.timeout.ms": 0,
                 "delivery.report.only.error": True,
-                "on_delivery": self._note,
+                "on_delivery": self._losses.note,
             }
         )
 
@@ -228,15 +229,12 @@ class StateSender:
         """
         produce_entries(self._producer, self._topic, entries)
         self._producer.poll(0)
-        if self._failure is not None:
-            raise KafkaException(self._failure)
+        if self._losses.first is not None:
+            raise KafkaException(self._losses.first)
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything is delivered; whether it is."""
-        return not self._producer.flush(timeout_s) and self._failure is None
-
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        self._failure = self._failure or error
+        return not self._producer.flush(timeout_s) and self._losses.first is None
 
 
 def produce_entries(producer: Producer, topic: str, entries: Iterable[Entry]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
 from model_serving.messaging.errors import MessagingError
+from model_serving.messaging.losses import Losses
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
 from model_serving.spark.broadcast.models_loop import Row
 
@@ -23,7 +24,7 @@ class DriverSender:
     def __init__(self, kafka: KafkaAccess, stopping: Callable[[], bool]) -> None:
         """``stopping`` ends the waiting."""
         self._stopping = stopping
-        self._failure: KafkaError | None = None
+        self._losses = Losses()
         self._producer = Producer(
             client_settings(kafka)
             | {
@@ -33,7 +34,7 @@ class DriverSender:
                 "message.timeout.ms": 0,
                 "reconnect.backoff.max.ms": 1_000,
                 "delivery.report.only.error": True,
-                "on_delivery": self._note,
+                "on_delivery": self._losses.note,
             }
         )
 
@@ -62,12 +63,9 @@ class DriverSender:
             else:
                 return
 
-    def _note(self, error: KafkaError | None, message: Message) -> None:
-        self._failure = self._failure or error
-
     def _check(self) -> None:
-        if self._failure is not None:
-            raise self._refused(self._failure)
+        if self._losses.first is not None:
+            raise self._refused(self._losses.first)
 
     def _refused(self, error: KafkaError) -> MessagingError:
         return MessagingError(
