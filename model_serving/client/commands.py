@@ -30,7 +30,7 @@ from model_serving.core.messages import Command, Reason
 from model_serving.messaging.access import KafkaAccess, read_kafka_config
 from model_serving.messaging.receiving import Start
 from model_serving.messaging.topics import TopicNames
-from model_serving.observe.board import Order
+from model_serving.observe.ranking import Order
 
 __all__ = [
     "run_broker",

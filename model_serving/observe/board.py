@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import partial
+from typing import TypeVar
 
 from model_serving.observe.answers import DataType, Page, Series, Swap, Version
 from model_serving.observe.course import WINDOW_S, Courses
@@ -15,6 +16,7 @@ from model_serving.observe.entries import Entries, Entry
 from model_serving.observe.figures import Figures, figures_of
 from model_serving.observe.letters import LetterFold, letter_of
 from model_serving.observe.limits import Limits
+from model_serving.observe.ranking import Order, Rank, rank_of, ranked
 from model_serving.observe.statuses import report_of
 from model_serving.observe.summaries import Counted, Drift, data_type_of, versions_of
 from model_serving.observe.values import Letter, Place, Standing
@@ -22,7 +24,7 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.wire.statistics import decode_statistics
 
-__all__ = ["Board", "Order", "Topic", "now_ms"]
+__all__ = ["Board", "Topic", "now_ms"]
 
 
 class Topic(StrEnum):
@@ -33,35 +35,15 @@ class Topic(StrEnum):
     DEAD_LETTERS = "dead-letters"
 
 
-class Order(StrEnum):
-    """What a list of data types is sorted by."""
-
-    NAME = "name"
-    SINCE = "since"
-    THROUGHPUT = "throughput"
-    SCORED = "scored"
-    FAILED = "failed"
-    DEAD_LETTERS = "dead-letters"
-    WAITING = "waiting"
-    P50 = "p50"
-    P99 = "p99"
-
-
 def now_ms() -> int:
     """The wall clock, epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
-_KEYS: dict[Order, Callable[[DataType], float]] = {
-    Order.SINCE: lambda one: one.since,
-    Order.THROUGHPUT: lambda one: one.throughput,
-    Order.SCORED: lambda one: one.scored,
-    Order.FAILED: lambda one: one.failed,
-    Order.DEAD_LETTERS: lambda one: one.dead,
-    Order.WAITING: lambda one: one.waiting,
-    Order.P50: lambda one: one.latency.p50,
-    Order.P99: lambda one: one.latency.p99,
-}
+_Told = TypeVar("_Told")
+
+_AT_ONCE = 100
+"""How many data types are looked at before a message may be folded again."""
 
 
 class Board:
@@ -187,15 +169,16 @@ class Board:
         offset: int = 0,
         limit: int = 100,
     ) -> Page:
-        """A part of the sorted list of the data types that :meth:`names` finds; equal ones are by name."""
-        with self._lock:
-            found = self.names(search)
-            part = slice(offset, offset + limit)
-            if order is Order.NAME:
-                shown = self._answers((found[::-1] if descending else found)[part])
-            else:
-                shown = sorted(self._answers(found), key=_KEYS[order], reverse=descending)[part]
-            return Page(len(found), offset, tuple(shown))
+        """A part of the sorted list of the data types that :meth:`names` finds; equal ones are by name.
+
+        Meanwhile messages are folded: the answers are of one time each, not all of the same.
+        """
+        found = self.names(search)
+        if order is not Order.NAME:
+            found = ranked(found, self._ranks(found, order), order, descending=descending)
+        elif descending:
+            found.reverse()
+        return Page(len(found), offset, tuple(self._answers(found[offset : offset + limit])))
 
     def data_type(self, name: str) -> DataType | None:
         """What is known of a data type; None if nothing is."""
@@ -252,6 +235,14 @@ class Board:
             entry = self._entries.get(data_type)
             return () if entry is None else entry.letters.newest(limit)
 
+    def letters_of_types(self) -> dict[str, dict[str, int]]:
+        """How many dead letters there are of each reason, by data type, where there are any."""
+        return self._told(lambda entry: entry.letters.counts)
+
+    def waiting(self) -> dict[str, int]:
+        """How many records wait for a model, by data type, where there are any."""
+        return self._told(lambda entry: entry.statuses.standing().waiting)
+
     def dead_letter_counts(self) -> dict[str, int]:
         """How many dead letters there are of each reason, over all data types and without one."""
         with self._lock:
@@ -283,8 +274,28 @@ class Board:
         now = self.standing(name).now
         return now is not None and now.state == "ACTIVE"
 
-    def _answers(self, names: Iterable[str]) -> list[DataType]:
-        return [answer for answer in map(self._answer, names) if answer is not None]
+    def _ranks(self, names: Sequence[str], order: Order) -> list[Rank]:
+        ranks: list[Rank] = []
+        for some in _parts(names):
+            with self._lock:
+                now_ms = self._clock()
+                ranks += [rank_of(self._entries.get(name), order, now_ms) for name in some]
+        return ranks
+
+    def _told(self, tell: Callable[[Entry], _Told]) -> dict[str, _Told]:
+        """What is told of each data type, without those of which nothing is."""
+        told: dict[str, _Told] = {}
+        for some in _parts(self.names()):
+            with self._lock:
+                told |= {name: tell(entry) for name in some if (entry := self._entries.get(name)) is not None}
+        return {name: one for name, one in told.items() if one}
+
+    def _answers(self, names: Sequence[str]) -> list[DataType]:
+        answers: list[DataType | None] = []
+        for some in _parts(names):
+            with self._lock:
+                answers += map(self._answer, some)
+        return [answer for answer in answers if answer is not None]
 
     def _answer(self, name: str) -> DataType | None:
         entry = self._entries.get(name)
@@ -297,6 +308,10 @@ class Board:
         if throughput != entry.answer.throughput:
             entry.answer = dataclasses.replace(entry.answer, throughput=throughput)
         return entry.answer
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[begin : begin + _AT_ONCE] for begin in range(0, len(names), _AT_ONCE))
 
 
 def _serving(entry: Entry) -> str:

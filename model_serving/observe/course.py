@@ -138,4 +138,7 @@ def _put(course: Course, number: int, scored: int, failed: int, latency: Distrib
 
 
 def _percentiles(latency: Distribution) -> tuple[float, float]:
-    return (latency.quantile(0.5), latency.quantile(0.99)) if latency.count else (0.0, 0.0)
+    if not latency.count:
+        return 0.0, 0.0
+    p50, p99 = latency.quantiles((0.5, 0.99))
+    return p50, p99

@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from model_serving.core.statistics.distribution import Distribution
 from model_serving.observe.answers import DataType
 from model_serving.observe.letters import LetterFold
 from model_serving.observe.limits import Limits
-from model_serving.observe.sources import StatisticsFold
+from model_serving.observe.sources import StatisticsFold, added_up
 from model_serving.observe.statuses import StatusFold
 
-__all__ = ["Entries", "Entry"]
+__all__ = ["Entries", "Entry", "Percentiles"]
+
+
+@dataclass(slots=True)
+class Percentiles:
+    """The median and the 99th percentile of a latency, which is added up when they are first asked for.
+
+    ``parts`` do not change any more, so this may be asked from any thread while messages are folded.
+    """
+
+    parts: Sequence[Distribution]
+    _values: tuple[float, float] | None = None
+
+    def values(self) -> tuple[float, float]:
+        """The median and the 99th percentile, milliseconds; 0 without a record."""
+        if self._values is None:
+            total = added_up(self.parts)
+            p50, p99 = total.quantiles((0.5, 0.99)) if total.count else (0.0, 0.0)
+            self._values = p50, p99
+        return self._values
 
 
 @dataclass(slots=True)
 class Entry:
-    """A data type's folds, and the answer made from them until the next message."""
+    """A data type's folds, and what was made from them until the next message.
+
+    ``answer`` is the whole answer, ``latency`` only what a list is sorted by.
+    """
 
     statuses: StatusFold = field(default_factory=StatusFold)
     statistics: StatisticsFold = field(default_factory=StatisticsFold)
     letters: LetterFold = field(default_factory=LetterFold)
     answer: DataType | None = None
+    latency: Percentiles | None = None
 
     @property
     def served(self) -> bool:
@@ -57,7 +81,7 @@ class Entries:
             entry = Entry()
             self._characters += len(data_type)
             self._sorted_names = None
-        entry.answer = None
+        entry.answer = entry.latency = None
         (self._served if entry.served else self._others)[data_type] = entry
         return entry
 

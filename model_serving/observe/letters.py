@@ -59,6 +59,11 @@ class LetterFold:
         """How many letters there are of each reason, sorted by name."""
         return dict(sorted(self._counts.items()))
 
+    @property
+    def total(self) -> int:
+        """How many letters there are of all reasons."""
+        return self._counts.total()
+
     def newest(self, limit: int) -> tuple[Letter, ...]:
         """At most ``limit`` letters, the newest first."""
         return tuple(reversed(list(self._newest)[-limit:])) if limit > 0 else ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from model_serving.core.statistics.distribution import Distribution
 from model_serving.core.statistics.report import VersionStatistics, merged
 from model_serving.wire.statistics import decode_statistics
 
-__all__ = ["CLOCKS_APART_MS", "Delta", "Source", "StatisticsFold", "VersionFold"]
+__all__ = ["CLOCKS_APART_MS", "Delta", "Source", "StatisticsFold", "VersionFold", "added_up"]
 
 _LONGEST_INTERVAL_MS = 60_000
 """An instance that is quiet for longer has had nothing to report."""
@@ -119,11 +119,15 @@ class VersionFold:
 
     def scoring(self) -> Distribution:
         """Milliseconds in the model."""
-        return _sum([one.scoring for one in self._parts()])
+        return added_up(one.scoring for one in self._parts())
 
     def latency(self) -> Distribution:
         """Milliseconds from the record's timestamp to its result."""
-        return _sum([one.latency for one in self._parts()])
+        return added_up(self.latencies())
+
+    def latencies(self) -> list[Distribution]:
+        """The parts that ``latency`` adds up. They do not change any more."""
+        return [one.latency for one in self._parts()]
 
     def rate_at(self, now_ms: int) -> float:
         """The records a second of all sources."""
@@ -168,7 +172,8 @@ class VersionFold:
             yield source
 
 
-def _sum(parts: list[Distribution]) -> Distribution:
+def added_up(parts: Iterable[Distribution]) -> Distribution:
+    """Returns the numbers of all parts together."""
     total = Distribution()
     for one in parts:
         total.merge(one)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from itertools import zip_longest
+from typing import Any
 
 from model_serving.core.statistics.distribution import Distribution
 from model_serving.core.statistics.fields import FieldStatistics, drift_of
@@ -21,7 +22,16 @@ from model_serving.observe.answers import (
 from model_serving.observe.sources import StatisticsFold, VersionFold
 from model_serving.observe.values import Change, Standing
 
-__all__ = ["Counted", "Drift", "data_type_of", "drifts_of", "results_of", "summary_of", "versions_of"]
+__all__ = [
+    "Counted",
+    "Drift",
+    "data_type_of",
+    "drifts_of",
+    "results_of",
+    "serving_counts",
+    "summary_of",
+    "versions_of",
+]
 
 _OF_CHANGE = (
     "state",
@@ -43,7 +53,7 @@ def summary_of(one: Distribution) -> Summary:
     """Returns count, sum, extremes and percentiles."""
     if not one.count:
         return Summary()
-    p50, p90, p99, p999 = map(one.quantile, (0.5, 0.9, 0.99, 0.999))
+    p50, p90, p99, p999 = one.quantiles((0.5, 0.9, 0.99, 0.999))
     return Summary(one.count, one.sum, one.minimum, one.maximum, p50, p90, p99, p999)
 
 
@@ -84,30 +94,31 @@ def data_type_of(
 ) -> DataType:
     """Returns what is known of a data type, but not its throughput, which changes with time."""
     now = standing.now
-    answer = DataType(
-        name,
-        waiting=standing.waiting,
-        dead_letters=dead_letters,
-        without_model=sum(one.without_model() for one in statistics.versions.values()),
-        heard=statistics.heard,
-    )
     rejected = [one for one in standing.rejections if now is None or one.ts >= now.since]
-    if rejected:
-        answer = dataclasses.replace(answer, rejected=rejected[-1])
-    if now is None:
-        return answer
-    answer = dataclasses.replace(answer, **{part: getattr(now, part) for part in _OF_CHANGE})
-    counts = statistics.versions.get(now.version) if now.state == "ACTIVE" else None
-    if counts is None:
-        return answer
-    return dataclasses.replace(
-        answer,
-        scored=counts.scored(),
-        failed=counts.failed(),
-        missing=counts.missing(),
-        scoring=summary_of(counts.scoring()),
-        latency=summary_of(counts.latency()),
-    )
+    known: dict[str, Any] = {
+        "rejected": rejected[-1] if rejected else None,
+        "waiting": standing.waiting,
+        "dead_letters": dead_letters,
+        "without_model": sum(one.without_model() for one in statistics.versions.values()),
+        "heard": statistics.heard,
+    }
+    if now is not None:
+        known |= {part: getattr(now, part) for part in _OF_CHANGE}
+    if (counts := serving_counts(standing, statistics)) is not None:
+        known |= {
+            "scored": counts.scored(),
+            "failed": counts.failed(),
+            "missing": counts.missing(),
+            "scoring": summary_of(counts.scoring()),
+            "latency": summary_of(counts.latency()),
+        }
+    return DataType(name, **known)
+
+
+def serving_counts(standing: Standing, statistics: StatisticsFold) -> VersionFold | None:
+    """Returns the statistics of the version that serves; None if none does, or none has come."""
+    now = standing.now
+    return statistics.versions.get(now.version) if now is not None and now.state == "ACTIVE" else None
 
 
 def versions_of(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from model_serving.observe.answers import DataType
-from model_serving.observe.board import Board, Order, Topic
+from model_serving.observe.board import Board, Topic
 from model_serving.observe.figures import Figures
+from model_serving.observe.ranking import Order
 from model_serving.observe.reading import News
 from model_serving.observe.values import Letter
 from model_serving.query.documents import (
@@ -89,15 +90,15 @@ class BoardKnown:
         """See ``Known``. Letters that belong to no known data type are counted for the empty one."""
         rest = Counter(self._board.dead_letter_counts())
         counts: dict[tuple[str, str], int] = {}
-        for found in self._all():
-            for reason, count in found.dead_letters.items():
-                counts[found.data_type, reason] = count
+        for name, letters in self._board.letters_of_types().items():
+            for reason, count in letters.items():
+                counts[name, reason] = count
                 rest[reason] -= count
         return {("", reason): count for reason, count in rest.items() if count > 0} | counts
 
     def waiting(self) -> Mapping[str, int]:
         """See ``Known``."""
-        return {found.data_type: found.waiting for found in self._all() if found.waiting}
+        return self._board.waiting()
 
     def figures(self) -> Iterable[Figures]:
         """See ``Known``."""
@@ -134,9 +135,6 @@ class BoardKnown:
 
     def _letter(self, letter: Letter) -> Json:
         return self._encodings.of(("letter", letter.place), letter, letter_document)
-
-    def _all(self) -> Iterable[DataType]:
-        return (found for found in map(self._board.data_type, self._board.names()) if found is not None)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """See ``Known``."""

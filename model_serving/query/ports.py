@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model_serving.core.messages import Command
-from model_serving.observe.board import Order
 from model_serving.observe.figures import Figures
+from model_serving.observe.ranking import Order
 from model_serving.query.encoding import Json
 
 __all__ = [
@@ -58,8 +58,9 @@ Listener = Callable[[Sequence[Change]], None]
 class Known(Protocol):
     """What is known of all data types. Its methods may be called from any thread.
 
-    Those for a monitoring system look at every data type; all others return at once. What is asked for often
-    comes as JSON, because it is the same for everybody as long as nothing new is known.
+    Those for a monitoring system look at every data type, and a list that is not sorted by name does too; all
+    others return at once. What is asked for often comes as JSON, because it is the same for everybody as long
+    as nothing new is known.
     """
 
     def age_s(self) -> float | None:

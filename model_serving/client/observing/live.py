@@ -23,7 +23,8 @@ from model_serving.client.printable import as_cell, as_moment, printable
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import connect
 from model_serving.observe.answers import DataType
-from model_serving.observe.board import Board, Order, Topic
+from model_serving.observe.board import Board, Topic
+from model_serving.observe.ranking import Order
 
 __all__ = ["show_top"]
 

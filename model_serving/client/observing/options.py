@@ -7,7 +7,7 @@ import argparse
 from model_serving.client.decoding import Kind
 from model_serving.client.option_values import count, positive, some_text
 from model_serving.client.settings_options import add_topics
-from model_serving.observe.board import Order
+from model_serving.observe.ranking import Order
 
 __all__ = ["query_options", "stats_options", "status_options", "top_options"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,7 +70,7 @@ class Distribution:
         if count <= 0:
             return Distribution()
         sketch = self.sketch.minus(earlier.sketch)
-        least, most = sketch.quantile(0.0), sketch.quantile(1.0)
+        least, most = sketch.quantiles((0.0, 1.0))
         return Distribution(
             count,
             self.sum - earlier.sum,
@@ -88,8 +89,11 @@ class Distribution:
 
     def quantile(self, q: float) -> float:
         """See ``Sketch.quantile``; never beyond the extremes."""
-        found = self.sketch.quantile(q)
-        return found if math.isnan(found) else self._within(found)
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """See ``Sketch.quantiles``; never beyond the extremes."""
+        return [one if math.isnan(one) else self._within(one) for one in self.sketch.quantiles(shares)]
 
     def _within(self, number: float) -> float:
         return min(max(number, self.minimum), self.maximum)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_serving.observe.answers import DataType, Page
-from model_serving.observe.board import Board, Order
+from model_serving.observe.board import Board
 from model_serving.observe.limits import Limits
+from model_serving.observe.ranking import Order
 from model_serving.observe.values import Change, Letter, Place, Rejection, Standing
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
@@ -145,12 +146,6 @@ def test_pages_of_a_list_that_is_searched_and_sorted() -> None:
     assert names(order=Order.SINCE) == (4, ["rose", "weiss", "Rot", "wein"])
     assert names(order=Order.SINCE, descending=True) == (4, ["Rot", "wein", "weiss", "rose"])
     assert names("w", order=Order.SINCE, descending=True, limit=1) == (2, ["wein"])
-
-
-def test_every_order_sorts() -> None:
-    board = board_of(active(1, "v1"), active(2, "v1", dataType="beer"))
-    for order in Order:
-        assert {one.data_type for one in board.data_types(order=order).data_types} == {"wine", "beer"}
 
 
 def test_data_types_without_a_model_are_forgotten_before_those_with_one() -> None:

@@ -20,8 +20,9 @@ from model_serving.observe.answers import (
     Swap,
     Version,
 )
-from model_serving.observe.board import Board, Order
+from model_serving.observe.board import Board
 from model_serving.observe.limits import Limits
+from model_serving.observe.ranking import Order
 from model_serving.observe.values import Change, Place
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.unit.observe.sent import active, removed, statistics

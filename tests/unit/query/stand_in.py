@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,8 @@ from urllib.parse import unquote
 from fastapi.testclient import TestClient
 
 from model_serving.core.messages import Command
-from model_serving.observe.board import Order
 from model_serving.observe.figures import Figures
+from model_serving.observe.ranking import Order
 from model_serving.query.app import Access, build_app
 from model_serving.query.asgi import App, Message
 from model_serving.query.commanding import Commanding
@@ -55,6 +56,7 @@ class KnownHere:
         self.wait: dict[str, int] = {}
         self.listeners: list[Listener] = []
         self.age: float | None = None
+        self.sorted_by: list[tuple[Order, threading.Thread]] = []
 
     def age_s(self) -> float | None:
         return self.age
@@ -66,6 +68,7 @@ class KnownHere:
         return self.names()
 
     def data_types(self, search: str, order: Order, *, descending: bool, offset: int, limit: int) -> Json:
+        self.sorted_by.append((order, threading.current_thread()))
         names = self.names(search)
         items = [self._document(name) for name in names[offset : offset + limit]]
         return encoded({"total": len(names), "offset": offset, "items": items})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from model_serving.core.statistics.distribution import Distribution
 from model_serving.observe.figures import Figures
-from tests.unit.query.stand_in import KnownHere, Served, sent, serving
+from model_serving.observe.ranking import Order
+from tests.unit.query.stand_in import KnownHere, Served, answered, sent, serving
 
 STRANGE = [
     "a/b",
@@ -122,6 +124,17 @@ def test_data_types_come_in_pages() -> None:
     page = client.get("/api/v1/data-types?search=N1&offset=18&limit=5").json()
     assert [one["dataType"] for one in page["items"]] == ["n118", "n119"]
     assert (page["total"], page["offset"]) == (20, 18)
+
+
+def test_others_do_not_wait_for_a_list_that_is_not_sorted_by_name() -> None:
+    served = Served(KnownHere("a", "b"))
+    for order in Order:
+        status, _ = answered(served.app, "GET", "/api/v1/data-types", query=f"sort={order}")
+        assert status == 200
+    # The requests run in this thread.
+    waited = {order for order, thread in served.known.sorted_by if thread is threading.current_thread()}
+    assert [order for order, _ in served.known.sorted_by] == list(Order)
+    assert waited == {Order.NAME}
 
 
 @pytest.mark.parametrize(
