@@ -1,7 +1,8 @@
 """``python -m bench.load``: a producer at a steady rate, in a process of its own.
 
-Each record gets the time at which it is sent. A number on the standard input is a new rate. The process runs
-until its standard input is closed, then prints its figures as one line of JSON. `Load` starts and ends it.
+Each record gets the time at which it is due, so what the producer is late counts as latency. A number on the
+standard input is a new rate. The process runs until its standard input is closed, then prints its figures as
+one line of JSON. `Load` starts and ends it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -27,7 +29,7 @@ from model_serving.client.schedule import steady
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
 
-__all__ = ["Load", "Sent", "main"]
+__all__ = ["Load", "Sent", "lateness", "main"]
 
 _END_S = 90.0
 _LISTEN_EVERY = 10_000
@@ -140,13 +142,17 @@ def main(words: list[str]) -> None:
     while rate is not None:
         said = None
         for due in steady(rate):
-            stamp = maker.record_type.stamp(epoch_ms())
-            # If the producer cannot keep up, it has ever more to send, but it must still listen.
-            for begun in range(0, due, _LISTEN_EVERY):
-                some = itertools.islice(records, min(_LISTEN_EVERY, due - begun))
+            now_ms, unheard = epoch_ms(), 0
+            for late, count in lateness(due, rate):
+                stamp = maker.record_type.stamp(now_ms - late)
+                some = itertools.islice(records, count)
                 sent += _produce(producer, arguments.topic, [record + stamp for record in some])
-                if due > _LISTEN_EVERY and (said := _heard()) is not None:
-                    break
+                # If the producer cannot keep up, it has ever more to send, but it must still listen.
+                unheard += count
+                if unheard >= _LISTEN_EVERY:
+                    if (said := _heard()) is not None:
+                        break
+                    unheard = 0
             late_ms = max(late_ms, (due - 1) / rate * 1000)
             producer.poll(0)
             if said is not None or (said := _heard()) is not None:
@@ -155,6 +161,21 @@ def main(words: list[str]) -> None:
     seconds = time.monotonic() - begin
     producer.flush(30)
     print(json.dumps({"records": sent, "seconds": seconds, "late_ms": late_ms}))
+
+
+def lateness(due: int, rate: float) -> Iterator[tuple[int, int]]:
+    """How late the records are that are ``due`` now, of ``rate`` a second, the first ones first.
+
+    Yields pairs: whole milliseconds, and how many records are so late. The last record is due just now.
+    """
+    late = math.floor((due - 1) * 1000 / rate)
+    left = due
+    while left:
+        # Those that are less late than this many milliseconds.
+        later = 0 if late == 0 else min(left, math.ceil(late * rate / 1000))
+        if later < left:
+            yield late, left - later
+        left, late = later, min(late - 1, math.floor((later - 1) * 1000 / rate))
 
 
 def _heard() -> bytes | None:

@@ -25,7 +25,12 @@ class Progress:
 
     def served(self, messages: Sequence[Message]) -> None:
         """These records, in the order in which they came, have been served and their output written."""
-        latest = dict(zip(map(_PARTITION, messages), map(_OFFSET, messages), strict=True))
+        places = set(map(_PARTITION, messages))
+        if len(places) == 1:
+            # Mostly they are of one partition, and then the last one says it all.
+            latest = {places.pop(): messages[-1].offset()}
+        else:
+            latest = dict(zip(map(_PARTITION, messages), map(_OFFSET, messages), strict=True))
         self._next.update({int(place or 0): int(offset or 0) + 1 for place, offset in latest.items()})
 
     def went(self, partitions: Collection[int]) -> None:
