@@ -112,6 +112,8 @@ class ServingLoop:
             self._take_over(arrived)
         messages = self._partitions.read(self._many)
         if messages:
+            # What was written in the round before has mostly arrived by now: a commit need not wait for it.
+            self._delivery.tend(has_read=False)
             self._serve_timed(messages)
         if self._retry or self._full:
             self._retry_waiting()

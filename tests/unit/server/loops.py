@@ -50,6 +50,7 @@ class FakeDelivery:
     entries: list[Entry] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     on_finish: Callable[[], None] = lambda: None
+    on_tend: Callable[[bool], None] = lambda _has_read: None
     holds_back: bool = False
 
     def start(self) -> None:
@@ -62,6 +63,7 @@ class FakeDelivery:
         self.entries += entries
 
     def tend(self, *, has_read: bool) -> None:
+        self.on_tend(has_read)
         self.calls.append(f"tend {has_read}")
 
     def finish(self, *, patience_s: float = 30.0) -> None:

@@ -27,6 +27,21 @@ def test_a_commit_before_a_batch_is_served_leaves_the_batch_out(loop: Loop) -> N
     assert (committed, loop.progress.next_offset(0)) == ([0, 1], 2)
 
 
+def test_a_commit_can_come_between_reading_a_batch_and_serving_it_and_leaves_it_out(loop: Loop) -> None:
+    """The results of the batch before have arrived by then, so that the commit need not wait for them."""
+    loop.activate("wine", 1, b"one")
+    loop.arrive(0)
+    seen: list[tuple[bool, int, int]] = []
+    loop.delivery.on_tend = lambda has_read: seen.append(
+        (has_read, loop.progress.next_offset(0), len(loop.results))
+    )
+    for number in (1, 2):
+        loop.send(0, "wine", number)
+        loop.loop.step()
+    loop.loop.step()
+    assert seen == [(False, 0, 0), (True, 1, 1), (False, 1, 1), (True, 2, 2), (False, 2, 2)]
+
+
 def test_records_of_a_partition_that_went_while_they_were_gathered_are_dropped(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

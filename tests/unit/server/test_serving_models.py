@@ -74,7 +74,7 @@ def test_a_model_is_loaded_outside_of_a_transaction(loop: Loop) -> None:
     loop.loop.step()
     loop.send(0, "wine", 2)
     loop.loop.step()
-    assert loop.delivery.calls == ["finish", "tend True", "tend True"]
+    assert loop.delivery.calls == ["tend False", "finish", "tend True", "tend False", "tend True"]
     assert loop.results == [(1, "v1"), (2, "v1")]
 
 
