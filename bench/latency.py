@@ -1,7 +1,7 @@
 """``python -m bench latency``: measures latency at 1,000 records a second and at half of the top rate.
 
-The latency is Kafka's log-append time of the result minus the time of the record, which the producer sets.
-Both are from the clock of one machine, in whole milliseconds.
+The latency is Kafka's log-append time of the result minus the time at which the record was due, which the
+producer sets. Both are from the clock of one machine, in whole milliseconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
+from bench.errors import BenchError
 from bench.figures import latency, spread
 from bench.pace import HALF, rate_of
 from bench.records import epoch_ms
@@ -34,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="seconds that are measured (60)")
     parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
+    parser.add_argument(
+        "--broker-warm-up",
+        type=float,
+        default=60.0,
+        help="seconds of the first case's load on the new broker, before the first round (60)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,12 +52,36 @@ def run(arguments: argparse.Namespace) -> int:
             for model in session.models
             for variant in session.variants
         ]
+        if arguments.broker_warm_up and (wanted := [key for key in keys if not session.is_stored(key)]):
+            _warm_up(session, wanted[0], arguments.broker_warm_up)
         _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
     return 0
 
 
+def _warm_up(session: Session, key: dict[str, str | int], seconds: float) -> None:
+    """Lets the broker take the load of a case without measuring it.
+
+    In its first minutes, Java's compilers take a good part of one core, and whoever is measured first would
+    have the latency of that.
+    """
+    session.say(f"the new broker takes the load for {seconds:g} s before the first round")
+    variant, model = str(key["variant"]), session.models[str(key["model"])]
+    try:
+        with serving(
+            session, "ours", variant, model, _rate(session, key), warm_up_s=seconds, read=False
+        ) as served:
+            served.wait(0)
+    except BenchError as error:
+        # The case itself will say so too.
+        session.say(f"the broker is still new: {error}")
+
+
+def _rate(session: Session, key: dict[str, str | int]) -> float:
+    return rate_of(session.store, str(key["rate"]), key, of=("variant", "model", "set"))
+
+
 def _case(session: Session, key: dict[str, str | int], arguments: argparse.Namespace) -> Case:
-    rate = rate_of(session.store, str(key["rate"]), key, of=("variant", "model", "set"))
+    rate = _rate(session, key)
     model = session.models[str(key["model"])]
     # Half of this project's rate is more than the peer manages with some models, so the peer has no row.
     compared = session.peer is not None and model.preload is not None and key["rate"] != HALF
