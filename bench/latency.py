@@ -67,10 +67,8 @@ def _warm_up(session: Session, key: dict[str, str | int], seconds: float) -> Non
     session.say(f"the new broker takes the load for {seconds:g} s before the first round")
     variant, model = str(key["variant"]), session.models[str(key["model"])]
     try:
-        with serving(
-            session, "ours", variant, model, _rate(session, key), warm_up_s=seconds, read=False
-        ) as served:
-            served.wait(0)
+        with serving(session, "ours", variant, model, _rate(session, key), warm_up_s=seconds, read=False):
+            pass
     except BenchError as error:
         # The case itself will say so too.
         session.say(f"the broker is still new: {error}")

@@ -224,6 +224,7 @@ class FakeConsumer:
         self._positions: dict[_Place, int] = {}
         self._consumed: dict[_Place, int] = {}
         self._told: dict[_Place, int] = {}
+        self.asked: list[str] = []
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         for name, callback in callbacks.items():
@@ -300,6 +301,9 @@ class FakeConsumer:
 
     def consumer_group_metadata(self) -> tuple[str, int]:
         return self._group, self.generation
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        self.asked.append(topic)
 
     def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
         if "get_watermark_offsets" in self.fail:

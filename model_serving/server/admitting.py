@@ -33,6 +33,7 @@ __all__ = ["AdmittingMember"]
 _MANY = 100
 _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
+_CONNECT_S = 10.0
 
 
 def _models_consumer(kafka: KafkaAccess) -> Consumer:
@@ -70,7 +71,7 @@ class AdmittingMember:
         events: Events,
         clock: Clock,
     ) -> None:
-        """``elected`` is the member's place in the group. Next call ``resume`` and ``add_partitions``.
+        """``elected`` is the place in the group. Next call ``connect``, ``resume`` and ``add_partitions``.
 
         Raises:
             Fenced: another process has taken over.
@@ -98,6 +99,14 @@ class AdmittingMember:
         # Data type → when to look at its messages again, and when to clean up the model store.
         self._due_ms: dict[str, int] = {}
         self._collect_ms: dict[str, int] = {}
+
+    def connect(self) -> None:
+        """Asks for the models topic. A client that reads a topic it does not know may wait half a second.
+
+        Raises:
+            KafkaException: Kafka does not answer.
+        """
+        self._consumer.list_topics(self._topics.models, timeout=_CONNECT_S)
 
     def resume(self) -> None:
         """Begins with what the member before has left; call it once the state topic has been read."""

@@ -229,6 +229,7 @@ class Member:
             SystemClock(),
         )
         try:
+            member.connect()
             # Only now nobody else writes: the transactions of the member before are over.
             while not self._state_is_known.wait(_LOOK_S):
                 if self._ending.is_set():

@@ -39,6 +39,7 @@ PARTITIONS = 2
 _TIMEOUT_S = 10.0
 _MANY = 1_000
 _LOOK_S = 0.1
+_MADE_LOOK_S = 0.01
 _LEAST_BYTES = 1_000_000
 """The largest message: a part of a value, with its key."""
 
@@ -71,7 +72,9 @@ def ensure_state_topic(admin: AdminClient, topic: str) -> bool:
                     f"{PARTITIONS} partitions and cleanup.policy=compact"
                 ) from error
             made = False
-    if not made:
+    if made:
+        _await(admin, topic)
+    else:
         _check(admin, topic)
     return made
 
@@ -83,10 +86,19 @@ def _partitions(admin: AdminClient, topic: str) -> int:
     return 0 if found is None or found.error is not None else len(found.partitions)
 
 
-def _check(admin: AdminClient, topic: str) -> None:
+def _await(admin: AdminClient, topic: str) -> int:
+    """How many partitions the topic has, once the broker that is asked knows it; 0 if it does not in time.
+
+    A client that asks sooner asks again only after some tenths of a second.
+    """
     end_s = time.monotonic() + _TIMEOUT_S
     while not (partitions := _partitions(admin, topic)) and time.monotonic() < end_s:
-        time.sleep(_LOOK_S)
+        time.sleep(_MADE_LOOK_S)
+    return partitions
+
+
+def _check(admin: AdminClient, topic: str) -> None:
+    partitions = _await(admin, topic)
     if partitions != PARTITIONS:
         raise MessagingError(
             f"the topic '{topic}' has {partitions} partitions and a state topic has {PARTITIONS}: name "

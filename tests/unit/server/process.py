@@ -83,6 +83,7 @@ class _Office:
             _Silent(LogFormat.TEXT, "test"),
             clock,
         )
+        self.member.connect()
         assert settings.models_topic == TOPICS.models
         self._target = TopicEnds(_ACCESS).of(STATE, [0])
         self._resumed = False

@@ -18,17 +18,21 @@ def test_no_reader_asks_kafka_where_a_topic_begins(monkeypatch: pytest.MonkeyPat
     """For a topic that is new to it, the client would ask only after half a second."""
     first: dict[str, set[int]] = {}
     resets: dict[str, Any] = {}
+    asked: dict[str, list[str]] = {}
     assign = FakeConsumer.incremental_assign
 
     def note(consumer: FakeConsumer, places: Iterable[TopicPartition]) -> None:
         for place in places:
             first.setdefault(place.topic, set()).add(place.offset)
             resets[place.topic] = consumer.settings.get("auto.offset.reset")
+            asked[place.topic] = list(consumer.asked)
         assign(consumer, places)
 
     monkeypatch.setattr(FakeConsumer, "incremental_assign", note)
     with clusters(FakeEngine(FakeClock()), exactly_once=False) as cluster:
         cluster.drain()
     assert (first[STATE], first[TOPICS.models]) == ({0}, {0})
+    # It knows the topic by then; else it may wait half a second before it asks for it.
+    assert asked[TOPICS.models] == [TOPICS.models]
     # Where the first messages are gone, reading begins with the first that is left.
     assert (resets[STATE], resets[TOPICS.models]) == ("earliest", "earliest")
