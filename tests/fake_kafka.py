@@ -302,8 +302,9 @@ class FakeConsumer:
     def consumer_group_metadata(self) -> tuple[str, int]:
         return self._group, self.generation
 
-    def list_topics(self, topic: str, timeout: float) -> None:
+    def list_topics(self, topic: str, timeout: float) -> object:
         self.asked.append(topic)
+        return None
 
     def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
         if "get_watermark_offsets" in self.fail:
