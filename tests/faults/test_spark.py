@@ -1,4 +1,4 @@
-"""kill -9 of the driver and of workers, under a load with swaps, for the Spark jobs."""
+"""kill -9 of the driver, of workers and of the broker, under a load with swaps, for the Spark jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
 from tests.faults.drill import Drill
-from tests.faults.kills import kill_now, marked
+from tests.faults.kills import broker_process, kill_now, marked
 from tests.faults.numbered_load import NumberedLoad
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
@@ -99,14 +99,12 @@ def _is_python(process: psutil.Process) -> bool:
 
 
 @pytest.mark.parametrize("variant", STRUCK)
-def test_killed_driver_and_workers_lose_nothing(
-    variant: str,
-    broker: EmbeddedBroker,
-    tmp_path: Path,
-    record_property: Callable[[str, object], None],
+def test_killed_driver_workers_and_broker_lose_nothing(
+    variant: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The models serve again without being published, and what the models wait for is not forgotten."""
     with (
+        EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker,
         restarted(variant, broker, tmp_path) as job,
         Traffic(variant, broker.bootstrap_servers, job.topics, job.check) as traffic,
         NumberedLoad(traffic) as load,
@@ -119,7 +117,17 @@ def test_killed_driver_and_workers_lose_nothing(
                 _refuses_another_topic(job, tmp_path)
             job.start()
 
-        for name, fault in (("a worker", job.kill_workers), ("the driver", killed_and_started)):
+        def broker_dies_and_returns() -> None:
+            kill_now(broker_process(broker))
+            broker.stop()
+            broker.start()
+
+        faults = {
+            "the workers": job.kill_workers,
+            "the driver": killed_and_started,
+            "the broker": broker_dies_and_returns,
+        }
+        for name, fault in faults.items():
             took_s = drill.strike(f"kill -9 of {name}", fault)
             record_property(f"recovery in s: kill -9 of {name}, {variant}", round(took_s, 1))
             print(f"\nkill -9 of {name}, {variant}: back after {took_s:.1f} s")

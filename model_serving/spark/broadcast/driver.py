@@ -66,6 +66,7 @@ class Driver:
         self._source = ModelsSource(
             config.kafka, config.models_topic, config.models_group, state.positions, config.starting_offsets
         )
+        self._state = state
         parts = worker.parts(self.settings)
         waiting = WaitingOnDriver(state)
         self._loop = ModelsLoop(
@@ -123,7 +124,9 @@ class Driver:
     def end(self) -> None:
         """Ends the loop; messages and records that wait stay in the state."""
         if not self._thread.end():
-            # It is in a model library, or Kafka does not answer; the process ends all the same.
+            # It is in a model library, or Kafka does not answer. The process ends all the same, or the job
+            # starts again in it, and reads the state.
+            self._state.give_up()
             return
         self._loop.close()
         self._source.close()
