@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
+
 from model_serving.client.broker.embedded import EmbeddedBroker
 from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_traffic import Traffic
 from tests.jobs import SPARK_VARIANTS, FlinkRun, ServerRun, SparkRun, job_flags, server_flags
 
-__all__ = ["fresh_topics", "hosting", "serving"]
+__all__ = ["answering", "fresh_topics", "hosting", "serving", "widen"]
 
 
 def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
@@ -21,6 +23,12 @@ def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
     names = TopicNames().prefixed(f"j{uuid4().hex[:8]}-")
     create_topics(connect(broker.kafka), names, partitions=partitions)
     return names
+
+
+def widen(broker: EmbeddedBroker, topic: str, partitions: int) -> None:
+    """Gives a topic more partitions: there is no order between two of them."""
+    (done,) = connect(broker.kafka).create_partitions([NewPartitions(topic, partitions)]).values()
+    done.result(timeout=30)
 
 
 def hosting(
@@ -51,3 +59,14 @@ def serving(
         Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
     ):
         yield traffic
+
+
+@contextmanager
+def answering(variant: str, broker: EmbeddedBroker, folder: Path, *flags: str) -> Iterator[Traffic]:
+    """Like ``serving``, for all tests of a folder.
+
+    At the end, every record and every model message that any test has sent must have been answered once.
+    """
+    with serving(variant, broker, folder, *flags) as traffic:
+        yield traffic
+        traffic.await_all_accounted()

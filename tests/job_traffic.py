@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from google.protobuf.message import Message
 
+from model_serving.core.admission.signing import sign
 from model_serving.messaging.topics import TopicNames
 from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.modelstatus_pb2 import ModelStatus
@@ -33,9 +34,17 @@ class Traffic:
     """
 
     def __init__(
-        self, variant: str, bootstrap_servers: str, topics: TopicNames, check: Callable[[], None]
+        self,
+        variant: str,
+        bootstrap_servers: str,
+        topics: TopicNames,
+        check: Callable[[], None],
+        *,
+        key: bytes | None = None,
     ) -> None:
+        """``key`` signs every model message that is not given as bytes."""
         self.variant = variant
+        self._key = key
         self.topics = topics
         self._check = check
         self._producer = Producer(
@@ -102,12 +111,12 @@ class Traffic:
 
     def offer(self, *models: Message | bytes | None) -> None:
         """Writes model messages, and waits until Kafka has them."""
-        self._write(self.topics.models, models)
+        self._write(self.topics.models, map(self._signed, models))
         self.flush()
 
     def offer_later(self, model: Message | bytes | None) -> None:
         """Writes a model message, and does not wait."""
-        self._write(self.topics.models, [model])
+        self._write(self.topics.models, [self._signed(model)])
 
     def send(self, *records: Message | bytes | None) -> None:
         """Writes records, and waits until Kafka has them."""
@@ -172,12 +181,17 @@ class Traffic:
         self._wait(lambda: not self._unread, 60)
         assert not self._unread
 
-    def _write(self, topic: str, messages: Sequence[Message | bytes | None]) -> None:
+    def _signed(self, model: Message | bytes | None) -> Message | bytes | None:
+        if self._key is None or not isinstance(model, Message):
+            return model
+        return sign(model.SerializeToString(), self._key)
+
+    def _write(self, topic: str, messages: Iterable[Message | bytes | None]) -> None:
         for message in messages:
             value = message.SerializeToString() if isinstance(message, Message) else message
             self._producer.produce(topic, value)
             self._producer.poll(0)
-        self.sent[topic] += len(messages)
+            self.sent[topic] += 1
 
     def _await(self, found: Callable[[], list[_T]], count: int, what: str, within_s: float) -> list[_T]:
         self._wait(lambda: len(found()) >= count, within_s)

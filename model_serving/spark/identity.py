@@ -6,6 +6,8 @@ Spark itself compares nothing: with another topic it writes an offset that no la
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from model_serving.spark.config import SparkConfig, Variant
@@ -13,7 +15,7 @@ from model_serving.spark.config import SparkConfig, Variant
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["ForeignCheckpoint", "check_identity", "identity_of", "why_foreign"]
+__all__ = ["ForeignCheckpoint", "identity_of", "is_new_checkpoint", "keep_identity", "why_foreign"]
 
 _FILE = "model-serving.json"
 _FORMAT = 1
@@ -65,33 +67,50 @@ def why_foreign(found: str, config: SparkConfig) -> str:
     return ""
 
 
-def check_identity(session: SparkSession, config: SparkConfig) -> None:
-    """Compares the checkpoint with the job; a new checkpoint gets the job's identity.
+def is_new_checkpoint(session: SparkSession, config: SparkConfig) -> bool:
+    """Compares the checkpoint with the job; True if there is none: then ``keep_identity`` is to be called.
 
     Raises:
         ForeignCheckpoint: the checkpoint is another job's, or the folder cannot be used.
     """
-    from py4j.protocol import Py4JJavaError
-
-    folder = config.checkpoint_dir
-    try:
-        files = _Folder(session, folder)
+    with _one_line(config):
+        files = _Folder(session, config.checkpoint_dir)
         found = files.read(_FILE)
         if found is not None:
             why = why_foreign(found, config)
         elif files.has_checkpoint():
             why = f"it has no {_FILE}, so it is not this project's: name another --checkpoint-dir"
         else:
-            files.write(_FILE, json.dumps(identity_of(config), indent=2) + "\n")
-            return
+            return True
+    if why:
+        raise ForeignCheckpoint(f"the checkpoint in {config.checkpoint_dir} cannot be used: {why}")
+    return False
+
+
+def keep_identity(session: SparkSession, config: SparkConfig) -> None:
+    """Gives a new checkpoint the job's identity.
+
+    Raises:
+        ForeignCheckpoint: the folder cannot be used.
+    """
+    with _one_line(config):
+        text = json.dumps(identity_of(config), indent=2) + "\n"
+        _Folder(session, config.checkpoint_dir).write(_FILE, text)
+
+
+@contextmanager
+def _one_line(config: SparkConfig) -> Iterator[None]:
+    """Turns an error of the JVM into one line."""
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        yield
     except Py4JJavaError as error:
         reason = str(error.java_exception.getMessage() or error.java_exception.toString()).partition("\n")[0]
         raise ForeignCheckpoint(
-            f"the checkpoint folder {folder} cannot be used ({reason}): make it writable for this user, or "
-            "name another --checkpoint-dir"
+            f"the checkpoint folder {config.checkpoint_dir} cannot be used ({reason}): make it writable for "
+            "this user, or name another --checkpoint-dir"
         ) from None
-    if why:
-        raise ForeignCheckpoint(f"the checkpoint in {folder} cannot be used: {why}")
 
 
 class _Folder:

@@ -17,13 +17,13 @@ from uuid import uuid4
 
 from model_serving.events import one_line
 from model_serving.messaging.errors import MessagingError
-from model_serving.messaging.preflight import check_topics
+from model_serving.messaging.preflight import CheckedTopics, admin_for, check_topics
 from model_serving.runtime.errors import SetupError
 from model_serving.spark import worker
 from model_serving.spark.config import SparkConfig, Variant, parse_config
 from model_serving.spark.environment import spark_environment
 from model_serving.spark.failures import cause_of
-from model_serving.spark.identity import ForeignCheckpoint, check_identity
+from model_serving.spark.identity import ForeignCheckpoint, is_new_checkpoint, keep_identity
 from model_serving.spark.news import ModelNews
 from model_serving.spark.session import close_session, is_alive, open_session
 from model_serving.spark.started import Started
@@ -74,9 +74,9 @@ def main(variant: Variant) -> NoReturn:
 def _run(program: str, config: SparkConfig, stopping: Event) -> None:
     if _JVM_FIRST not in os.environ:
         os.environ.update(spark_environment(os.environ, address=config.ui_host))
-    config = _checked(program, config)
+    # First of all, because it takes a moment, and Spark some seconds.
+    reached = admin_for(config.kafka)
     with ExitStack() as closing:
-        news = closing.enter_context(ModelNews(config))
         # Begins before Spark starts, and ends before Spark ends its workers.
         reports = closing.enter_context(ExitStack())
         reports.enter_context(reports_awaited())
@@ -85,16 +85,21 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
         closing.callback(worker.end)
         closing.callback(close_session, session)
         closing.callback(reports.close)
-        check_identity(session, config)
+        # A wrong flag must not create a topic where the checkpoint knows better, and what cannot start must
+        # not leave a mark in a new checkpoint.
+        is_new = is_new_checkpoint(session, config)
+        config = _checked(program, config, check_topics(config.kafka, config.topic_names, reached))
+        if is_new:
+            keep_identity(session, config)
+        news = closing.enter_context(ModelNews(config))
         if session.sparkContext.uiWebUrl:
             print(f"{program}: Spark's web interface is at {session.sparkContext.uiWebUrl}", flush=True)
         has_finished = _serve(program, config, session, stopping, news.tell)
     print(f"{program}: {'finished' if has_finished else 'stopped'}", flush=True)
 
 
-def _checked(program: str, config: SparkConfig) -> SparkConfig:
-    """Makes sure that Kafka answers and has the topics, and completes the configuration."""
-    checked = check_topics(config.kafka, config.topic_names)
+def _checked(program: str, config: SparkConfig, checked: CheckedTopics) -> SparkConfig:
+    """Tells what the user may not expect of the topics, and completes the configuration."""
     for line in checked.news:
         print(f"{program}: {line}", file=sys.stderr, flush=True)
     return replace(

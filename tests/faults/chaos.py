@@ -19,16 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
-
 from model_serving.client.broker.embedded import EmbeddedBroker, Retention
-from model_serving.messaging.connection import connect
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from tests.faults.drill import Drill
 from tests.faults.injection import Fault
 from tests.faults.kills import broker_process, kill_now, marked
 from tests.faults.numbered_load import STEADY, NumberedLoad, numbered_record
-from tests.job_serving import fresh_topics
+from tests.job_serving import fresh_topics, widen
 from tests.job_traffic import Traffic
 from tests.jobs import FRESH, MODEL_SERVING, VARIANTS, FlinkRun, eventually, job_flags, launcher_from
 from tests.patience import patience
@@ -82,7 +79,7 @@ class Chaos:
             )
             # The models topic keeps its one partition, because there is no order between two partitions.
             self._topics = fresh_topics(self._broker)
-            _widen(self._broker, self._topics.data)
+            widen(self._broker, self._topics.data, _PARTITIONS)
             self._start(opened)
             traffic = opened.enter_context(
                 Traffic(self.chosen.variant, self._broker.bootstrap_servers, self._topics, self._check)
@@ -202,12 +199,6 @@ class Chaos:
         ).SerializeToString()
         traffic.offer(bad)
         self._poison += [*junk, bad]
-
-
-def _widen(broker: EmbeddedBroker, topic: str) -> None:
-    admin = connect(broker.kafka)
-    (done,) = admin.create_partitions([NewPartitions(topic, _PARTITIONS)]).values()
-    done.result(timeout=30)
 
 
 def main() -> None:

@@ -11,12 +11,16 @@ import psutil
 import pytest
 
 from model_serving.client.broker.embedded import EmbeddedBroker, Retention
+from model_serving.messaging.connection import connect
+from model_serving.protos.modelstatus_pb2 import ModelStatus
 from tests.faults.drill import Drill
 from tests.faults.kills import broker_process, kill_now, marked
-from tests.faults.numbered_load import NumberedLoad
-from tests.job_serving import fresh_topics
+from tests.faults.numbered_load import STEADY, NumberedLoad, numbered_model
+from tests.job_serving import fresh_topics, widen
 from tests.job_traffic import Traffic
 from tests.jobs import SparkRun, eventually, job_flags
+from tests.patience import patience
+from tests.result_sources import assert_results_name_their_records
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -25,15 +29,26 @@ STRUCK = os.environ.get("MODEL_SERVING_SPARK_FAULTS", "spark-keyed").split(",")
 MODEL_SERVING_SPARK_FAULTS=spark-keyed,spark-broadcast strikes both."""
 
 
+KEY = b"a key of at least sixteen bytes"
+UNSIGNED = "the model message is not signed: publish it with --model-key-file"
+
+
 class Restarted:
-    """A Spark job that is started again with the same flags, and so goes on from its checkpoint."""
+    """A Spark job that is started again with the same flags, and so goes on from its checkpoint.
+
+    It takes signed models only, and has two tasks for the two partitions of its data topic.
+    """
 
     def __init__(self, variant: str, broker: EmbeddedBroker, folder: Path) -> None:
         self.topics = fresh_topics(broker)
+        widen(broker, self.topics.data, 2)
         self._variant, self._folder = variant, folder
-        self._flags = job_flags(
-            broker.bootstrap_servers, self.topics, folder / "checkpoints", self.topics.models
-        )
+        keys = folder / "keys"
+        keys.write_text(KEY.hex() + "\n")
+        self._flags = [
+            *job_flags(broker.bootstrap_servers, self.topics, folder / "checkpoints", self.topics.models),
+            *("--model-key-file", str(keys), "--parallelism", "2"),
+        ]
         self._starts = 0
         self.run: SparkRun | None = None
 
@@ -106,7 +121,7 @@ def test_killed_driver_workers_and_broker_lose_nothing(
     with (
         EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker,
         restarted(variant, broker, tmp_path) as job,
-        Traffic(variant, broker.bootstrap_servers, job.topics, job.check) as traffic,
+        Traffic(variant, broker.bootstrap_servers, job.topics, job.check, key=KEY) as traffic,
         NumberedLoad(traffic) as load,
     ):
         drill = Drill(traffic, load, None, exactly_once=False)
@@ -114,7 +129,7 @@ def test_killed_driver_workers_and_broker_lose_nothing(
         def killed_and_started() -> None:
             job.kill_driver()
             if variant == "spark-keyed":
-                _refuses_another_topic(job, tmp_path)
+                _refuses_another_topic(job, broker, tmp_path)
             job.start()
 
         def broker_dies_and_returns() -> None:
@@ -131,13 +146,21 @@ def test_killed_driver_workers_and_broker_lose_nothing(
             took_s = drill.strike(f"kill -9 of {name}", fault)
             record_property(f"recovery in s: kill -9 of {name}, {variant}", round(took_s, 1))
             print(f"\nkill -9 of {name}, {variant}: back after {took_s:.1f} s")
-        print(drill.verdict())
+        unsigned = numbered_model(STEADY, 2).SerializeToString()
+        traffic.offer(unsigned)
+        print(drill.verdict(poison=[unsigned]))
+        # Nothing in a message without a signature is believed, its data type neither.
+        assert {(one.state, one.detail) for one in traffic.statuses[""]} == {(ModelStatus.REJECTED, UNSIGNED)}
+    by_partition = assert_results_name_their_records(broker, job.topics)
+    assert set(by_partition) == {0, 1}
 
 
-def _refuses_another_topic(job: Restarted, folder: Path) -> None:
-    """A start with other topics leaves the checkpoint as it is."""
+def _refuses_another_topic(job: Restarted, broker: EmbeddedBroker, folder: Path) -> None:
+    """A start with other topics leaves the checkpoint as it is, and creates no topic."""
     log = folder / "refused.log"
-    other = SparkRun("spark-keyed", job.flags_with("--data-topic", f"{job.topics.data}-other"), log)
+    wrong = f"{job.topics.data}-other"
+    other = SparkRun("spark-keyed", job.flags_with("--data-topic", wrong), log)
     with pytest.raises(AssertionError, match=f"it was made with --data-topic {job.topics.data}: give this"):
         other.__enter__()
     assert other.process.returncode == 1
+    assert wrong not in connect(broker.kafka).list_topics(timeout=patience(10)).topics

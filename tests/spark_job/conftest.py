@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from model_serving.client.broker.embedded import EmbeddedBroker
-from tests.job_serving import serving
+from tests.job_serving import answering
 from tests.job_traffic import Traffic
 from tests.jobs import SPARK_VARIANTS
+from tests.result_sources import assert_results_name_their_records
+from tests.statistics_topic import assert_statistics_agree
 
 
 @pytest.fixture(scope="session", params=SPARK_VARIANTS)
@@ -18,8 +20,10 @@ def job(
 ) -> Iterator[Traffic]:
     """Runs each Spark job with the default flags, for all tests that use only their own data types.
 
-    At the end, every record and every model message that any test has sent must have been answered once.
+    At the end, what ``answering`` says must hold, each result must name its record, and the statistics must
+    agree with the results and the dead letters.
     """
-    with serving(request.param, broker, tmp_path_factory.mktemp(request.param)) as traffic:
+    with answering(request.param, broker, tmp_path_factory.mktemp(request.param)) as traffic:
         yield traffic
-        traffic.await_all_accounted()
+    assert_results_name_their_records(broker, traffic.topics)
+    assert_statistics_agree(broker, traffic)

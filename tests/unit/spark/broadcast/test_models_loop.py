@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from model_serving.core.admission.signing import sign
 from model_serving.core.scoring.waiting import NoModelPolicy
 from model_serving.messaging.sources import SOURCE_HEADER
 from model_serving.protos.deadletter_pb2 import DeadLetter
@@ -269,6 +271,21 @@ def test_a_pointer_that_is_missing_for_a_moment_changes_nothing(job: Job) -> Non
     assert pointer.look() is orders
     job.folder.delete("pointer.json")
     assert pointer.look() is orders
+
+
+def test_where_signatures_are_wanted_only_signed_models_serve(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("0123456789abcdef0123456789abcdef")
+    job.settings = replace(job.settings, model_key_file=str(tmp_path / "keys"))
+    (key,) = job.settings.model_keys()
+    job.start()
+    job.publish(b"one")
+    job.published[-1] = sign(job.published[-1], key)
+    job.publish(b"two")
+    job.step()
+    job.run(job.task(), records(1))
+    assert job.results == [(1, "one")]
+    assert sorted(job.statuses) == [("ACTIVE", "one"), ("REJECTED", "")]
+    assert [letter.payload for letter in job.letters] == [job.published[-1]]
 
 
 def test_records_of_many_data_types_are_left_in_one_file(job: Job) -> None:
