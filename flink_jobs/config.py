@@ -11,7 +11,7 @@ from find_libpython import find_libpython
 
 from model_serving.flags import SHARED, Delivery, Flag, FlagParser, ServingConfig, StartingOffsets
 from model_serving.flags.values import read_choice, read_directory, read_number
-from model_serving.stores.models import missing_client
+from model_serving.stores.models import store_beside
 
 __all__ = [
     "FLAGS",
@@ -51,15 +51,8 @@ class JobConfig(ServingConfig):
 
     @property
     def store(self) -> str:
-        """The URL of the model store: the named one, or the folder ``models`` in the checkpoint folder.
-
-        Empty if no store is named and Python has no client for the checkpoint folder's URL. All models then
-        stay in state.
-        """
-        if self.model_store:
-            return self.model_store
-        beside = f"{self.checkpoint_dir.rstrip('/')}/models"
-        return "" if missing_client(beside) else beside
+        """The URL of the model store; empty if there is none, see ``store_beside``."""
+        return self.model_store or store_beside(self.checkpoint_dir)
 
     def check(self, parser: FlagParser) -> None:
         """See ServingConfig."""

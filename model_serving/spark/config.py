@@ -10,7 +10,7 @@ from pathlib import Path
 from model_serving.events import LogFormat
 from model_serving.flags import SHARED, Delivery, Flag, FlagParser, ServingConfig
 from model_serving.flags.values import Wrong, read_choice, read_directory, read_number, read_text
-from model_serving.stores.models import missing_client
+from model_serving.stores.models import store_beside
 
 __all__ = ["SparkConfig", "Variant", "flags", "parse_config"]
 
@@ -44,15 +44,8 @@ class SparkConfig(ServingConfig):
 
     @property
     def store(self) -> str:
-        """The URL of the model store: the named one, or the folder ``models`` in the checkpoint folder.
-
-        Empty if no store is named and Python has no client for the checkpoint folder's URL. All models then
-        stay in state.
-        """
-        if self.model_store:
-            return self.model_store
-        beside = self.location("models")
-        return "" if missing_client(beside) else beside
+        """The URL of the model store; empty if there is none, see ``store_beside``."""
+        return self.model_store or store_beside(self.checkpoint_dir)
 
     def location(self, name: str) -> str:
         """The URI of a folder in the checkpoint folder: a query's checkpoint, or files beside it."""

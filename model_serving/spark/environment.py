@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import pairwise
@@ -17,6 +16,7 @@ from model_serving.runtime.errors import SetupError
 from model_serving.runtime.jar_lock import SPARK
 from model_serving.runtime.jars import class_path
 from model_serving.runtime.java import JavaHome, find_java
+from model_serving.runtime.programs import write_program
 
 __all__ = ["SUBMIT_ARGS", "is_local", "java_home", "pyspark_home", "spark_environment", "submit_words"]
 
@@ -130,16 +130,8 @@ def _launcher(java: JavaHome) -> Path:
     home = Path(sys.prefix) / "share" / "model-serving" / "java"
     program = home / "bin" / "java"
     text = _LAUNCHER.format(module=_INCUBATOR, java=shlex.quote(str(java.java.resolve())))
-    if program.is_file() and program.read_text(encoding="utf-8") == text:
-        return home
     try:
-        program.parent.mkdir(parents=True, exist_ok=True)
-        # Complete or not at all: two jobs may start at the same time.
-        with tempfile.NamedTemporaryFile("w", dir=program.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-        staged = Path(file.name)
-        staged.chmod(0o755)
-        staged.replace(program)
+        write_program(program, text)
     except OSError as error:
         raise SetupError(
             f"{program} cannot be written ({error.strerror}): run `make install-spark` as a user who may, or "

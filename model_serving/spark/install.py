@@ -10,13 +10,13 @@ import os
 import shlex
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from model_serving.runtime.errors import SetupError
 from model_serving.runtime.jar_lock import SPARK, pinned_jars
 from model_serving.runtime.jar_source import JgoSource
 from model_serving.runtime.jars import cache_folder, ensure_jars
+from model_serving.runtime.programs import write_program
 from model_serving.runtime.progress import show_progress
 from model_serving.runtime.set_up import run_step
 from model_serving.spark.environment import java_home, pyspark_home
@@ -56,13 +56,7 @@ def install() -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            return
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-        staged = Path(file.name)
-        staged.chmod(0o755)
-        staged.replace(path)
+        write_program(path, text)
     except OSError as error:
         raise SetupError(f"{path} cannot be written ({error.strerror})") from error
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from model_serving.core.model_store import StoreFailed
 from model_serving.stores.files import size_of, write_whole
 
-__all__ = ["FsspecModelStore", "missing_client", "without_credentials"]
+__all__ = ["FsspecModelStore", "missing_client", "store_beside", "without_credentials"]
 
 _USER = re.compile(r"://(?P<user>.*)@")
 
@@ -28,6 +28,15 @@ def missing_client(url: str) -> str:
     except (ImportError, ValueError) as error:
         return " ".join(str(error).split())
     return ""
+
+
+def store_beside(checkpoint_dir: str) -> str:
+    """The model store of a job that names none: the folder ``models`` in the checkpoint folder.
+
+    Empty if Python has no client for the checkpoint folder's URL. All models then stay in state.
+    """
+    beside = f"{checkpoint_dir.rstrip('/')}/models"
+    return "" if missing_client(beside) else beside
 
 
 class FsspecModelStore:

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from model_serving.core.admission import queue
-from model_serving.core.pool import ModelPool
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
-from model_serving.engines.content import KindCheckedEngine
 from model_serving.settings import ServingSettings
 from model_serving.spark import worker
-from model_serving.testing import FakeClock, FakeEngine, Script
+from model_serving.testing import FakeClock, FakeEngine
 from tests.jobs import eventually
+from tests.unit.sensor_engine import put_sensor_engine
 from tests.unit.spark.keyed.fake_spark import FakeQuery
 from tests.unit.spark.keyed.processes import Processes
 
@@ -28,24 +26,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 @pytest.fixture
 def engine(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
-    """Models of sensor readings: ``v1`` gives the temperature, ``v2`` adds 100 to it."""
-    takes = ("people", "temperature")
-    made = FakeEngine(
-        clock,
-        {
-            b"v1": Script(fields=takes, x="temperature"),
-            b"v2": Script(fields=takes, x="temperature", offset=100),
-            b"broken": Script(load_error="not a model"),
-        },
-    )
-    monkeypatch.setattr(worker, "POOL", ModelPool(made))
-    monkeypatch.setattr(worker, "ENGINES", made)
-    # The contents here are names of scripts, which do not look like any model.
-    monkeypatch.setattr(
-        KindCheckedEngine, "load", lambda self, model, schema: self._engine.load(model, schema)
-    )
-    # A load that runs alone is waited for, even on a busy machine.
-    monkeypatch.setattr(queue, "_QUICK_S", 60)
+    """See ``put_sensor_engine``."""
+    made = put_sensor_engine(monkeypatch, worker, clock)
     monkeypatch.setattr(worker, "_parts", {})
     yield made
     eventually(lambda: made.live == [], lambda: f"not let go of: {made.live}", within_s=30)
