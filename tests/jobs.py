@@ -258,15 +258,22 @@ class ServerRun(FlinkRun):
 class SparkRun(FlinkRun):
     """Runs a Spark job with ``spark-submit`` while the context is open; otherwise like FlinkRun.
 
-    ``variant`` is one of SPARK_VARIANTS.
+    ``variant`` is one of SPARK_VARIANTS, ``options`` are for spark-submit.
     """
 
     def __init__(
-        self, variant: str, flags: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None
+        self,
+        variant: str,
+        flags: Sequence[str],
+        log: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         super().__init__(variant, (), log, environ=environ)
         script = ROOT / "spark_jobs" / f"{variant.removeprefix('spark-')}.py"
-        self._command = [str(SPARK_SUBMIT), *_SPARK_OPTIONS, str(script), *flags, "--ui-port", "0"]
+        submit = [str(SPARK_SUBMIT), *_SPARK_OPTIONS, *options]
+        self._command = [*submit, str(script), *flags, "--ui-port", "0"]
         self._started = _SPARK_RUNS
 
 

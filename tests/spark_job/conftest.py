@@ -18,12 +18,16 @@ from tests.statistics_topic import assert_statistics_agree
 def job(
     request: pytest.FixtureRequest, broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Traffic]:
-    """Runs each Spark job with the default flags, for all tests that use only their own data types.
+    """Runs each Spark job, for all tests that use only their own data types.
+
+    The flags are the default ones, but for the time that a model may take to load: each of Spark's processes
+    imports TensorFlow, which takes minutes on a busy machine.
 
     At the end, what ``answering`` says must hold, each result must name its record, and the statistics must
     agree with the results and the dead letters.
     """
-    with answering(request.param, broker, tmp_path_factory.mktemp(request.param)) as traffic:
+    folder = tmp_path_factory.mktemp(request.param)
+    with answering(request.param, broker, folder, "--load-timeout-s", "900") as traffic:
         yield traffic
     assert_results_name_their_records(broker, traffic.topics)
     assert_statistics_agree(broker, traffic)
