@@ -15,7 +15,10 @@ from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.limits import MessageLimits, message_limits
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames, topic_settings
 
-__all__ = ["CheckedTopics", "PreflightError", "admin_for", "check_topics"]
+__all__ = ["CheckedTopics", "PreflightError", "Reached", "admin_for", "check_topics"]
+
+Reached = tuple[AdminClient, frozenset[str]]
+"""A client that has reached Kafka, and the names of the topics there."""
 
 _TIMEOUT_S = 8.0
 _RESULT_BYTES = 1_000_000
@@ -38,7 +41,7 @@ class CheckedTopics:
     news: tuple[str, ...] = ()
 
 
-def admin_for(kafka: KafkaAccess) -> tuple[AdminClient, frozenset[str]]:
+def admin_for(kafka: KafkaAccess) -> Reached:
     """A client that has reached Kafka, and the names of the topics there.
 
     Raises:
@@ -59,9 +62,7 @@ def admin_for(kafka: KafkaAccess) -> tuple[AdminClient, frozenset[str]]:
         ) from None
 
 
-def check_topics(
-    kafka: KafkaAccess, names: TopicNames, reached: tuple[AdminClient, frozenset[str]] | None = None
-) -> CheckedTopics:
+def check_topics(kafka: KafkaAccess, names: TopicNames, reached: Reached | None = None) -> CheckedTopics:
     """Makes sure that Kafka answers, and that every topic exists and takes what is written to it.
 
     Topics that do not exist are created with the settings of the embedded Kafka, or with the broker's

@@ -17,9 +17,10 @@ from uuid import uuid4
 
 from model_serving.events import one_line
 from model_serving.messaging.errors import MessagingError
-from model_serving.messaging.preflight import CheckedTopics, admin_for, check_topics
+from model_serving.messaging.preflight import Reached, admin_for, check_topics
 from model_serving.runtime.errors import SetupError
 from model_serving.spark import worker
+from model_serving.spark.checkpoint_folder import CheckpointFolder, SparkFolder, local_folder
 from model_serving.spark.config import SparkConfig, Variant, parse_config
 from model_serving.spark.environment import spark_environment
 from model_serving.spark.failures import cause_of
@@ -74,8 +75,11 @@ def main(variant: Variant) -> NoReturn:
 def _run(program: str, config: SparkConfig, stopping: Event) -> None:
     if _JVM_FIRST not in os.environ:
         os.environ.update(spark_environment(os.environ, address=config.ui_host))
-    # First of all, because it takes a moment, and Spark some seconds.
+    # First what takes a moment, because Spark takes some seconds.
     reached = admin_for(config.kafka)
+    folder = local_folder(config.checkpoint_dir)
+    if folder is not None:
+        config = _checked(program, config, folder, reached)
     with ExitStack() as closing:
         # Begins before Spark starts, and ends before Spark ends its workers.
         reports = closing.enter_context(ExitStack())
@@ -85,12 +89,8 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
         closing.callback(worker.end)
         closing.callback(close_session, session)
         closing.callback(reports.close)
-        # A wrong flag must not create a topic where the checkpoint knows better, and what cannot start must
-        # not leave a mark in a new checkpoint.
-        is_new = is_new_checkpoint(session, config)
-        config = _checked(program, config, check_topics(config.kafka, config.topic_names, reached))
-        if is_new:
-            keep_identity(session, config)
+        if folder is None:
+            config = _checked(program, config, SparkFolder(session, config.checkpoint_dir), reached)
         news = closing.enter_context(ModelNews(config))
         if session.sparkContext.uiWebUrl:
             print(f"{program}: Spark's web interface is at {session.sparkContext.uiWebUrl}", flush=True)
@@ -98,8 +98,14 @@ def _run(program: str, config: SparkConfig, stopping: Event) -> None:
     print(f"{program}: {'finished' if has_finished else 'stopped'}", flush=True)
 
 
-def _checked(program: str, config: SparkConfig, checked: CheckedTopics) -> SparkConfig:
-    """Tells what the user may not expect of the topics, and completes the configuration."""
+def _checked(program: str, config: SparkConfig, folder: CheckpointFolder, reached: Reached) -> SparkConfig:
+    """Makes sure that the checkpoint is the job's and the topics exist, and completes the configuration."""
+    # A wrong flag must not create a topic where the checkpoint knows better, and what cannot start must not
+    # leave a mark in a new checkpoint.
+    is_new = is_new_checkpoint(folder, config)
+    checked = check_topics(config.kafka, config.topic_names, reached)
+    if is_new:
+        keep_identity(folder, config)
     for line in checked.news:
         print(f"{program}: {line}", file=sys.stderr, flush=True)
     return replace(
