@@ -65,8 +65,9 @@ _STOP_S = 40.0
 _PR_SET_PDEATHSIG = 1
 _GO_ON = re.compile(r"^\w+\.py: to go on from here: flink run -s (\S+) -py", re.MULTILINE)
 _SPARK_RUNS = re.compile(r"^\w+\.py: job \S+ runs$", re.MULTILINE)
-# As for Flink and Kafka in tests/conftest.py: Java's second compiler would cost more than it saves.
-_SPARK_OPTIONS = ("--conf", "spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1")
+# As for Flink and Kafka in tests/conftest.py, which says why.
+_BRIEFLY = "-XX:TieredStopAtLevel=1 -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+_SPARK_OPTIONS = ("--conf", f"spark.driver.extraJavaOptions={_BRIEFLY} -XX:+UseSerialGC")
 _READS = re.compile(r"^\S+ \S+: (?:admits models from now on|reads partitions \d.*)$", re.MULTILINE)
 _RUNS = re.compile(r"^\w+\.py: job (?P<id>[0-9a-f]{32}) runs$", re.MULTILINE)
 

@@ -52,7 +52,9 @@ class StateLog:
         if whole is None:
             return []
         found = [_decoded(whole)]
-        self._whole_bytes, self._first = len(whole), int(found[0].get(_NUMBER, 0))
+        # An older version of this software would miss the changes; it refuses a whole state of this one.
+        is_current = found[0].get("schema") == _SCHEMA_VERSION
+        self._whole_bytes, self._first = len(whole) if is_current else None, int(found[0].get(_NUMBER, 0))
         self._last = self._first
         for name in self._folder.names(_CHANGES):
             if int(name) <= self._first:

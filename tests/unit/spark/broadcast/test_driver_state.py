@@ -192,6 +192,8 @@ def test_the_first_schema_is_read_and_goes_on(tmp_path: Path, folder: KilledOrCo
     assert (state.run, state.positions, state.unsent) == ("20260101T000000-0", {0: 7}, [b"status"])
     state.put(Key(Kind.HISTORY, "hall"), b"new")
     state.commit()
+    # The older version refuses it from now on, and does not miss changes that it does not know of.
+    assert json.loads((place / "state.json").read_text())["schema"] == 2
     again = DriverState(folder, "run")
     assert entries(again) == found | {Key(Kind.HISTORY, "hall"): b"new"}
     assert (again.run, again.positions, again.unsent) == ("20260101T000000-0", {0: 7}, [])
