@@ -14,6 +14,7 @@ from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_traffic import Traffic
 from tests.jobs import SPARK_VARIANTS, FlinkRun, ServerRun, SparkRun, job_flags, server_flags
+from tests.patience import patience
 
 __all__ = ["answering", "fresh_topics", "hosting", "serving", "widen"]
 
@@ -27,8 +28,10 @@ def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
 
 def widen(broker: EmbeddedBroker, topic: str, partitions: int) -> None:
     """Gives a topic more partitions: there is no order between two of them."""
-    (done,) = connect(broker.kafka).create_partitions([NewPartitions(topic, partitions)]).values()
-    done.result(timeout=30)
+    # The client has to live until the answer is there.
+    admin = connect(broker.kafka)
+    (done,) = admin.create_partitions([NewPartitions(topic, partitions)]).values()
+    done.result(timeout=patience(30))
 
 
 def hosting(
