@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--broker-warm-up",
         type=float,
-        default=60.0,
-        help="seconds of the first case's load on the new broker, before the first round (60)",
+        default=90.0,
+        help="seconds of the first case's load on the new broker, before the first round (90)",
     )
 
 
@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _warm_up(session: Session, key: dict[str, str | int], seconds: float) -> None:
     """Lets the broker take the load of a case without measuring it.
 
-    In its first minutes, Java's compilers take a good part of one core, and whoever is measured first would
-    have the latency of that.
+    In its first minute or two, Java's compilers take up to half of a core, and whoever is measured
+    first would have the latency of that.
     """
     session.say(f"the new broker takes the load for {seconds:g} s before the first round")
     variant, model = str(key["variant"]), session.models[str(key["model"])]
