@@ -3,16 +3,20 @@
 This project's job starts from a savepoint, a Spark job from a copy of its checkpoint, that was made while its
 topic was empty and its model served. The records came while it was down. The peer starts with the model
 preloaded, as a bounded run. In each round both run in turn, each in a new JVM, on the same records. With
-``--compare FLAGS`` the job also runs with these flags in each round, so that their cost is a ratio of figures
-from the same minutes.
+``--compare FLAGS`` the job also runs with these flags in each round, first and second by turns, so that their
+cost is a ratio of figures from the same minutes.
+
+A rate differs by a fifth from round to round on a shared machine. What a flag costs is told more exactly by
+the processor time that the job's processes take for a record while they score the backlog.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,14 +26,14 @@ from rich.table import Table
 from bench.errors import BenchError
 from bench.figures import middle_rate, rate, spread
 from bench.inputs import BenchModel
-from bench.jobs import await_growth
+from bench.jobs import RunningJob, await_growth
 from bench.records import RecordMaker, epoch_ms
 from bench.results import Appended
-from bench.session import Session, add_common_arguments, open_session
+from bench.session import Session, add_common_arguments, add_compare_argument, open_session
 from bench.store import Case
 from model_serving.messaging.topics import TopicNames
 
-__all__ = ["Prepared", "Workload", "add_arguments", "measure", "prepare", "run", "show"]
+__all__ = ["Effort", "Prepared", "Workload", "add_arguments", "measure", "prepare", "run", "show"]
 
 _MODELS = "graph,saved,glm,forest,network,network-onnx"
 _PEER_END_S = 60.0
@@ -66,18 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``backlog``."""
     add_common_arguments(parser, models=_MODELS, rounds=3)
     parser.add_argument("--records", default="400000,2000000", help="lengths of backlog (400000,2000000)")
-    parser.add_argument(
-        "--compare",
-        default="",
-        metavar="FLAGS",
-        help="in each round run the job with these flags too, for example '--delivery exactly-once'",
-    )
+    add_compare_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores the figures. Returns the exit status."""
     lengths = sorted(int(word) for word in arguments.records.split(","))
-    compared = tuple(arguments.compare.split())
+    compared = tuple(shlex.split(arguments.compare))
     with open_session("compared" if compared else "backlog", arguments) as session:
         workloads = [
             Workload(
@@ -165,7 +164,8 @@ def _rounds(session: Session, workload: Workload, systems: dict[str, Prepared], 
     if workload.peer_model is not None:
         rounds["peer"] = []
     for number in range(session.rounds):
-        for system, figures in rounds.items():
+        systems_in_turn = list(rounds.items())
+        for system, figures in systems_in_turn if number % 2 == 0 else reversed(systems_in_turn):
             if system == "peer":
                 data = systems["ours"].topics.data
                 round_ = partial(_peers, session, workload, data, length, commands)
@@ -174,7 +174,7 @@ def _rounds(session: Session, workload: Workload, systems: dict[str, Prepared], 
             figures.append(session.twice(f"{_title(workload.key)} {system}", round_))
             session.say(
                 f"{_title(workload.key)}, {length:,} records, round {number + 1}, {system}: "
-                f"{figures[-1]['rate']:,.0f}/s, middle {figures[-1]['middle_rate']:,.0f}/s"
+                f"{_said(figures[-1])}"
             )
     return session.save(workload.key | {"records": length}, commands, rounds)
 
@@ -192,15 +192,16 @@ def _ours(
     appended = Appended(session.kafka, results, length)
     load, begin = _load(), epoch_ms()
     with session.run(command) as job:
+        effort = Effort(job, appended.count)
 
         def check() -> None:
             job.check()
             if (lost := session.kafka.count(topics.dead_letters) - dead) > 0:
                 raise BenchError(f"{lost} records became dead letters")
 
-        await_growth(appended.count, length, job, check=check)
+        await_growth(effort.count, length, job, check=check)
     session.kafka.remove(results)
-    return _figures(appended, length, begin, load)
+    return _figures(appended, length, begin, load, effort)
 
 
 def _peers(
@@ -219,19 +220,46 @@ def _peers(
     appended = Appended(session.kafka, results, length)
     load, begin = _load(), epoch_ms()
     with session.run(command) as job:
+        effort = Effort(job, appended.count)
 
         def check() -> None:
             # A bounded run may end before all its results are counted.
             if job.process.exit_status not in {None, 0}:
                 job.check()
 
-        await_growth(appended.count, length, job, check=check)
+        await_growth(effort.count, length, job, check=check)
         job.await_exit(_PEER_END_S)
     session.kafka.remove(empty, results)
-    return _figures(appended, length, begin, load)
+    return _figures(appended, length, begin, load, effort)
 
 
-def _figures(appended: Appended, length: int, begin: int, load: float) -> dict[str, Any]:
+class Effort:
+    """Looks at the processor time of a job's processes each time that its results are counted."""
+
+    def __init__(self, job: RunningJob, counted: Callable[[], int]) -> None:
+        self._job = job
+        self._counted = counted
+        self._looks: list[tuple[int, float]] = []
+
+    def count(self) -> int:
+        """How many results there are."""
+        processor_s = self._job.processor_s()
+        found = self._counted()
+        self._looks.append((found, processor_s))
+        return found
+
+    def processor_us(self) -> float | None:
+        """Microseconds a record between the first look with results and the last one before the end.
+
+        None where the job was done between two looks.
+        """
+        looks = [look for look in self._looks if look[0]][:-1]
+        if len(looks) < 2 or looks[-1][0] == looks[0][0]:
+            return None
+        return 1e6 * (looks[-1][1] - looks[0][1]) / (looks[-1][0] - looks[0][0])
+
+
+def _figures(appended: Appended, length: int, begin: int, load: float, effort: Effort) -> dict[str, Any]:
     times = appended.times
     if len(times) != length:
         raise BenchError(f"{len(times)} results for {length} records")
@@ -240,8 +268,15 @@ def _figures(appended: Appended, length: int, begin: int, load: float) -> dict[s
         "middle_rate": round(middle_rate(times), 1),
         "seconds": (int(times.max()) - int(times.min())) / 1000,
         "first_after_s": (int(times.min()) - begin) / 1000,
+        "processor_us": effort.processor_us(),
         "load_before": load,
     }
+
+
+def _said(figures: dict[str, Any]) -> str:
+    rates = f"{figures['rate']:,.0f}/s, middle {figures['middle_rate']:,.0f}/s"
+    taken = figures["processor_us"]
+    return rates if taken is None else f"{rates}, {taken:.2f} µs of processor time a record"
 
 
 def _load() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -145,6 +146,14 @@ class RunningJob:
             # The server finds its state in its topic, and a Spark job in its checkpoint.
             return None
         raise BenchError(f"the job ended without a savepoint: {self.last_words()}")
+
+    def processor_s(self) -> float:
+        """Returns the processor seconds that the running processes of the system have taken so far."""
+        total = 0.0
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:2])
+        return total
 
     def processes(self) -> list[psutil.Process]:
         """Returns every process of the system, without its guard."""

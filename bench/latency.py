@@ -1,13 +1,15 @@
 """``python -m bench latency``: measures latency at 1,000 records a second and at half of the top rate.
 
 The latency is Kafka's log-append time of the result minus the time at which the record was due, which the
-producer sets. Both are from the clock of one machine, in whole milliseconds.
+producer sets. Both are from the clock of one machine, in whole milliseconds. With ``--compare FLAGS`` the job
+also runs with these flags in each round, first and second by turns, and no peer runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -19,10 +21,12 @@ from bench.figures import latency, spread
 from bench.pace import HALF, rate_of
 from bench.records import epoch_ms
 from bench.serving import serving
-from bench.session import Session, add_common_arguments, open_session
+from bench.session import Session, add_common_arguments, add_compare_argument, open_session
 from bench.store import Case
 
 __all__ = ["add_arguments", "run"]
+
+_SHOWN = ("p50", "p90", "p99", "max")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="records a second, comma separated; half: of this project's top rate in the stored backlog",
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="seconds that are measured (60)")
+    add_compare_argument(parser)
     parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
     parser.add_argument(
         "--broker-warm-up",
@@ -45,9 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores the figures. Returns the exit status."""
-    with open_session("latency", arguments) as session:
+    with open_session("compared-latency" if arguments.compare else "latency", arguments) as session:
         keys = [
             session.key(variant=variant, model=model, set=session.chosen.value, rate=rate)
+            | ({"compared": arguments.compare} if arguments.compare else {})
             for rate in arguments.rates.split(",")
             for model in session.models
             for variant in session.variants
@@ -82,13 +88,23 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
     rate = _rate(session, key)
     model = session.models[str(key["model"])]
     # Half of this project's rate is more than the peer manages with some models, so the peer has no row.
-    compared = session.peer is not None and model.preload is not None and key["rate"] != HALF
-    rounds: dict[str, list[dict[str, Any]]] = {"ours": [], "peer": []} if compared else {"ours": []}
+    rounds: dict[str, list[dict[str, Any]]] = {"ours": []}
+    if arguments.compare:
+        rounds["compared"] = []
+    elif session.peer is not None and model.preload is not None and key["rate"] != HALF:
+        rounds["peer"] = []
+    flags = {"compared": tuple(shlex.split(arguments.compare))}
     commands: dict[str, Sequence[str]] = {}
 
     def measure(system: str) -> dict[str, Any]:
         with serving(
-            session, system, str(key["variant"]), model, rate, warm_up_s=arguments.warm_up
+            session,
+            "ours" if system == "compared" else system,
+            str(key["variant"]),
+            model,
+            rate,
+            warm_up_s=arguments.warm_up,
+            flags=flags.get(system, ()),
         ) as served:
             begin = epoch_ms()
             served.wait(arguments.seconds)
@@ -105,12 +121,13 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
 
     title = " ".join(map(str, key.values()))
     for number in range(session.rounds):
-        for system, figures in rounds.items():
+        in_turn = list(rounds.items())
+        for system, figures in in_turn if number % 2 == 0 else reversed(in_turn):
             figures.append(session.twice(f"{title} {system}", partial(measure, system)))
-            p50, p90, p99, most = (figures[-1][name] for name in ("p50", "p90", "p99", "max"))
+            p50, p90, p99, most, mean = (figures[-1][name] for name in (*_SHOWN, "mean"))
             session.say(
                 f"{title} ({rate:,.0f}/s), round {number + 1}, {system}: "
-                f"p50 {p50:.0f}, p90 {p90:.0f}, p99 {p99:.0f}, max {most:.0f} ms"
+                f"p50 {p50:.0f}, p90 {p90:.0f}, p99 {p99:.0f}, max {most:.0f}, mean {mean:.2f} ms"
             )
     return session.save(key, commands, rounds)
 
@@ -122,8 +139,9 @@ def _show(session: Session, cases: Sequence[Case]) -> None:
     for case in cases:
         p99 = {system: spread(case.values(system, "p99")).median for system in case.rounds}
         for system in case.rounds:
-            medians = [spread(case.values(system, name)).median for name in ("p50", "p90", "p99", "max")]
-            ratio = f"{p99['ours'] / p99['peer']:.2f}" if system == "ours" and "peer" in p99 else ""
+            medians = [spread(case.values(system, name)).median for name in _SHOWN]
+            other = next((one for one in p99 if one != "ours"), None)
+            ratio = f"{p99['ours'] / p99[other]:.2f}" if system == "ours" and other else ""
             rate = f"{case.rounds[system][0]['rate']:,.0f}"
             table.add_row(
                 " ".join(map(str, case.key.values())), rate, system, *(f"{one:.0f}" for one in medians), ratio

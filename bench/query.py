@@ -6,7 +6,7 @@ its records (``model-serving run``), the query server (``model-serving serve``),
 a second at 50,000 records a second.
 
 All sample models are served in turn while few records come, so the query server has statistics of each of
-them. Then the producer sends at its full rate, and once the results come as fast, the measurement begins.
+them. Then another producer sends at the full rate, and once the results come as fast, the measurement begins.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ class _Running:
     """What has been started, the query server at ``url``."""
 
     kafka: Kafka
-    producer: Producer
     server: RunningJob
     query: RunningJob
     url: str
+    producer: Producer | None = None
 
     @property
     def process(self) -> psutil.Process:
@@ -88,7 +88,8 @@ class _Running:
         """Raises BenchError when a process has ended."""
         self.server.check()
         self.query.check()
-        self.producer.check()
+        if self.producer is not None:
+            self.producer.check()
 
     def results(self) -> int:
         """How many results there are."""
@@ -125,13 +126,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores the figures. Returns the exit status."""
     with ExitStack() as closing:
         started = _start(closing)
-        _serve_all(started)
+        servers = started.kafka.bootstrap_servers
+        with Producer(servers, _TOPICS.data, _FEW) as few:
+            _serve_all(dataclasses.replace(started, producer=few))
+        sending = Producer(servers, _TOPICS.data, arguments.records)
+        started = dataclasses.replace(started, producer=closing.enter_context(sending))
         _speed_up(started, arguments.records)
         host, port = started.url.removeprefix("http://").split(":")
         load = Load(host, int(port), _ROUTES, arguments.rate, arguments.seconds, arguments.streams)
         _say(f"measuring for {arguments.seconds:g} s ...")
         figures = asyncio.run(_measure(started, load))
-        commands = {"producer": " ".join(["python", *started.producer.command[1:]])}
+        commands = {"producer": " ".join(["python", *sending.command[1:]])}
     if figures["results_s"] < _FLOW * arguments.records:
         raise BenchError(
             f"only {figures['results_s']:,.0f} results a second came, {arguments.records:,} are wanted: "
@@ -161,9 +166,7 @@ def _start(closing: ExitStack) -> _Running:
     _say("starting the query server ...")
     port = free_port()
     query = closing.enter_context(running(_command("serve", *servers, "--port", str(port)), logs / "query"))
-    kafka = Kafka(broker.bootstrap_servers)
-    producer = closing.enter_context(Producer(broker.bootstrap_servers, _TOPICS.data, _FEW))
-    started = _Running(kafka, producer, server, query, f"http://127.0.0.1:{port}")
+    started = _Running(Kafka(broker.bootstrap_servers), server, query, f"http://127.0.0.1:{port}")
     _await(started, started.is_ready, lambda: "the query server is not ready")
     return started
 
@@ -194,13 +197,12 @@ def _serve_all(started: _Running) -> None:
 
 
 def _speed_up(started: _Running, records: int) -> None:
-    """Sends at the full rate, and waits until as many results come for some seconds.
+    """Waits until the results come at the full rate for some seconds.
 
     Raises:
         BenchError: they do not in time.
     """
     _say(f"waiting until {records:,} results a second come ...")
-    started.producer.set_rate(float(records))
     seen = [(time.monotonic(), started.results())]
 
     def per_second() -> float:

@@ -81,9 +81,20 @@ def _compared(cases: Sequence[Case]) -> list[str]:
                 f"`{case.key['compared']}`",
                 _rates(case, "compared", "rate"),
                 f"{cost:.0%}",
+                _processor_cost(case),
             ]
         )
-    return _by_set(cases, rows, "records|model|variant|without|more flags|with them|cost")
+    head = "records|model|variant|without|more flags|with them|cost|cost in processor time"
+    return _by_set(cases, rows, head)
+
+
+def _processor_cost(case: Case) -> str:
+    """By how much the processor time for a record differs with the flags, and both times."""
+    ours, compared = case.values("ours", "processor_us"), case.values("compared", "processor_us")
+    if not ours or not compared:
+        return "–"
+    without, with_them = spread(ours).median, spread(compared).median
+    return f"{with_them / without - 1:+.1%} of {without:.2f} µs"
 
 
 def _scaling(cases: Sequence[Case]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -37,7 +38,7 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.runtime.environment import project_root
 
-__all__ = ["VARIANTS", "Session", "add_common_arguments", "open_session"]
+__all__ = ["VARIANTS", "Session", "add_common_arguments", "add_compare_argument", "open_session"]
 
 VARIANTS = ("keyed", "broadcast", SERVER)
 """What is measured if nothing else is asked for. ``SPARK`` can be asked for too."""
@@ -64,6 +65,16 @@ def add_common_arguments(
     )
     parser.add_argument("--resume", action="store_true", help="leave out what is stored already")
     add_results_argument(parser)
+
+
+def add_compare_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that runs this project's job in two ways, in turns."""
+    parser.add_argument(
+        "--compare",
+        default="",
+        metavar="FLAGS",
+        help="in each round run the job with these flags too, for example '--delivery exactly-once'",
+    )
 
 
 def add_results_argument(parser: argparse.ArgumentParser) -> None:
@@ -178,7 +189,7 @@ class Session:
 
     def key(self, **parts: str | int) -> dict[str, str | int]:
         """Returns the key of a case. With --job-flags the case differs from the one with default flags."""
-        return parts | ({"flags": " ".join(self.job_flags)} if self.job_flags else {})
+        return parts | ({"flags": shlex.join(self.job_flags)} if self.job_flags else {})
 
     def is_stored(self, key: dict[str, str | int]) -> bool:
         """Whether a case may be left out because it is stored and --resume was given."""
@@ -267,7 +278,7 @@ def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Sessio
                 variants=tuple(variants),
                 rounds=arguments.rounds,
                 peer=peer,
-                job_flags=tuple(arguments.job_flags.split()),
+                job_flags=tuple(shlex.split(arguments.job_flags)),
                 store=Store(arguments.results),
                 resume=arguments.resume,
                 console=console,

@@ -75,13 +75,24 @@ def test_compared_flags_have_their_cost() -> None:
         rounds={"ours": rates(9_000.0, 10_000.0, 12_000.0), "compared": rates(8_000.0, 9_000.0, 9_500.0)},
     )
     assert TABLES["compared"]([measured])[2:] == [
-        "| records | model | variant | without | more flags | with them | cost |",
-        "|---|---|---|---|---|---|---|",
+        "| records | model | variant | without | more flags | with them | cost | cost in processor time |",
+        "|---|---|---|---|---|---|---|---|",
         (
             "| 400,000 | glm | keyed | 9.0 / 10.0 / 12.0 k | `--delivery exactly-once` "
-            "| 8.0 / 9.0 / 9.5 k | 10% |"
+            "| 8.0 / 9.0 / 9.5 k | 10% | – |"
         ),
     ]
+
+
+def test_compared_flags_have_their_cost_in_processor_time() -> None:
+    def rounds(*times: float) -> list[dict[str, float]]:
+        return [one | {"processor_us": time} for one, time in zip(rates(*times), times, strict=True)]
+
+    measured = replace(
+        case({**BACKLOG.key, "compared": "--stats-topic ''"}, []),
+        rounds={"ours": rounds(4.0, 5.0, 7.0), "compared": rounds(4.0, 4.9, 6.0)},
+    )
+    assert TABLES["compared"]([measured])[-1].endswith("| -2.0% of 5.00 µs |")
 
 
 def test_latency_has_a_row_for_each_system() -> None:
