@@ -44,6 +44,8 @@ def _subject(case: Case) -> str:
     key = case.key
     if "kind" in key:
         return f"{key['kind']} {key.get('parallelism', key.get('types', key['model']))}"
+    if "streams" in key:
+        return f"{key['rate']:,} requests/s"
     length = f" {key['records']:,}" if "records" in key else ""
     return f"{key['model']}{length}"
 
@@ -204,6 +206,34 @@ def _figure_of_models(figure: Mapping[str, Any]) -> list[str]:
     return [f"{figure['figure']}{unit}", str(figure["models"]), *values, target]
 
 
+def _query(cases: Sequence[Case]) -> list[str]:
+    rows = []
+    for case in cases:
+        # Each case is one long round.
+        found = {name: case.values("ours", name)[0] for name in _OF_QUERIES}
+        rows.append(
+            [
+                f"{case.key['rate']:,}",
+                f"{found['results_s']:,.0f}",
+                f"{case.key['seconds']:,}",
+                *(f"{found[f'{name}_ms']:,.1f}" for name in ("p50", "p99", "p999", "max")),
+                f"{found['processor_ms_a_request']:.2f}",
+                f"{found['memory_mb.mean']:,.0f}",
+                f"{found['memory_mb.low']:+.1f} to {found['memory_mb.high']:+.1f} %",
+                f"{found['memory_mb.trend']:+.1f} %",
+            ]
+        )
+    head = "requests/s|results/s|seconds|p50|p99|p99.9|max|processor time|RSS, MiB|least and greatest|trend"
+    return _table(head, rows)
+
+
+_OF_QUERIES = (
+    "results_s",
+    *("p50_ms", "p99_ms", "p999_ms", "max_ms", "processor_ms_a_request"),
+    *("memory_mb.mean", "memory_mb.low", "memory_mb.high", "memory_mb.trend"),
+)
+
+
 TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "backlog": _backlog,
     "compared": _compared,
@@ -213,6 +243,7 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "scaling": _scaling,
     "engines": _engines,
     "remote": _remote,
+    "query": _query,
     "suites": _suites,
 }
 """The function for the table of each section."""

@@ -19,6 +19,12 @@ WINDOW_S = 600
 _INTERVALS_S = (1, 5, 15, 60)
 """The intervals of a point: the longer ones where very many data types are active."""
 
+_REPORT_MS = 1_000
+"""Instances report so often. Their reports about an interval come up to so long after each other."""
+
+_QUIET_MS = 5_000
+"""An interval that ended so long ago is not waited for any more: no instance had more to report."""
+
 _PARTS = 1_000_000
 """Records are shared out to intervals in millionths, as whole numbers: no order of adding them matters."""
 
@@ -45,6 +51,7 @@ class Courses:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._courses: dict[str, Course] = {}
+        self._ends: dict[str, int] = {}
         self._points = 0
         self._step = 0
 
@@ -58,6 +65,7 @@ class Courses:
         if not (delta.scored or delta.failed):
             return
         course = self._courses.setdefault(data_type, {})
+        self._ends[data_type] = max(delta.end, self._ends.get(data_type, 0))
         before = len(course)
         width = self.interval_s * 1000
         oldest, newest = self._oldest(now_ms), (now_ms + CLOCKS_APART_MS) // width
@@ -72,15 +80,19 @@ class Courses:
             _put(course, number, scored, failed, delta.latency)
         self._points += len(course) - before
         if not course:
-            del self._courses[data_type]
+            del self._courses[data_type], self._ends[data_type]
         if self._points > self._limit:
             self._shrink(now_ms)
 
     def points(self, data_type: str, now_ms: int) -> tuple[Point, ...]:
-        """The points of the last ten minutes, the oldest first."""
+        """The points of the last ten minutes, the oldest first.
+
+        An interval about which reports are still to come has no point: it would look like a fall.
+        """
         oldest = self._oldest(now_ms)
         course = self._courses.get(data_type, {})
         width = self.interval_s
+        complete_ms = max(self._ends.get(data_type, 0) - _REPORT_MS, now_ms - max(_QUIET_MS, 1000 * width))
         return tuple(
             Point(
                 number * width * 1000,
@@ -89,12 +101,13 @@ class Courses:
                 *_percentiles(unpacked(one.latency)),
             )
             for number, one in sorted(course.items())
-            if number >= oldest
+            if number >= oldest and (number + 1) * width * 1000 <= complete_ms
         )
 
     def forget(self, data_type: str) -> None:
         """Forgets the course of a data type."""
         self._points -= len(self._courses.pop(data_type, {}))
+        self._ends.pop(data_type, None)
 
     def _oldest(self, now_ms: int) -> int:
         return (now_ms // 1000 - WINDOW_S) // self.interval_s
@@ -114,6 +127,7 @@ class Courses:
 
     def _keep(self, courses: dict[str, Course]) -> None:
         self._courses = {name: course for name, course in courses.items() if course}
+        self._ends = {name: self._ends[name] for name in self._courses}
         self._points = sum(map(len, self._courses.values()))
 
 

@@ -226,6 +226,24 @@ def test_the_suites_have_a_row_for_each_figure_with_its_target() -> None:
     ]
 
 
+def test_the_query_server_has_latencies_and_memory() -> None:
+    key: dict[str, str | int] = {"rate": 200, "streams": 10, "records": 50_000, "seconds": 600}
+    figures = {
+        "p50_ms": 2.8,
+        "p99_ms": 28.0,
+        "p999_ms": 69.9,
+        "max_ms": 78.8,
+        "results_s": 50_017.1,
+        "processor_ms_a_request": 1.434,
+        "memory_mb": {"mean": 79.8, "low": -1.6, "high": 0.3, "trend": 1.0},
+    }
+    measured = case(key, [figures])
+    assert TABLES["query"]([measured])[2:] == [
+        "| 200 | 50,017 | 600 | 2.8 | 28.0 | 69.9 | 78.8 | 1.43 | 80 | -1.6 to +0.3 % | +1.0 % |"
+    ]
+    assert machine({"query": [measured]})[-1].endswith("query (200 requests/s)")
+
+
 def test_model_servers_have_a_row_for_each_protocol() -> None:
     figures = [{"batches": {"1": value, "512": 30_000.4}} for value in (700.0, 500.0, 600.0)]
     assert TABLES["remote"]([case({"model": "TFSERVING"}, figures)]) == [

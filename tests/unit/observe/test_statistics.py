@@ -241,6 +241,9 @@ def test_the_course_is_told_by_second_with_the_swaps_in_it() -> None:
         statistics(START + 2000, [1.0] * 50 + [4.0] * 10, failed=2),
         statistics(START + 3000, [2.0] * 4, failed=1, instance="1", since=START + 1000),
     )
+    # The other instance may still report about the last second.
+    assert [point.ts for point in board.series("wine").points] == [START, START + 1000]
+    told.now = START + 8000
     assert board.series("wine") == Series(
         "wine",
         1,
@@ -258,11 +261,25 @@ def test_the_course_is_told_by_second_with_the_swaps_in_it() -> None:
     assert [point.ts for point in board.series("wine").points] == [START + 1000, START + 2000]
 
 
+def test_a_second_under_way_has_no_point_and_one_without_further_reports_has_one() -> None:
+    told = Told()
+    # Reports come in the middle of a second.
+    for half in range(1, 5):
+        told.now = START + 1000 * half + 500
+        told(statistics(told.now, [1.0] * 100 * half, since=START + 500))
+        assert {round(point.throughput) for point in told.board.series("wine").points[1:]} <= {100}
+    assert [point.ts - START for point in told.board.series("wine").points] == [0, 1000, 2000]
+    told.now = START + 10_000
+    points = told.board.series("wine").points
+    assert [round(point.throughput) for point in points] == [50, 100, 100, 100, 50]
+
+
 def test_points_stand_for_longer_intervals_where_there_are_too_many() -> None:
     told = Told(Limits(series_points=40))
     for second in range(1, 60):
         told.now = START + 1000 * second
         told(statistics(told.now, [1.0] * second, since=START))
+    told.now += 6000
     series = told.board.series("wine")
     assert series.interval_s == 5
     assert len(series.points) <= 40
@@ -274,6 +291,7 @@ def test_points_are_forgotten_where_there_are_too_many_data_types() -> None:
     for number in range(60):
         told.now = START + 1000 * number
         told(statistics(told.now, [1.0], since=told.now - 1000, data_type=str(number)))
+    told.now += 120_000
     kept = sum(len(told.board.series(str(number)).points) for number in range(60))
     assert 0 < kept <= 10
     assert told.board.series("59").points != ()
