@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     flags = ("rate", "seconds", "records", "streams")
     words = " ".join(f"--{name} {getattr(arguments, name):g}" for name in flags)
-    key = {name: int(getattr(arguments, name)) for name in flags}
+    key: dict[str, str | int] = {name: int(getattr(arguments, name)) for name in flags}
     commands["ours"] = f"python -m bench query {words}"
     Store(arguments.results).save("query", Case(key, now(), commands, {"ours": [figures]}, surroundings()))
     table = Table("figure", "value", title=f"{arguments.rate} requests a second")
