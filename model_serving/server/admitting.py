@@ -8,8 +8,9 @@ same in all members, so a member that takes over ends the open transaction of th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from model_serving.core.admission.gate import ModelGate
 from model_serving.core.admission.queue import ModelQueue
@@ -33,7 +34,7 @@ __all__ = ["AdmittingMember"]
 _MANY = 100
 _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
-_CONNECT_S = 10.0
+_CONNECT_S = 2.0
 
 
 def _models_consumer(kafka: KafkaAccess) -> Consumer:
@@ -103,10 +104,10 @@ class AdmittingMember:
     def connect(self) -> None:
         """Asks for the models topic. A client that reads a topic it does not know may wait half a second.
 
-        Raises:
-            KafkaException: Kafka does not answer.
+        Without an answer within two seconds, reading only begins later.
         """
-        self._consumer.list_topics(self._topics.models, timeout=_CONNECT_S)
+        with suppress(KafkaException):
+            self._consumer.list_topics(self._topics.models, timeout=_CONNECT_S)
 
     def resume(self) -> None:
         """Begins with what the member before has left; call it once the state topic has been read."""
