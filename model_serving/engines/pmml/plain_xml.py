@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
+from model_serving.engines.pmml.markup import NotPlain
+from model_serving.engines.pmml.plain_trees import PlainTrees
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from xml.etree.ElementTree import Element
+
+    from model_serving.engines.pmml.plain_trees import PlainTree
 
 __all__ = ["read_plain"]
 
@@ -25,7 +30,7 @@ _FIRST_BYTES, _LONGEST_HEAD = 1 << 10, 1 << 16
 """The root is looked for in pieces of the first size, up to the second."""
 
 _START_TAG = re.compile(rb"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*+>")
-_DECLARATION, _PREFIX = b"xmlns", "xmlns:"
+_DECLARATION, _PREFIX = "xmlns", "xmlns:"
 
 
 def read_plain(
@@ -43,22 +48,31 @@ def read_plain(
         head = _head(content, refuse_doctype)
         if head is None:
             return None
+        trees = PlainTrees(content, head.end, head.named)
         builder = TreeBuilder()
         around = builder.start("", {})
         # It could be led astray only by a DOCTYPE, and none comes so far.
         parser = XMLParser(target=builder)  # noqa: S314
         parser.feed(content[: head.start])
         parser.feed(head.tag())
-        if not _feed(parser, content, head.end, around, most_elements, most_levels):
+        feed = _Feed(parser, content, around, most_elements, most_levels)
+        place = head.end
+        for tree in trees:
+            if not feed.text(place, tree.start) or not feed.tree(tree):
+                return None
+            place = tree.end
+        if not feed.text(place, len(content)):
             return None
         parser.close()
     except (expat.ExpatError, ParseError, LookupError, ValueError):
         return None
     root: Element = around[0]
     root.attrib = head.attributes
-    if any(content.find(f"{prefix}:".encode(), head.end) >= 0 for prefix in head.prefixes):
-        _rename(root, head.prefixes)
-    return root
+    if root.tag != head.name or any(
+        content.find(f"{prefix}:".encode(), head.end) >= 0 for prefix in head.prefixes
+    ):
+        _rename(root, head)
+    return root if trees.put_into(root) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,24 @@ class _Head:
         """The prefixes that are declared."""
         return [name[len(_PREFIX) :] for name in self.attributes if name.startswith(_PREFIX)]
 
+    @property
+    def own_prefixes(self) -> list[str]:
+        """The prefixes that are declared for the namespace of the root."""
+        prefix, colon, _ = self.name.partition(":")
+        space = self.attributes.get(_PREFIX + prefix if colon else _DECLARATION, "")
+        return [one for one in self.prefixes if self.attributes[_PREFIX + one] == space]
+
+    def named(self, written: str) -> str:
+        """Returns the name that an element gets in the tree.
+
+        Raises:
+            NotPlain: its prefix is not declared here.
+        """
+        prefix, colon, rest = written.partition(":")
+        if colon and prefix not in self.prefixes:
+            raise NotPlain
+        return rest if colon and prefix in self.own_prefixes else written
+
     def tag(self) -> bytes:
         """Returns a start tag in which each prefix stands for itself, and names without one have no space."""
         declared = "".join(f' {_PREFIX}{prefix}="{prefix}"' for prefix in self.prefixes)
@@ -83,7 +115,7 @@ class _Head:
 
 
 def _head(content: bytes, refuse_doctype: Callable[..., None]) -> _Head | None:
-    """Returns what is known of the root; None if it has a prefix, or is not written in ASCII's bytes."""
+    """Returns what is known of the root; None if it is not written in ASCII's bytes."""
     found: list[tuple[int, str, dict[str, str]]] = []
     parser = expat.ParserCreate()
     parser.StartElementHandler = lambda name, attributes: found.append(
@@ -95,38 +127,62 @@ def _head(content: bytes, refuse_doctype: Callable[..., None]) -> _Head | None:
         if found:
             start, name, attributes = found[0]
             tag = _START_TAG.match(content, start)
-            if tag is None or ":" in name or not tag.group().startswith(f"<{name}".encode("ascii")):
+            if tag is None or not tag.group().startswith(f"<{name}".encode("ascii")):
                 return None
             return _Head(start, tag.end(), name, attributes, tag.group().endswith(b"/>"))
     return None
 
 
-def _feed(
-    parser: XMLParser, content: bytes, place: int, around: Element, most_elements: int, most_levels: int
-) -> bool:
-    """Parses the rest of a document from a place on. Returns False if it is not plain or may be too large."""
-    view, elements, size = memoryview(content), 0, _PIECE
-    newest, levels = _newest(around)
-    shrunk_at: Element | None = None
-    while place < len(content):
-        end = place + size
-        if content.find(_DECLARATION, place, end + len(_DECLARATION)) >= 0:
-            return False
-        # A piece of a document begins at most as many elements as it has of these characters.
-        begun = content.count(b"<", place, end)
-        if elements + begun > most_elements or levels + begun > most_levels:
-            if size == _PIECE or shrunk_at is newest:
+class _Feed:
+    """Gives a document to the parser in small pieces, and counts what comes out of it."""
+
+    def __init__(
+        self, parser: XMLParser, content: bytes, around: Element, most_elements: int, most_levels: int
+    ) -> None:
+        """``around`` is the element that the parser puts the document's elements into."""
+        self._parser, self._content = parser, content
+        self._around, self._elements = around, 0
+        self._most_elements, self._most_levels = most_elements, most_levels
+        self._newest, self._levels = _newest(around)
+
+    def text(self, place: int, stop: int) -> bool:
+        """Parses a part of the document. Returns False if it is not plain or may be too large."""
+        content, view, size = self._content, memoryview(self._content), _PIECE
+        shrunk_at: Element | None = None
+        while place < stop:
+            end = min(place + size, stop)
+            if content.find(_DECLARATION.encode(), place, end + len(_DECLARATION)) >= 0:
                 return False
-            shrunk_at, size = newest, _PIECE
-            continue
-        elements += begun
-        parser.feed(view[place:end])
-        place, before = end, newest
-        newest, levels = _newest(around)
-        # The parser begins an unfinished comment or attribute again with each piece. Growing pieces keep the
-        # time for that in proportion to the document.
-        size = 2 * size if newest is before else _PIECE
-    return True
+            # A piece of a document begins at most as many elements as it has of these characters.
+            if not self._fits(content.count(b"<", place, end)):
+                if size == _PIECE or shrunk_at is self._newest:
+                    return False
+                shrunk_at, size = self._newest, _PIECE
+                continue
+            before = self._newest
+            self._parse(view[place:end], content.count(b"<", place, end))
+            place = end
+            # The parser begins an unfinished comment or attribute again with each piece. Growing pieces keep
+            # the time for that in proportion to the document.
+            size = 2 * size if self._newest is before else _PIECE
+        return True
+
+    def tree(self, tree: PlainTree) -> bool:
+        """Parses what stands for a tree. Returns False if the document may be too large with it."""
+        elements, levels = len(tree.columns.tags), tree.columns.levels
+        if not self._fits(elements, levels):
+            return False
+        self._parse(tree.written, elements)
+        return True
+
+    def _fits(self, elements: int, levels: int | None = None) -> bool:
+        deeper = elements if levels is None else levels
+        return self._elements + elements <= self._most_elements and self._levels + deeper <= self._most_levels
+
+    def _parse(self, piece: bytes | memoryview, elements: int) -> None:
+        self._elements += elements
+        self._parser.feed(piece)
+        self._newest, self._levels = _newest(self._around)
 
 
 def _newest(element: Element) -> tuple[Element, int]:
@@ -141,10 +197,10 @@ def _newest(element: Element) -> tuple[Element, int]:
     return element, levels
 
 
-def _rename(root: Element, prefixes: Sequence[str]) -> None:
+def _rename(root: Element, head: _Head) -> None:
     """Gives names in the spaces of ``_Head.tag`` their prefixes; elements in the root's space have none."""
-    written = {f"{{{prefix}": f"{prefix}:" for prefix in prefixes}
-    own = {f"{{{prefix}" for prefix in prefixes if root.get(_PREFIX + prefix) == root.get("xmlns", "")}
+    written = {f"{{{prefix}": f"{prefix}:" for prefix in head.prefixes}
+    own = {f"{{{prefix}" for prefix in head.own_prefixes}
 
     def named(name: str) -> str:
         space, brace, rest = name.partition("}")

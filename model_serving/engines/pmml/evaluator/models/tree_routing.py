@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model_serving.engines.pmml.evaluator.models.tree_ends import Ends
 from model_serving.engines.pmml.evaluator.models.tree_nodes import (
-    Ends,
     Strategies,
+    filled,
     kind_of,
     read_node,
     root_of,
@@ -79,7 +80,7 @@ def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
     made: list[_Node] = []
     tallies: list[tuple[int, float, float]] = []
     counts_classes = strategies.when_missing == "aggregateNodes" and context.classifies
-    pending: list[tuple[Element, _Node | None]] = [(root_of(element), None)]
+    pending: list[tuple[Element, _Node | None]] = [(filled(root_of(element)), None)]
     while pending:
         part, above = pending.pop()
         node = read_node(part)

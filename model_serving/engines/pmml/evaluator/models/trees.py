@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.models.binary_trees import BinaryTree, read_binary_tree
 from model_serving.engines.pmml.evaluator.models.bounds import OPPOSITES, Bounds
+from model_serving.engines.pmml.evaluator.models.column_steps import Children, Ways, add_steps
+from model_serving.engines.pmml.evaluator.models.column_trees import ColumnTree, read_column_tree
 from model_serving.engines.pmml.evaluator.models.graph import Graph
+from model_serving.engines.pmml.evaluator.models.tree_ends import Ends
 from model_serving.engines.pmml.evaluator.models.tree_nodes import (
-    Ends,
     Node,
     Strategies,
+    filled,
     kind_of,
     read_node,
     root_of,
@@ -34,6 +36,7 @@ from model_serving.engines.pmml.evaluator.prediction import (
     Single,
     WithoutEntities,
 )
+from model_serving.engines.pmml.xml_columns import ColumnElement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,17 +154,15 @@ class TreeGraph:
         """
         strategies = Strategies.read(element)
         graph, self._scope = self._graph, scope
-        root = read_node(root_of(element))
-        start = label = graph.label()
-        self._roots.append(start)
-        predicate = compile_predicate(root.predicate, scope)
-        if predicate is not ALWAYS:
-            label = graph.label()
-            graph.test(start, predicate, label, self._nothing, self._nothing)
-        tree = read_binary_tree(root.element, self._bounds_of(scope))
-        if tree is not None:
-            self._add_binary(tree, label, strategies)
-            return
+        element = root_of(element)
+        if isinstance(element, ColumnElement):
+            columns = read_column_tree(element.columns, self._bounds_of(scope))
+            if columns is not None:
+                label = self._begin(columns.columns.element(int(columns.predicates[0])))
+                self._add_columns(columns, label, strategies)
+                return
+        root = read_node(filled(element))
+        label = self._begin(root.predicate)
         pending = [(root, label)]
         count = 0
         while pending:
@@ -176,38 +177,50 @@ class TreeGraph:
             below.reverse()
             pending += below
 
+    def _begin(self, predicate: Element) -> int:
+        """Begins a tree with the predicate of its root. Returns the label for records that pass it."""
+        start = label = self._graph.label()
+        self._roots.append(start)
+        test = compile_predicate(predicate, self._scope)
+        if test is not ALWAYS:
+            label = self._graph.label()
+            self._graph.test(start, test, label, self._nothing, self._nothing)
+        return label
+
     def _bounds_of(self, scope: Scope) -> Bounds:
         bounds = self._bounds.get(scope)
         if bounds is None:
             bounds = self._bounds[scope] = Bounds(scope)
         return bounds
 
-    def _add_binary(self, tree: BinaryTree, label: int, strategies: Strategies) -> None:
-        """Adds a tree below its root, which has the label already, as ``add`` does node by node."""
-        nodes, split, first, second = tree.nodes, tree.split, *tree.below.T
-        labels = self._graph.labels(len(nodes))
+    def _add_columns(self, tree: ColumnTree, label: int, strategies: Strategies) -> None:
+        """Adds a tree in columns below its root, which has the label already."""
+        graph, children = self._graph, Children.of(tree)
+        labels = graph.labels(len(tree.nodes))
         labels[0] = label
-        ends = labels.copy()
-        ends[split] = -1
-        if strategies.return_last or strategies.when_missing == "lastPrediction":
-            ends[split] = self._graph.labels(len(split))
-        places = np.flatnonzero(ends >= 0)
-        self._graph.leaves(ends[places])
-        self.ends.add_all([nodes[place] for place in places.tolist()], (places + 1).tolist())
-        low, high = np.where(tree.is_low_first, (first, second), (second, first))
-        missing = np.full(len(split), self._nothing)
-        if strategies.when_missing == "lastPrediction" or (
-            strategies.when_missing == "none" and strategies.return_last
-        ):
-            missing = ends[split]
-        elif strategies.when_missing == "defaultChild":
-            wanted = [nodes[place].get("defaultChild") for place in split.tolist()]
-            for child in (second, first):  # of two with the same id the first one counts
-                ids = [nodes[place].get("id") for place in child.tolist()]
-                found = [one is not None and one == own for one, own in zip(wanted, ids, strict=True)]
-                missing = np.where(found, labels[child], missing)
-        ways = np.stack([labels[low], labels[high], missing], axis=1)
-        self._graph.compare_all(labels[split], tree.fields, tree.ranks, tree.thresholds, ways)
+        ends = np.where(children.counts == 0, labels, -1)
+        split = np.flatnonzero(children.counts)
+        keeps_last = strategies.when_missing == "lastPrediction"
+        if len(split) and (strategies.return_last or keeps_last):
+            ends[split] = graph.labels(len(split))
+        ranks = np.flatnonzero(ends >= 0)
+        graph.leaves(ends[ranks])
+        self.ends.add_columns(tree, ranks)
+        nothing = np.full(len(labels), self._nothing)
+        unknown = ends if keeps_last else nothing
+        if strategies.when_missing == "defaultChild":
+            unknown = children.defaults(tree, labels, nothing)
+        ways = Ways(
+            labels,
+            ends if strategies.return_last else nothing,
+            None if strategies.when_missing == "none" else unknown,
+        )
+        add_steps(graph, tree, children, ways)
+        for rank in np.flatnonzero(children.has_others & (children.counts > 0)).tolist():
+            below = children.of_one(rank)
+            asked = [(tree.columns.element(int(tree.predicates[one])), int(labels[one])) for one in below]
+            after = None if ways.unknown is None else int(ways.unknown[rank])
+            self._ask_in_turn(int(labels[rank]), asked, int(ways.no_child[rank]), after)
 
     def _split(
         self,
@@ -234,26 +247,30 @@ class TreeGraph:
                     unknown = place
                     break
         counts_as_false = strategies.when_missing == "none"
-        self._ask_in_turn(label, below, no_child, None if counts_as_false else unknown)
+        asked = [(child.predicate, place) for child, place in below]
+        self._ask_in_turn(label, asked, no_child, None if counts_as_false else unknown)
 
     def _ask_in_turn(
         self,
         label: int,
-        below: list[tuple[Node, int]],
+        below: Sequence[tuple[Element, int]],
         no_child: int,
         unknown: int | None,
     ) -> None:
-        """Adds the tests of the children. ``unknown`` None: an unknown predicate counts as false."""
+        """Adds the tests of children: pairs of a predicate and the child's label.
+
+        ``unknown`` None: an unknown predicate counts as false.
+        """
         graph, scope = self._graph, self._scope
         labels = [place for _, place in below]
         if len(below) == 2:
-            split = self._bounds_of(scope).split(below[0][0].predicate, below[1][0].predicate)
+            split = self._bounds_of(scope).split(below[0][0], below[1][0])
             if split is not None:
                 field, threshold, is_low_first = split
                 low, high = labels if is_low_first else (labels[1], labels[0])
                 graph.compare(label, field, threshold, (low, high, no_child if unknown is None else unknown))
                 return
-        predicates = [compile_predicate(child.predicate, scope) for child, _ in below]
+        predicates = [compile_predicate(predicate, scope) for predicate, _ in below]
         at, count = 0, len(below)
         while at < count:
             predicate = predicates[at]
