@@ -1,7 +1,7 @@
 """What stands between two attribute values of an XML document, such as ``/><Node id=``.
 
 A document that a program writes repeats a few such pieces of markup all the time. So each different one is
-read once, and large parts of a document can be read as a sequence of numbers (see ``xml_columns``).
+read once, and large parts of a document can be read as a sequence of numbers (see ``column_reading``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds the large decision trees in a document's bytes, and reads them into columns (see ``xml_columns``).
+"""Finds the large decision trees in a document's bytes, and reads them into columns (see ``column_reading``).
 
 The parser reads an empty element in the place of each such tree. Afterwards that element is replaced by one
 that has the tree in columns.
@@ -11,7 +11,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model_serving.engines.pmml.xml_columns import ColumnElement, XmlColumns, read_columns
+from model_serving.engines.pmml.column_reading import read_columns
+from model_serving.engines.pmml.xml_columns import ColumnElement, XmlColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_serving.engines.pmml.column_reading import read_columns
 from model_serving.engines.pmml.markup import NotPlain
-from model_serving.engines.pmml.xml_columns import ColumnElement, XmlColumns, read_columns
+from model_serving.engines.pmml.xml_columns import ColumnElement, XmlColumns
 
 
 def named(name: str) -> str:

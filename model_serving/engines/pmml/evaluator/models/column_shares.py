@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.evaluator.models.column_trees import read_texts
-from model_serving.engines.pmml.evaluator.reading import Unsupported, decimal, number
+from model_serving.engines.pmml.evaluator.models.column_trees import read_numbers, read_texts
+from model_serving.engines.pmml.evaluator.reading import Unsupported, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,17 +99,8 @@ def _numbers(tree: ColumnTree, shares: Rows, attribute: str, *, is_required: boo
         Unsupported: as ``number`` does.
     """
     texts = tree.columns.column(attribute)[shares]
-    failed: list[str] = []
-
-    def read(text: str) -> float:
-        try:
-            return decimal(text)
-        except ValueError:
-            failed.append(text)
-            return np.nan
-
-    found, places = read_texts(tree.columns, texts, read, np.nan)
-    if failed or (is_required and (texts < 0).any()):
-        for share in shares.tolist():  # to say which one it is
-            number(tree.columns.element(share), attribute, None if is_required else np.nan)
-    return np.array(found)[places]
+    found = read_numbers(tree.columns, texts)
+    doubtful = np.isnan(found) if is_required else np.isnan(found) & (texts >= 0)
+    for share in shares[doubtful].tolist():
+        number(tree.columns.element(share), attribute)  # says what is wrong with it, if anything is
+    return found

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.symbols import Numbers
     from model_serving.engines.pmml.xml_columns import XmlColumns
 
-__all__ = ["ALWAYS_TRUE", "OTHER", "ColumnTree", "read_column_tree", "read_texts"]
+__all__ = ["ALWAYS_TRUE", "OTHER", "ColumnTree", "read_column_tree", "read_numbers", "read_texts"]
 
 _OPERATORS = {"lessOrEqual": 0, "greaterThan": 1, "lessThan": 2, "greaterOrEqual": 3}
 """The numbers of an operator and its opposite differ in the last bit: it is set if the high way is true."""
@@ -162,7 +162,7 @@ def _comparisons(
     found = _of_texts(columns, "field", predicates[simple], field_rank)
     simple, operators, found = simple[found >= 0], operators[found >= 0], found[found >= 0]
     texts[simple] = columns.column("value")[predicates[simple]]
-    numbers = _numbers(columns, texts[simple])
+    numbers = read_numbers(columns, texts[simple])
     is_single = np.array([field.kind.data_type == "float" for field in fields], dtype=bool)[found]
     numbers = np.where(is_single, numbers.astype(np.float32), numbers)
     ranks[simple], thresholds[simple] = found, numbers
@@ -176,13 +176,15 @@ def _of_texts(columns: XmlColumns, attribute: str, places: Rows, read: Callable[
     return np.array(read_once)[found]
 
 
-def _numbers(columns: XmlColumns, places: Rows) -> Numbers:
-    """Returns the numbers that texts spell, NaN for those that spell none."""
+def read_numbers(columns: XmlColumns, places: Rows) -> Numbers:
+    """Returns the numbers that texts spell, NaN where there is no text (-1) or it spells none."""
     texts, found = read_texts(columns, places, str, "0")
     numbers = plain_decimals(texts)
     if numbers is None:
         numbers = np.array([_number(text) for text in texts])
-    return numbers[found]
+    numbers[0] = np.nan
+    made: Numbers = numbers[found]
+    return made
 
 
 def _number(text: str) -> float:

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.column_shares import Shares, read_shares
-from model_serving.engines.pmml.evaluator.models.column_trees import read_texts
+from model_serving.engines.pmml.evaluator.models.column_trees import read_numbers, read_texts
 from model_serving.engines.pmml.evaluator.models.tree_nodes import SHARE_ATTRIBUTES
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, decimal, number, required
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from model_serving.engines.pmml.evaluator.models.column_trees import ColumnTree
     from model_serving.engines.pmml.evaluator.symbols import Numbers, Symbols
     from model_serving.engines.pmml.evaluator.targets import Target
+    from model_serving.engines.pmml.xml_columns import XmlColumns
 
 __all__ = ["Ends"]
 
@@ -71,24 +72,30 @@ class Ends:
         """Adds nodes of a tree in columns, by their ranks in it, in rising order (see ``add``)."""
         columns, nodes = tree.columns, tree.nodes[ranks]
         base = len(self._scores)
-        read = self._class if self._classifies else self._number
-        scores, found = read_texts(columns, columns.column("score")[nodes], read, np.nan)
-        made = np.array(scores)[found]
-        shares = read_shares(tree, ranks, self._class) if self._classifies else None
-        if shares is not None:
-            winners = np.full(len(ranks), np.nan)
-            winners[shares.groups] = shares.winners
-            made = np.where(columns.column("score")[nodes] < 0, winners, made)
-            self._add_columns_of_shares(shares, base)
-        self._scores.frombytes(made.tobytes())
+        texts = columns.column("score")[nodes]
+        if self._classifies:
+            classes, found = read_texts(columns, texts, self._class, np.nan)
+            scores = np.array(classes)[found]
+            shares = read_shares(tree, ranks, self._class)
+            if shares is not None:
+                said = texts[shares.groups] >= 0
+                scores[shares.groups] = np.where(said, scores[shares.groups], shares.winners)
+                self._add_columns_of_shares(shares, base)
+        else:
+            scores = self._numbers(columns, texts)
+        self._scores.frombytes(scores.tobytes())
         if self._keeps_ids:
             ids, found = read_texts(columns, columns.column("id")[nodes], str, "")
             self._ids += [
                 ids[place] or str(rank + 1)
                 for place, rank in zip(found.tolist(), ranks.tolist(), strict=True)
             ]
-        counts, found = read_texts(columns, columns.column("recordCount")[nodes], _record_count, np.nan)
-        self._counts.frombytes(np.array(counts)[found].tobytes())
+        texts = columns.column("recordCount")[nodes]
+        counts = read_numbers(columns, texts)
+        for text in set(texts[np.isnan(counts) & (texts >= 0)].tolist()):
+            # It says what is wrong with it, if anything is.
+            number(Element("Node", {"recordCount": columns.texts[text]}), "recordCount")
+        self._counts.frombytes(counts.tobytes())
 
     def _add_columns_of_shares(self, shares: Shares, base: int) -> None:
         places = shares.owners + base
@@ -148,6 +155,12 @@ class Ends:
             made[classes.index(value), place] = confidence
         return made
 
+    def _numbers(self, columns: XmlColumns, texts: Rows) -> Numbers:
+        numbers = read_numbers(columns, texts)
+        for text in set(texts[np.isnan(numbers) & (texts >= 0)].tolist()):
+            self._number(columns.texts[text])  # says what is wrong with it, if anything is
+        return numbers.astype(np.float32).astype(np.float64) if self._single else numbers
+
     def _number(self, text: str) -> float:
         try:
             value = decimal(text)
@@ -182,7 +195,3 @@ class Ends:
             if "confidence" in attributes:
                 self._confidences.append((place, value, number(share, "confidence")))
         return winner
-
-
-def _record_count(text: str) -> float:
-    return number(Element("Node", {"recordCount": text}), "recordCount")

@@ -1,0 +1,218 @@
+"""Reads a part of an XML document into columns (see ``xml_columns``).
+
+The text is split at its quotes. What stands between the values of attributes repeats, so each such piece is
+read once (see ``markup``), and all the rest is arithmetic on arrays. Only text of the plainest form is read,
+and it is checked to be well-formed. Whatever else there is, such as a comment, makes this module give up.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import defaultdict
+from itertools import count, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.engines.pmml.markup import Markup, NotPlain, Vocabulary
+from model_serving.engines.pmml.xml_columns import Indices, XmlColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["read_columns"]
+
+_PIECE = 1 << 14
+"""The number of bytes that are split at once: other threads get their turn between pieces."""
+
+_MOST_KINDS = 1 << 14
+"""The greatest number of different pieces of markup: where each one is new, this way has no gain."""
+
+_MOST_ATTRIBUTES = 60
+"""The greatest number of names of attributes: sets of them are the bits of a number."""
+
+_REFERENCE = re.compile("&(?:(lt|gt|amp|quot|apos);)?")
+_REFERENCES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+
+
+def read_columns(
+    content: bytes, start: int, end: int, encoding: str, named: Callable[[str], str]
+) -> XmlColumns | None:
+    """Reads the bytes of one element of a document.
+
+    Args:
+        content: the document.
+        start: where the element begins.
+        end: where it ends.
+        encoding: that of the document, which must be one in which ASCII's characters are those of ASCII.
+        named: gives an element's name from what is written; raises NotPlain for prefixes without meaning.
+
+    Returns:
+        None if the bytes are not in the plainest form, or not well-formed.
+    """
+    try:
+        read = _Splitting(encoding)
+        read.split(content, start, end)
+        return _columns(read, named)
+    except (NotPlain, UnicodeDecodeError):
+        return None
+
+
+def _numbering() -> dict[str, int]:
+    """Returns a table that numbers the texts that it is asked for, in the order in which they come up."""
+    return defaultdict(count().__next__)
+
+
+class _Splitting:
+    """The pieces of markup of a text, and the values between them."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self.tags, self.attributes = Vocabulary(), Vocabulary()
+        self.kinds: list[Markup] = []
+        self.markup, self.values = array("i"), array("i")
+        self.known: dict[str, int] = _numbering()
+        self._known_markup: dict[str, int] = _numbering()
+
+    def split(self, content: bytes, start: int, end: int) -> None:
+        """Splits a part of a document.
+
+        Raises:
+            NotPlain: there is markup that is not known.
+        """
+        view, place, is_value = memoryview(content), start, False
+        number_of_markup, number_of_value = self._known_markup.__getitem__, self.known.__getitem__
+        while place <= end:
+            cut = content.rfind(b'"', place, min(place + _PIECE, end)) if end - place > _PIECE else end
+            if cut < 0:  # a long value
+                cut = content.find(b'"', place, end)
+                cut = end if cut < 0 else cut
+            pieces = str(view[place:cut], self._encoding).split('"')
+            self.markup.extend(map(number_of_markup, pieces[is_value::2]))
+            self.values.extend(map(number_of_value, pieces[not is_value :: 2]))
+            is_value ^= len(pieces) % 2 == 1
+            place = cut + 1
+            if len(self._known_markup) > _MOST_KINDS:
+                raise NotPlain
+            for piece in islice(self._known_markup, len(self.kinds), None):
+                made = Markup.read(piece, self.tags, self.attributes, is_first=not self.kinds)
+                self.kinds.append(made)
+        if len(self.attributes.texts) > _MOST_ATTRIBUTES or len(self.markup) != len(self.values) + 1:
+            raise NotPlain
+
+
+def _columns(read: _Splitting, named: Callable[[str], str]) -> XmlColumns:
+    """Puts the pieces together.
+
+    Raises:
+        NotPlain: they are not well-formed, or some value has a reference or a special character.
+    """
+    markup, values = np.array(read.markup), np.array(read.values)
+    attributes = np.array([kind.attribute for kind in read.kinds])[markup]
+    if (attributes[:-1] < 0).any() or attributes[-1] >= 0 or (markup[1:] == 0).any():
+        raise NotPlain  # the first piece is read in another way than all others
+    attributes = attributes[:-1]
+    steps = _steps(read.kinds, markup)
+    begins = steps > 0
+    depth = np.cumsum(np.where(begins, 1, -1))
+    if not len(depth) or depth[-1] != 0 or depth.min() < 0 or (depth[:-1] == 0).any():
+        raise NotPlain
+    _check_ends(steps, np.where(begins, depth, depth + 1))
+    begun = np.array([sum(step > 0 for step in kind.steps) for kind in read.kinds])[markup]
+    last = np.cumsum(begun) - 1
+    owners = last[:-1]
+    texts, values = _texts(read.known, values)
+    levels = depth[begins]
+    with_text = np.array([bool(kind.text) for kind in read.kinds])[markup]
+    tag_names = Vocabulary()
+    numbers = np.array([tag_names.number(named(tag)) for tag in read.tags.texts])
+    for attribute in read.attributes.texts:
+        named(attribute)  # its prefix has to be declared; it keeps it
+        if attribute.startswith("xmlns"):
+            raise NotPlain
+    return XmlColumns(
+        tag_names,
+        read.attributes,
+        texts,
+        numbers[steps[begins] - 1],
+        _parents(levels),
+        int(levels.max()),
+        _sets(owners, attributes, len(levels)),
+        owners,
+        attributes,
+        values,
+        {
+            int(last[place] - begun[place]): read.kinds[markup[place]].text
+            for place in np.flatnonzero(with_text)
+        },
+    )
+
+
+def _steps(kinds: Sequence[Markup], markup: Indices) -> Indices:
+    """Returns the steps of all pieces, one after the other."""
+    lengths = np.array([len(kind.steps) for kind in kinds])
+    known = np.array([step for kind in kinds for step in kind.steps], dtype=np.int32)
+    starts = np.cumsum(lengths) - lengths
+    counts = lengths[markup]
+    places = np.repeat(starts[markup] - (np.cumsum(counts) - counts), counts)
+    places += np.arange(len(places))
+    made: Indices = known[places]
+    return made
+
+
+def _check_ends(steps: Indices, levels: Indices) -> None:
+    """Raises NotPlain if an end tag has another name than the element that it ends."""
+    # On each level, begin and end take turns.
+    in_levels = steps[np.argsort(levels.astype(np.int32), kind="stable")]
+    begins, ends = in_levels[0::2], in_levels[1::2]
+    if not ((ends == 0) | (ends == -begins)).all():
+        raise NotPlain
+
+
+def _parents(levels: Indices) -> Indices:
+    """Returns the place of the last element before each one that lies one level higher, -1 for the first."""
+    count = len(levels)
+    keys = levels * count + np.arange(count)
+    ordered = np.sort(keys)
+    parents: Indices = ordered[ordered.searchsorted(keys - count) - 1] % count
+    parents[0] = -1
+    return parents
+
+
+def _sets(owners: Indices, attributes: Indices, count: int) -> Indices:
+    """Returns the attributes of each element as bits.
+
+    Raises:
+        NotPlain: an element has an attribute twice.
+    """
+    made = np.zeros(count, dtype=np.int64)
+    if len(owners):
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        bits = np.left_shift(1, attributes, dtype=np.int64)
+        made[owners[starts]] = np.bitwise_or.reduceat(bits, starts)
+        if (made[owners[starts]] != np.add.reduceat(bits, starts)).any():
+            raise NotPlain
+    return made
+
+
+def _texts(known: dict[str, int], values: Indices) -> tuple[list[str], Indices]:
+    """Returns the different values with their references resolved, and the place of each value among them."""
+    texts = list(known)
+    together = "".join(texts)
+    if "<" in together or not together.isprintable():
+        raise NotPlain
+    if "&" not in together:
+        return texts, values
+    numbers = Vocabulary()
+    places = np.array([numbers.number(_resolved(text)) for text in texts])
+    return numbers.texts, places[values]
+
+
+def _resolved(text: str) -> str:
+    def character(found: re.Match[str]) -> str:
+        if found[1] is None:
+            raise NotPlain
+        return _REFERENCES[found[1]]
+
+    return _REFERENCE.sub(character, text) if "&" in text else text
