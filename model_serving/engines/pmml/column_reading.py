@@ -7,7 +7,6 @@ and it is checked to be well-formed. Whatever else there is, such as a comment, 
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import defaultdict
 from itertools import count, islice
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_serving.engines.pmml.markup import Markup, NotPlain, Vocabulary
+from model_serving.engines.pmml.markup import Markup, NotPlain, Vocabulary, resolved
 from model_serving.engines.pmml.xml_columns import Indices, XmlColumns
 
 if TYPE_CHECKING:
@@ -31,9 +30,6 @@ _MOST_KINDS = 1 << 14
 
 _MOST_ATTRIBUTES = 60
 """The greatest number of names of attributes: sets of them are the bits of a number."""
-
-_REFERENCE = re.compile("&(?:(lt|gt|amp|quot|apos);)?")
-_REFERENCES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 
 
 def read_columns(
@@ -205,14 +201,5 @@ def _texts(known: dict[str, int], values: Indices) -> tuple[list[str], Indices]:
     if "&" not in together:
         return texts, values
     numbers = Vocabulary()
-    places = np.array([numbers.number(_resolved(text)) for text in texts])
+    places = np.array([numbers.number(resolved(text)) for text in texts])
     return numbers.texts, places[values]
-
-
-def _resolved(text: str) -> str:
-    def character(found: re.Match[str]) -> str:
-        if found[1] is None:
-            raise NotPlain
-        return _REFERENCES[found[1]]
-
-    return _REFERENCE.sub(character, text) if "&" in text else text

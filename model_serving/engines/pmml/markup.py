@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["CLOSE_ANY", "Markup", "NotPlain", "Vocabulary"]
+__all__ = ["CLOSE_ANY", "Markup", "NotPlain", "Vocabulary", "resolved"]
 
 _SPACE = r"[ \t\r\n]"
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]*(?::[A-Za-z_][A-Za-z0-9_.-]*)?"
@@ -21,7 +21,9 @@ _TAG = re.compile(
     rf"|<(?P<open>{_NAME}){_SPACE}+(?P<attribute>{_NAME}){_SPACE}*={_SPACE}*\Z"
     rf"|{_SPACE}+"
 )
-_TEXT, _BLANKS = re.compile(r"[^<>&]+(?=</)"), re.compile(rf"{_SPACE}*")
+_TEXT, _BLANKS = re.compile(r"[^<>]+(?=</)"), re.compile(rf"{_SPACE}*")
+_REFERENCE = re.compile("&(?:(lt|gt|amp|quot|apos);)?")
+_REFERENCES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 
 CLOSE_ANY = 0
 """The step that ends the element that is open, whatever its name."""
@@ -87,11 +89,29 @@ class Markup:
             else:
                 text = _text(piece, place)
         attribute = _read_tags(piece, place + len(text), steps, tags, attributes)
+        text = resolved(text)
         return Markup(tuple(steps), attribute, text)
 
 
+def resolved(text: str) -> str:
+    """Returns a text with XML's five own references resolved.
+
+    Raises:
+        NotPlain: it has another reference.
+    """
+
+    def character(found: re.Match[str]) -> str:
+        if found[1] is None:
+            raise NotPlain
+        return _REFERENCES[found[1]]
+
+    return _REFERENCE.sub(character, text) if "&" in text else text
+
+
 def _text(piece: str, place: int) -> str:
-    """Returns the text at a place of a piece if nothing else is in the same element, "" for blanks only.
+    """Returns the text at a place of a piece, as it is written, "" if it is blank.
+
+    Nothing else may be in the same element.
 
     Raises:
         NotPlain: it has a character that XML does not allow, or that reads as another one.

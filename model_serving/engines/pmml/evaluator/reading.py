@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -53,6 +52,9 @@ _WITHOUT_EFFECT = frozenset(
 _XML_NAMESPACE = "{http://www.w3.org/XML/1998/namespace}"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _NUMBERS = re.compile(r"(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?: |$))*+", re.ASCII)
+_AT_ONCE = 1 << 13
+"""The number of numbers that are read at once: other threads get their turn in between."""
+
 _WORDS = {
     "INF": np.inf,
     "+INF": np.inf,
@@ -258,11 +260,17 @@ def real_array(array: Element) -> npt.NDArray[np.float64]:
 
 def plain_decimals(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
     """Returns numbers that are written in digits only, shape (n,). None if some text is not such a number."""
-    if _NUMBERS.fullmatch(" ".join(texts)):
-        # One search for all numbers takes a third of the time of one for each.
-        with suppress(ValueError):  # an item in quotes may have spaces
-            return np.array([float(text) for text in texts], dtype=np.float64)
-    return None
+    made = np.empty(len(texts))
+    for first in range(0, len(texts), _AT_ONCE):
+        some = texts[first : first + _AT_ONCE]
+        # One search for many numbers takes a third of the time of one for each.
+        if not _NUMBERS.fullmatch(" ".join(some)):
+            return None
+        try:
+            made[first : first + _AT_ONCE] = [float(text) for text in some]
+        except ValueError:  # an item in quotes may have spaces
+            return None
+    return made
 
 
 def _decimals(texts: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -72,7 +72,7 @@ def levels(element: Element) -> list[int]:
 FOREST = (
     '<Node id="1"><True/>\r\n<Node score="a&amp;b>" id="2">'
     '<SimplePredicate field="größe" operator="lessThan" value="1.5"/></Node>'
-    '<p:Node><SimpleSetPredicate field="f" booleanOperator="isIn"><Array n="2">\nx y</Array>'
+    '<p:Node><SimpleSetPredicate field="f" booleanOperator="isIn"><Array n="2">\n&quot;x&quot; y&lt;</Array>'
     "</SimpleSetPredicate></p:Node></Node>"
 )
 
