@@ -34,7 +34,9 @@ def parts(element: Element) -> list[Any]:
 NAMES = st.sampled_from(("Node", "True", "a.b-c"))
 VALUES = st.text(st.sampled_from("x <>&'\"ß1.5"), max_size=4)
 ATTRIBUTES = st.dictionaries(st.sampled_from(("id", "score", "x-y")), VALUES, max_size=3)
-LEAVES = st.tuples(NAMES, ATTRIBUTES, st.just([]), st.text(st.sampled_from("ab 1\n"), max_size=3))
+LEAVES: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
+    NAMES, ATTRIBUTES, st.just([]), st.text(st.sampled_from("ab 1\n"), max_size=3)
+)
 TREES: st.SearchStrategy[tuple[Any, ...]] = st.recursive(
     LEAVES,
     lambda inner: st.tuples(NAMES, ATTRIBUTES, st.lists(inner, min_size=1, max_size=3), st.just("\n ")),
