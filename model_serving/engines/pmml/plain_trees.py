@@ -88,6 +88,7 @@ class PlainTrees:
                 columns = waiting.pop(part.tag, None)
                 if columns is not None:
                     model[place] = ColumnElement(columns)
+                    model[place].tail = part.tail
         return not waiting
 
 
