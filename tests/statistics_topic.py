@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import pytest
 
@@ -13,8 +14,9 @@ from model_serving.protos.deadletter_pb2 import DeadLetter
 from model_serving.protos.servingresult_pb2 import ServingResult
 from model_serving.wire.statistics import decode_statistics
 from tests.job_traffic import Traffic
+from tests.jobs import eventually
 
-__all__ = ["assert_statistics_agree", "statistics_of"]
+__all__ = ["assert_statistics_agree", "await_statistics_agree", "statistics_of"]
 
 
 def statistics_of(broker: EmbeddedBroker, topic: str) -> dict[tuple[str, str], VersionStatistics]:
@@ -30,8 +32,34 @@ def statistics_of(broker: EmbeddedBroker, topic: str) -> dict[tuple[str, str], V
     return {version: merged(reports) for version, reports in by_version.items()}
 
 
+def await_statistics_agree(broker: EmbeddedBroker, traffic: Traffic) -> None:
+    """Waits until ``assert_statistics_agree`` holds in a run that goes on: processes report once a second."""
+    why = ""
+
+    def agree() -> bool:
+        nonlocal why
+        try:
+            _assert_all_agree(broker, traffic)
+        except AssertionError as failed:
+            why = str(failed)
+            return False
+        return True
+
+    eventually(agree, lambda: why, within_s=60, step_s=0.5)
+
+
 def assert_statistics_agree(broker: EmbeddedBroker, traffic: Traffic) -> None:
-    """Every number of the statistics is what a plain reader of the results and of the letters counts."""
+    """Every number of the statistics is what a plain reader of the results and of the letters counts.
+
+    The run has ended cleanly, so each version has ended in it.
+    """
+    for (data_type, version), said in _assert_all_agree(broker, traffic).items():
+        assert not said.scored or said.until >= said.since > 0, (data_type, version)
+
+
+def _assert_all_agree(
+    broker: EmbeddedBroker, traffic: Traffic
+) -> Mapping[tuple[str, str], VersionStatistics]:
     said = statistics_of(broker, traffic.topics.stats)
     counted: dict[tuple[str, str], list[ServingResult]] = defaultdict(list)
     for results in traffic.results.values():
@@ -46,6 +74,7 @@ def assert_statistics_agree(broker: EmbeddedBroker, traffic: Traffic) -> None:
     for report in said.values():
         letters.update(report.dead_letters)
     assert letters == Counter(DeadLetter.Reason.Name(one.reason) for one in traffic.letters)
+    return said
 
 
 def _assert_agrees(said: VersionStatistics, results: list[ServingResult]) -> None:
@@ -55,7 +84,6 @@ def _assert_agrees(said: VersionStatistics, results: list[ServingResult]) -> Non
     assert said.scoring.sum == pytest.approx(sum(one.scoring_ns for one in results) / 1e6)
     assert said.results.numbers.sum == pytest.approx(sum(one.result for one in results))
     assert said.results.labels == dict(Counter(one.label for one in results if one.label))
-    assert said.until >= said.since > 0, "the run has ended cleanly, so the version has ended in it"
     latencies = sorted(one.latency_ms for one in results)
     for q in (0.5, 0.99):
         exact = latencies[int(q * (len(latencies) - 1))]
