@@ -51,7 +51,8 @@ def test_three_versions_are_kept_rolled_back_to_and_removed(job: Traffic) -> Non
     for replaced, version in (("v4", "v3"), ("v3", "v2")):
         status = command(job, "back", "ROLLBACK")
         assert (status.state, status.version, status.previous) == (ModelStatus.ACTIVE, version, replaced)
-        assert status.load_ms == 0.0
+        # Spark may give the data type to another process, which has to load the model.
+        assert status.load_ms == 0.0 or job.variant == "spark-keyed"
         assert status.detail.startswith("rolled back; evaluator: ")
         assert version_now(job, "back") == version
     status = command(job, "back", "ROLLBACK")
