@@ -35,10 +35,9 @@ _END_S = 90.0
 _SINGLY = 2_000
 """Up to this rate, records a second, each record is sent at once."""
 
-_TOGETHER_MS = 5
-"""As long as Kafka's clients wait for more by default, in Java since 4.0; it counts as latency."""
+_LINGER_MS = 5
+"""The default of Kafka's clients, in Java since 4.0 and in librdkafka; it counts as latency."""
 
-_NAP_S = 0.001
 _LISTEN_EVERY = 10_000
 
 
@@ -62,10 +61,10 @@ class Load:
     def __init__(self, bootstrap_servers: str, topic: str, rate: float, *, types: int = 1) -> None:
         # At high rates the records of some milliseconds are sent together, as Kafka's clients do by default:
         # with a request for each millisecond, requests would load the machine more than records do.
-        together_ms = 0 if rate <= _SINGLY else _TOGETHER_MS
+        linger_ms = 0 if rate <= _SINGLY else _LINGER_MS
         self.command = [
             *(sys.executable, "-m", "bench.load", "--bootstrap-servers", bootstrap_servers),
-            *("--topic", topic, "--rate", str(rate), "--together-ms", str(together_ms)),
+            *("--topic", topic, "--rate", str(rate), "--linger-ms", str(linger_ms)),
             *(("--types", str(types)) if types > 1 else ()),
         ]
         self._process: subprocess.Popen[str] | None = None
@@ -127,16 +126,13 @@ def main(words: list[str]) -> None:
     parser.add_argument("--bootstrap-servers", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument(
-        "--together-ms", type=float, required=True, help="what is due within this time is sent together"
-    )
+    parser.add_argument("--linger-ms", type=float, required=True)
     parser.add_argument("--types", type=int, default=1)
     arguments = parser.parse_args(words)
     producer = Producer(
         client_settings(KafkaAccess(arguments.bootstrap_servers))
         | {
-            # The producer wakes up when they are due together, so the client need not wait for more.
-            "linger.ms": min(1.0, arguments.together_ms),
+            "linger.ms": arguments.linger_ms,
             "queue.buffering.max.messages": 1_000_000,
             # On a busy machine a request is repeated, and a record that comes twice has two results.
             "enable.idempotence": True,
@@ -151,7 +147,7 @@ def main(words: list[str]) -> None:
     begin = time.monotonic()
     while rate is not None:
         said = None
-        for due in steady(rate, shortest_nap_s=max(_NAP_S, arguments.together_ms / 1000)):
+        for due in steady(rate):
             now_ms, unheard = epoch_ms(), 0
             for late, count in lateness(due, rate):
                 stamp = maker.record_type.stamp(now_ms - late)

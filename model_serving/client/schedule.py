@@ -15,7 +15,6 @@ _SHORTEST_NAP_S = 0.001
 def steady(
     rate: float,
     *,
-    shortest_nap_s: float = _SHORTEST_NAP_S,
     now_ns: Callable[[], int] = time.monotonic_ns,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[int]:
@@ -25,7 +24,6 @@ def steady(
 
     Args:
         rate: items a second, greater than 0.
-        shortest_nap_s: what is due within so many seconds comes together.
         now_ns: a monotonic clock, nanoseconds.
         sleep: waits for a number of seconds.
     """
@@ -38,4 +36,4 @@ def steady(
             done = due
         else:
             left_s = done / rate - (now_ns() - start) / 1e9
-            sleep(max(left_s, shortest_nap_s))
+            sleep(max(left_s, _SHORTEST_NAP_S))

@@ -45,10 +45,3 @@ def test_what_was_missed_is_made_up_for() -> None:
     assert next(schedule) == 1
     clock.now += 2_000_000_000
     assert next(schedule) == 20
-
-
-def test_what_is_due_within_the_shortest_nap_comes_together() -> None:
-    clock = Clock()
-    schedule = steady(1_000, shortest_nap_s=0.005, now_ns=clock.now_ns, sleep=clock.sleep)
-    assert [next(schedule) for _ in range(4)] == [1, 5, 5, 5]
-    assert clock.now == 15_000_000
