@@ -27,7 +27,7 @@ from bench.errors import BenchError
 from bench.figures import middle_rate, rate, spread
 from bench.inputs import BenchModel
 from bench.jobs import RunningJob, await_growth
-from bench.records import RecordMaker, epoch_ms
+from bench.records import RecordMaker, data_types, epoch_ms
 from bench.results import Appended
 from bench.session import Session, add_common_arguments, add_compare_argument, open_session
 from bench.store import Case
@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``backlog``."""
     add_common_arguments(parser, models=_MODELS, rounds=3)
     parser.add_argument("--records", default="400000,2000000", help="lengths of backlog (400000,2000000)")
+    parser.add_argument("--types", type=int, default=1, help="data types in turn, each with its model (1)")
     add_compare_argument(parser)
 
 
@@ -77,20 +78,28 @@ def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores the figures. Returns the exit status."""
     lengths = sorted(int(word) for word in arguments.records.split(","))
     compared = tuple(shlex.split(arguments.compare))
+    types = data_types(arguments.types)
     with open_session("compared" if compared else "backlog", arguments) as session:
         workloads = [
             Workload(
                 key=session.key(variant=variant, model=model.key, set=session.chosen.value)
-                | ({"compared": arguments.compare} if compared else {}),
+                | ({"compared": arguments.compare} if compared else {})
+                | ({"types": len(types)} if len(types) > 1 else {}),
                 variant=variant,
-                models=[model.message().SerializeToString()],
+                models=[
+                    model.message(name, edition=number).SerializeToString()
+                    for number, name in enumerate(types)
+                ],
                 compared=compared,
-                peer_model=model if session.peer and model.preload and not compared else None,
+                # The peer has one model.
+                peer_model=model
+                if session.peer and model.preload and not compared and len(types) == 1
+                else None,
             )
             for model in session.models.values()
             for variant in session.variants
         ]
-        cases = measure(session, workloads, lengths)
+        cases = measure(session, workloads, lengths, types=len(types))
         show(session, cases, "records a second from a backlog")
     return 0
 

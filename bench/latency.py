@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="records a second, comma separated; half: of this project's top rate in the stored backlog",
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="seconds that are measured (60)")
+    parser.add_argument("--types", type=int, default=1, help="data types in turn, each with its model (1)")
     add_compare_argument(parser)
     parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
     parser.add_argument(
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         keys = [
             session.key(variant=variant, model=model, set=session.chosen.value, rate=rate)
             | ({"compared": arguments.compare} if arguments.compare else {})
+            | ({"types": arguments.types} if arguments.types > 1 else {})
             for rate in arguments.rates.split(",")
             for model in session.models
             for variant in session.variants
@@ -87,11 +89,13 @@ def _rate(session: Session, key: dict[str, str | int]) -> float:
 def _case(session: Session, key: dict[str, str | int], arguments: argparse.Namespace) -> Case:
     rate = _rate(session, key)
     model = session.models[str(key["model"])]
+    types = int(key.get("types", 1))
     # Half of this project's rate is more than the peer manages with some models, so the peer has no row.
     rounds: dict[str, list[dict[str, Any]]] = {"ours": []}
     if arguments.compare:
         rounds["compared"] = []
-    elif session.peer is not None and model.preload is not None and key["rate"] != HALF:
+    elif session.peer is not None and model.preload is not None and key["rate"] != HALF and types == 1:
+        # The peer has one model.
         rounds["peer"] = []
     flags = {"compared": tuple(shlex.split(arguments.compare))}
     commands: dict[str, Sequence[str]] = {}
@@ -105,6 +109,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
             rate,
             warm_up_s=arguments.warm_up,
             flags=flags.get(system, ()),
+            types=types,
         ) as served:
             begin = epoch_ms()
             served.wait(arguments.seconds)

@@ -23,7 +23,7 @@ def rate_of(
 ) -> float:
     """Returns records a second. ``half`` means half of the best median rate that is stored in ``sections``.
 
-    Only the cases are used that agree with ``key`` in the parts ``of`` and in the job flags.
+    Only the cases are used that agree with ``key`` in the parts ``of``, in the job flags and in the data types.
 
     Raises:
         BenchError: ``rate`` is neither a number nor ``half``, or no rate is stored.
@@ -38,7 +38,7 @@ def rate_of(
         for section in sections
         for case in store.cases(section)
         if all(case.key.get(part) == key[part] for part in of)
-        and case.key.get("flags") == key.get("flags")
+        and all(case.key.get(part) == key.get(part) for part in ("flags", "types"))
         and (values := case.values("ours", "rate"))
     ]
     if not medians:

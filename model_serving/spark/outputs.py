@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from model_serving.core.batches import UNKNOWN_ORIGIN, Origins
 from model_serving.core.channels import AT_ONCE, Channel, Emitted
@@ -90,10 +91,12 @@ class Rows:
 
     def take(self) -> pa.RecordBatch:
         """The rows as a batch of ``ARROW_SCHEMA``, maybe of none; the next call gives those added since."""
-        topics = [self._topics.results] * len(self._results) + [topic for topic, _ in self._others]
+        topics = [topic for topic, _ in self._others]
         values = self._results + [message for _, message in self._others]
         columns = [
-            pa.array(topics, pa.string()),
+            pa.concat_arrays(
+                [pa.repeat(self._topics.results, len(self._results)), pa.array(topics, pa.string())]
+            ),
             pa.nulls(len(values), pa.binary()),
             pa.array(values, pa.binary()),
             self._headers(len(values)),
@@ -103,18 +106,19 @@ class Rows:
 
     def _headers(self, rows: int) -> pa.Array:
         """A list of headers for each row: one for a result whose origin is known, none for other rows."""
-        topic = self._topics.data
-        values = [
-            f"{topic}/{origin >> OFFSET_BITS}/{origin & _OFFSETS}".encode()
-            for origin in self._origins
-            if origin != UNKNOWN_ORIGIN
-        ]
-        ends = np.full(rows + 1, len(values), dtype=np.int32)
+        origins = np.array(self._origins, dtype=np.int64)
+        known = origins != UNKNOWN_ORIGIN
+        places = _places(self._topics.data, origins[known])
+        ends = np.full(rows + 1, len(places), dtype=np.int32)
         ends[0] = 0
-        known = np.array(self._origins, dtype=np.int64) != UNKNOWN_ORIGIN
         ends[1 : len(known) + 1] = np.cumsum(known)
         headers = pa.StructArray.from_arrays(
-            [pa.array([SOURCE_HEADER] * len(values), pa.string()), pa.array(values, pa.binary())],
-            fields=list(_HEADER),
+            [pa.repeat(SOURCE_HEADER, len(places)), places], fields=list(_HEADER)
         )
         return pa.ListArray.from_arrays(pa.array(ends), headers, type=ARROW_SCHEMA.field("headers").type)
+
+
+def _places(topic: str, origins: Origins) -> pa.Array:
+    """The place of each of n records in words, as bytes: what a result's header says."""
+    numbers = [pa.array(part).cast(pa.string()) for part in (origins >> OFFSET_BITS, origins & _OFFSETS)]
+    return pc.binary_join_element_wise(topic, *numbers, "/").cast(pa.binary())

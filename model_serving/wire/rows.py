@@ -185,7 +185,9 @@ class Rows:
         if isinstance(data_types, str):
             self._of_type[rows] = self._number(data_types)
         else:
-            self._of_type[rows] = [self._number(data_type) for data_type in data_types]
+            for data_type in dict.fromkeys(data_types):
+                self._number(data_type)
+            self._of_type[rows] = list(map(self._data_types.__getitem__, data_types))
         if valid.all():
             return []
         self._of_type[places[~valid]] = _NONE
