@@ -257,6 +257,8 @@ def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Sessio
     Raises:
         BenchError: a flag names something that does not exist, or (at the end) measurements have failed.
     """
+    # The jobs start as everybody's do: with the bytecode of their packages, which they would make each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     made = build_inputs()
     chosen = model_set(arguments.model_set)
     models = models_in(chosen, made)
