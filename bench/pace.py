@@ -23,7 +23,7 @@ def rate_of(
 ) -> float:
     """Returns records a second. ``half`` means half of the best median rate that is stored in ``sections``.
 
-    Only the cases are used that agree with ``key`` in the parts ``of``, in the job flags and in the data types.
+    Only the cases are used that agree with ``key`` in the parts ``of``, in job flags and in data types.
 
     Raises:
         BenchError: ``rate`` is neither a number nor ``half``, or no rate is stored.
