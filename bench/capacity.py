@@ -2,6 +2,7 @@
 
 Nothing is measured here. An instance is what the sections ``backlog``, ``scaling`` and ``memory`` have
 measured: one process that serves, on a machine of two cores that it shares with Kafka and the producer.
+``python -m bench report`` writes these tables into docs/production.md.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.errors import BenchError
-from bench.report import fill_in
 from bench.session import add_results_argument
 from bench.store import Case, Store
-from model_serving.runtime.environment import project_root
 
 __all__ = ["HEADROOM", "Rate", "add_arguments", "instances", "rates", "run", "tables"]
 
@@ -54,26 +52,12 @@ class Rate:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``capacity``."""
     add_results_argument(parser)
-    parser.add_argument("--write", action="store_true", help="write the tables into the page, too")
-    parser.add_argument(
-        "--page",
-        type=Path,
-        default=project_root() / "docs" / "production.md",
-        help="the page with the markers (docs/production.md)",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the tables, and writes them into the page if asked to. Returns the exit status."""
-    made = tables(Store(arguments.results))
-    for name, lines in made.items():
+    """Prints the tables. Returns the exit status."""
+    for name, lines in tables(Store(arguments.results)).items():
         print(f"{name}:", *lines, sep="\n", end="\n\n")
-    if arguments.write:
-        text = arguments.page.read_text(encoding="utf-8")
-        for name, lines in made.items():
-            text = fill_in(text, name, lines)
-        arguments.page.write_text(text, encoding="utf-8")
-        print(f"wrote {arguments.page.name}")
     return 0
 
 
@@ -167,7 +151,7 @@ def _memory(cases: Sequence[Case]) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """Returns a number with two digits or more, in thousands, millions or milliards."""
+    """Returns a number with two digits or more, in thousands, millions or billions."""
     for limit, ending in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= limit:
             scaled = value / limit

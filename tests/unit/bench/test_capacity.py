@@ -50,7 +50,7 @@ def test_the_page_has_what_the_stored_figures_make() -> None:
     for name, lines in tables(Store(project_root() / "bench" / "results")).items():
         found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, re.DOTALL)
         assert found is not None, name
-        assert found[1].splitlines() == lines, "run python -m bench capacity --write"
+        assert found[1].splitlines() == lines, "run python -m bench report"
 
 
 def test_the_tables_go_to_a_thousand_instances() -> None:
@@ -60,10 +60,6 @@ def test_the_tables_go_to_a_thousand_instances() -> None:
     assert len(columns) == 1
 
 
-def test_it_prints_and_leaves_the_page_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("unchanged", encoding="utf-8")
-    results = project_root() / "bench" / "results"
-    assert run(argparse.Namespace(results=results, write=False, page=page)) == 0
-    assert page.read_text(encoding="utf-8") == "unchanged"
+def test_it_prints_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(argparse.Namespace(results=project_root() / "bench" / "results")) == 0
     assert "capacity-loads:\n| records/s |" in capsys.readouterr().out
