@@ -23,3 +23,9 @@ def topics(broker: EmbeddedBroker, topic_prefix: str) -> TopicNames:
     names = TopicNames().prefixed(topic_prefix)
     create_topics(connect(broker.kafka), names, partitions=1)
     return names
+
+
+@pytest.fixture
+def stats_topic(topic_prefix: str) -> str:
+    """A topic that does not exist yet."""
+    return f"{topic_prefix}later-model-stats"
