@@ -186,7 +186,10 @@ def test_no_broker_is_one_line_within_ten_seconds(
     assert time.monotonic() - start < patience(10)
 
 
-def test_a_bad_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_address_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_serving.messaging.connection.UNREACHABLE_AFTER_S", 1.0)
     status, _, err = run(capsys, "status", "--bootstrap-servers", "::/")
     assert (status, err.count("\n")) == (1, 1)
 
