@@ -29,7 +29,7 @@ from bench.inputs import BenchModel
 from bench.jobs import RunningJob, await_growth
 from bench.records import RecordMaker, data_types, epoch_ms
 from bench.results import Appended
-from bench.session import Session, add_common_arguments, add_compare_argument, open_session
+from bench.session import Session, add_common_arguments, add_compare_argument, in_turns, open_session
 from bench.store import Case
 from model_serving.messaging.topics import TopicNames
 
@@ -172,19 +172,16 @@ def _rounds(session: Session, workload: Workload, systems: dict[str, Prepared], 
     commands: dict[str, Sequence[str]] = {}
     if workload.peer_model is not None:
         rounds["peer"] = []
-    for number in range(session.rounds):
-        systems_in_turn = list(rounds.items())
-        for system, figures in systems_in_turn if number % 2 == 0 else reversed(systems_in_turn):
-            if system == "peer":
-                data = systems["ours"].topics.data
-                round_ = partial(_peers, session, workload, data, length, commands)
-            else:
-                round_ = partial(_ours, session, system, systems[system], length, commands)
-            figures.append(session.twice(f"{_title(workload.key)} {system}", round_))
-            session.say(
-                f"{_title(workload.key)}, {length:,} records, round {number + 1}, {system}: "
-                f"{_said(figures[-1])}"
-            )
+    for number, system, figures in in_turns(session.rounds, rounds):
+        if system == "peer":
+            data = systems["ours"].topics.data
+            round_ = partial(_peers, session, workload, data, length, commands)
+        else:
+            round_ = partial(_ours, session, system, systems[system], length, commands)
+        figures.append(session.twice(f"{_title(workload.key)} {system}", round_))
+        session.say(
+            f"{_title(workload.key)}, {length:,} records, round {number + 1}, {system}: {_said(figures[-1])}"
+        )
     return session.save(workload.key | {"records": length}, commands, rounds)
 
 

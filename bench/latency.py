@@ -21,7 +21,7 @@ from bench.figures import latency, spread
 from bench.pace import HALF, rate_of
 from bench.records import epoch_ms
 from bench.serving import serving
-from bench.session import Session, add_common_arguments, add_compare_argument, open_session
+from bench.session import Session, add_common_arguments, add_compare_argument, in_turns, open_session
 from bench.store import Case
 
 __all__ = ["add_arguments", "run"]
@@ -125,15 +125,13 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
         }
 
     title = " ".join(map(str, key.values()))
-    for number in range(session.rounds):
-        in_turn = list(rounds.items())
-        for system, figures in in_turn if number % 2 == 0 else reversed(in_turn):
-            figures.append(session.twice(f"{title} {system}", partial(measure, system)))
-            p50, p90, p99, most, mean = (figures[-1][name] for name in (*_SHOWN, "mean"))
-            session.say(
-                f"{title} ({rate:,.0f}/s), round {number + 1}, {system}: "
-                f"p50 {p50:.0f}, p90 {p90:.0f}, p99 {p99:.0f}, max {most:.0f}, mean {mean:.2f} ms"
-            )
+    for number, system, figures in in_turns(session.rounds, rounds):
+        figures.append(session.twice(f"{title} {system}", partial(measure, system)))
+        p50, p90, p99, most, mean = (figures[-1][name] for name in (*_SHOWN, "mean"))
+        session.say(
+            f"{title} ({rate:,.0f}/s), round {number + 1}, {system}: "
+            f"p50 {p50:.0f}, p90 {p90:.0f}, p99 {p99:.0f}, max {most:.0f}, mean {mean:.2f} ms"
+        )
     return session.save(key, commands, rounds)
 
 

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.runtime.environment import project_root
 
-__all__ = ["VARIANTS", "Session", "add_common_arguments", "add_compare_argument", "open_session"]
+__all__ = ["VARIANTS", "Session", "add_common_arguments", "add_compare_argument", "in_turns", "open_session"]
 
 VARIANTS = ("keyed", "broadcast", SERVER)
 """What is measured if nothing else is asked for. ``SPARK`` can be asked for too."""
@@ -75,6 +75,19 @@ def add_compare_argument(parser: argparse.ArgumentParser) -> None:
         metavar="FLAGS",
         help="in each round run the job with these flags too, for example '--delivery exactly-once'",
     )
+
+
+def in_turns(
+    count: int, rounds: Mapping[str, list[dict[str, Any]]]
+) -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
+    """Gives what is to be measured in ``count`` rounds: the round's number from 0, the system, its figures.
+
+    Every second round begins with the last system, so that none always runs right after the same other one.
+    """
+    systems = list(rounds.items())
+    for number in range(count):
+        for system, figures in systems if number % 2 == 0 else reversed(systems):
+            yield number, system, figures
 
 
 def add_results_argument(parser: argparse.ArgumentParser) -> None:
