@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(parser, models=_MODELS, rounds=3)
     parser.add_argument("--records", default="400000,2000000", help="lengths of backlog (400000,2000000)")
     parser.add_argument("--types", type=int, default=1, help="data types in turn, each with its model (1)")
+    parser.add_argument("--partitions", type=int, default=1, help="partitions of the data topic (1)")
     add_compare_argument(parser)
 
 
@@ -84,7 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
             Workload(
                 key=session.key(variant=variant, model=model.key, set=session.chosen.value)
                 | ({"compared": arguments.compare} if compared else {})
-                | ({"types": len(types)} if len(types) > 1 else {}),
+                | ({"types": len(types)} if len(types) > 1 else {})
+                | ({"partitions": arguments.partitions} if arguments.partitions > 1 else {}),
                 variant=variant,
                 models=[
                     model.message(name, edition=number).SerializeToString()
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
             for model in session.models.values()
             for variant in session.variants
         ]
-        cases = measure(session, workloads, lengths, types=len(types))
+        cases = measure(session, workloads, lengths, types=len(types), partitions=arguments.partitions)
         show(session, cases, "records a second from a backlog")
     return 0
 

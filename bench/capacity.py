@@ -77,7 +77,7 @@ def tables(store: Store) -> dict[str, list[str]]:
 
 
 def rates(cases: Sequence[Case]) -> list[Rate]:
-    """Returns a rate for each host and model with a backlog of 400,000 records and the default flags.
+    """Returns a rate for each host and model: 400,000 records of one data type, one partition, default flags.
 
     Raises:
         BenchError: there are no such cases.
@@ -85,7 +85,9 @@ def rates(cases: Sequence[Case]) -> list[Rate]:
     found = [
         Rate(str(case.key["variant"]), str(case.key["model"]), min(case.values("ours", "rate")))
         for case in cases
-        if case.key.get("records") == _RECORDS and "flags" not in case.key and case.values("ours", "rate")
+        if case.key.get("records") == _RECORDS
+        and not {"flags", "types", "partitions"} & case.key.keys()
+        and case.values("ours", "rate")
     ]
     if not found:
         raise BenchError("there are no figures of the section backlog: run python -m bench backlog")

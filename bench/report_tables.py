@@ -251,10 +251,11 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
 
 def throughput_bars(cases: Sequence[Case]) -> dict[str, list[Bar]]:
     """Returns a group for each model and variant of the longest backlog, a bar a system (thousands)."""
-    if not cases:
+    usual = [case for case in cases if not _NOT_USUAL & case.key.keys()]
+    if not usual:
         return {}
-    longest = max(int(case.key["records"]) for case in cases)
-    chosen = [case for case in cases if case.key["records"] == longest and "flags" not in case.key]
+    longest = max(int(case.key["records"]) for case in usual)
+    chosen = [case for case in usual if case.key["records"] == longest]
     # If there are two sets of models, the plot shows only `seed`, which is the last by name.
     last = max(str(case.key["set"]) for case in chosen)
     groups = {}
@@ -269,10 +270,22 @@ def throughput_bars(cases: Sequence[Case]) -> dict[str, list[Bar]]:
     return groups
 
 
+_NOT_USUAL = {"flags", "types", "partitions"}
+"""The parts of a key that only cases have which differ from the usual one."""
+
+
 def _variant(case: Case) -> str:
-    """Returns the variant of the job, with its flags that are not the defaults."""
-    flags = case.key.get("flags")
-    return f"{case.key['variant']}, `{flags}`" if flags else str(case.key["variant"])
+    """Returns the variant of the job, with what is not the default: data types, partitions, flags."""
+    key = case.key
+    parts = [str(key["variant"])]
+    # In the section on scaling, the number of data types has a column.
+    if "types" in key and "kind" not in key:
+        parts.append(f"{key['types']} data types")
+    if "partitions" in key:
+        parts.append(f"{key['partitions']} partitions")
+    if "flags" in key:
+        parts.append(f"`{key['flags']}`")
+    return ", ".join(parts)
 
 
 def _by_set(cases: Sequence[Case], rows: Sequence[list[str]], head: str) -> list[str]:

@@ -22,11 +22,13 @@ def case(key: dict[str, str | int], *values: float) -> Case:
     return Case(key, "2026-01-02T03:04:05+00:00", {}, {"ours": rounds}, {})
 
 
-def test_the_least_round_with_the_default_flags_counts() -> None:
+def test_the_least_round_of_the_usual_load_counts() -> None:
     glm: dict[str, str | int] = {"variant": "keyed", "model": "glm", "set": "seed", "records": 400_000}
     cases = [
         case(glm, 30_000.0, 20_000.0, 40_000.0),
         case({**glm, "flags": "--execution-mode process"}, 10.0),
+        case({**glm, "types": 10}, 10.0),
+        case({**glm, "partitions": 2}, 10.0),
         case({**glm, "records": 2_000_000}, 90_000.0),
     ]
     assert rates(cases) == [Rate("keyed", "glm", 20_000.0)]

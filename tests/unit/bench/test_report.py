@@ -68,6 +68,12 @@ def test_without_a_peer_there_is_no_ratio_and_other_flags_are_named() -> None:
     )
 
 
+def test_a_case_with_several_data_types_or_partitions_says_so() -> None:
+    several = case({**BACKLOG.key, "types": 10, "partitions": 2}, rates(10_000.0))
+    row = TABLES["backlog"]([several])[-1]
+    assert row.startswith("| 400,000 | glm | keyed, 10 data types, 2 partitions | 10.0 / 10.0 / 10.0 k |")
+
+
 def test_compared_flags_have_their_cost() -> None:
     key: dict[str, str | int] = {**BACKLOG.key, "compared": "--delivery exactly-once"}
     measured = replace(
@@ -167,6 +173,12 @@ def test_each_machine_is_said_once_with_what_was_measured_there() -> None:
 def test_the_plot_is_of_the_longest_backlog() -> None:
     longer = case({**BACKLOG.key, "records": 2_000_000}, rates(7_000.0))
     assert throughput_bars([BACKLOG, longer]) == {"glm, keyed": [Bar("this project", 7.0, 7.0, 7.0)]}
+
+
+def test_the_plot_has_only_the_usual_load() -> None:
+    several = case({**BACKLOG.key, "records": 2_000_000, "types": 10}, rates(7_000.0))
+    assert throughput_bars([several]) == {}
+    assert throughput_bars([BACKLOG, several]) == throughput_bars([BACKLOG])
 
 
 def test_bars_are_as_long_as_their_medians() -> None:
