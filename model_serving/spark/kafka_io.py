@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import DataStreamWriter
 
-__all__ = ["read_topic", "sink_options", "source_options", "write_rows"]
+__all__ = ["read_topic", "sink_options", "source_options", "write_nothing", "write_rows"]
 
 _BATCH_BYTES = 256 * 1024
 """The largest size of the results that leave in one request."""
@@ -39,15 +39,20 @@ def write_rows(rows: DataFrame, config: SparkConfig, name: str) -> DataStreamWri
     """A writer of rows to Kafka, not started: its trigger and its checkpoint are set.
 
     Args:
-        rows: a stream with the columns of outputs.OUTPUT_SCHEMA.
+        rows: a stream with the columns that Spark's Kafka sink takes: topic, key, value, headers.
         config: the job's configuration.
         name: the query's name, and that of its folder in the checkpoint folder.
     """
-    writer = (
-        rows.writeStream.format("kafka")
-        .queryName(name)
-        .options(**sink_options(config), checkpointLocation=config.location(name))
-    )
+    return _writer(rows, config, name).format("kafka").options(**sink_options(config))
+
+
+def write_nothing(rows: DataFrame, config: SparkConfig, name: str) -> DataStreamWriter:
+    """As ``write_rows``, for a stream that has no rows because its tasks write to Kafka themselves."""
+    return _writer(rows, config, name).format("noop")
+
+
+def _writer(rows: DataFrame, config: SparkConfig, name: str) -> DataStreamWriter:
+    writer = rows.writeStream.queryName(name).option("checkpointLocation", config.location(name))
     if config.bounded:
         return writer.trigger(availableNow=True)
     return writer.trigger(processingTime=f"{config.trigger_interval_ms} milliseconds")

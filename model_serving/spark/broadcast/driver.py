@@ -25,7 +25,7 @@ from model_serving.spark.broadcast.models_loop import ModelsLoop
 from model_serving.spark.broadcast.models_source import ModelsSource
 from model_serving.spark.broadcast.pointer import Pointer
 from model_serving.spark.broadcast.presence import Workers
-from model_serving.spark.broadcast.sending import DriverSender
+from model_serving.spark.broadcast.sending import OutputSender
 from model_serving.spark.config import SparkConfig
 from model_serving.stores.folders import Folder
 from model_serving.stores.models import missing_client
@@ -81,7 +81,7 @@ class Driver:
             Handover(folder),
             Workers(folder, worker.CLOCK),
             config.topic_names,
-            DriverSender(config.kafka, self._stopping.is_set).send,
+            OutputSender(config.kafka, stopping=self._stopping.is_set).send,
             worker.CLOCK,
             bounded=config.bounded,
         )

@@ -22,13 +22,10 @@ from model_serving.spark.broadcast.handover import Handover
 from model_serving.spark.broadcast.pointer import Pointer
 from model_serving.spark.broadcast.presence import Workers
 from model_serving.spark.broadcast.timetable import Timetable
-from model_serving.spark.outputs import Rows
+from model_serving.spark.outputs import Row, Rows
 from model_serving.wire import RecordCodec
 
-__all__ = ["ModelMessages", "ModelsLoop", "Row"]
-
-Row = tuple[str, bytes, Sequence[tuple[str, bytes]]]
-"""A message: its topic, its value, and its headers."""
+__all__ = ["ModelMessages", "ModelsLoop"]
 
 _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
@@ -102,7 +99,7 @@ class ModelsLoop:
         self._send = send
         self._clock = clock
         self._bounded = bounded
-        self._rows = Rows(topics, confirms=False)
+        self._rows = Rows(topics)
         self._taken: list[str] = []
         self._confirmed: list[bytes] = []
         self._has_new_orders = False
@@ -269,7 +266,7 @@ class ModelsLoop:
         moved = self._source.positions != self._state.positions
         if not (moved or self._state.has_changed or self._taken or self._confirmed or len(self._rows)):
             return
-        self._send(_rows(self._rows))
+        self._send(self._rows.take())
         self._state.positions = dict(self._source.positions)
         self._state.commit(self._confirmed)
         if self._has_new_orders:
@@ -284,7 +281,7 @@ class ModelsLoop:
     def _report(self, statuses: Sequence[bytes]) -> None:
         """Writes statuses that the state has as not written yet."""
         if statuses:
-            self._send([(self._topics.status, status, ()) for status in statuses])
+            self._send([(self._topics.status, status, []) for status in statuses])
             self._state.commit()
 
     def _publish(self) -> None:
@@ -292,10 +289,3 @@ class ModelsLoop:
         in_force = {data_type: order for data_type, order in orders.items() if order is not None}
         self._pointer.publish(in_force, self._coming.newest())
         self._has_new_orders = False
-
-
-def _rows(rows: Rows) -> list[Row]:
-    return [
-        (row["topic"], row["value"], [(one["key"], one["value"]) for one in row["headers"] or ()])
-        for row in rows.take().to_pylist()
-    ]

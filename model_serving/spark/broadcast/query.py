@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model_serving.spark.broadcast.driver import Driver
-from model_serving.spark.broadcast.task import ScoreRecords
+from model_serving.spark.broadcast.task import NO_ROWS, ScoreRecords
 from model_serving.spark.config import SparkConfig
-from model_serving.spark.kafka_io import read_topic, write_rows
-from model_serving.spark.outputs import OUTPUT_SCHEMA
+from model_serving.spark.kafka_io import read_topic, write_nothing
 from model_serving.spark.started import Started
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ def start(session: SparkSession, config: SparkConfig) -> Started:
 
 def _query(session: SparkSession, config: SparkConfig, driver: Driver) -> StreamingQuery:
     records = read_topic(session, config, config.data_topic).select("value", "partition", "offset")
-    score = ScoreRecords(driver.settings, config.topic_names, driver.folder)
-    writer = write_rows(records.mapInArrow(score, OUTPUT_SCHEMA), config, _NAME)
+    score = ScoreRecords(driver.settings, config.topic_names, driver.folder, config.kafka)
+    writer = write_nothing(records.mapInArrow(score, NO_ROWS), config, _NAME)
     if not config.bounded:
         # Offsets are written beside the next batches; Spark has this for unbounded runs only. Those of every
         # batch, so that a job which is stopped scores nothing again when it goes on.

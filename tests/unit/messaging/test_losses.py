@@ -23,7 +23,7 @@ from model_serving.server.delivery import AtLeastOnce
 from model_serving.server.exactly_once import ExactlyOnce
 from model_serving.server.progress import Progress
 from model_serving.server.state_topic import StateSender
-from model_serving.spark.broadcast.sending import DriverSender
+from model_serving.spark.broadcast.sending import OutputSender
 
 _NOWHERE = KafkaAccess("127.0.0.1:1")
 _NOBODY: Any = None
@@ -51,7 +51,7 @@ _WRITERS: dict[str, Callable[[], object]] = {
     "the server, at least once": _at_least_once,
     "the server, exactly once": _exactly_once,
     "the server's state": lambda: StateSender(_NOWHERE, "state"),
-    "Spark's driver": lambda: DriverSender(_NOWHERE, lambda: True),
+    "Spark's driver and tasks": lambda: OutputSender(_NOWHERE),
 }
 
 

@@ -1,36 +1,28 @@
-"""The rows for Spark's Kafka sink."""
+"""The messages for Kafka."""
 
 from __future__ import annotations
 
-import pyarrow as pa
 import pytest
 
 from model_serving.core.batches import UNKNOWN_ORIGIN
 from model_serving.core.channels import AT_ONCE, Channel, Emitted, SwapReport
 from model_serving.messaging.sources import SOURCE_HEADER, Source, parse_source
 from model_serving.messaging.topics import TopicNames
-from model_serving.spark.outputs import ARROW_SCHEMA, Rows, origins_of
+from model_serving.spark.outputs import Rows, origins_of
 
 TOPICS = TopicNames(data="records", dead_letters="letters")
 
 
-def rows_of(*emitted: Emitted, confirms: bool = True) -> list[tuple[str, bytes, list[Source | None]]]:
+def rows_of(*emitted: Emitted) -> list[tuple[str, bytes, list[Source | None]]]:
     """(topic, value, the source in each header) of each row."""
-    rows = Rows(TOPICS, confirms=confirms)
+    rows = Rows(TOPICS)
     for one in emitted:
         rows.add(one)
     count = len(rows)
-    batch = rows.take()
-    assert (batch.schema, batch.num_rows, len(rows)) == (ARROW_SCHEMA, count, 0)
-    assert batch.validate(full=True) is None
-    found = []
-    for row in batch.to_pylist():
-        assert row["key"] is None
-        assert {header["key"] for header in row["headers"]} <= {SOURCE_HEADER}
-        found.append(
-            (row["topic"], row["value"], [parse_source(header["value"]) for header in row["headers"]])
-        )
-    return found
+    taken = rows.take()
+    assert (len(taken), len(rows)) == (count, 0)
+    assert {name for _, _, headers in taken for name, _ in headers} <= {SOURCE_HEADER}
+    return [(topic, value, [parse_source(place) for _, place in headers]) for topic, value, headers in taken]
 
 
 def test_each_message_goes_to_its_topic_and_each_result_has_its_source() -> None:
@@ -59,26 +51,20 @@ def test_a_result_of_unknown_origin_has_no_header() -> None:
     ]
 
 
-@pytest.mark.parametrize(("confirms", "written"), [(True, [b"swapped", b"waits"]), (False, [b"waits"])])
-def test_who_confirms_swaps_writes_their_statuses(confirms: bool, written: list[bytes]) -> None:
+def test_the_statuses_of_swaps_are_left_to_the_driver() -> None:
     swaps = [
         SwapReport("wine", 1, "worker", b"swapped"),
         SwapReport("wine", 2, "worker", b""),
         SwapReport("wine", AT_ONCE, "worker", b"waits"),
     ]
-    rows = Rows(TOPICS, confirms=confirms)
-    rows.add(Emitted(swaps=swaps))
-    assert rows.statuses() == written
-    assert rows.take().column("value").to_pylist() == written
+    assert rows_of(Emitted(swaps=swaps)) == [("model-status", b"waits", [])]
 
 
 def test_rows_are_given_once() -> None:
-    rows = Rows(TOPICS, confirms=False)
-    rows.put(TOPICS.status, [b"one", b"two"])
-    assert rows.take().column("topic").to_pylist() == ["model-status"] * 2
-    empty = rows.take()
-    assert (empty.num_rows, empty.schema) == (0, ARROW_SCHEMA)
-    assert pa.Table.from_batches([empty]).num_rows == 0
+    rows = Rows(TOPICS)
+    rows.add(Emitted(side=[(Channel.STATUSES, b"one")]))
+    assert rows.take() == [("model-status", b"one", [])]
+    assert rows.take() == []
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,12 @@ from model_serving.spark.broadcast.driver_ports import (
 )
 from model_serving.spark.broadcast.driver_state import DriverState
 from model_serving.spark.broadcast.handover import Handover
-from model_serving.spark.broadcast.models_loop import ModelsLoop, Row
+from model_serving.spark.broadcast.models_loop import ModelsLoop
 from model_serving.spark.broadcast.pointer import Pointer
 from model_serving.spark.broadcast.preloading import Preloading
 from model_serving.spark.broadcast.presence import Presence, Workers
 from model_serving.spark.broadcast.scoring import NothingRestored, TaskScoring
-from model_serving.spark.outputs import Rows, origins_of
+from model_serving.spark.outputs import Row, Rows, origins_of
 from model_serving.stores.folders import Folder
 from model_serving.testing import FakeClock, FakeEngine, Script
 
@@ -151,7 +151,7 @@ class Job:
             parts.codec,
             parts.refusals(),
             policy or self.settings.waiting,
-            Rows(TOPICS, confirms=False),
+            Rows(TOPICS),
             lambda: None,
         )
         self.parts[task] = parts
@@ -190,11 +190,7 @@ class Job:
         task.look()
         first, self.offset = self.offset, self.offset + len(payloads)
         offsets = list(range(first, self.offset))
-        rows = task.score(payloads, origins_of([0] * len(payloads), offsets)).take()
-        self.written += [
-            (row["topic"], row["value"], [(one["key"], one["value"]) for one in row["headers"] or ()])
-            for row in rows.to_pylist()
-        ]
+        self.written += task.score(payloads, origins_of([0] * len(payloads), offsets)).take()
 
     def on(self, topic: str) -> list[bytes]:
         return [value for to, value, _ in self.written if to == topic]
