@@ -102,8 +102,15 @@ def session_settings(config: SparkConfig) -> dict[str, str]:
 
 
 def _defaults(config: SparkConfig) -> dict[str, str]:
-    """Settings of flags that the user may also have set in Spark's own way."""
+    """Settings that the user may also have set in Spark's own way: those of flags, and those for speed.
+
+    Every batch is planned anew, and its plan is small. So what makes large plans fast only costs time here.
+    """
     return {
         "spark.ui.enabled": "true" if config.ui_port else "false",
         "spark.ui.port": str(config.ui_port),
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.lightweightPlanChangeValidation": "false",
+        "spark.sql.ui.explainMode": "simple",
     }
