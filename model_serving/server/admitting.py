@@ -36,6 +36,10 @@ _LOOK_S = 0.05
 _BUSY_LOOK_S = 0.005
 _CONNECT_S = 2.0
 
+_HOLD_BACK_S = 3.0
+"""How long a message may be pending before it is in the state topic. A load mostly ends sooner, and then the
+content goes to Kafka once instead of twice while the model loads."""
+
 
 def _models_consumer(kafka: KafkaAccess) -> Consumer:
     """A reader of the models topic that joins no group."""
@@ -90,7 +94,7 @@ class AdmittingMember:
         self._producer = Producer(
             server_client(kafka)
             | transactional(transactional_id)
-            | {"message.max.bytes": DEAD_LETTER_BYTES, "linger.ms": 0}
+            | {"message.max.bytes": DEAD_LETTER_BYTES, "linger.ms": 0, "compression.type": "lz4"}
         )
         self._transactions = Transactions(self._producer)
         self._transactions.start()
@@ -100,6 +104,8 @@ class AdmittingMember:
         # Data type → when to look at its messages again, and when to clean up the model store.
         self._due_ms: dict[str, int] = {}
         self._collect_ms: dict[str, int] = {}
+        # Since when messages are held back, in seconds.
+        self._held_since_s: float | None = None
 
     def connect(self) -> None:
         """Asks for the models topic. A client that reads a topic it does not know may wait half a second.
@@ -198,6 +204,8 @@ class AdmittingMember:
             self._collect_ms[data_type] = again_ms
 
     def _write(self, outputs: Sequence[Emitted], confirmed: Sequence[bytes]) -> None:
+        if self._holds_back(outputs, confirmed):
+            return
         for place in sorted(self._changed_positions):
             self._view.put(Key(Kind.POSITION, "", str(place)), str(self._positions[place]).encode())
         entries = [*self._view.written(), *_activations(outputs)]
@@ -219,6 +227,21 @@ class AdmittingMember:
         self._transactions.commit(places, group, PATIENCE_S)
         self._changed_positions.clear()
         self._events.statuses(statuses)
+
+    def _holds_back(self, outputs: Sequence[Emitted], confirmed: Sequence[bytes]) -> bool:
+        """Whether to write later, because nothing has happened but that messages have begun to wait.
+
+        Until then a member that takes over reads the messages again, since their positions are not written
+        either.
+        """
+        happened = confirmed or any(one.activations or one.side for one in outputs)
+        now_s = self._clock.monotonic_ns() / 1e9
+        if not happened and self._view.has_written() and not self._view.has_written(Kind.PENDING):
+            self._held_since_s = now_s if self._held_since_s is None else self._held_since_s
+            if now_s - self._held_since_s < _HOLD_BACK_S:
+                return True
+        self._held_since_s = None
+        return False
 
 
 def _activations(outputs: Sequence[Emitted]) -> Iterator[Entry]:

@@ -22,7 +22,7 @@ from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.losses import Losses
 from model_serving.messaging.receiving import end_offset
 from model_serving.server.clients import server_client
-from model_serving.server.entries import Entry, decode_part, encode_parts
+from model_serving.server.entries import Entry, Part, decode_part, encode_parts
 from model_serving.server.mirror import Mirror
 
 __all__ = [
@@ -40,6 +40,9 @@ _TIMEOUT_S = 10.0
 _MANY = 1_000
 _LOOK_S = 0.1
 _MADE_LOOK_S = 0.01
+_SLICE_BYTES = 1_000_000
+"""What is put into the mirror at once: other threads wait for the mirror meanwhile."""
+
 _LEAST_BYTES = 1_000_000
 """The largest message: a part of a value, with its key."""
 
@@ -199,14 +202,20 @@ class StateTail(threading.Thread):
         self.join()
 
     def _apply(self, messages: list[Message]) -> None:
-        parts, positions = [], {}
+        parts: list[tuple[int, Part]] = []
+        positions: dict[int, int] = {}
+        size = 0
         for message in messages:
+            if size >= _SLICE_BYTES:
+                self._mirror.apply(parts, positions)
+                parts, positions, size = [], {}, 0
             error, place, offset = message.error(), int(message.partition() or 0), int(message.offset() or 0)
             if error is None:
                 positions[place] = offset + 1
                 part = decode_part(message.key() or b"", message.value())
                 if part is not None:
                     parts.append((offset, part))
+                    size += len(part.data or b"")
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 positions[place] = offset
             elif error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}:  # noqa: SLF001
@@ -227,6 +236,8 @@ class StateSender:
             | {
                 "enable.idempotence": True,
                 "linger.ms": 0,
+                # Documents shrink to a fraction, which Kafka takes and gives back so much sooner.
+                "compression.type": "lz4",
                 "message.timeout.ms": 0,
                 "delivery.report.only.error": True,
                 "on_delivery": self._losses.note,

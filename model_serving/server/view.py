@@ -47,6 +47,9 @@ class StateView:
         """Deletes an entry."""
         with self._mirror.changed:
             own = self._own.get(key)
+            if self._is_unknown(key, own):
+                del self._own[key], self._written[key]
+                return
             ours = 0 if own is None or own.value is None else part_count(own.value)
             self._write(Entry(key, None, max(1, ours, self._mirror.parts(key))))
 
@@ -61,6 +64,10 @@ class StateView:
                         known[key] = None
         return list(known)
 
+    def has_written(self, *besides: Kind) -> bool:
+        """Whether ``written`` would return an entry of another kind than these."""
+        return any(key.kind not in besides for key in self._written)
+
     def written(self) -> list[Entry]:
         """What was written since the last call, in its order; the last value of each entry."""
         written, self._written = self._written, {}
@@ -69,6 +76,11 @@ class StateView:
     def close(self) -> None:
         """Ends the view."""
         self._mirror.forget(self._seen)
+
+    def _is_unknown(self, key: Key, own: _Own | None) -> bool:
+        """Whether nobody but this view can know of the entry: the caller holds the mirror's lock."""
+        is_only_here = own is not None and own.unseen == 1 and key in self._written
+        return is_only_here and not self._mirror.parts(key)
 
     def _write(self, entry: Entry) -> None:
         with self._mirror.changed:
