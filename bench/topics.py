@@ -93,8 +93,8 @@ class Kafka:
             raise BenchError("Kafka did not take everything within 60 s: look at the machine's load")
 
     def publish(self, topic: str, messages: Sequence[bytes]) -> None:
-        """Writes messages and waits until Kafka has them."""
-        with self.producer(**{"linger.ms": 0}) as producer:
+        """Writes models, compressed as ``publish-models`` does, and waits until Kafka has them."""
+        with self.producer(**{"linger.ms": 0, "compression.type": "lz4"}) as producer:
             for message in messages:
                 producer.produce(topic, message)
                 producer.poll(0)

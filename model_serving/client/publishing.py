@@ -65,7 +65,7 @@ def publish_models(
 
     _require_all(models, message_of)
     turns = itertools.count() if rounds is None else range(rounds)
-    with Sender(kafka, topic) as sender:
+    with Sender(kafka, topic, compressed=True) as sender:
         for number, model in enumerate(model for _ in turns for model in models):
             if number:
                 time.sleep(interval_s)

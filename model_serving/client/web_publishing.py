@@ -84,7 +84,7 @@ class WebPublisher:
 
     def _send(self, message: ModelDescriptor) -> None:
         try:
-            with Sender(self._kafka, self._topic) as sender:
+            with Sender(self._kafka, self._topic, compressed=True) as sender:
                 send_message(sender, message, self._key)
         except MessagingError as error:
             raise HttpError(503, str(error), {"Retry-After": "5"}) from error

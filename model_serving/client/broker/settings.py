@@ -68,8 +68,8 @@ def server_properties(
         # A job that was down for a night can still commit the transactions that it had prepared.
         "transaction.max.timeout.ms": 24 * 60 * 60 * 1000,
         "group.initial.rebalance.delay.ms": 0,
-        # Kafka's own 100 KiB make two hundred reads of a message of 20 MB, each with a new buffer for all that
-        # is still to come. With -1, the operating system lets the buffers grow.
+        # Kafka's own 100 KiB make two hundred reads of a message of 20 MB, each with a new buffer for all
+        # that is still to come. With -1, the operating system lets the buffers grow.
         "socket.receive.buffer.bytes": -1,
         "socket.send.buffer.bytes": -1,
         "message.max.bytes": DEAD_LETTER_BYTES,

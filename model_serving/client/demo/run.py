@@ -64,7 +64,7 @@ class DemoRun:
         self._reader = TopicReader(
             kafka, [topics.results, topics.dead_letters, topics.status], start=Start.NOW
         )
-        self._models = Sender(kafka, topics.models, linger_ms=0)
+        self._models = Sender(kafka, topics.models, linger_ms=0, compressed=True)
         self._began = time.monotonic()
         self.tally = Tally(data_type, topics)
         self.sent = 0

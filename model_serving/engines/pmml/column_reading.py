@@ -7,7 +7,6 @@ and it is checked to be well-formed. Whatever else there is, such as a comment, 
 
 from __future__ import annotations
 
-from array import array
 from collections import defaultdict
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -15,15 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_serving.engines.pmml.markup import Markup, NotPlain, Vocabulary, resolved
+from model_serving.engines.pmml.piece_numbers import MOST_BYTES, read_pieces
 from model_serving.engines.pmml.xml_columns import Indices, XmlColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["read_columns"]
-
-_PIECE = 1 << 14
-"""The number of bytes that are split at once: other threads get their turn between pieces."""
 
 _MOST_KINDS = 1 << 14
 """The greatest number of different pieces of markup: where each one is new, this way has no gain."""
@@ -67,7 +64,8 @@ class _Splitting:
         self._encoding = encoding
         self.tags, self.attributes = Vocabulary(), Vocabulary()
         self.kinds: list[Markup] = []
-        self.markup, self.values = array("i"), array("i")
+        self.markup: list[Indices] = []
+        self.values: list[Indices] = []
         self.known: dict[str, int] = _numbering()
         self._known_markup: dict[str, int] = _numbering()
 
@@ -77,25 +75,44 @@ class _Splitting:
         Raises:
             NotPlain: there is markup that is not known.
         """
-        view, place, is_value = memoryview(content), start, False
-        number_of_markup, number_of_value = self._known_markup.__getitem__, self.known.__getitem__
+        place, is_value = start, False
         while place <= end:
-            cut = content.rfind(b'"', place, min(place + _PIECE, end)) if end - place > _PIECE else end
-            if cut < 0:  # a long value
-                cut = content.find(b'"', place, end)
-                cut = end if cut < 0 else cut
-            pieces = str(view[place:cut], self._encoding).split('"')
-            self.markup.extend(map(number_of_markup, pieces[is_value::2]))
-            self.values.extend(map(number_of_value, pieces[not is_value :: 2]))
-            is_value ^= len(pieces) % 2 == 1
+            cut = end if end - place <= MOST_BYTES else content.rfind(b'"', place, place + MOST_BYTES)
+            if cut < 0:  # a value that is longer than any in a tree
+                raise NotPlain
+            is_value = self._add(content[place:cut], is_value=is_value)
             place = cut + 1
             if len(self._known_markup) > _MOST_KINDS:
                 raise NotPlain
             for piece in islice(self._known_markup, len(self.kinds), None):
                 made = Markup.read(piece, self.tags, self.attributes, is_first=not self.kinds)
                 self.kinds.append(made)
-        if len(self.attributes.texts) > _MOST_ATTRIBUTES or len(self.markup) != len(self.values) + 1:
+        if len(self.attributes.texts) > _MOST_ATTRIBUTES:
             raise NotPlain
+
+    def _add(self, block: bytes, *, is_value: bool) -> bool:
+        """Adds the pieces between the quotes of a block.
+
+        ``is_value``: the first one is a value. Returns whether the piece after the last one is a value.
+        """
+        pieces = None if b"\0" in block else read_pieces(block)
+        if pieces is None:
+            raise NotPlain
+        places = zip(pieces.begins.tolist(), pieces.ends.tolist(), strict=True)
+        if block.isascii():
+            text = block.decode("ascii")
+            texts = [text[begin:end] for begin, end in places]
+        else:
+            texts = [str(block[begin:end], self._encoding) for begin, end in places]
+        markup = pieces.is_odd == is_value
+        if not self.markup:
+            self._known_markup[texts[pieces.numbers[0]]]  # the first piece has the first number
+        tables = self.known.__getitem__, self._known_markup.__getitem__
+        known = [tables[of](text) for of, text in zip(markup.tolist(), texts, strict=True)]
+        numbers = np.array(known, dtype=np.int32)[pieces.numbers]
+        self.markup.append(numbers[is_value::2])
+        self.values.append(numbers[not is_value :: 2])
+        return is_value ^ (len(numbers) % 2 == 1)
 
 
 def _columns(read: _Splitting, named: Callable[[str], str]) -> XmlColumns:
@@ -104,7 +121,9 @@ def _columns(read: _Splitting, named: Callable[[str], str]) -> XmlColumns:
     Raises:
         NotPlain: they are not well-formed, or some value has a reference or a special character.
     """
-    markup, values = np.array(read.markup), np.array(read.values)
+    markup, values = np.concatenate(read.markup), np.concatenate(read.values)
+    if len(markup) != len(values) + 1:
+        raise NotPlain
     attributes = np.array([kind.attribute for kind in read.kinds])[markup]
     if (attributes[:-1] < 0).any() or attributes[-1] >= 0 or (markup[1:] == 0).any():
         raise NotPlain  # the first piece is read in another way than all others

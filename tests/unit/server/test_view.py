@@ -59,6 +59,7 @@ def test_a_coalesced_write_is_shown_once(view: StateView, log: StateLog) -> None
 
 def test_a_deletion_covers_the_parts_of_own_and_of_mirrored_values(view: StateView, log: StateLog) -> None:
     view.put(V1, LARGE)
+    assert view.written() == [Entry(V1, LARGE)]
     view.delete(V1)
     assert view.written() == [Entry(V1, None, 3)]
     log.put(V2, LARGE)
@@ -67,6 +68,24 @@ def test_a_deletion_covers_the_parts_of_own_and_of_mirrored_values(view: StateVi
     assert view.written() == [Entry(V2, None, 3)]
     view.delete(Key(Kind.KEPT, "beer", "v1"))
     assert view.written() == [Entry(Key(Kind.KEPT, "beer", "v1"), None, 1)]
+
+
+def test_what_is_deleted_before_it_was_written_is_never_written(view: StateView, log: StateLog) -> None:
+    view.put(V1, LARGE)
+    assert (view.has_written(), view.has_written(Kind.KEPT)) == (True, False)
+    view.delete(V1)
+    assert (view.has_written(), view.written(), view.get(V1)) == (False, [], None)
+    # But one that others know is deleted, whether the mirror has shown it yet or not.
+    view.put(V1, b"one")
+    unseen = view.written()
+    view.put(V1, b"two")
+    view.delete(V1)
+    assert view.written() == [Entry(V1, None, 1)]
+    log.write(*unseen)
+    log.put(V2, b"another member's")
+    view.put(V2, b"one")
+    view.delete(V2)
+    assert view.written() == [Entry(V2, None, 1)]
 
 
 def test_a_large_own_value_is_dropped_when_its_last_part_has_come(view: StateView, log: StateLog) -> None:
