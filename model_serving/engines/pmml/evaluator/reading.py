@@ -51,7 +51,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 _XML_NAMESPACE = "{http://www.w3.org/XML/1998/namespace}"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_NUMBERS = re.compile(r"(?:[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?: |$))*+", re.ASCII)
+_IN_NUMBERS = "0123456789+-.eE"
 _AT_ONCE = 1 << 13
 """The number of numbers that are read at once: other threads get their turn in between."""
 
@@ -263,12 +263,12 @@ def plain_decimals(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
     made = np.empty(len(texts))
     for first in range(0, len(texts), _AT_ONCE):
         some = texts[first : first + _AT_ONCE]
-        # One search for many numbers takes a third of the time of one for each.
-        if not _NUMBERS.fullmatch(" ".join(some)):
+        # Python also reads other spellings, but none of these characters alone.
+        if "".join(some).strip(_IN_NUMBERS):
             return None
         try:
             made[first : first + _AT_ONCE] = [float(text) for text in some]
-        except ValueError:  # an item in quotes may have spaces
+        except ValueError:
             return None
     return made
 
