@@ -72,7 +72,7 @@ def read_pieces(text: bytes) -> Pieces | None:
             keys[chosen] = mixed
     long = np.flatnonzero(sizes > _LONGEST).tolist()
     for place in long:
-        keys[place] = hash(_piece(text, begins, sizes, place)) & 0xFFFFFFFFFFFFFFFF
+        keys[place] = hash((_piece(text, begins, sizes, place), place & 1)) & 0xFFFFFFFFFFFFFFFF
     firsts, numbers = _equal(keys)
     like = firsts[numbers]
     if ((sizes != sizes[like]) | (is_odd != is_odd[like])).any() or not _are_equal(words, like):
