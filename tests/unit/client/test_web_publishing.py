@@ -25,7 +25,9 @@ SENT: list[bytes] = []
 class SenderHere:
     """Remembers what is sent."""
 
-    def __init__(self, kafka: KafkaAccess, topic: str, *, linger_ms: float = 1.0) -> None:
+    def __init__(
+        self, kafka: KafkaAccess, topic: str, *, linger_ms: float = 1.0, compressed: bool = False
+    ) -> None:
         if kafka.bootstrap_servers == "away":
             raise BrokerUnreachable("away")
 
