@@ -19,7 +19,8 @@ __all__ = ["Entry", "Key", "Kind", "Part", "decode_part", "encode_parts", "part_
 _PART_BYTES = 900_000
 """The largest part: with its key it fits into the messages that Kafka takes by default."""
 
-_PREFIX = struct.Struct(">BI8s")
+_DIGEST_BYTES = 8
+_PREFIX = struct.Struct(f">BI{_DIGEST_BYTES}s")
 _FORMAT = 1
 
 
@@ -83,7 +84,7 @@ def encode_parts(entry: Entry) -> Iterator[tuple[bytes, bytes | None]]:
         for number in range(entry.parts):
             yield _message_key(entry.key, number), None
         return
-    digest = hashlib.blake2b(entry.value, digest_size=8).digest()
+    digest = hashlib.sha256(entry.value).digest()[:_DIGEST_BYTES]
     count = part_count(entry.value)
     prefix = _PREFIX.pack(_FORMAT, count, digest)
     for number in range(count):

@@ -31,7 +31,7 @@ _T = TypeVar("_T", bound=Releasable)
 _LOOK_S = 0.05
 """How often the time limit is checked while a caller waits for the end of the work, in seconds."""
 
-_SOONEST_MS, _LATEST_MS = 5, 100
+_SOONEST_MS, _LATEST_MS = 5, 50
 
 
 class Load(Generic[_T]):
@@ -117,12 +117,12 @@ class BackgroundLoads(Generic[_T]):
     def look_in_ms(self, load: Load[_T]) -> int:
         """In how many milliseconds to ask for the result again.
 
-        A tenth of the time since the work was queued, so that the result comes at most a tenth later than it
-        could; but at least 5 and at most 100. With more loads, the pause has at least as many milliseconds as
+        A twentieth of the time since the work was queued, so that the result comes at most a twentieth later
+        than it could; but at least 5 and at most 50. With more loads, the pause has at least as many milliseconds as
         there are loads, so that all callers together ask at most a thousand times a second.
         """
         asked_ms = (self._clock.monotonic_ns() - load.asked_ns) // 1_000_000
-        return max(len(self._unclaimed), _SOONEST_MS, min(asked_ms // 10, _LATEST_MS))
+        return max(len(self._unclaimed), _SOONEST_MS, min(asked_ms // 20, _LATEST_MS))
 
     def give_up(self, load: Load[_T]) -> None:
         """Gives up work whose result nobody asks for any more; a result that is there is released."""

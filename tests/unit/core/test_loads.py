@@ -190,9 +190,9 @@ def test_close_waits_for_what_is_about_to_end(clock: FakeClock, gift: Callable[[
 
 @pytest.mark.parametrize(
     ("others", "passed_ms", "look_in_ms"),
-    [(0, 0, 5), (0, 49, 5), (0, 300, 30), (0, 5_000, 100), (20, 0, 21), (20, 5_000, 100), (200, 5_000, 201)],
+    [(0, 0, 5), (0, 99, 5), (0, 600, 30), (0, 5_000, 50), (20, 0, 21), (20, 5_000, 50), (200, 5_000, 201)],
 )
-def test_one_looks_again_after_a_tenth_of_the_time_but_many_not_too_often(
+def test_one_looks_again_after_a_twentieth_of_the_time_but_many_not_too_often(
     clock: FakeClock, gift: Callable[[], Gift], others: int, passed_ms: int, look_in_ms: int
 ) -> None:
     loads: BackgroundLoads[Gift] = BackgroundLoads(1, 10, clock)
