@@ -118,8 +118,8 @@ class BackgroundLoads(Generic[_T]):
         """In how many milliseconds to ask for the result again.
 
         A twentieth of the time since the work was queued, so that the result comes at most a twentieth later
-        than it could; but at least 5 and at most 50. With more loads, the pause has at least as many milliseconds as
-        there are loads, so that all callers together ask at most a thousand times a second.
+        than it could; but at least 5 and at most 50. With more loads, the pause has at least as many
+        milliseconds as there are loads, so that all callers together ask at most a thousand times a second.
         """
         asked_ms = (self._clock.monotonic_ns() - load.asked_ns) // 1_000_000
         return max(len(self._unclaimed), _SOONEST_MS, min(asked_ms // 20, _LATEST_MS))

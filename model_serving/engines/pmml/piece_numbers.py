@@ -25,10 +25,10 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np
 """What is left of a word that has this number of bytes."""
 
 _FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
-_PLACE_BITS = 20
 
-MOST_BYTES = (1 << _PLACE_BITS) - 1
-"""The greatest length of a text, which has at most one piece more than bytes."""
+MOST_BYTES = (1 << 20) - 1
+"""The greatest length of a text. It has at most one piece more than bytes, and so many places leave 44 bits
+of a key to tell pieces apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,14 +110,15 @@ def _words(text: bytes, begins: _Places, sizes: _Places) -> list[tuple[_Places |
 def _equal(keys: _Words) -> tuple[_Places, _Places]:
     """Returns where each different key comes first, and which of them each key is.
 
-    The last ``_PLACE_BITS`` of the keys do not count.
+    The last bits of the keys, as many as a place has, do not count.
     """
     places = np.arange(len(keys), dtype=np.uint64)
     # One sort of numbers is faster than a sort that gives the order of others.
-    low = np.uint64((1 << _PLACE_BITS) - 1)
+    bits = len(keys).bit_length()
+    low = np.uint64((1 << bits) - 1)
     ordered = np.sort((keys & ~low) | places)
     order = (ordered & low).astype(np.int64)
-    ordered >>= np.uint64(_PLACE_BITS)
+    ordered >>= np.uint64(bits)
     is_new = np.ones(len(keys), dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
     numbers = np.empty(len(keys), dtype=np.int64)
