@@ -48,6 +48,8 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_group_id(config.models_group)
         .set_starting_offsets(_starting_offsets(config.starting_offsets))
         .set_property("max.partition.fetch.bytes", str(MAX_MESSAGE_BYTES))
+        # The operating system's default, which grows: with Kafka's 64 KiB a large model is hundreds of reads.
+        .set_property("receive.buffer.bytes", "-1")
         .set_property("partition.discovery.interval.ms", str(config.partition_discovery_interval_ms))
         .set_value_only_deserializer(ByteArraySchema())
     )
