@@ -36,8 +36,11 @@ class Children:
     @staticmethod
     def of(tree: ColumnTree) -> Children:
         """Returns the children of a tree's nodes."""
-        ranks = np.argsort(tree.above[1:].astype(np.int32), kind="stable") + 1
-        above = tree.above[ranks]
+        # One sort of numbers is faster than a sort that gives the order of others.
+        bits = len(tree.above).bit_length()
+        ordered = np.sort((tree.above[1:] << bits) | np.arange(1, len(tree.above)))
+        above = ordered >> bits
+        ranks = ordered & ((1 << bits) - 1)
         has_others = np.zeros(len(tree.nodes), dtype=bool)
         has_others[above[tree.kinds[ranks] == OTHER]] = True
         return Children(ranks, above, np.bincount(above, minlength=len(tree.nodes)), has_others)

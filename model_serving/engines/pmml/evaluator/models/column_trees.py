@@ -118,13 +118,19 @@ def read_texts(
 
     ``places`` are the places of the texts, -1 for none, for which ``absent`` stands.
     """
+    texts, found = _different(columns, places)
+    return [absent, *map(read, texts)], found
+
+
+def _different(columns: XmlColumns, places: Rows) -> tuple[list[str], Rows]:
+    """Returns the different texts at some places, and for each place the number of its text, 0 for none."""
     found = np.zeros(len(columns.texts) + 1, dtype=np.intp)
     found[places] = 1
     different = np.flatnonzero(found[:-1])
     found[different] = np.arange(1, len(different) + 1)
     found[-1] = 0
     texts = columns.texts
-    return [absent, *[read(texts[place]) for place in different.tolist()]], found[places]
+    return [texts[place] for place in different.tolist()], found[places]
 
 
 def _are_shares(columns: XmlColumns, shares: Rows) -> bool:
@@ -178,12 +184,11 @@ def _of_texts(columns: XmlColumns, attribute: str, places: Rows, read: Callable[
 
 def read_numbers(columns: XmlColumns, places: Rows) -> Numbers:
     """Returns the numbers that texts spell, NaN where there is no text (-1) or it spells none."""
-    texts, found = read_texts(columns, places, str, "0")
+    texts, found = _different(columns, places)
     numbers = plain_decimals(texts)
     if numbers is None:
-        numbers = np.array([_number(text) for text in texts])
-    numbers[0] = np.nan
-    made: Numbers = numbers[found]
+        numbers = np.array([_number(text) for text in texts], dtype=np.float64)
+    made: Numbers = np.concatenate(([np.nan], numbers))[found]
     return made
 
 
