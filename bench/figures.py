@@ -8,7 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Drift", "Latency", "Spread", "drift", "latency", "longest_gap", "middle_rate", "rate", "spread"]
+__all__ = [
+    "Drift",
+    "Latency",
+    "Ratio",
+    "Spread",
+    "drift",
+    "latency",
+    "longest_gap",
+    "middle_rate",
+    "paired",
+    "percentile_of_whole",
+    "rate",
+    "spread",
+]
 
 Millis = npt.NDArray[np.int64]
 """Times, epoch milliseconds."""
@@ -21,6 +34,15 @@ class Spread:
     minimum: float
     median: float
     maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How many times as much one system takes as another: the median of the pairs, and their quartiles."""
+
+    low: float
+    median: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +74,26 @@ class Drift:
 def spread(values: Sequence[float]) -> Spread:
     """Returns the least, median and greatest of n ≥ 1 values."""
     return Spread(float(min(values)), float(np.median(values)), float(max(values)))
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Ratio:
+    """Returns ``second`` divided by ``first``, pair by pair, of n ≥ 1 pairs that were measured together."""
+    ratios = np.asarray(second, dtype=np.float64) / np.asarray(first, dtype=np.float64)
+    low, median, high = (float(value) for value in np.percentile(ratios, [25, 50, 75]))
+    return Ratio(low, median, high)
+
+
+def percentile_of_whole(values: npt.NDArray[np.int64], share: float) -> float:
+    """Returns the percentile ``share`` (0 to 100) of n ≥ 1 times that are cut to whole milliseconds.
+
+    Those of one millisecond are taken to be spread over it evenly, so that two percentiles that differ by
+    less than a millisecond can be told apart (the percentile of grouped data).
+    """
+    numbers, counts = np.unique(values, return_counts=True)
+    wanted = share / 100 * len(values)
+    upto = np.cumsum(counts)
+    place = min(int(np.searchsorted(upto, wanted)), len(numbers) - 1)
+    return float(numbers[place] + (wanted - (upto[place] - counts[place])) / counts[place])
 
 
 def rate(times: Millis) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.figures import spread
+from bench.figures import Ratio, paired, spread
 from bench.plot import Bar
 from bench.store import Case
 
@@ -70,33 +70,51 @@ def _backlog(cases: Sequence[Case]) -> list[str]:
 
 
 def _compared(cases: Sequence[Case]) -> list[str]:
+    rows = [
+        [
+            f"{case.key['records']:,}",
+            str(case.key["model"]),
+            _variant(case),
+            _rates(case, "ours", "rate"),
+            f"`{case.key['compared']}`",
+            _rates(case, "compared", "rate"),
+            _change(_pairs(case, "rate")),
+            _change(_pairs(case, "processor_us")),
+            _three(case.values("ours", "processor_us"), digits=2),
+        ]
+        for case in cases
+    ]
+    head = "records|model|variant|without|more flags|with them|change of the rate"
+    return _by_set(cases, rows, f"{head}|change of the processor time|µs a record without")
+
+
+def _beside(cases: Sequence[Case]) -> list[str]:
     rows = []
     for case in cases:
-        ours, compared = case.values("ours", "rate"), case.values("compared", "rate")
-        cost = 1 - spread(compared).median / spread(ours).median
-        rows.append(
-            [
-                f"{case.key['records']:,}",
-                str(case.key["model"]),
-                _variant(case),
-                _rates(case, "ours", "rate"),
-                f"`{case.key['compared']}`",
-                _rates(case, "compared", "rate"),
-                f"{cost:.0%}",
-                _processor_cost(case),
-            ]
-        )
-    head = "records|model|variant|without|more flags|with them|cost|cost in processor time"
-    return _by_set(cases, rows, head)
+        cells = []
+        for name, digits in (("processor_us", 2), ("p50_ms", 1), ("p99_ms", 1)):
+            ours, compared = (
+                [value for round_ in case.rounds[system] for value in round_[name]]
+                for system in ("ours", "compared")
+            )
+            medians = " → ".join(f"{spread(values).median:.{digits}f}" for values in (ours, compared))
+            cells.append(f"{medians}: {_change(paired(ours, compared))}")
+        rows.append([str(case.key["model"]), _variant(case), f"`{case.key['compared']}`", *cells])
+    return _by_set(cases, rows, "model|variant|flags|processor time, µs a record|p50, ms|p99, ms")
 
 
-def _processor_cost(case: Case) -> str:
-    """By how much the processor time for a record differs with the flags, and both times."""
-    ours, compared = case.values("ours", "processor_us"), case.values("compared", "processor_us")
-    if not ours or not compared:
+def _pairs(case: Case, figure: str) -> Ratio | None:
+    """What the flags change, round by round; None where a round has no such figure."""
+    ours, compared = case.values("ours", figure), case.values("compared", figure)
+    return paired(ours, compared) if ours and len(ours) == len(compared) else None
+
+
+def _change(ratio: Ratio | None) -> str:
+    """Returns the median change, and the quartiles in brackets."""
+    if ratio is None:
         return "–"
-    without, with_them = spread(ours).median, spread(compared).median
-    return f"{with_them / without - 1:+.1%} of {without:.2f} µs"
+    low, median, high = (f"{value - 1:+.1%}" for value in (ratio.low, ratio.median, ratio.high))
+    return f"{median} ({low} to {high})"
 
 
 def _scaling(cases: Sequence[Case]) -> list[str]:
@@ -237,6 +255,7 @@ _OF_QUERIES = (
 TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "backlog": _backlog,
     "compared": _compared,
+    "beside": _beside,
     "latency": _latency,
     "memory": _memory,
     "swap": _swap,

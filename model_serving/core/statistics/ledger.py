@@ -127,7 +127,7 @@ class Ledger:
         """Counts batches of one version."""
         (entry, *_), statistics = batches[0], batches[0][0].statistics
         _, instants, served, scoring, numbers, labels, rows = zip(*batches, strict=True)
-        counts = np.array([len(one) for one in numbers])
+        counts = np.array(list(map(len, numbers)))
         results = _joined(numbers)
         latencies = np.repeat(np.array(served, np.float64), counts) - _joined(instants)
         statistics.scored += len(results)
@@ -244,7 +244,7 @@ def _joined(parts: Sequence[Numbers | Instants]) -> npt.NDArray[np.float64]:
     """All numbers in their order; arrays of few numbers take longer to join than lists."""
     if len(parts) == 1:
         return np.asarray(parts[0], np.float64)
-    if all(type(part) is list for part in parts):
+    if set(map(type, parts)) == {list}:
         return np.array(list(chain.from_iterable(parts)), np.float64)
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 

@@ -20,6 +20,10 @@ _FOLD_RECORDS = 8192
 
 _FOLD_EVENTS = 1024
 
+_SOME_EVENTS = 128
+"""How many notes the reporter's thread counts without a break. Python runs one thread at a time, so a record
+that comes meanwhile waits: 0.3 ms, and not the 2 ms that all notes of a second take."""
+
 _FEW = 16
 """The most numbers for which lists are faster than arrays."""
 
@@ -127,6 +131,12 @@ class Recorder:
         """A dead letter is written."""
         self._note(_Letter(letter.data_type, letter.version, letter.reason.name))
 
+    def count_some(self) -> bool:
+        """Counts some of the notes. Returns whether there are more."""
+        with self._lock:
+            self._count_notes(_SOME_EVENTS)
+            return bool(self._notes)
+
     def changed(self, most: int) -> list[VersionStatistics]:
         """At most ``most`` reports of what has changed since it was reported last, the longest ago first."""
         with self._lock:
@@ -157,14 +167,23 @@ class Recorder:
             finally:
                 self._lock.release()
 
-    def _count_notes(self) -> None:
-        notes, self._noted = self._notes, 0
-        batches: dict[int, list[Scored]] = {}
+    def _count_notes(self, most: int | None = None) -> None:
+        notes, batches = self._notes, dict[int, list[Scored]]()
         # Not until it is empty: another thread may go on adding to it.
-        for _ in range(len(notes)):
+        waiting = len(notes)
+        if most is None or waiting <= most:
+            self._noted = 0
+        else:
+            waiting = most
+        entry: Entry | None = None
+        same: list[Scored] = []
+        for _ in range(waiting):
             note = notes.popleft()
             if isinstance(note, tuple):
-                batches.setdefault(id(note[0]), []).append(note)
+                if note[0] is not entry:
+                    entry = note[0]
+                    same = batches.setdefault(id(entry), [])
+                same.append(note)
             elif isinstance(note, _Letter):
                 self._ledger.letter(note.data_type, note.version, note.reason)
             elif isinstance(note, _Failed):

@@ -10,11 +10,14 @@ import pytest
 
 from bench.figures import (
     Latency,
+    Ratio,
     Spread,
     drift,
     latency,
     longest_gap,
     middle_rate,
+    paired,
+    percentile_of_whole,
     rate,
     spread,
 )
@@ -68,3 +71,15 @@ def test_a_wave_is_no_trend() -> None:
 
 def test_the_spread_of_rounds() -> None:
     assert spread([3.0, 1.0, 2.0, 10.0]) == Spread(1.0, 2.5, 10.0)
+
+
+def test_a_ratio_is_that_of_the_pairs_and_not_of_the_medians() -> None:
+    assert paired([1.0, 10.0, 100.0], [2.0, 20.0, 200.0]) == Ratio(2.0, 2.0, 2.0)
+    assert paired([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]) == Ratio(1.5, 2.0, 2.5)
+
+
+def test_times_of_one_millisecond_are_spread_over_it() -> None:
+    # 80 results took 2 to 3 ms and 20 took 5 to 6 ms.
+    times = millis(*[2] * 80, *[5] * 20)
+    assert [percentile_of_whole(times, share) for share in (0, 40, 90, 100)] == [2.0, 2.5, 5.5, 6.0]
+    assert percentile_of_whole(millis(7), 50) == 7.5

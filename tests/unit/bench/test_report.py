@@ -81,11 +81,14 @@ def test_compared_flags_have_their_cost() -> None:
         rounds={"ours": rates(9_000.0, 10_000.0, 12_000.0), "compared": rates(8_000.0, 9_000.0, 9_500.0)},
     )
     assert TABLES["compared"]([measured])[2:] == [
-        "| records | model | variant | without | more flags | with them | cost | cost in processor time |",
-        "|---|---|---|---|---|---|---|---|",
+        (
+            "| records | model | variant | without | more flags | with them | change of the rate "
+            "| change of the processor time | µs a record without |"
+        ),
+        "|---|---|---|---|---|---|---|---|---|",
         (
             "| 400,000 | glm | keyed | 9.0 / 10.0 / 12.0 k | `--delivery exactly-once` "
-            "| 8.0 / 9.0 / 9.5 k | 10% | – |"
+            "| 8.0 / 9.0 / 9.5 k | -11.1% (-16.0% to -10.6%) | – | – |"
         ),
     ]
 
@@ -98,7 +101,22 @@ def test_compared_flags_have_their_cost_in_processor_time() -> None:
         case({**BACKLOG.key, "compared": "--stats-topic ''"}, []),
         rounds={"ours": rounds(4.0, 5.0, 7.0), "compared": rounds(4.0, 4.9, 6.0)},
     )
-    assert TABLES["compared"]([measured])[-1].endswith("| -2.0% of 5.00 µs |")
+    line = TABLES["compared"]([measured])[-1]
+    assert line.endswith("| -2.0% (-8.1% to -1.0%) | 4.00 / 5.00 / 7.00 |")
+
+
+def test_jobs_beside_each_other_are_compared_pair_by_pair() -> None:
+    measured = replace(
+        case({"variant": "server", "model": "glm", "set": "sample", "compared": "--stats-topic ''"}, []),
+        rounds={
+            "ours": [{"processor_us": [2.0, 4.0], "p50_ms": [2.0], "p99_ms": [10.0]}] * 2,
+            "compared": [{"processor_us": [1.0, 2.0], "p50_ms": [2.0], "p99_ms": [9.5]}] * 2,
+        },
+    )
+    assert TABLES["beside"]([measured])[-1] == (
+        "| glm | server | `--stats-topic ''` | 3.00 → 1.50: -50.0% (-50.0% to -50.0%) "
+        "| 2.0 → 2.0: +0.0% (+0.0% to +0.0%) | 10.0 → 9.5: -5.0% (-5.0% to -5.0%) |"
+    )
 
 
 def test_latency_has_a_row_for_each_system() -> None:

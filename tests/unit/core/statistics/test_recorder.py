@@ -88,6 +88,20 @@ def test_batches_of_any_sizes_count_like_their_records(batches: list[tuple[list[
     assert report.fields[0].count == len(results)
 
 
+def test_notes_are_counted_in_parts_and_none_is_lost(recorder: Recorder) -> None:
+    wine, beer = recorder.begin(MODEL, FIELDS), recorder.begin(replace(MODEL, data_type="beer"), FIELDS)
+    for _ in range(200):
+        recorder.scored(wine, scored([1.0, 2.0]), columns(2))
+        recorder.scored(beer, scored([3.0]), columns(1))
+    parts = 1
+    while recorder.count_some():
+        parts += 1
+    assert parts == 4
+    reports = newest(recorder)
+    assert (reports["wine", "v1"].scored, reports["beer", "v1"].scored) == (400, 200)
+    assert reports["wine", "v1"].results.numbers.sum == 600
+
+
 def test_a_report_says_who_counted_what_and_when(recorder: Recorder, clock: FakeClock) -> None:
     recorder.begin(MODEL, FIELDS)
     (report,) = recorder.changed(10)
