@@ -24,6 +24,7 @@ _SECTIONS = {
     "swap": "the cost of a swap to a 20 MB model",
     "checkpoints": "the cost of checkpoints while ten models of 20 MB serve",
     "scaling": "parallelism, large models, many data types",
+    "counting": "what statistics add to a record, without Kafka",
     "engines": "microseconds a record in each engine",
     "remote": "records a second by a model server",
     "query": "how fast the query server answers while records are scored",

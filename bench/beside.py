@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from bench.errors import BenchError
-from bench.figures import paired, percentile_of_whole
+from bench.figures import paired, percentile_of_whole, spread
 from bench.jobs import RunningJob, await_growth
 from bench.load import Load
 from bench.records import RecordMaker, epoch_ms
@@ -45,7 +44,6 @@ class _Running:
 
     job: RunningJob
     topics: TopicNames
-    command: Sequence[str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,8 +96,9 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
     for number in range(session.rounds):
         order = list(rounds) if number % 2 == 0 else list(reversed(rounds))
         both = session.twice(title, partial(_round, session, key, arguments, order, commands))
+        again = {name: text for name, text in both.items() if name not in rounds}
         for system, figures in rounds.items():
-            figures.append(both[system])
+            figures.append(both[system] | again)
         session.say(f"{title}, round {number + 1}: {_said([both['ours']], [both['compared']])}")
     return session.save(key, commands, rounds)
 
@@ -123,7 +122,7 @@ def _round(
             topics = TopicNames(own.models, shared.data, own.results, own.dead_letters, own.status, own.stats)
             command = session.ours(str(key["variant"]), topics, flags=flags[system])
             commands[system] = command
-            jobs[system] = _Running(stack.enter_context(session.run(command)), topics, command)
+            jobs[system] = _Running(stack.enter_context(session.run(command)), topics)
         message = session.models[str(key["model"])].message().SerializeToString()
         for each in jobs.values():
             each.job.await_start()
@@ -191,7 +190,7 @@ def _said(ours: Sequence[Mapping[str, Any]], compared: Sequence[Mapping[str, Any
         first, second = ([value for each in rounds for value in each[name]] for rounds in (ours, compared))
         ratio = paired(first, second)
         texts.append(
-            f"{name} {np.median(first):.2f} and with the flags {np.median(second):.2f}, "
+            f"{name} {spread(first).median:.2f} and with the flags {spread(second).median:.2f}, "
             f"{ratio.median - 1:+.1%} ({ratio.low - 1:+.1%} to {ratio.high - 1:+.1%})"
         )
     return "; ".join(texts)

@@ -24,7 +24,7 @@ from bench.inputs import BenchModel
 from bench.pace import HALF, rate_of
 from bench.records import DATA_TYPE, epoch_ms
 from bench.serving import Served, serving
-from bench.session import Session, add_common_arguments, open_session
+from bench.session import Session, add_common_arguments, in_turns, open_session
 from bench.store import Case
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 
@@ -112,10 +112,9 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
         return {"rate": rate, **_figures(served, quiet, spans)}
 
     title = " ".join(map(str, key.values()))
-    for number in range(session.rounds):
-        for system, figures in rounds.items():
-            figures.append(session.twice(f"{title} {system}", partial(measure, system)))
-            session.say(f"{title}, round {number + 1}, {system}: {_line(figures[-1])}")
+    for number, system, figures in in_turns(session.rounds, rounds):
+        figures.append(session.twice(f"{title} {system}", partial(measure, system)))
+        session.say(f"{title}, round {number + 1}, {system}: {_line(figures[-1])}")
     return session.save(key, commands, rounds)
 
 

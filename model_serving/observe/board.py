@@ -72,6 +72,7 @@ class Board:
         self._seen: dict[tuple[Topic, int], int] = {}
         self._entries = Entries(self._limits)
         self._letters = LetterFold()
+        self._untyped = LetterFold()
         self._kept_reports = 0
         self._reports_limit = self._limits.status_reports
         self._kept_letters = 0
@@ -105,6 +106,8 @@ class Board:
                 entry = self._entries.touch(message.dataType)
                 self._kept_letters += entry.letters.add(letter, self._letters_limit)
                 self._settle(message.dataType, entry)
+            else:
+                self._untyped.add(letter, self._limits.newest_letters)
             return letter
 
     def add_statistics(self, payload: bytes, place: Place) -> str | None:
@@ -228,12 +231,10 @@ class Board:
             return Standing() if entry is None else entry.statuses.standing()
 
     def dead_letters(self, limit: int = 100, data_type: str | None = None) -> tuple[Letter, ...]:
-        """The newest dead letters, the newest first, of all data types or of one."""
+        """The newest dead letters, the newest first: of all data types, or of one; of none if it is empty."""
         with self._lock:
-            if data_type is None:
-                return self._letters.newest(limit)
-            entry = self._entries.get(data_type)
-            return () if entry is None else entry.letters.newest(limit)
+            letters = self._letters_of(data_type)
+            return () if letters is None else letters.newest(limit)
 
     def letters_of_types(self) -> dict[str, dict[str, int]]:
         """How many dead letters there are of each reason, by data type, where there are any."""
@@ -243,10 +244,17 @@ class Board:
         """How many records wait for a model, by data type, where there are any."""
         return self._told(lambda entry: entry.statuses.standing().waiting)
 
-    def dead_letter_counts(self) -> dict[str, int]:
-        """How many dead letters there are of each reason, over all data types and without one."""
+    def dead_letter_counts(self, data_type: str | None = None) -> dict[str, int]:
+        """How many dead letters there are of each reason: see ``dead_letters`` for the data type."""
         with self._lock:
-            return self._letters.counts
+            letters = self._letters_of(data_type)
+            return {} if letters is None else letters.counts
+
+    def _letters_of(self, data_type: str | None) -> LetterFold | None:
+        if not data_type:
+            return self._letters if data_type is None else self._untyped
+        entry = self._entries.get(data_type)
+        return None if entry is None else entry.letters
 
     def _has_seen(self, topic: Topic, place: Place) -> bool:
         known = self._seen.get((topic, place.partition), -1)

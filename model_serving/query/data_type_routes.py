@@ -117,9 +117,19 @@ async def data_type(request: Request, data_type: DataType) -> Response:
 async def dead_letters(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=_MOST_LETTERS, description="How many at most.")] = _LETTERS,
-    data_type: Annotated[str | None, Query(description="Only those of this data type.")] = None,
+    data_type: Annotated[
+        str | None, Query(description="Only those of this data type; of none if it is empty.")
+    ] = None,
 ) -> Response:
-    """`{"items": [dead letters]}`. `payload` is base64 of the first bytes, `size` the number of all bytes."""
+    """`{"items": [dead letters], "counts": {reason: number}, "withoutDataType": {reason: number}}`.
+
+    `payload` is base64 of the first bytes, `size` the number of all bytes. `counts` are of all letters that
+    were asked for, also beyond `limit`; `withoutDataType` are those that belong to no data type.
+    """
     known = parts_of(request).known
-    letters = json_list(known.dead_letters(limit, data_type))
-    return json_answer(json_object({"items": letters}), known.age_s())
+    answer = {
+        "items": json_list(known.dead_letters(limit, data_type)),
+        "counts": encoded(known.letters_by_reason(data_type)),
+        "withoutDataType": encoded(known.letters_by_reason("")),
+    }
+    return json_answer(json_object(answer), known.age_s())

@@ -86,6 +86,10 @@ class BoardKnown:
         """See ``Known``."""
         return [self._letter(one) for one in self._board.dead_letters(limit, data_type)]
 
+    def letters_by_reason(self, data_type: str | None = None) -> Mapping[str, int]:
+        """See ``Known``."""
+        return self._board.dead_letter_counts(data_type)
+
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
         """See ``Known``. Letters that belong to no known data type are counted for the empty one."""
         rest = Counter(self._board.dead_letter_counts())

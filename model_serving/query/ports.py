@@ -96,7 +96,14 @@ class Known(Protocol):
         ...
 
     def dead_letters(self, limit: int, data_type: str | None = None) -> list[Json]:
-        """The newest dead letters, at most ``limit``, newest first; of one data type if it is given."""
+        """The newest dead letters, at most ``limit``, newest first.
+
+        Of one data type if it is given; those without a data type if it is empty.
+        """
+        ...
+
+    def letters_by_reason(self, data_type: str | None = None) -> Mapping[str, int]:
+        """How many dead letters there are of each reason: see ``dead_letters`` for the data type."""
         ...
 
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:

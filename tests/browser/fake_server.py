@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
@@ -156,8 +157,11 @@ def _add_lists(app: FastAPI, server: FakeServer) -> None:
 
     @app.get("/api/v1/dead-letters")
     async def _letters(limit: int = 20, data_type: str | None = None) -> Response:
-        found = [one for one in server.scenario.letters if data_type in (None, one["dataType"])]
-        return JSONResponse({"items": found[:limit]})
+        letters = server.scenario.letters
+        found = [one for one in letters if data_type in (None, one["dataType"])]
+        without = Counter(one["reason"] for one in letters if not one["dataType"])
+        counts = Counter(one["reason"] for one in found)
+        return JSONResponse({"items": found[:limit], "counts": counts, "withoutDataType": without})
 
 
 def _add_data_types(app: FastAPI, server: FakeServer) -> None:

@@ -85,6 +85,22 @@ def test_dead_letters_show_reason_and_first_bytes(open_page: Opener) -> None:
     expect(items.nth(0)).to_contain_text("The first 69 bytes of 1,024.")
 
 
+def test_dead_letters_without_a_data_type_are_seen_from_the_list(
+    open_page: Opener, server: FakeServer
+) -> None:
+    page = open_page()
+    hears_events(page)
+    link = page.get_by_role("navigation", name="Views").get_by_role("link", name="Dead letters")
+    expect(link).to_have_text("Dead letters 3")
+    expect(page.get_by_text("1 dead letter belongs to no data type (unparsable).")).to_be_visible()
+    server.scenario.letters.insert(0, letter(1, reason="INVALID_RECORD", dataType=""))
+    server.send("dead-letter", server.scenario.letters[0])
+    expect(link).to_have_text("Dead letters 4")
+    expect(page.get_by_text("2 dead letters belong to no data type")).to_be_visible()
+    page.get_by_role("link", name="Look at the newest").click()
+    expect(page.locator(".letters > li").nth(0)).to_contain_text("no data type")
+
+
 def test_what_is_open_stays_open_when_something_changes(open_page: Opener, server: FakeServer) -> None:
     page = open_page("#/dead-letters")
     hears_events(page)

@@ -131,7 +131,7 @@ class Ledger:
         results = _joined(numbers)
         latencies = np.repeat(np.array(served, np.float64), counts) - _joined(instants)
         statistics.scored += len(results)
-        statistics.latency.add(latencies)
+        statistics.latency.add_whole(latencies)
         statistics.scoring.add(np.array(scoring) / 1e6, counts)
         if labels[0] is not None or any(labels):
             given = (one for one in labels if one is not None)

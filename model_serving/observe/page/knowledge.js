@@ -2,7 +2,7 @@
 // every few seconds, because throughput falls without an event. Requests are never more frequent than once a second.
 
 import { addressOf, fitsAddress, get } from "./api.js";
-import { dataTypeFrom, dataTypeOfEvent, dataTypesFrom, lettersFrom, seriesFrom, versionsFrom } from "./shapes.js";
+import { dataTypeFrom, dataTypeOfEvent, dataTypesFrom, letterCountsFrom, lettersFrom, seriesFrom, versionsFrom } from "./shapes.js";
 
 export const PAGE_SIZE = 50;
 const LETTERS = 50;
@@ -22,6 +22,8 @@ export const known = {
   list: { loaded: false, total: 0, items: [], failure: null },
   detail: emptyDetail(null),
   letters: { loaded: false, items: [], failure: null },
+  /** How many dead letters there are: of each reason, and of those without a data type. */
+  letterCounts: { loaded: false, counts: {}, withoutDataType: {}, failure: null },
 };
 
 /** Loads one part; asked again while it loads, it loads once more afterwards. */
@@ -88,7 +90,14 @@ const parts = {
   }),
   letters: new Part(async () => {
     await fill(known.letters, async () => {
-      known.letters.items = lettersFrom(await get("api/v1/dead-letters", { limit: LETTERS }));
+      const answer = await get("api/v1/dead-letters", { limit: LETTERS });
+      known.letters.items = lettersFrom(answer);
+      Object.assign(known.letterCounts, letterCountsFrom(answer));
+    });
+  }),
+  letterCounts: new Part(async () => {
+    await fill(known.letterCounts, async () => {
+      Object.assign(known.letterCounts, letterCountsFrom(await get("api/v1/dead-letters", { limit: 1 })));
     });
   }),
 };
@@ -114,7 +123,7 @@ async function fill(part, load) {
   changed();
 }
 
-/** Begins to keep the parts fresh that `shown()` names: of list, detail and letters. */
+/** Begins to keep the parts fresh that `shown()` names: of list, detail, letters and letterCounts. */
 export function keepFresh(shown, onChange) {
   visible = shown;
   changed = onChange;
@@ -142,7 +151,8 @@ export function takeEvent(kind, content) {
     if (kind === "status" || isListed) parts.list.ask();
   }
   if (shown.includes("detail") && dataType === nameOfDetail()) parts.detail.ask();
-  if (shown.includes("letters") && kind === "dead-letter") parts.letters.ask();
+  if (kind !== "dead-letter") return;
+  for (const name of ["letters", "letterCounts"]) if (shown.includes(name)) parts[name].ask();
 }
 
 /** The name of the data type that is shown in detail. */

@@ -5,11 +5,12 @@ import { openNewDataType, remove, rollback, scoreForm, uploadForm } from "./comm
 import { detailView } from "./detail.js";
 import { askForToken } from "./dialogs.js";
 import { announce, h, render } from "./dom.js";
-import { clockWithZone } from "./format.js";
+import { clockWithZone, count } from "./format.js";
 import { askForVisible, choose, keepFresh, known, loadVisible, nameOfDetail, takeEvent } from "./knowledge.js";
 import { lettersView } from "./letters.js";
 import { LiveStream } from "./live.js";
 import { overviewView } from "./overview.js";
+import { deadLetterTotal } from "./parts.js";
 import { plainName } from "./text.js";
 
 const SEARCH_PAUSE_MS = 200;
@@ -19,6 +20,7 @@ const LEAST_WIDTH = 240;
 
 const view = document.getElementById("view");
 const connection = document.getElementById("connection");
+const lettersLink = document.querySelector("nav.views a[data-view=letters]");
 const tokenButton = document.getElementById("token-button");
 
 let route = { name: "list" };
@@ -80,6 +82,8 @@ function drawHeader() {
     if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  const { total } = deadLetterTotal(known.letterCounts.counts);
+  render(lettersLink, "Dead letters", total > 0 ? [" ", h("span", { class: "number-of" }, count(total))] : null);
   render(tokenButton, hasToken() ? "Forget token" : "Enter token");
   const subject = { list: "Data types", letters: "Dead letters" }[route.name] ?? plainName(nameOfDetail());
   document.title = `${isLost ? "Connection lost: " : ""}${subject} – ${TITLE}`;
@@ -155,7 +159,8 @@ document.getElementById("skip").addEventListener("click", (event) => {
 });
 
 keepFresh(
-  () => [route.name],
+  // The view of dead letters has their number with them.
+  () => (route.name === "letters" ? [route.name] : [route.name, "letterCounts"]),
   () => {
     announceModels();
     draw();

@@ -27,8 +27,18 @@ export function overviewView(now, actions) {
           ORDERS.map(([order, title]) => h("option", { value: order, selected: order === sort }, title)))),
       h("button", { type: "button", onclick: () => actions.begin() }, "Upload for a new data type")),
     failureNotice(list, known.updatedAt),
+    strayLetters(),
     list.loaded ? content(list, offset, search, now, actions) : h("p", { class: "muted", key: "loading" }, "Loading …"),
   ];
+}
+
+/** What is in no row of the list: messages from which no data type could be read. */
+function strayLetters() {
+  const { total, reasons } = deadLetterTotal(known.letterCounts.withoutDataType);
+  if (total === 0) return null;
+  return h("p", { class: "notice bad", key: "stray" },
+    `${count(total)} dead ${total === 1 ? "letter belongs" : "letters belong"} to no data type (${reasons}). `,
+    h("a", { href: "#/dead-letters" }, "Look at the newest"));
 }
 
 function content(list, offset, search, now, actions) {

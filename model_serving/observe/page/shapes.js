@@ -152,6 +152,11 @@ export function lettersFrom(answer) {
   }));
 }
 
+/** How many dead letters there are of each reason, in all and without a data type. */
+export function letterCountsFrom(answer) {
+  return { counts: answer.counts ?? {}, withoutDataType: answer.withoutDataType ?? {} };
+}
+
 function decoded(base64) {
   try {
     return Uint8Array.from(atob(base64 ?? ""), (one) => one.charCodeAt(0));

@@ -123,7 +123,13 @@ def test_the_newest_dead_letters_with_their_first_bytes() -> None:
     assert board.dead_letters(1) == (of_b,)
     assert board.dead_letters(0) == ()
     assert board.dead_letters(data_type="a") == (of_a,)
+    assert board.dead_letters(data_type="") == (without,)
     assert board.dead_letter_counts() == {"NO_MODEL": 2, "SCORING_FAILED": 1}
+    assert [board.dead_letter_counts(name) for name in ("", "b", "unknown")] == [
+        {"NO_MODEL": 1},
+        {"SCORING_FAILED": 1},
+        {},
+    ]
 
 
 def test_pages_of_a_list_that_is_searched_and_sorted() -> None:

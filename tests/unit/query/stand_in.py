@@ -91,6 +91,10 @@ class KnownHere:
     def dead_letters(self, limit: int, data_type: str | None = None) -> list[Json]:
         return [encoded(one) for one in self.letters if data_type in (None, one["dataType"])][:limit]
 
+    def letters_by_reason(self, data_type: str | None = None) -> Mapping[str, int]:
+        found = self.dead_letters(len(self.letters), data_type)
+        return {"NO_MODEL": len(found)} if found else {}
+
     def dead_letter_counts(self) -> Mapping[tuple[str, str], int]:
         return self.letter_counts
 

@@ -152,7 +152,15 @@ def test_dead_letters_are_limited_and_filtered() -> None:
     served.known.letters = [{"dataType": "b" if number % 2 else "a", "ts": number} for number in range(50)]
     assert len(served.client.get("/api/v1/dead-letters").json()["items"]) == 20
     found = served.client.get("/api/v1/dead-letters?limit=2&data_type=b").json()
-    assert found == {"items": [{"dataType": "b", "ts": 1}, {"dataType": "b", "ts": 3}]}
+    assert found == {
+        "items": [{"dataType": "b", "ts": 1}, {"dataType": "b", "ts": 3}],
+        "counts": {"NO_MODEL": 25},
+        "withoutDataType": {},
+    }
+    served.known.letters.append({"dataType": "", "ts": 9})
+    found = served.client.get("/api/v1/dead-letters?data_type=").json()
+    assert found["items"] == [{"dataType": "", "ts": 9}]
+    assert found["counts"] == found["withoutDataType"] == {"NO_MODEL": 1}
 
 
 def test_a_number_that_json_lacks_is_null() -> None:

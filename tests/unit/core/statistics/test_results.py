@@ -122,3 +122,15 @@ def test_one_number_often_is_like_many_equal_ones() -> None:
     many.add(np.full(8, 2.5))
     assert (once.count, once.sum, once.minimum, once.maximum) == (8, 20.0, 2.5, 2.5)
     assert list(once.sketch.positive.limits()) == list(many.sketch.positive.limits())
+
+
+@pytest.mark.parametrize("apart", [1, 4095, 4096, 10**9])
+@pytest.mark.parametrize("least", [-3, 0, 7, 2**40])
+def test_whole_numbers_are_counted_like_any_others(least: int, apart: int) -> None:
+    numbers = np.array([least, least + apart, least, least + apart // 2], np.float64)
+    whole, any_ = Distribution(), Distribution()
+    whole.add_whole(numbers)
+    any_.add(numbers)
+    assert whole == any_
+    whole.add_whole(np.zeros(0))
+    assert whole.count == 4
