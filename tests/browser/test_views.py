@@ -17,7 +17,7 @@ def test_the_list_says_what_serves_how_fast_and_what_went_wrong(open_page: Opene
     for figure in ("201 records/s", "3.4 ms", "17 ms", "14", "invalid record"):
         expect(wine).to_contain_text(figure)
     expect(row(page, "card-payments")).to_contain_text("Refused 1 min ago: fraud network")
-    expect(row(page, "turbine-sensors")).to_contain_text("No model")
+    expect(row(page, "turbine-sensors")).to_contain_text("No model4,210 records wait")
 
 
 def test_a_data_type_has_charts_with_its_swaps_as_marks(open_page: Opener) -> None:

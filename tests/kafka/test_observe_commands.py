@@ -83,7 +83,8 @@ def served(broker: EmbeddedBroker, topics: TopicNames, stats_topic: str) -> int:
         statistics(now, [5.0], since=now - 3000, version="v2", failed=2, missing=1),
         statistics(now + 1000, [5.0] * 21, version="v2", failed=2, missing=1),
     )
-    send(broker.bootstrap_servers, topics.dead_letters, letter(now), letter(now, dataType="beer"))
+    letters = [letter(now), letter(now, dataType="beer"), letter(now, dataType="")]
+    send(broker.bootstrap_servers, topics.dead_letters, *letters)
     return now
 
 
@@ -122,7 +123,10 @@ def test_stats_as_json(command: Command) -> None:
 
 def test_top_prints_once_without_a_terminal(command: Command, served: int) -> None:
     status, lines, err = command("top", "--sort", "scored")
-    assert (status, err) == (0, "")
+    assert (status, err) == (
+        0,
+        "dead letters without a data type: NO_MODEL 1; `model-serving read` shows them\n",
+    )
     names = [line.split("  ")[0] for line in lines]
     assert names == ["data type=wine", "data type=beer", f"data type={SHOWN}"]
     assert f"version=v2  since={as_moment(served)}  records/s=" in lines[0]

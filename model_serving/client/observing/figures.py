@@ -19,9 +19,11 @@ def as_count(number: int) -> str:
 
 def as_ms(number: float) -> str:
     """Returns milliseconds with about three digits, without the unit."""
-    if number >= 100:
+    # Latencies are below 0 where the sender's clock is ahead.
+    size = abs(number)
+    if size >= 100:
         return f"{number:,.0f}"
-    return f"{number:.1f}" if number >= 10 else f"{number:.2f}" if number >= 1 else f"{number:.3f}"
+    return f"{number:.1f}" if size >= 10 else f"{number:.2f}" if size >= 1 else f"{number:.3f}"
 
 
 def as_local(epoch_ms: int) -> str:

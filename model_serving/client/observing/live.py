@@ -72,7 +72,7 @@ def show_top(kafka: KafkaAccess, topics: ObservedTopics, *, order: Order, search
 
 def _print_once(watch: Watch, order: Order, search: str) -> None:
     _, shown = _rows(watch.board, order, search, _MOST)
-    for note in watch.notes:
+    for note in _notes(watch):
         print(printable(note), file=sys.stderr)
     if sys.stdout.isatty():
         console = Console()
@@ -83,11 +83,21 @@ def _print_once(watch: Watch, order: Order, search: str) -> None:
 
 
 def _screen(watch: Watch, order: Order, search: str, size: ConsoleDimensions) -> RenderableType:
-    rows = max(size.height - _AROUND - len(watch.notes), 1)
+    notes = _notes(watch)
+    rows = max(size.height - _AROUND - len(notes), 1)
     total, shown = _rows(watch.board, order, search, rows)
     more = f", {as_count(total - len(shown))} more" if total > len(shown) else ""
     title = Text(f"{as_count(total)} data types{more}, by {order.value}; q or Ctrl-C ends", style="bold")
-    return Group(title, *(as_cell(note, "yellow") for note in watch.notes), _table(shown, size.width))
+    return Group(title, *(as_cell(note, "yellow") for note in notes), _table(shown, size.width))
+
+
+def _notes(watch: Watch) -> list[str]:
+    """What to know about the table: one line each, also of what is in none of its rows."""
+    counts = watch.board.dead_letter_counts("")
+    if not counts:
+        return watch.notes
+    reasons = ", ".join(f"{reason} {as_count(number)}" for reason, number in counts.items())
+    return [*watch.notes, f"dead letters without a data type: {reasons}; `model-serving read` shows them"]
 
 
 def _rows(board: Board, order: Order, search: str, limit: int) -> tuple[int, tuple[DataType, ...]]:

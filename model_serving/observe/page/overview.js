@@ -61,7 +61,7 @@ function content(list, offset, search, now, actions) {
 function columns(now) {
   return [
     { title: "Data type", isHead: true, cell: (item) => dataTypeLink(item.dataType, item.id) },
-    { title: "Serves", cell: (item) => [serving(item), refused(item, now)] },
+    { title: "Serves", cell: (item) => [serving(item), waiting(item), refused(item, now)] },
     { title: "Since", cell: (item) => time(item.serving?.since, now) },
     { title: "Throughput", isNumber: true, cell: (item) => rate(item.throughput) },
     { title: "Latency p50", isNumber: true, cell: (item) => duration(item.latency.p50) },
@@ -80,6 +80,11 @@ function dead(item) {
   const { total, reasons } = deadLetterTotal(item.deadLetters);
   if (total === 0) return h("span", { class: "muted" }, "0");
   return h("span", { class: "bad" }, count(total), h("span", { class: "note block" }, reasons));
+}
+
+function waiting(item) {
+  if (item.waiting === 0) return null;
+  return h("span", { class: "note bad block" }, item.waiting === 1 ? "1 record waits" : `${count(item.waiting)} records wait`);
 }
 
 function refused(item, now) {

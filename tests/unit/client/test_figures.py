@@ -25,6 +25,7 @@ from model_serving.observe.values import Rejection
         (12.34, "12.3"),
         (1234.5, "1,234"),
         (99.99, "100.0"),
+        (-7.029, "-7.03"),
     ],
 )
 def test_milliseconds(number: float, text: str) -> None:
