@@ -20,6 +20,7 @@ _SECTIONS = {
     "backlog": "records a second after an outage",
     "latency": "the time from a record's send to its result",
     "beside": "what flags cost, by two jobs at the same time",
+    "reporting": "what the reports of statistics do to the latency",
     "memory": "whether memory stays flat",
     "swap": "the cost of a swap to a 20 MB model",
     "checkpoints": "the cost of checkpoints while ten models of 20 MB serve",

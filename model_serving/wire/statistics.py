@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import lt
 
 import numpy as np
@@ -156,15 +157,19 @@ def _field_message(one: FieldStatistics) -> pb.FieldStatistics:
         sum=one.sum,
         edges=one.edges,
         bins=one.bins,
-        reference=None
-        if reference is None
-        else pb.Reference(
-            source=reference.source,
-            count=reference.count,
-            missing=reference.missing,
-            sum=reference.sum,
-            bins=reference.bins,
-        ),
+        reference=None if reference is None else _reference_message(reference),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _reference_message(reference: Reference) -> pb.Reference:
+    """The same for all reports of a version."""
+    return pb.Reference(
+        source=reference.source,
+        count=reference.count,
+        missing=reference.missing,
+        sum=reference.sum,
+        bins=reference.bins,
     )
 
 

@@ -6,16 +6,18 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model_serving.core.engine import Columns
 from model_serving.core.messages import ModelToServe
+from model_serving.core.statistics.few import FewRecords
 from model_serving.core.statistics.report import VersionStatistics
 from model_serving.core.statistics.watch import LEAST_REFERENCE_RECORDS, REFERENCE_RECORDS, FieldWatch
 
-__all__ = ["Entry", "Instants", "Ledger", "Numbers", "Scored"]
+__all__ = ["Entry", "Ledger", "Scored"]
 
 _FINE = 1000
 """So many versions have all statistics at a time. Further ones have coarse sketches and no fields."""
@@ -41,7 +43,7 @@ class Entry:
 
     ``looks``, ``needs``, ``second`` and ``left`` are for the thread that serves: whether fields are watched,
     how many records the reference needs at the beginning, and how many records may be looked at until the
-    ``second`` (epoch seconds) is over.
+    ``second`` (epoch seconds) is over. ``few`` has the notes of small batches.
     """
 
     statistics: VersionStatistics
@@ -50,12 +52,18 @@ class Entry:
     needs: int = 0
     second: int = -1
     left: int = 0
+    few: FewRecords = field(default_factory=FewRecords)
 
 
-Numbers = list[float] | npt.NDArray[np.float64]
-Instants = list[int] | npt.NDArray[np.int64]
-
-Scored = tuple[Entry, Instants, int, int, Numbers, Sequence[str] | None, Columns | None]
+Scored = tuple[
+    Entry,
+    npt.NDArray[np.int64],
+    int,
+    int,
+    npt.NDArray[np.float64],
+    Sequence[str] | None,
+    Columns | None,
+]
 """What is kept of a scored batch until it is counted: what it is counted in, the submission timestamps, the
 time when it was served, the nanoseconds of each record, the results, the labels if there are any, and the
 rows whose fields are looked at. A plain tuple, because a named one takes half a microsecond longer to make.
@@ -138,6 +146,19 @@ class Ledger:
             statistics.results.count_labels(Counter(chain.from_iterable(given)))
         statistics.results.add(results)
         self._look(entry, [one for one in rows if one is not None])
+        self._touch(entry)
+
+    def scored_few(self, entry: Entry) -> None:
+        """Counts the small batches of a version that were noted since this was asked last."""
+        numbers, labels, rows = entry.few.take()
+        statistics = entry.statistics
+        statistics.scored += len(numbers)
+        statistics.latency.add_whole(numbers[:, 0])
+        statistics.results.add(numbers[:, 1])
+        statistics.scoring.add(numbers[:, 2] / 1e6)
+        if labels:
+            statistics.results.count_labels(Counter(labels))
+        self._look(entry, rows)
         self._touch(entry)
 
     def failed(self, entry: Entry, count: int, missing: int) -> None:
@@ -240,13 +261,8 @@ class Ledger:
         self._dirty.setdefault(id(entry), entry)
 
 
-def _joined(parts: Sequence[Numbers | Instants]) -> npt.NDArray[np.float64]:
-    """All numbers in their order; arrays of few numbers take longer to join than lists."""
-    if len(parts) == 1:
-        return np.asarray(parts[0], np.float64)
-    if set(map(type, parts)) == {list}:
-        return np.array(list(chain.from_iterable(parts)), np.float64)
-    return np.concatenate([np.asarray(part, np.float64) for part in parts])
+def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    return np.concatenate(parts, dtype=np.float64)
 
 
 def _fresh(blank: VersionStatistics) -> VersionStatistics:

@@ -10,7 +10,7 @@ from model_serving.core.batches import ScoredBatch
 from model_serving.core.clock import Clock
 from model_serving.core.engine import Columns
 from model_serving.core.messages import DeadLetter, ModelToServe
-from model_serving.core.statistics.ledger import Entry, Instants, Ledger, Numbers, Scored
+from model_serving.core.statistics.ledger import Entry, Ledger, Scored
 from model_serving.core.statistics.report import VersionStatistics
 
 __all__ = ["Identity", "Recorder"]
@@ -20,12 +20,8 @@ _FOLD_RECORDS = 8192
 
 _FOLD_EVENTS = 1024
 
-_SOME_EVENTS = 128
-"""How many notes the reporter's thread counts without a break. Python runs one thread at a time, so a record
-that comes meanwhile waits: 0.3 ms, and not the 2 ms that all notes of a second take."""
-
 _FEW = 16
-"""The most numbers for which lists are faster than arrays."""
+"""The most records of a batch that are noted in lists, which the next ones are added to."""
 
 _LOOKED_AT = 200
 """The most records of a version whose fields are looked at in a second, once the reference is complete."""
@@ -75,7 +71,7 @@ class Recorder:
 
     def __init__(self, identity: Identity, clock: Clock) -> None:
         self._clock = clock
-        self._notes: deque[Scored | _Letter | _Failed | _Without] = deque()
+        self._notes: deque[Scored | Entry | _Letter | _Failed | _Without] = deque()
         self._noted = 0
         self._lock = Lock()
         self._ledger = Ledger(identity.run, identity.instance, identity.host)
@@ -107,14 +103,14 @@ class Recorder:
                 rows = columns if count <= left else columns[:left].copy()
                 entry.left = left - count
         scores = batch.scores
-        instants: Instants = batch.submission_ts
-        results: Numbers = scores.result
         if count <= _FEW:
-            instants, results = batch.submission_ts.tolist(), scores.result.tolist()
+            if entry.few.add(batch, rows):
+                self._notes.append(entry)
         else:
             # They may be parts of larger arrays, which would be kept with them.
-            instants, results = instants.copy(), results.copy()
-        self._notes.append((entry, instants, batch.served_ts, batch.scoring_ns, results, scores.labels, rows))
+            instants, results = batch.submission_ts.copy(), scores.result.copy()
+            note = (entry, instants, batch.served_ts, batch.scoring_ns, results, scores.labels, rows)
+            self._notes.append(note)
         self._noted += count
         if self._noted >= _FOLD_RECORDS or len(self._notes) >= _FOLD_EVENTS:
             self._try_to_count()
@@ -130,12 +126,6 @@ class Recorder:
     def letter(self, letter: DeadLetter) -> None:
         """A dead letter is written."""
         self._note(_Letter(letter.data_type, letter.version, letter.reason.name))
-
-    def count_some(self) -> bool:
-        """Counts some of the notes. Returns whether there are more."""
-        with self._lock:
-            self._count_notes(_SOME_EVENTS)
-            return bool(self._notes)
 
     def changed(self, most: int) -> list[VersionStatistics]:
         """At most ``most`` reports of what has changed since it was reported last, the longest ago first."""
@@ -167,23 +157,16 @@ class Recorder:
             finally:
                 self._lock.release()
 
-    def _count_notes(self, most: int | None = None) -> None:
-        notes, batches = self._notes, dict[int, list[Scored]]()
+    def _count_notes(self) -> None:
+        notes, self._noted = self._notes, 0
+        batches: dict[int, list[Scored]] = {}
         # Not until it is empty: another thread may go on adding to it.
-        waiting = len(notes)
-        if most is None or waiting <= most:
-            self._noted = 0
-        else:
-            waiting = most
-        entry: Entry | None = None
-        same: list[Scored] = []
-        for _ in range(waiting):
+        for _ in range(len(notes)):
             note = notes.popleft()
             if isinstance(note, tuple):
-                if note[0] is not entry:
-                    entry = note[0]
-                    same = batches.setdefault(id(entry), [])
-                same.append(note)
+                batches.setdefault(id(note[0]), []).append(note)
+            elif isinstance(note, Entry):
+                self._ledger.scored_few(note)
             elif isinstance(note, _Letter):
                 self._ledger.letter(note.data_type, note.version, note.reason)
             elif isinstance(note, _Failed):

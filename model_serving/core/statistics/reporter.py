@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Condition, Thread
@@ -21,12 +20,6 @@ MOST_AT_ONCE = 250
 
 _AGAIN_ROUNDS = 3600
 """The number of rounds after which everything is reported again: Kafka deletes what has become old."""
-
-_MOST_PARTS = 16
-"""The most parts in which notes are counted: more than can be waiting, unless they come faster than that."""
-
-_BREAK_S = 0.001
-"""The break between two parts, in seconds."""
 
 _LAST_ROUNDS = 100
 """The most rounds for an instance's last reports: 25,000 versions."""
@@ -129,21 +122,12 @@ class Reporter:
                 recorder.report_all()
             # What the others leave is for the last one, and everybody gets a share.
             share = max(1, room // (len(recorders) - place))
-            _count(recorder)
             reports = recorder.changed(share)
             room -= len(reports)
             for report in reports:
                 if not sink.send(report):
                     recorder.report_all()
                     return
-
-
-def _count(recorder: Recorder) -> None:
-    """Counts a recorder's notes in parts, so that the threads that serve get their turn between them."""
-    for _ in range(_MOST_PARTS):
-        if not recorder.count_some():
-            return
-        time.sleep(_BREAK_S)
 
 
 def _report_last(sink: StatisticsSink, recorder: Recorder) -> None:

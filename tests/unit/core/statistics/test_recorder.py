@@ -88,18 +88,17 @@ def test_batches_of_any_sizes_count_like_their_records(batches: list[tuple[list[
     assert report.fields[0].count == len(results)
 
 
-def test_notes_are_counted_in_parts_and_none_is_lost(recorder: Recorder) -> None:
+def test_small_and_large_batches_of_several_versions_count_alike(recorder: Recorder) -> None:
     wine, beer = recorder.begin(MODEL, FIELDS), recorder.begin(replace(MODEL, data_type="beer"), FIELDS)
     for _ in range(200):
-        recorder.scored(wine, scored([1.0, 2.0]), columns(2))
-        recorder.scored(beer, scored([3.0]), columns(1))
-    parts = 1
-    while recorder.count_some():
-        parts += 1
-    assert parts == 4
+        recorder.scored(wine, scored([1.0, 2.0], ["a", "b"]), columns(2))
+        recorder.scored(beer, scored([3.0] * 20, ["c"] * 20), columns(20))
+        recorder.scored(beer, scored([4.0], ["d"]), columns(1))
     reports = newest(recorder)
-    assert (reports["wine", "v1"].scored, reports["beer", "v1"].scored) == (400, 200)
+    assert (reports["wine", "v1"].scored, reports["beer", "v1"].scored) == (400, 4200)
     assert reports["wine", "v1"].results.numbers.sum == 600
+    assert reports["beer", "v1"].results.labels == {"c": 4000, "d": 200}
+    assert reports["beer", "v1"].latency.count == reports["beer", "v1"].scoring.count == 4200
 
 
 def test_a_report_says_who_counted_what_and_when(recorder: Recorder, clock: FakeClock) -> None:
