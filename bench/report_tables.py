@@ -103,6 +103,29 @@ def _beside(cases: Sequence[Case]) -> list[str]:
     return _by_set(cases, rows, "model|variant|flags|processor time, µs a record|p50, ms|p99, ms")
 
 
+def _counting(cases: Sequence[Case]) -> list[str]:
+    sizes = sorted({int(size) for case in cases for size in case.rounds["ours"][0]["batches"]})
+    rows = []
+    for case in cases:
+        for size in sizes:
+            ours, without = (case.values(system, f"batches.{size}") for system in ("ours", "compared"))
+            medians = [f"{spread(values).median:.3f}" for values in (without, ours)]
+            rows.append([str(case.key["model"]), f"{size:,}", *medians, _change(paired(without, ours))])
+    return _table("model|records a batch|µs a record without statistics|with them|change", rows)
+
+
+def _reporting(cases: Sequence[Case]) -> list[str]:
+    rows = []
+    for case in cases:
+        cells = []
+        for name, digits in (("mean", 2), ("p50", 1), ("p99", 1)):
+            others, all_ = (case.values("ours", f"{part}_{name}_ms") for part in ("others", "all"))
+            medians = " → ".join(f"{spread(values).median:.{digits}f}" for values in (others, all_))
+            cells.append(f"{medians}: {paired(others, all_).median - 1:+.1%}")
+        rows.append([str(case.key["rate"]), str(case.key["model"]), _variant(case), *cells])
+    return _table("records/s|model|variant|mean, ms|p50, ms|p99, ms", rows)
+
+
 def _pairs(case: Case, figure: str) -> Ratio | None:
     """What the flags change, round by round; None where a round has no such figure."""
     ours, compared = case.values("ours", figure), case.values("compared", figure)
@@ -256,6 +279,8 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "backlog": _backlog,
     "compared": _compared,
     "beside": _beside,
+    "counting": _counting,
+    "reporting": _reporting,
     "latency": _latency,
     "memory": _memory,
     "swap": _swap,

@@ -281,3 +281,26 @@ def test_model_servers_have_a_row_for_each_protocol() -> None:
         "|---|---|---|",
         "| TFSERVING | 500 / 600 / 700 | 30,000 / 30,000 / 30,000 |",
     ]
+
+
+def test_what_statistics_cost_has_a_row_for_each_size_of_batch() -> None:
+    measured = replace(
+        case({"model": "glm", "set": "sample"}, []),
+        rounds={
+            "ours": [{"batches": {"1": 22.0, "500": 1.1}}] * 3,
+            "compared": [{"batches": {"1": 20.0, "500": 1.0}}] * 3,
+        },
+    )
+    assert TABLES["counting"]([measured])[2:] == [
+        "| glm | 1 | 20.000 | 22.000 | +10.0% (+10.0% to +10.0%) |",
+        "| glm | 500 | 1.000 | 1.100 | +10.0% (+10.0% to +10.0%) |",
+    ]
+
+
+def test_latencies_around_reports_stand_beside_the_others() -> None:
+    names = ("mean", "p50", "p99")
+    round_ = {f"others_{name}_ms": 10.0 for name in names} | {f"all_{name}_ms": 10.2 for name in names}
+    measured = case({"variant": "keyed", "model": "glm", "set": "sample", "rate": "1000"}, [round_])
+    assert TABLES["reporting"]([measured])[2:] == [
+        "| 1000 | glm | keyed | 10.00 → 10.20: +2.0% | 10.0 → 10.2: +2.0% | 10.0 → 10.2: +2.0% |"
+    ]
