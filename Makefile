@@ -126,7 +126,7 @@ test-312: ## run the unit tests on Python 3.12, in an environment of its own (.v
 lint: install ## check format, lint, types and generated code (seconds)
 	@$(checks); exit $$failed
 
-# Both are run, so that one call tells everything. Each says so where its folder is not there.
+# Both are run, so that one call tells everything. Each fails with a line where its folder is not there.
 suites: install ## score all real models with known answers, write docs/models.md (SUITE_ARGS=--list: what is wrong)
 	@failed=0; for suite in pmml tensors; do \
 	  [ ! -e tests/suites/$$suite ] && [ ! -e tests/suites/$$suite.py ] \

@@ -162,15 +162,24 @@ def _few(values: Sequence[Any] | npt.NDArray[np.float64]) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """Prints the counts. Returns 1 when some model is wrong or fails."""
+    """Prints the counts.
+
+    Returns:
+        1 when some model is wrong or fails, 2 when there is no model to score.
+    """
     arguments = _parser().parse_args(words)
-    if not arguments.folder.is_dir():
-        print(f"the suite of tensor models is not there ({arguments.folder}): nothing was scored")
-        return 0
+    models = arguments.folder / "models"
+    paths = [path for path in sorted(models.glob("*.json")) if arguments.only in path.stem]
+    if not paths:
+        about = f" with '{arguments.only}' in its name" if arguments.only else ""
+        print(
+            f"nothing was scored: there is no model{about} in {models}; name the suite's folder, or set "
+            "MODEL_SERVING_TENSOR_SUITE to it",
+            file=sys.stderr,
+        )
+        return 2
     outcomes: list[Outcome] = []
-    for path in sorted((arguments.folder / "models").glob("*.json")):
-        if arguments.only not in path.stem:
-            continue
+    for path in paths:
         if arguments.kind and json.loads(path.read_text())["kind"] != ModelType[arguments.kind]:
             continue
         outcomes.append(outcome_of(path))

@@ -20,13 +20,23 @@ _FIGURES = "pmml-suite.json"
 
 
 def main(words: Sequence[str]) -> int:
-    """Prints the counts. Returns 1 when some document that the reference takes is wrong or fails."""
+    """Prints the counts.
+
+    Returns:
+        1 when some document that the reference takes is wrong or fails, 2 when there is no document to score.
+    """
     arguments = _parser().parse_args(words)
-    if not arguments.folder.is_dir():
-        print(f"the PMML suite is not there ({arguments.folder}): nothing was scored")
-        return 0
+    paths = document_paths(arguments.folder, arguments.only)
+    if not paths:
+        about = f" with '{arguments.only}' in its name" if arguments.only else ""
+        print(
+            f"nothing was scored: there is no document{about} in {arguments.folder / 'documents'}; name the "
+            "suite's folder, or set MODEL_SERVING_PMML_SUITE to it",
+            file=sys.stderr,
+        )
+        return 2
     outcomes: list[Outcome] = []
-    for path in document_paths(arguments.folder, arguments.only):
+    for path in paths:
         if arguments.kind and json.loads(path.read_text())["kind"] != arguments.kind:
             continue
         outcomes.append(outcome_of(path, measures=not arguments.fast))
