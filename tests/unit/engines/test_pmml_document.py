@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import pytest
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.pmml import xml_tree
+from model_serving.engines.pmml.evaluator.compiler import compile_document
 from model_serving.engines.pmml.xml_tree import read_xml, written
+from tests.pmml_cases import load_document
+from tests.unit.engines import pmml_builders
 
 BODY = """<PMML version="4.3"><Header/><DataDictionary>
 <DataField name="größe" optype="continuous" dataType="double"/>
@@ -82,3 +86,39 @@ def test_sizes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         read(document().encode())
     with pytest.raises(ModelRejected, match=r"the limit is 10: .* --pmml-size-limit$"):
         read(document().encode(), 10)
+
+
+def lines(*intercepts: str) -> bytes:
+    """Returns a document with a regression for each text of attributes, which gives its place from 1 on."""
+    models = "".join(
+        f'<RegressionModel functionName="regression" {said}><MiningSchema><MiningField name="a"/>'
+        f'</MiningSchema><RegressionTable intercept="{place}"/></RegressionModel>'
+        for place, said in enumerate(intercepts, 1)
+    )
+    return pmml_builders.document(models, "")
+
+
+@pytest.mark.parametrize(
+    ("models", "served"),
+    [
+        (("", ""), 1.0),
+        (('isScorable="false"', ""), 2.0),
+        (('isScorable="0"', 'isScorable="false"', 'modelName="last"', ""), 3.0),
+    ],
+)
+def test_the_first_model_that_may_be_scored_is_served(models: tuple[str, ...], served: float) -> None:
+    model = load_document(lines(*models))
+    assert model.score(np.array([[0.0]])).result.tolist() == [served]
+
+
+def test_models_that_are_not_served_are_mentioned() -> None:
+    root = read(lines('isScorable="false"', 'modelName="one"', ""))
+    assert compile_document(root).program.warnings == [
+        "the document has 3 models: the RegressionModel 'one' is served, as the first that may be scored"
+    ]
+    assert compile_document(read(lines('isScorable="false"', ""))).program.warnings == []
+
+
+def test_a_document_of_which_no_model_may_be_scored_is_refused() -> None:
+    with pytest.raises(ModelRejected, match=r"has a RegressionModel that is not meant to be scored \(isScor"):
+        load_document(lines('isScorable="false"', 'isScorable="0"'))

@@ -103,17 +103,24 @@ class Compiled:
 
 
 def compile_document(root: Element) -> Compiled:
-    """Compiles the first model of a document.
+    """Compiles the first model of a document that is meant to be scored, with a warning if there are others.
 
     Raises:
         Unsupported: a part of the document is not known, or is wrong; the text names it.
     """
-    model = next((child for child in root if child.tag not in _BESIDE_MODELS), None)
-    if model is None:
+    models = [child for child in root if child.tag not in _BESIDE_MODELS]
+    if not models:
         raise ModelRejected("the PMML document has no model in it: export the model, not only its fields")
+    model = next(filter(_is_scorable, models), models[0])
     transformations = only(list(root), "TransformationDictionary")
     functions = {} if transformations is None else _functions(transformations)
     program = Program(functions)
+    if sum(map(_is_scorable, models)) > 1:
+        name = f" '{model.get('modelName')}'" if model.get("modelName") else ""
+        program.warn(
+            f"the document has {len(models)} models: the {model.tag}{name} is served, as the first that may "
+            "be scored"
+        )
     dictionary = _dictionary(root, program)
     document = Scope(program)
     compiler = _Compiler(program, dictionary, transformations)
@@ -122,6 +129,10 @@ def compile_document(root: Element) -> Compiled:
     declare_derived(transformations, inner)
     node = compiler.node(model, inner, is_outer=True)
     return Compiled(program, Inputs(inputs, program), tuple(one.data for one in inputs), node)
+
+
+def _is_scorable(model: Element) -> bool:
+    return model.get("isScorable", "true") in {"true", "1"}
 
 
 def _functions(transformations: Element) -> dict[str, Element]:
@@ -195,7 +206,7 @@ class _Compiler:
         if module is None:
             text = f"the model {model.tag}"
             raise Unsupported(text, _REFUSED[model.tag]) if model.tag in _REFUSED else Unsupported(text)
-        if model.get("isScorable", "true") not in {"true", "1"}:
+        if not _is_scorable(model):
             raise Incomplete(f"a {model.tag} that is not meant to be scored (isScorable is 'false')")
         parts = list(model)
         inner = scope.inner()

@@ -229,7 +229,10 @@ def whole_number(element: Element, attribute: str, default: int | None = None) -
 
 
 def text_array(array: Element) -> list[str]:
-    """Returns the items of an ``Array``. Items may stand in quotes, with quotes and backslashes escaped.
+    """Returns the items of an ``Array``. Items may stand in quotes; a backslash escapes a quote in them.
+
+    PMML 4.4 (General Structure) has an escape for quotes only: every other backslash stands for itself, as in
+    the path of a file.
 
     Raises:
         Unsupported: it has another number of items than its ``n``, or it is not an Array.
@@ -238,7 +241,7 @@ def text_array(array: Element) -> list[str]:
         raise Unsupported(f"{array.tag} where an Array belongs")
     children(array, {"n", "type"})
     items = [
-        re.sub(r"\\(.)", r"\1", match.group(1)) if match.group(1) is not None else match.group(2)
+        match.group(2) if match.group(1) is None else match.group(1).replace('\\"', '"')
         for match in _ITEM.finditer(array.text or "")
     ]
     expected = array.get("n")

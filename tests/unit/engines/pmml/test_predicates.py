@@ -162,3 +162,10 @@ def test_compound_predicates_follow_the_tables_of_the_standard(operator: str, ri
 def test_what_is_not_known_is_refused_by_name(xml: str, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
         outcomes(xml, x=[1.0])
+
+
+def test_a_backslash_in_an_array_escapes_quotes_only() -> None:
+    texts = (r"C:\temp", 'say "hi"', r"a\\b", "it's", "C:temp")
+    array = r'<Array n="4" type="string">"C:\temp" "say \"hi\"" "a\\b" it\'s</Array>'
+    element = f'<SimpleSetPredicate field="c" booleanOperator="isIn">{array}</SimpleSetPredicate>'
+    assert outcomes(element, c=texts) == [T, T, T, F, F]
