@@ -43,6 +43,9 @@ _DTYPES = {
     f"tensor({name})": name
     for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 }
+_MOST_SHOWN = 300
+"""How many characters of a list of outputs a message shows."""
+
 _NO_FOLDER = "/nonexistent"
 _QUANTIZING = ("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM")
 _QUANTIZED = "Records are scored one at a time, because the model scales its numbers by the whole batch."
@@ -112,6 +115,12 @@ def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output], list[str]]:
             outputs.append(_Output(node.name, _output(node, name, graph)))
         else:
             notes.append(f"The output {name} is left out, because it is a {node.type} and not a tensor.")
+    if not outputs and graph.outputs:
+        kinds = ", ".join(f"{name} ({nodes[zip_maps.get(name, name)].type})" for name in graph.outputs)
+        raise ModelRejected(
+            f"the model has no output that can be read, only {kinds[:_MOST_SHOWN]}: export it with a tensor "
+            "of float32 as output"
+        )
     return session, outputs, notes
 
 

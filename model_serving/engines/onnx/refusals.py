@@ -20,11 +20,16 @@ EXTERNAL_DATA = (
     "onnx.save_model(onnx.load('model.onnx'), 'one_file.onnx')"
 )
 
+_TOO_NEW = re.compile(
+    r"model (?P<what>IR version): (?P<has>\d+), max supported IR version: (?P<most>\d+)"
+    r"|(?P<opset>Opset) (?P<is>\d+) is under development.*? till opset (?P<till>\d+)",
+    re.DOTALL,
+)
 _UNKNOWN_OPERATOR = re.compile(r"([\w.]*:\w+)\(-?\d+\) is not a registered function/op")
 _LOCALE = re.compile(r"string_normalizer\.cc.*[Ll]ocale", re.DOTALL)
 _ADVICE = (
     (
-        re.compile(r"Unsupported model IR version|opset version|support for domain"),
+        re.compile(r"opset version|support for domain"),
         "export it with an older opset",
     ),
     (
@@ -83,6 +88,14 @@ def load_refusal(error: Exception) -> ModelRejected:
         return ModelRejected(
             f"the model uses the operator {unknown[1].removeprefix(':')}, which ONNX Runtime does not have: "
             "export it without custom operators"
+        )
+    new = _TOO_NEW.search(text)
+    if new:
+        what, has, most = ("opset", "is", "till") if new["opset"] else ("IR version", "has", "most")
+        return ModelRejected(
+            f"the model has the {what} {new[has]}, but ONNX Runtime here knows only up to {new[most]}: "
+            f"export it with {'opset' if new['opset'] else 'an older onnx package, or set ir_version to'} "
+            f"{new[most]}"
         )
     if "External data path" in text:
         return ModelRejected(EXTERNAL_DATA)

@@ -30,9 +30,15 @@ from model_serving.engines.remote.findings import findings_of, read_findings
 from model_serving.engines.remote.interface import Interface, ServingProtocol, Tensor
 from model_serving.engines.remote.openinference import OpenInference
 from model_serving.engines.remote.tfserving import TfServing
-from model_serving.engines.tensorflow.batches import depends_on_batch
 from model_serving.engines.tensors.inputs import Feed, TensorInputs
-from model_serving.engines.tensors.model import Run, TensorModel, Tried, tried_model, tried_outputs
+from model_serving.engines.tensors.model import (
+    Run,
+    TensorModel,
+    Tried,
+    tried_model,
+    tried_outputs,
+    tried_together,
+)
 from model_serving.engines.tensors.pairing import plan_inputs
 
 __all__ = ["MOST_RECORDS", "OpenInferenceEngine", "RemoteModel", "TfServingEngine"]
@@ -40,9 +46,6 @@ __all__ = ["MOST_RECORDS", "OpenInferenceEngine", "RemoteModel", "TfServingEngin
 MOST_RECORDS = 256
 """How many records one request has at most. More of them go in several requests at the same time."""
 
-_BATCH_MATTERS = (
-    "Records are scored one at a time, because a record's score depends on the others of its batch."
-)
 _DOUBLE = np.dtype(np.float64)
 
 
@@ -136,9 +139,7 @@ class _RemoteEngine:
             interface = replace(interface, outputs=outputs)
         run = _run(self.protocol, access, interface, range(len(interface.outputs)))
         tried = tried_outputs(run, inputs, [output.planned for output in interface.outputs])
-        if tried.batch is None and depends_on_batch(run, inputs):
-            tried = replace(tried, batch=1, notes=(*tried.notes, _BATCH_MATTERS))
-        return interface, tried
+        return interface, tried_together(run, inputs, tried)
 
 
 class TfServingEngine(_RemoteEngine):

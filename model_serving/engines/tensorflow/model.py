@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from model_serving.core.engine import ModelDescription
 from model_serving.core.errors import ScoringFailed
 from model_serving.engines.foreign_errors import first_line, typed_line
-from model_serving.engines.tensorflow.batches import depends_on_batch
 from model_serving.engines.tensorflow.classes import labelled
 from model_serving.engines.tensorflow.failures import Failures
 from model_serving.engines.tensorflow.feeding import Feeding, feeding_of
 from model_serving.engines.tensorflow.origins import Origins
 from model_serving.engines.tensorflow.session import close_session
-from model_serving.engines.tensors.inputs import TensorInputs
 from model_serving.engines.tensors.model import CannotScore, Run, Tensor, make_model
 from model_serving.engines.tensors.outputs import TensorOutput
 from model_serving.engines.tensors.pairing import plan_inputs
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
     from model_serving.core.messages import ModelToServe
 
 __all__ = ["GraphModel", "model_in_session"]
-
-_BATCH_MATTERS = (
-    "Records are scored one at a time, because a record's score depends on the others of its batch."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +78,6 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
     )
     fetched = [tensor for _, tensor in outputs]
     notes = _notes(found.outputs, feeding)
-    if planned.batch is None and depends_on_batch(run(fetched), planned):
-        planned, notes = TensorInputs(planned.fields, planned.parts, 1), (*notes, _BATCH_MATTERS)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
         lambda places: run([fetched[place] for place in places]),

@@ -3,7 +3,8 @@
 An engine describes the inputs (``tensors.pairing`` fits them to the record type) and all outputs that it can
 fetch (``tensors.outputs`` says what they mean), and calls ``make_model``. This scores a few records of zeros
 and empty texts, or of others where these fail. From them come the columns of the outputs that the model does
-not state. A model that takes only one record at a time is found out too. Whoever writes ``run`` tells two
+not state. A model that takes only one record at a time is found out too, and one whose answer for a record
+depends on the others (``tensors.independence``). Whoever writes ``run`` tells two
 failures apart:
 
 * ``ScoringFailed``: other records may be scored, such as for a category that the model does not know. The
@@ -24,6 +25,7 @@ import numpy as np
 from model_serving.core.engine import Columns, ModelDescription, Scores
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import quietly, scoring_failure
+from model_serving.engines.tensors.independence import TOGETHER, dependence
 from model_serving.engines.tensors.one_record import Bindable, OneRecordScorer
 from model_serving.engines.tensors.outputs import TensorOutput, plan_outputs
 from model_serving.engines.tensors.reading import Tensor, as_matrix, reader_of
@@ -42,6 +44,7 @@ __all__ = [
     "make_model",
     "tried_model",
     "tried_outputs",
+    "tried_together",
 ]
 
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
@@ -81,7 +84,8 @@ def make_model(
     Raises:
         ModelRejected: the model cannot score, or its outputs do not fit the message.
     """
-    tried = tried_outputs(run(range(len(outputs))), inputs, outputs)
+    run_all = run(range(len(outputs)))
+    tried = tried_together(run_all, inputs, tried_outputs(run_all, inputs, outputs))
     return tried_model(run, inputs, tried, model, close, description)
 
 
@@ -158,6 +162,14 @@ def tried_outputs(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput
         if stated and not isinstance(error, CannotScore):
             return Tried(tuple(outputs), tuple(range(len(outputs))), inputs.batch, ())
         raise ModelRejected(f"trying the model with zeros: {error}") from error
+
+
+def tried_together(run: Run, inputs: TensorInputs, tried: Tried) -> Tried:
+    """Returns what a trial found, with what ``independence`` finds: a batch size of one, and a warning."""
+    note = dependence(run, inputs) if tried.batch is None else ""
+    if not note:
+        return tried
+    return replace(tried, batch=1 if note == TOGETHER else None, notes=(*tried.notes, note))
 
 
 def _read(

@@ -27,7 +27,6 @@ __all__ = [
     "ModelNode",
     "Prediction",
     "Predictor",
-    "PredictsBatches",
     "Single",
     "WithoutClasses",
     "WithoutEntities",
@@ -187,20 +186,6 @@ class Predictor(Protocol):
             Undecided: only the batch can tell (see ``record``).
         """
         ...
-
-
-class PredictsBatches:
-    """A predictor that has no plain way of its own for one record alone."""
-
-    __slots__ = ()
-
-    def predict(self, batch: Batch) -> Prediction:
-        """See ``Predictor.predict``."""
-        raise NotImplementedError
-
-    def predict_one(self, record: Record) -> Single:
-        """See ``Predictor.predict_one``."""
-        return Single.of(record.of_batch(self.predict))
 
 
 class WithoutClasses:

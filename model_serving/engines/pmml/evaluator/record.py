@@ -6,8 +6,8 @@ one that it does not know (a number that Python refuses), it raises ``Undecided`
 a batch of one. So a plain way may leave cases out, but it must not decide one in another way than the batch.
 Where it computes a value that makes the record fail in the batch too, it raises ``Failed``.
 
-What has no plain way of its own (``ByBatch``, ``prediction.PredictsBatches``) computes a batch of one for
-itself alone; the fields that it asks for come from the record.
+What has no plain way of its own (``ByBatch``) computes a batch of one for itself alone; the fields that it
+asks for come from the record.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from model_serving.engines.pmml.evaluator.models.linear import numeric_field
 from model_serving.engines.pmml.evaluator.prediction import (
     ModelContext,
     Prediction,
-    PredictsBatches,
+    Single,
     WithoutClasses,
     WithoutEntities,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.evaluator.batch import Batch
     from model_serving.engines.pmml.evaluator.data_types import Kind
+    from model_serving.engines.pmml.evaluator.record import Record
     from model_serving.engines.pmml.evaluator.symbols import Numbers
 
 __all__ = ["GaussianProcessModel", "compile_model"]
@@ -107,9 +109,15 @@ class _Kernel:
             distances += part * part if self.degree == 2.0 else part**self.degree
         return np.asarray(self.gamma * np.exp(-self.factor * distances))
 
+    def values_of_one(self, row: Numbers, points: Numbers) -> Numbers:
+        """Returns the covariances of one row, shape (fields,), and points, as shape (points,)."""
+        parts = np.abs(row - points) / self.scales
+        parts = parts * parts if self.degree == 2.0 else parts**self.degree
+        return np.asarray(self.gamma * np.exp(-self.factor * parts.sum(axis=1)))
+
 
 @dataclass(frozen=True, slots=True)
-class GaussianProcessModel(PredictsBatches, WithoutClasses, WithoutEntities):
+class GaussianProcessModel(WithoutClasses, WithoutEntities):
     """Implements ``Predictor``. ``inverse`` is that of the Cholesky factor of the points' covariances."""
 
     kind: Kind
@@ -128,6 +136,17 @@ class GaussianProcessModel(PredictsBatches, WithoutClasses, WithoutEntities):
         means = np.concatenate([one[0] for one in made]) if made else np.empty(0)
         deviations = np.concatenate([one[1] for one in made]) if made else np.empty(0)
         return Prediction(means, more={"standardDeviation": deviations})
+
+    def predict_one(self, record: Record) -> Single:
+        """See ``Predictor.predict_one``."""
+        row = self.inputs.row(record)
+        if any(map(isnan, row)):
+            return Single(nan, more={"standardDeviation": nan})
+        with np.errstate(all="ignore"):
+            covariances = self.kernel.values_of_one(np.array(row), self.points)
+            known = self.inverse @ covariances
+        variance = max(self.kernel.gamma - float(known @ known), 0.0) + self.noise
+        return Single(float(covariances @ self.weights), more={"standardDeviation": sqrt(variance)})
 
     def _some(self, rows: Numbers) -> tuple[Numbers, Numbers]:
         covariances = self.kernel.values(rows, self.points)
