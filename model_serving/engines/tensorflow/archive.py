@@ -205,6 +205,11 @@ def _saved_model_in(root: Path) -> Path:
         for path in root.rglob("saved_model.pb")
         if len(path.relative_to(root).parts) <= MOST_FOLDERS_DOWN + 1
     )
+    if not found and (root / "model.weights.h5").is_file() and (root / "config.json").is_file():
+        raise ModelRejected(
+            "the archive is a .keras file, not a SavedModel: write one with "
+            "keras.models.load_model('model.keras').export('folder'), and publish the folder"
+        )
     if not found:
         raise ModelRejected(
             "the archive has no saved_model.pb at its top level or up to two folders down: "

@@ -52,12 +52,11 @@ def printed(found: Mapping[str, Any]) -> str:
 
 
 def tables(found: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Returns the tables for docs/models.md by the name of their marker."""
+    """Returns the tables for docs/models.md by the name of their marker. They have nothing of ``speed``."""
     counts = found["counts"]
     summary = ["| | documents |", "|---|---|", f"| that the reference evaluator takes | {found['taken']} |"]
     summary += [f"| {verdict} | {counts.get(verdict, 0)} |" for verdict in CLASSES]
     summary += [f"| scored by: {name} | {count} |" for name, count in found["evaluators"].items()]
-    summary += [f"| {name} | {value} |" for name, value in found["speed"].items()]
     refusals = ["| the document has | documents |", "|---|---|"]
     refusals += [f"| {cause.replace('|', ' ')} | {count} |" for cause, count in found["refusals"].items()]
     return {

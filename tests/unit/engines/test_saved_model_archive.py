@@ -92,6 +92,13 @@ NO_FILE = "the entry 'saved_model.pb' of the SavedModel's archive is not a plain
                 "pack the SavedModel's folder"
             ),
         ),
+        (
+            as_zip({"metadata.json": b"", "config.json": b"", "model.weights.h5": b""}),
+            (
+                "the archive is a .keras file, not a SavedModel: write one with "
+                "keras.models.load_model('model.keras').export('folder'), and publish the folder"
+            ),
+        ),
         (as_zip(under("1/") | under("2/")), "the archive has 2 SavedModels (1, 2): pack one"),
         (b"no archive", NEITHER.format("truncated header")),
         (b"", NEITHER.format("empty file")),
