@@ -148,3 +148,22 @@ def test_map_missing_to_of_a_field() -> None:
     before = define("filled", "a", '<FieldRef field="a" mapMissingTo="3"/>')
     gone = '<Constant missing="true" dataType="double"/>'
     assert value(apply("filled", gone), before=before) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            apply("substring", "s", constant("1"), constant("WIDTH")),
+            "which does not spell a value of type double",
+        ),
+        (apply("formatNumber", "s", constant("WIDTH")), "the pattern 'WIDTH'"),
+    ],
+)
+def test_a_constant_that_stands_for_a_parameter_is_refused_with_advice(body: str, text: str) -> None:
+    before = define("cut", "WIDTH s", body)
+    with pytest.raises(Unsupported, match=text) as caught:
+        value(apply("cut", constant("3"), "x"), "string", x=12.0, before=before)
+    assert caught.value.advice == (
+        "write FieldRef with field 'WIDTH' in the place of the Constant, as it is a parameter"
+    )

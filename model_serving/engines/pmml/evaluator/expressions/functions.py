@@ -19,7 +19,7 @@ from model_serving.engines.pmml.evaluator.expressions.missing import treated
 from model_serving.engines.pmml.evaluator.reading import Unsupported, children, required
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
     from model_serving.engines.pmml.evaluator.expressions.operands import Builtin
@@ -61,4 +61,14 @@ def compile_expression(element: Element, scope: Scope) -> Expression:
     try:
         return treated(element, arguments, lambda given: build(given, scope.program), scope.program)
     except Unsupported as error:
-        raise Unsupported(f"{error}, in the function '{name}'", error.advice) from None
+        advice = _advice_on(parts, scope) or error.advice
+        raise Unsupported(f"{error}, in the function '{name}'", advice) from None
+
+
+def _advice_on(arguments: Sequence[Element], scope: Scope) -> str:
+    """Returns what to do about a Constant that stands for a parameter, as SAS writes it, "" without one."""
+    for argument in arguments:
+        name = argument.text or ""
+        if argument.tag == "Constant" and scope.program.calling and scope.find(name) is not None:
+            return f"write FieldRef with field '{name}' in the place of the Constant, as it is a parameter"
+    return ""
