@@ -63,7 +63,7 @@ _WORDS = {
     "-Infinity": -np.inf,
     "NaN": np.nan,
 }
-_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\S)|(\S+)', re.DOTALL)
 
 
 class Unsupported(Exception):
@@ -235,7 +235,8 @@ def text_array(array: Element) -> list[str]:
     the path of a file.
 
     Raises:
-        Unsupported: it has another number of items than its ``n``, or it is not an Array.
+        Unsupported: it has another number of items than its ``n``, quotes that do not stand around an item,
+            or it is not an Array.
     """
     if array.tag != "Array":
         raise Unsupported(f"{array.tag} where an Array belongs")
@@ -244,10 +245,21 @@ def text_array(array: Element) -> list[str]:
         match.group(2) if match.group(1) is None else match.group(1).replace('\\"', '"')
         for match in _ITEM.finditer(array.text or "")
     ]
+    if '"' in (array.text or ""):
+        _check_quotes(array.text or "")
     expected = array.get("n")
     if expected is not None and expected != str(len(items)):
         raise Unsupported(f"an Array that says n='{expected}' and has {len(items)} items")
     return items
+
+
+def _check_quotes(text: str) -> None:
+    for match in _ITEM.finditer(text):
+        if match.group(2) is not None and match.group(2).startswith('"'):
+            raise Unsupported(
+                f"an Array in which the quotes of {match.group(2)} do not stand around an item",
+                "write a backslash before each quote within an item",
+            )
 
 
 def real_array(array: Element) -> npt.NDArray[np.float64]:

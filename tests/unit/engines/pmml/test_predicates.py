@@ -169,3 +169,12 @@ def test_a_backslash_in_an_array_escapes_quotes_only() -> None:
     array = r'<Array n="4" type="string">"C:\temp" "say \"hi\"" "a\\b" it\'s</Array>'
     element = f'<SimpleSetPredicate field="c" booleanOperator="isIn">{array}</SimpleSetPredicate>'
     assert outcomes(element, c=texts) == [T, T, T, F, F]
+
+
+@pytest.mark.parametrize("text", ['"a" "b', '"a"b', '"it "s" mine"', '"a""b"'])
+def test_quotes_that_do_not_stand_around_an_item_are_refused(text: str) -> None:
+    array = f'<Array type="string">{text}</Array>'
+    with pytest.raises(Unsupported, match=r"an Array in which the quotes of \S+ do not stand around an item"):
+        outcomes(
+            f'<SimpleSetPredicate field="c" booleanOperator="isIn">{array}</SimpleSetPredicate>', c=["a"]
+        )
