@@ -122,3 +122,16 @@ def test_models_that_are_not_served_are_mentioned() -> None:
 def test_a_document_of_which_no_model_may_be_scored_is_refused() -> None:
     with pytest.raises(ModelRejected, match=r"has a RegressionModel that is not meant to be scored \(isScor"):
         load_document(lines('isScorable="false"', 'isScorable="0"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("FancyModel", "export a model of a kind that docs/models.md names"),
+        ("TextModel", "train a model of another kind on TextIndex fields"),
+    ],
+)
+def test_a_model_of_another_kind_is_named(name: str, advice: str) -> None:
+    content = pmml_builders.document(f"<{name}/>", "")
+    with pytest.raises(ModelRejected, match=rf"^the PMML document has the model {name}: {advice}$"):
+        load_document(content)

@@ -112,6 +112,7 @@ def compile_document(root: Element) -> Compiled:
     if not models:
         raise ModelRejected("the PMML document has no model in it: export the model, not only its fields")
     model = next(filter(_is_scorable, models), models[0])
+    _module_of(model)
     transformations = only(list(root), "TransformationDictionary")
     functions = {} if transformations is None else _functions(transformations)
     program = Program(functions)
@@ -129,6 +130,14 @@ def compile_document(root: Element) -> Compiled:
     declare_derived(transformations, inner)
     node = compiler.node(model, inner, is_outer=True)
     return Compiled(program, Inputs(inputs, program), tuple(one.data for one in inputs), node)
+
+
+def _module_of(model: Element) -> str:
+    """Returns the name of the module that reads a model. Raises Unsupported if there is none."""
+    if model.tag in MODELS:
+        return MODELS[model.tag]
+    advice = _REFUSED.get(model.tag, "export a model of a kind that docs/models.md names")
+    raise Unsupported(f"the model {model.tag}", advice)
 
 
 def _is_scorable(model: Element) -> bool:
@@ -202,10 +211,7 @@ class _Compiler:
         Raises:
             Unsupported: a part of it is not known.
         """
-        module = MODELS.get(model.tag)
-        if module is None:
-            text = f"the model {model.tag}"
-            raise Unsupported(text, _REFUSED[model.tag]) if model.tag in _REFUSED else Unsupported(text)
+        module = _module_of(model)
         if not _is_scorable(model):
             raise Incomplete(f"a {model.tag} that is not meant to be scored (isScorable is 'false')")
         parts = list(model)

@@ -257,7 +257,11 @@ MA = component("NonseasonalComponent", 'p="0" d="0" q="2"', [], [0.5, 0.1], [1.0
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        (model("SpectralAnalysis", ""), "bestFit 'SpectralAnalysis'"),
+        (model("SpectralAnalysis", ""), "bestFit 'SpectralAnalysis'.* series: fit the series with an exp"),
+        (
+            model("GARCH", ""),
+            "bestFit 'GARCH'.* series: fit the series with an exponential smoothing, an ARIMA",
+        ),
         (model("ARIMA", ""), "without the ARIMA that its bestFit names"),
         (smoothing(trend("polynomial_exponential", 1)), "polynomial_exponential"),
         (smoothing(trend("additive", 1, ' phi="0.5"')), "phi '0.5'"),

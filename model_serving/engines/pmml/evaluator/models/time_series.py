@@ -65,6 +65,11 @@ def compile_model(element: Element, context: ModelContext) -> TimeSeriesModel:
     parts = children(
         element, MODEL_ATTRIBUTES | {"bestFit"}, {*MODEL_PARTS, "TimeSeries", *_ALGORITHMS, *_OTHERS}
     )
+    if element.get("bestFit") in _OTHERS:
+        raise Unsupported(
+            f"bestFit '{element.get('bestFit')}' of TimeSeriesModel, which does not forecast the series",
+            "fit the series with an exponential smoothing, an ARIMA or a state space",
+        )
     best = choice(element, "bestFit", _ALGORITHMS, None)
     algorithm = only(parts, best)
     if algorithm is None:
