@@ -159,6 +159,19 @@ def test_trees_with_any_predicates_and_distributions_answer_the_same(
     assert_same(found, node_by_node(content, monkeypatch).score(given))
 
 
+@pytest.mark.parametrize("declared", [(), ("d", "b"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize("seed", range(6))
+def test_classes_that_are_not_declared_have_the_same_order(
+    declared: tuple[str, ...], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = RandomTrees(np.random.default_rng(seed), ("d", "a", "c", "b"), ids=bool(seed % 2))
+    parts = [tree(made.node(3)) for _ in range(2)]
+    content = document(ensemble("average", parts), class_target(declared))
+    given = rows(100)
+    found = in_columns(content, monkeypatch, 2).score(given)  # the results are places in this order
+    assert_same(found, node_by_node(content, monkeypatch).score(given))
+
+
 def shared(*shares: str, score: str = "", more: str = "") -> str:
     """Returns a tree of three leaves, of which the first and the last one have distributions."""
     said = "".join(f"<ScoreDistribution {share}/>" for share in shares)

@@ -74,9 +74,11 @@ class Ends:
         base = len(self._scores)
         texts = columns.column("score")[nodes]
         if self._classifies:
+            before = len(self._classes)
             classes, found = read_texts(columns, texts, self._class, np.nan)
             scores = np.array(classes)[found]
             shares = read_shares(tree, ranks, self._class)
+            self._put_in_order(before, scores, shares)
             if shares is not None:
                 said = texts[shares.groups] >= 0
                 scores[shares.groups] = np.where(said, scores[shares.groups], shares.winners)
@@ -96,6 +98,27 @@ class Ends:
             # It says what is wrong with it, if anything is.
             number(Element("Node", {"recordCount": columns.texts[text]}), "recordCount")
         self._counts.frombytes(counts.tobytes())
+
+    def _put_in_order(self, before: int, scores: Numbers, shares: Shares | None) -> None:
+        """Puts the classes from a place on into the order of ``add``: a node's shares, then its score.
+
+        An index of a class that the target does not declare counts in this order.
+        """
+        new = list(self._classes.items())[before:]
+        if len(new) < 2 or all(value in self._target.values for _, value in new):
+            return
+
+        def first(value: float) -> tuple[int, int]:
+            is_score = scores == value
+            found = [(2 * int(is_score.argmax()) + 1, 0)] if is_score.any() else []
+            is_share = None if shares is None else shares.values == value
+            if shares is not None and is_share is not None and is_share.any():
+                share = int(is_share.argmax())
+                found.append((2 * int(shares.owners[share]), share))
+            return min(found)
+
+        new.sort(key=lambda item: first(item[1]))
+        self._classes = dict([*list(self._classes.items())[:before], *new])
 
     def _add_columns_of_shares(self, shares: Shares, base: int) -> None:
         places = shares.owners + base
