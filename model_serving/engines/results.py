@@ -14,6 +14,7 @@ A NaN among the columns makes the result NaN, which stands for "no result".
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ __all__ = ["MOST_NAMED_COLUMNS", "column_names", "resolve_rule", "result_of", "s
 
 MOST_NAMED_COLUMNS = 1000
 """An output with more columns gives only its result, because a map of them all makes messages too large."""
+
+
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 def resolve_rule(rule: OutputRule, columns: int) -> OutputRule:
@@ -75,9 +79,11 @@ def column_names(tensor: str, columns: int) -> tuple[str, ...]:
 
 
 def spelled_number(label: str) -> float | None:
-    """Returns the finite number that a class label spells, or None."""
-    try:
-        number = float(label)
-    except ValueError:
+    """Returns the finite number that a class label spells, or None.
+
+    Only decimal numbers count. Python also reads ``10_20`` as one, which is the name of a range.
+    """
+    if not _NUMBER.fullmatch(label):
         return None
+    number = float(label)
     return number if math.isfinite(number) else None

@@ -65,3 +65,10 @@ def test_columns_are_numbered_unless_there_is_one_or_too_many() -> None:
 def test_labels_spell_finite_numbers_or_none() -> None:
     labels = ("5", "-1.5", " 7 ", "1e2", "good", "", "nan", "inf")
     assert [spelled_number(label) for label in labels] == [5.0, -1.5, 7.0, 100.0, None, None, None, None]
+
+
+@pytest.mark.parametrize(
+    "label", ["10_20", "1_000", "\u0661", "0x10", "1,5", "1e", "", " ", "1 2", "1d", "--1"]
+)
+def test_labels_that_only_look_like_numbers_are_names(label: str) -> None:
+    assert spelled_number(label) is None

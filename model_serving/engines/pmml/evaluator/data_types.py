@@ -57,6 +57,9 @@ __all__ = [
 _SINGLE = Struct("f")
 _SINCE = re.compile(r"(date|dateTime)(Days|Seconds)Since\[(\d{4})\]")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_AFTER_DATE = tuple("T Z+-")
+"""What a text may go on with after its date: a time or a zone."""
+
 _PLAIN = frozenset(
     {"string", "integer", "float", "double", "boolean", "date", "time", "dateTime", "timeSeconds"}
 )
@@ -311,7 +314,10 @@ def _read_boolean(text: str) -> float:
 
 
 def _read_date(text: str) -> float:
-    day = text.strip()[:10]
+    stripped = text.strip()
+    day, rest = stripped[:10], stripped[10:]
+    if rest and not rest.startswith(_AFTER_DATE):
+        raise ValueError(text)
     if not _DATE.fullmatch(day):  # Python also reads 20040820 and 2004-W33-5, which PMML does not have
         raise ValueError(text)
     return float((date.fromisoformat(day) - _EPOCH).days)

@@ -175,7 +175,9 @@ def test_dates_and_times_are_spelled_as_iso() -> None:
     assert text(joined, **record) == "1969-12-31 2004-08-20T15:04:05 01:02:03"
 
 
-@pytest.mark.parametrize("spelled", ["20040820", "2004-W33-5", "04-08-20", "2004-13-01", "yesterday"])
+@pytest.mark.parametrize(
+    "spelled", ["20040820", "2004-W33-5", "04-08-20", "2004-13-01", "yesterday", "2004-08-201"]
+)
 def test_only_dates_as_pmml_spells_them_are_dates(spelled: str) -> None:
     assert value(apply("dateDaysSinceYear", S, constant("1977")), "integer", s=spelled) == FAILS
 
