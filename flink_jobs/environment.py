@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pyflink.common import Configuration
@@ -16,7 +16,9 @@ from pyflink.table import StreamTableEnvironment
 from flink_jobs.checkpoint_failures import EXACTLY_ONCE_CHECKPOINT_MS, tolerated
 from flink_jobs.config import Delivery, ExecutionMode, JobConfig, StateBackend
 from functions.internals import (
+    import_without_beam,
     java_environment,
+    leave_out_worker_server,
     set_operator_configuration,
     stream_graph_of,
 )
@@ -31,6 +33,7 @@ _KEY_GROUPS = 128
 
 Flink itself chooses this number for up to 85 instances."""
 
+_THREAD_MODE = Path(__file__).resolve().parent / "thread_mode"
 _PYTHON_JAR = "flink-python-"
 
 _CHECKPOINTING = {
@@ -46,12 +49,17 @@ def build_environment(config: JobConfig) -> tuple[StreamExecutionEnvironment, St
     settings = Configuration()
     for key, value in _settings(config).items():
         settings.set_string(key, value)
+    if config.execution_mode is ExecutionMode.THREAD:
+        import_without_beam()
+        leave_out_worker_server()
     env = StreamExecutionEnvironment.get_execution_environment(settings)
     env.set_parallelism(config.parallelism)
     if env.get_max_parallelism() < 1:
         # Set here, so that operators do not derive it: all must agree on which instance has which data type,
         # also after a restore with another parallelism.
         env.set_max_parallelism(max(_KEY_GROUPS, config.parallelism))
+    if config.execution_mode is ExecutionMode.THREAD:
+        _put_before_beam(env)
     _leave_out_python_jar(env)
     return env, StreamTableEnvironment.create(env)
 
@@ -82,6 +90,16 @@ def stream_graph(env: StreamExecutionEnvironment, name: str, with_timers: Collec
             own.setString(BUNDLE_SIZE, "1")
             set_operator_configuration(operator, own)
     return graph
+
+
+def _put_before_beam(env: StreamExecutionEnvironment) -> None:
+    """Puts the folder ``thread_mode`` first on the path of thread mode's interpreter; see what is in it.
+
+    On a machine that does not have the folder, this changes nothing.
+    """
+    settings = java_environment(env).getConfiguration()
+    given = settings.getString("python.pythonpath", "")
+    settings.setString("python.pythonpath", os.pathsep.join(filter(None, [str(_THREAD_MODE), given])))
 
 
 def _leave_out_python_jar(env: StreamExecutionEnvironment) -> None:

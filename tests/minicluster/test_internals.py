@@ -45,6 +45,13 @@ def test_states_of_thread_mode_are_those_of_a_java_backend() -> None:
     assert "from pemja import findClass" in source_of("pyflink", "fn_execution/embedded/java_utils.py")
 
 
+def test_what_thread_mode_leaves_out_is_still_there() -> None:
+    trial = source_of("pyflink", "fn_execution/__init__.py")
+    assert "try:\n    from apache_beam.coders import stream" in trial
+    for creates in ("datastream/stream_execution_environment.py", "table/table_environment.py"):
+        assert "os.environ.get('_python_worker_execution_mode')" in source_of("pyflink", creates)
+
+
 def test_names_behind_a_running_job() -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT)],
