@@ -4,9 +4,13 @@ An engine is a class with a method ``load`` that returns a loaded model: see :cl
 :class:`LoadedModel`. ``docs/engines.md`` shows one from start to end.
 """
 
-from model_serving.core.engine import Columns, Engine, LoadedModel, RecordSchema, Scores
-from model_serving.core.errors import ModelRejected, ScoringFailed, Unavailable
-from model_serving.core.messages import ModelToServe, OutputRule
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model_serving.core.engine import Columns, Engine, LoadedModel, RecordSchema, Scores
+    from model_serving.core.errors import ModelRejected, ScoringFailed, Unavailable
+    from model_serving.core.messages import ModelToServe, OutputRule
 
 __all__ = [
     "Columns",
@@ -20,3 +24,15 @@ __all__ = [
     "ScoringFailed",
     "Unavailable",
 ]
+
+_MODULES = ("model_serving.core.engine", "model_serving.core.errors", "model_serving.core.messages")
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the name when it is used first: a program that starts no engine does without numpy."""
+    if name in __all__:
+        for module in map(import_module, _MODULES):
+            if name in module.__all__:
+                globals()[name] = getattr(module, name)
+                return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

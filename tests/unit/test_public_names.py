@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,16 @@ def test_the_page_of_names_is_pinned() -> None:
         "Unavailable",
     ]
     assert all(hasattr(model_serving, name) for name in model_serving.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Engines'"):
+        _ = model_serving.Engines
+
+
+def test_a_program_that_starts_no_engine_does_without_numpy() -> None:
+    program = (
+        "import sys, model_serving.client.cli, model_serving.messaging.groups; print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
 
 
 @pytest.fixture(scope="module")
