@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from model_serving.spark.config import SparkConfig
+from model_serving.spark.config import SparkConfig, Variant
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -105,11 +105,13 @@ def _defaults(config: SparkConfig) -> dict[str, str]:
     """Settings that the user may also have set in Spark's own way: those of flags, and those for speed.
 
     Every batch is planned anew, and its plan is small. So what makes large plans fast only costs time here.
+    The broadcast job's rows pass no operator that would gain from code made for its plan.
     """
+    is_broadcast = config.variant is Variant.BROADCAST
     return {
         "spark.ui.enabled": "true" if config.ui_port else "false",
         "spark.ui.port": str(config.ui_port),
-        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.wholeStage": "false" if is_broadcast else "true",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.lightweightPlanChangeValidation": "false",
         "spark.sql.ui.explainMode": "simple",
