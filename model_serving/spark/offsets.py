@@ -21,6 +21,10 @@ from model_serving.spark.config import SparkConfig
 __all__ = ["GroupOffsets", "read_ends", "starting_offsets"]
 
 _ASK_S = 10.0
+_SEND_MS = 3_000
+"""How long a commit may wait for Kafka. The client has this limit as the timeout of a group's member, which
+these clients never become. Its default would hold up the end of a job without Kafka for 45 s a group."""
+
 _EARLIEST = -2
 """The first message of a partition, in Spark's JSON of offsets."""
 
@@ -29,7 +33,10 @@ class GroupOffsets:
     """The committed offsets of a consumer group, for a program that assigns partitions by itself."""
 
     def __init__(self, kafka: KafkaAccess, group: str) -> None:
-        self._consumer = Consumer(client_settings(kafka) | {"group.id": group, "enable.auto.commit": False})
+        self._consumer = Consumer(
+            client_settings(kafka)
+            | {"group.id": group, "enable.auto.commit": False, "session.timeout.ms": _SEND_MS}
+        )
 
     def of(self, topic: str) -> dict[int, int | None]:
         """Partition → the committed offset, None where none is.
@@ -54,7 +61,7 @@ class GroupOffsets:
         self._consumer.commit(offsets=places, asynchronous=True)
 
     def close(self) -> None:
-        """Sends what is not sent yet."""
+        """Sends what is not sent yet, and gives it up if Kafka is away."""
         self._consumer.close()
 
 
