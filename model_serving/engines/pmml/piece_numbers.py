@@ -25,6 +25,8 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np
 """What is left of a word that has this number of bytes."""
 
 _FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+_ODD = np.uint64(0xC2B2AE3D27D4EB4F)
+"""What the key of a piece with an odd place begins with: bytes that no text is likely to have."""
 
 MOST_BYTES = (1 << 20) - 1
 """The greatest length of a text. It has at most one piece more than bytes, and so many places leave 44 bits
@@ -61,7 +63,7 @@ def read_pieces(text: bytes) -> Pieces | None:
     sizes = np.append(quotes, len(text)) - begins
     is_odd = np.arange(len(begins)) & 1
     words = _words(text, begins, sizes)
-    keys = is_odd.astype(np.uint64)
+    keys = is_odd.astype(np.uint64) * _ODD
     for chosen, some in words:
         mixed = keys[chosen] if chosen is not None else keys
         mixed = (mixed ^ some) * _FACTOR

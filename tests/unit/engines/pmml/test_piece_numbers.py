@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model_serving.engines.pmml import piece_numbers
@@ -20,6 +20,8 @@ TEXTS = st.lists(SHORT | LONG, max_size=30).map(
 
 
 @given(text=TEXTS)
+@example(text=b'\x01"')
+@example(text=b'b"c"c"b')
 def test_each_piece_has_the_number_of_its_bytes(text: bytes) -> None:
     pieces = read_pieces(text)
     assert pieces is not None
