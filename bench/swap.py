@@ -34,8 +34,8 @@ _ACTIVE_S = 90.0
 _PEER_SWAP_S = 20.0
 _PEER_OPTIONS = ("--checkpoint", "0")
 """The peer keeps checkpoints in the JobManager's memory. A state of more than 5 MB would restart the job."""
-_BASES = {"forest-large": "forest-large", "table-large": "table-small"}
-"""For each large model, the model that serves before it."""
+_BASES = {"forest-large": "forest-large", "table-large": "table-small", "glm": "forest"}
+"""For each model that swaps in, two of 20 MB and a small one, the model that serves before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measures, prints and stores the figures. Returns the exit status."""
     asked = [model for model in arguments.models.split(",") if model in _BASES]
     if not asked:
-        raise BenchError(f"swap measures {' and '.join(_BASES)} only: name one of them with --models")
+        raise BenchError(f"swap measures {', '.join(_BASES)} only: name one of them with --models")
     arguments.models = ",".join(dict.fromkeys([*asked, *(_BASES[model] for model in asked)]))
     with open_session("swap", arguments) as session:
         keys = [
