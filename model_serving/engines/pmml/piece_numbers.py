@@ -29,7 +29,7 @@ _ODD = np.uint64(0xC2B2AE3D27D4EB4F)
 """What the key of a piece with an odd place begins with: bytes that no text is likely to have."""
 
 MOST_BYTES = (1 << 20) - 1
-"""The greatest length of a text. It has at most one piece more than bytes, and so many places leave 44 bits
+"""The greatest length of a text. It has at most one piece more than bytes, and their places leave 44 bits
 of a key to tell pieces apart."""
 
 
@@ -89,7 +89,7 @@ def read_pieces(text: bytes) -> Pieces | None:
 def _words(text: bytes, begins: _Places, sizes: _Places) -> list[tuple[_Places | None, _Words]]:
     """Returns the bytes of the pieces as numbers, ``_WORD`` bytes of each piece at a time.
 
-    Each is a pair: the places of the pieces that have so many bytes, None for all, and their words. Behind
+    Each is a pair: the places of the pieces that are that long, None for all, and their words. Behind
     the end of a piece a word has zeros.
     """
     padded = text + bytes(_WORD)

@@ -33,7 +33,7 @@ class OutputSender:
 
         Args:
             kafka: the access to Kafka.
-            give_up_ms: after so many milliseconds without Kafka a message counts as refused; 0: never.
+            give_up_ms: after this many milliseconds without Kafka a message counts as refused; 0: never.
             stopping: ends the waiting for a Kafka that is away.
         """
         self._stopping = stopping
