@@ -28,7 +28,13 @@ from bench.jobs import RunningJob, await_growth
 from bench.load import Load
 from bench.records import RecordMaker, epoch_ms
 from bench.results import Results, read_ours
-from bench.session import Session, add_common_arguments, add_compare_argument, open_session
+from bench.session import (
+    Session,
+    add_common_arguments,
+    add_compare_argument,
+    open_session,
+    order_of_round,
+)
 from bench.store import Case
 from model_serving.messaging.topics import TopicNames
 
@@ -94,7 +100,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
     commands: dict[str, Sequence[str]] = {}
     title = " ".join(map(str, key.values()))
     for number in range(session.rounds):
-        order = list(rounds) if number % 2 == 0 else list(reversed(rounds))
+        order = order_of_round(number, rounds)
         both = session.twice(title, partial(_round, session, key, arguments, order, commands))
         again = {name: text for name, text in both.items() if name not in rounds}
         for system, figures in rounds.items():

@@ -38,7 +38,15 @@ from model_serving.messaging.topics import TopicNames
 from model_serving.protos.modelstatus_pb2 import ModelStatus
 from model_serving.runtime.environment import project_root
 
-__all__ = ["VARIANTS", "Session", "add_common_arguments", "add_compare_argument", "in_turns", "open_session"]
+__all__ = [
+    "VARIANTS",
+    "Session",
+    "add_common_arguments",
+    "add_compare_argument",
+    "in_turns",
+    "open_session",
+    "order_of_round",
+]
 
 VARIANTS = ("keyed", "broadcast", SERVER)
 """What is measured if nothing else is asked for. ``SPARK`` can be asked for too."""
@@ -80,14 +88,19 @@ def add_compare_argument(parser: argparse.ArgumentParser) -> None:
 def in_turns(
     count: int, rounds: Mapping[str, list[dict[str, Any]]]
 ) -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
-    """Gives what is to be measured in ``count`` rounds: the round's number from 0, the system, its figures.
+    """Gives what to measure in ``count`` rounds: the round's number from 0, the system, its figures."""
+    for number in range(count):
+        for system in order_of_round(number, rounds):
+            yield number, system, rounds[system]
+
+
+def order_of_round(number: int, systems: Iterable[str]) -> list[str]:
+    """Returns the systems in the order in which they start in the round with this number, from 0.
 
     Every second round begins with the last system, so that none always runs right after the same other one.
     """
-    systems = list(rounds.items())
-    for number in range(count):
-        for system, figures in systems if number % 2 == 0 else reversed(systems):
-            yield number, system, figures
+    order = list(systems)
+    return order if number % 2 == 0 else order[::-1]
 
 
 def add_results_argument(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelType
 from model_serving.engines import engine_for
 from model_serving.runtime.environment import project_root
+from tests.suites.absence import tell_absence
 
 __all__ = ["CLASSES", "Outcome", "outcome_of", "table"]
 
@@ -171,12 +172,7 @@ def main(words: Sequence[str]) -> int:
     models = arguments.folder / "models"
     paths = [path for path in sorted(models.glob("*.json")) if arguments.only in path.stem]
     if not paths:
-        about = f" with '{arguments.only}' in its name" if arguments.only else ""
-        print(
-            f"nothing was scored: there is no model{about} in {models}; name the suite's folder, or set "
-            "MODEL_SERVING_TENSOR_SUITE to it",
-            file=sys.stderr,
-        )
+        tell_absence("model", models, arguments.only, "MODEL_SERVING_TENSOR_SUITE")
         return 2
     outcomes: list[Outcome] = []
     for path in paths:

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.known_models import pmml_suite_folder
 from bench.report import fill_in
 from model_serving.runtime.environment import project_root
+from tests.suites.absence import tell_absence
 from tests.suites.pmml.documents import Outcome, document_paths, outcome_of
 from tests.suites.pmml.report import figures, printed, tables
 
@@ -28,12 +29,7 @@ def main(words: Sequence[str]) -> int:
     arguments = _parser().parse_args(words)
     paths = document_paths(arguments.folder, arguments.only)
     if not paths:
-        about = f" with '{arguments.only}' in its name" if arguments.only else ""
-        print(
-            f"nothing was scored: there is no document{about} in {arguments.folder / 'documents'}; name the "
-            "suite's folder, or set MODEL_SERVING_PMML_SUITE to it",
-            file=sys.stderr,
-        )
+        tell_absence("document", arguments.folder / "documents", arguments.only, "MODEL_SERVING_PMML_SUITE")
         return 2
     outcomes: list[Outcome] = []
     for path in paths:
