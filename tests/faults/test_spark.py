@@ -116,7 +116,8 @@ def _workers(mark: str) -> list[psutil.Process]:
 
 
 def _is_python(process: psutil.Process) -> bool:
-    return "python" in Path(process.cmdline()[0]).name
+    command = process.cmdline()  # empty for a process that has just ended
+    return bool(command) and "python" in Path(command[0]).name
 
 
 @pytest.fixture
