@@ -93,6 +93,7 @@ $(SPARK)/.stamp-project: $(SPARK)/.stamp-packages pyproject.toml
 # Spark and Flink need packages that exclude each other, so each has an environment of its own.
 install-spark: $(SPARK)/.stamp-project ## make .venv-spark, in which spark-submit runs the Spark jobs
 	@$(SPARK)/bin/python -m model_serving.spark.install
+	@echo "ready: JOB=spark make demo | . $(SPARK)/bin/activate && spark-submit spark_jobs/keyed.py"
 
 demo: install $(if $(filter spark%,$(JOB)),install-spark) ## run Kafka, the job and the publishers for DEMO_SECONDS=60 (JOB=keyed, broadcast, server or spark)
 	@$(BIN)/python -m model_serving.client.demo

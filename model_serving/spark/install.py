@@ -46,11 +46,14 @@ def install() -> None:
     Raises:
         SetupError: a step failed.
     """
+    python = Path(sys.prefix).resolve() / "bin" / "python"
+    program = Path(sys.prefix) / "bin" / "spark-submit"
+    text = _PROGRAM.format(home=pyspark_home().resolve(), python=shlex.quote(str(python)))
+    if not (program.is_file() and program.read_text("utf-8", "replace") == text):
+        print("set-up of Spark 4/4: jars and spark-submit", flush=True)
     ensure_jars(pinned_jars(SPARK), cache_folder(), JgoSource(), show_progress())
     java_home(os.environ)
-    python = Path(sys.prefix).resolve() / "bin" / "python"
-    program = _PROGRAM.format(home=pyspark_home().resolve(), python=shlex.quote(str(python)))
-    _write(Path(sys.prefix) / "bin" / "spark-submit", program)
+    _write(program, text)
     _write(Path(sysconfig.get_path("purelib")) / "model_serving_quick_workers.pth", _QUICK_WORKERS)
 
 
