@@ -122,8 +122,7 @@ def _swap(session: Session, served: Served, large: BenchModel, edition: int, aft
     message = large.message(DATA_TYPE, edition=edition)
     content = message.SerializeToString()
     seen = session.kafka.count(served.topics.status)
-    begin = epoch_ms()
-    session.kafka.publish(served.topics.models, [content])
+    begin = session.kafka.publish(served.topics.models, [content])
     if served.system == "peer":
         # The peer reports no swap on a topic, and its results have no version.
         served.wait(_PEER_SWAP_S)

@@ -92,12 +92,19 @@ class Kafka:
         if producer.flush(60):
             raise BenchError("Kafka did not take everything within 60 s: look at the machine's load")
 
-    def publish(self, topic: str, messages: Sequence[bytes]) -> None:
-        """Writes models, compressed as ``publish-models`` does, and waits until Kafka has them."""
+    def publish(self, topic: str, messages: Sequence[bytes]) -> int:
+        """Writes models, compressed as ``publish-models`` does, and waits until Kafka has them.
+
+        Returns:
+            When a connected producer was given the first one, epoch ms.
+        """
         with self.producer(**{"linger.ms": 0, "compression.type": "lz4"}) as producer:
+            producer.list_topics(topic, timeout=WAIT_S)
+            begin = epoch_ms()
             for message in messages:
                 producer.produce(topic, message)
                 producer.poll(0)
+        return begin
 
     def fill(self, topic: str, maker: RecordMaker, upto: int) -> None:
         """Writes records to the partitions in turn, until the topic has ``upto`` records."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from model_serving.messaging.topics import MAX_MESSAGE_BYTES
 __all__ = ["Sender"]
 
 _MESSAGE_TIMEOUT_MS = 60_000
+_CONNECT_S = 2.0
 
 
 class Sender:
@@ -52,6 +54,10 @@ class Sender:
                 "on_delivery": self._losses.note,
             }
         )
+        # A producer that is given a message before it is connected asks again only half a second later. Without
+        # an answer here, it connects by itself.
+        with suppress(KafkaException):
+            self._producer.list_topics(self._topic, timeout=_CONNECT_S)
         return self
 
     def __exit__(
