@@ -52,6 +52,7 @@ class ModelPool:
     def __init__(self, engine_for: Callable[[ModelType], Engine]) -> None:
         self._engine_for = engine_for
         self._entries: dict[_Identity, _Entry] = {}
+        self._loading: set[_Identity] = set()
         self._lock = threading.Lock()
 
     def with_engines(self, around: Callable[[Engine], Engine]) -> ModelPool:
@@ -96,7 +97,11 @@ class ModelPool:
             with entry.loading:
                 if entry.model is None:
                     whole = model if with_content is None else with_content(model)
-                    entry.model = load_guarded(self._engine_for(model.model_type), whole, schema)
+                    self._loading.add(identity)
+                    try:
+                        entry.model = load_guarded(self._engine_for(model.model_type), whole, schema)
+                    finally:
+                        self._loading.discard(identity)
                 loaded = entry.model
         except BaseException:
             self._leave(identity, entry)
@@ -108,6 +113,11 @@ class ModelPool:
         """How many models are loaded now."""
         with self._lock:
             return sum(entry.model is not None for entry in self._entries.values())
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether an engine loads a model now, for any user of the pool."""
+        return bool(self._loading)
 
     def _leave(self, identity: _Identity, entry: _Entry) -> None:
         with self._lock:

@@ -55,6 +55,7 @@ def _models_consumer(kafka: KafkaAccess) -> Consumer:
             "fetch.wait.max.ms": 100,
             "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
             "queued.max.messages.kbytes": 65_536,
+            "fetch.queue.backoff.ms": 20,
         }
     )
 

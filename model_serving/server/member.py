@@ -78,7 +78,8 @@ class Member:
         self._recorder = None
         if self._reporter is not None:
             self._recorder = new_recorder(config.serving, config.name, clock)
-        self._parts: Parts = build(config.serving, clock, new_pool(), store=store, recorder=self._recorder)
+        self._pool = new_pool()
+        self._parts: Parts = build(config.serving, clock, self._pool, store=store, recorder=self._recorder)
         self._state_is_known = Event()
         self._ending = Event()
 
@@ -274,5 +275,6 @@ class Member:
             self._ends,
             config.topic_names,
             config.state_topic,
+            lambda: self._pool.is_loading,
             until=None if self._bounds is None else self._bounds.data,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, Message
 
@@ -33,6 +33,13 @@ _LONG_S = 0.5
 """Batches become smaller when one takes longer, so that transactions and activations do not wait for it."""
 
 _IDLE_S = 0.02
+
+_GATHER_S = 0.005
+"""How long records gather before a batch while a model loads. The load and this loop share the interpreter
+and the processor; small batches, which cost the most for a record, would make it last longer."""
+
+_FEW = 100
+"""Up to this size of the last batch, records are waited for: there is no backlog."""
 
 # Mapped over a batch: a method call from Python for each record would cost more than scoring it.
 _VALUE, _PARTITION = Message.value, Message.partition
@@ -64,10 +71,14 @@ class ServingLoop:
         ends: EndOffsets,
         topics: TopicNames,
         state_topic: str,
+        is_loading: Callable[[], bool],
         *,
         until: Mapping[int, int] | None = None,
     ) -> None:
-        """``until`` are the ends of the data topic's partitions in a bounded run."""
+        """``is_loading`` says whether a model loads in this process now.
+
+        ``until`` are the ends of the data topic's partitions in a bounded run.
+        """
         self._name = name
         self._delivery = delivery
         self._progress = progress
@@ -77,8 +88,10 @@ class ServingLoop:
         self._swaps = swaps
         self._sender = sender
         self._topics = topics
+        self._is_loading = is_loading
         self._until = until
         self._many = _MANY
+        self._has_few = True
         self._remind: dict[str, float] = {}
         # Data types whose records wait for a model server: when to look again, and which are too many.
         self._retry: dict[str, float] = {}
@@ -110,7 +123,10 @@ class ServingLoop:
         self._carry_out()
         if arrived := self._partitions.arrived():
             self._take_over(arrived)
+        if self._has_few and self._is_loading():
+            time.sleep(_GATHER_S)
         messages = self._partitions.read(self._many)
+        self._has_few = len(messages) <= _FEW
         if messages:
             # What was written in the round before has mostly arrived by now: a commit need not wait for it.
             self._delivery.tend(has_read=False)

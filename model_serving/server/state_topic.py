@@ -176,6 +176,8 @@ class StateTail(threading.Thread):
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
+                # A large model fills the queue. By default the client then looks again after a second.
+                "fetch.queue.backoff.ms": 20,
             }
         )
         # Not OFFSET_BEGINNING: the client would ask where that is, and for a topic that is new to it only

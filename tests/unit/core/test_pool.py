@@ -46,6 +46,26 @@ def test_one_load_for_all_who_want_the_model_and_one_close(engine: FakeEngine, p
     assert engine.events == ["load one", "close one"] * 2
 
 
+def test_it_is_known_that_a_model_loads() -> None:
+    seen: list[bool] = []
+    pool = ModelPool(lambda _: _Gated(lambda _: seen.append(pool.is_loading)))
+    assert not pool.is_loading
+    pool.with_source(lambda _: _Gated(lambda _: seen.append(pool.is_loading))).acquire(MODEL, POINT)
+    pool.acquire(MODEL, POINT, lambda _: pytest.fail("it is loaded"))
+    assert seen == [True]
+    assert not pool.is_loading
+
+
+def test_a_load_that_fails_is_over() -> None:
+    def fail(_content: bytes) -> None:
+        raise ModelRejected("no")
+
+    pool = ModelPool(lambda _: _Gated(fail))
+    with pytest.raises(ModelRejected):
+        pool.acquire(MODEL, POINT)
+    assert not pool.is_loading
+
+
 @pytest.mark.parametrize(
     ("other", "schema"),
     [

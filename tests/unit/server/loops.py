@@ -91,6 +91,7 @@ class Loop:
         self, monkeypatch: pytest.MonkeyPatch, until: Mapping[int, int] | None = None, limit: int = 10_000
     ) -> None:
         self.seconds = Seconds()
+        self.is_loading = False
         monkeypatch.setattr(module, "time", self.seconds)
         # The mirror follows in the same thread, so nothing comes while it is waited for.
         monkeypatch.setattr(partitions, "_SOON_S", 0)
@@ -128,6 +129,7 @@ class Loop:
             self.ends,
             TOPICS,
             "state",
+            lambda: self.is_loading,
             until=until,
         )
         self.loop.start()

@@ -170,6 +170,7 @@ class Process:
             TopicEnds(_ACCESS),
             TOPICS,
             STATE,
+            lambda: False,
         )
         loop.start()
         self.loop = loop

@@ -82,6 +82,24 @@ def test_records_that_come_while_none_is_there_are_one_batch(
     assert list(map(len, loop.engine.models[-1].scored)) == [3]
 
 
+def test_records_gather_while_a_model_loads_unless_there_is_a_backlog(loop: Loop) -> None:
+    loop.activate("wine", 1, b"one")
+    loop.arrive(0)
+
+    def waits() -> bool:
+        before = loop.seconds.monotonic()
+        loop.loop.step()
+        return loop.seconds.monotonic() > before
+
+    assert not waits()
+    loop.is_loading = True
+    loop.send(0, "wine", *range(1, 151))
+    assert waits()
+    assert not waits()
+    assert waits()
+    assert len(loop.results) == 150
+
+
 def test_records_are_not_read_before_the_state_of_their_partition_is_known(loop: Loop) -> None:
     loop.ends.known = {0: 3, 1: 7}
     loop.send(0, "wine", 1)
