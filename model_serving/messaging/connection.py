@@ -47,7 +47,7 @@ def reader_settings(kafka: KafkaAccess) -> dict[str, Any]:
         "fetch.wait.max.ms": 100,
         "fetch.message.max.bytes": DEAD_LETTER_BYTES,
         "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
-        # After large messages the client's queue is full for a moment. By default it looks again after a second.
+        # A large message fills the queue for a moment. By default the client looks again after a second.
         "fetch.queue.backoff.ms": 20,
     }
 

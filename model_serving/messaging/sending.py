@@ -54,8 +54,8 @@ class Sender:
                 "on_delivery": self._losses.note,
             }
         )
-        # A producer that is given a message before it is connected asks again only half a second later. Without
-        # an answer here, it connects by itself.
+        # A producer that is given a message before it is connected tries again only half a second later. If
+        # nobody answers here, it connects by itself.
         with suppress(KafkaException):
             self._producer.list_topics(self._topic, timeout=_CONNECT_S)
         return self
