@@ -32,6 +32,7 @@ __all__ = ["add_arguments", "run"]
 
 _ACTIVE_S = 90.0
 _PEER_SWAP_S = 20.0
+_SETTLE_S = 3.0
 _PEER_OPTIONS = ("--checkpoint", "0")
 """The peer keeps checkpoints in the JobManager's memory. A state of more than 5 MB would restart the job."""
 _BASES = {"forest-large": "forest-large", "table-large": "table-small", "glm": "forest"}
@@ -107,6 +108,8 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
                 _swap(session, served, large, edition + 1, arguments.after)
                 for edition in range(arguments.swaps)
             ]
+            # The last records have their results before the producer ends: what follows takes the processor.
+            served.wait(_SETTLE_S)
         commands[system] = served.command
         commands["producer"] = served.load.command
         return {"rate": rate, **_figures(served, quiet, spans)}
