@@ -26,6 +26,13 @@ _POLL_RECORDS = 5_000
 of 32 MiB, a batch of 100,000 records took a third longer."""
 
 
+_FETCH_WAIT_MS = 10
+"""How long Kafka waits with an answer that has no records. Spark asks for the ends of a partition after each
+read, and Kafka answers that only after the client's next request for records, which by default waits for 500
+ms at the end of the partition: each batch with a model, or with the last record of a pause, took so much
+longer."""
+
+
 def read_topic(session: SparkSession, config: SparkConfig, topic: str) -> DataFrame:
     """The messages of a topic: ``key``, ``value``, ``topic``, ``partition``, ``offset``, ``timestamp``.
 
@@ -76,6 +83,7 @@ def source_options(config: SparkConfig, topic: str) -> dict[str, str]:
         "kafka.isolation.level": "read_committed",
         "kafka.max.partition.fetch.bytes": str(_FETCH_BYTES),
         "kafka.max.poll.records": str(_POLL_RECORDS),
+        "kafka.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
     }
     if is_data:
         options["maxOffsetsPerTrigger"] = str(config.max_records_per_trigger)
