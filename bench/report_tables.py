@@ -181,13 +181,16 @@ def _swap(cases: Sequence[Case]) -> list[str]:
             str(case.key["model"]),
             _variant(case),
             "this project" if system == "ours" else "JVM peer",
-            *(_beside_quiet(case, system, name) for name in ("longest_gap_ms", "p99", "max")),
+            *(
+                _beside_quiet(case, system, name)
+                for name in ("longest_gap_ms", "arrival_gap_ms", "p99", "max")
+            ),
             _three(case.values(system, "worst.activation_lag_ms")),
         ]
         for case in cases
         for system in case.rounds
     ]
-    return _table("records/s|model|variant|system|longest gap|p99|max|activation lag", rows)
+    return _table("records/s|model|variant|system|longest gap|of records|p99|max|activation lag", rows)
 
 
 def _memory(cases: Sequence[Case]) -> list[str]:
@@ -362,7 +365,7 @@ def _ratio(case: Case, figure: str) -> str:
 def _beside_quiet(case: Case, system: str, name: str) -> str:
     """Returns a figure of the swaps, and in brackets the figure of the time without a swap."""
     worst, quiet = (_three(case.values(system, f"{part}.{name}")) for part in ("worst", "quiet"))
-    return f"{worst} ({quiet})"
+    return f"{worst} ({quiet})" if case.values(system, f"worst.{name}") else "–"
 
 
 def _three(values: Sequence[float], *, digits: int = 0) -> str:

@@ -16,7 +16,7 @@ from bench.topics import WAIT_S, Kafka
 from model_serving.messaging.connection import client_settings
 from model_serving.protos.servingresult_pb2 import ServingResult
 
-__all__ = ["Appended", "Results", "read_ours", "read_peer"]
+__all__ = ["Appended", "Results", "append_times", "read_ours", "read_peer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ def read_peer(kafka: Kafka, topic: str) -> Results:
     return Results(_array(appended), _array(submitted), np.full(len(appended), -1, dtype=np.int64), ())
 
 
+def append_times(kafka: Kafka, topic: str) -> npt.NDArray[np.int64]:
+    """Returns the times when Kafka appended the messages of partition 0, epoch milliseconds."""
+    return _array([message.timestamp()[1] for message in _messages(kafka, topic)])
+
+
 def _array(values: Sequence[int]) -> npt.NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
@@ -100,6 +105,7 @@ def _messages(kafka: Kafka, topic: str, *, first: int = 0) -> Iterator[Any]:
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": 65_536,
+            "fetch.queue.backoff.ms": 20,
         }
     )
     try:

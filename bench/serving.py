@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from bench.inputs import BenchModel
 from bench.jobs import RunningJob, await_growth
 from bench.load import Load
 from bench.records import data_types
-from bench.results import Appended, Results, read_ours, read_peer
+from bench.results import Appended, Results, append_times, read_ours, read_peer
 from bench.session import Session
 from model_serving.messaging.topics import TopicNames
 
@@ -27,7 +27,10 @@ _PEER_OPTIONS = ("--bounded", "false", "--buffer-timeout", "0")
 
 @dataclass(slots=True)
 class Served:
-    """A running system under load. After the context, ``results`` can be read."""
+    """A running system under load. After the context, ``results`` and ``arrived`` can be read.
+
+    ``arrived`` are the times when Kafka appended the records of partition 0, epoch milliseconds.
+    """
 
     system: str
     command: Sequence[str]
@@ -35,6 +38,7 @@ class Served:
     topics: TopicNames
     load: Load
     found: Results | None = None
+    arrived: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def wait(self, seconds: float) -> None:
         """Waits for a number of seconds.
@@ -128,6 +132,7 @@ def serving(
         if read:
             reader = read_ours if system == "ours" else read_peer
             served.found = reader(session.kafka, topics.results)
+            served.arrived = append_times(session.kafka, topics.data)
     session.kafka.remove(*topics.all())
 
 

@@ -149,6 +149,7 @@ def _figures(served: Served, quiet: _Span, spans: Sequence[_Span]) -> dict[str, 
         values = served.within(span.begin, span.end)
         found = {
             "longest_gap_ms": longest_gap(results.appended, span.begin, span.end),
+            "arrival_gap_ms": longest_gap(served.arrived, span.begin, span.end),
             "seconds": (span.end - span.begin) / 1000,
             **dataclasses.asdict(latency(values)),
         }
@@ -163,7 +164,7 @@ def _figures(served: Served, quiet: _Span, spans: Sequence[_Span]) -> dict[str, 
     swaps = [around(span) for span in spans]
     worst = {
         name: max(swap[name] for swap in swaps)
-        for name in ("longest_gap_ms", "p99", "max", "activation_lag_ms")
+        for name in ("longest_gap_ms", "arrival_gap_ms", "p99", "max", "activation_lag_ms")
         if all(name in swap for swap in swaps)
     }
     return {"quiet": around(quiet), "swaps": swaps, "worst": worst}
@@ -174,25 +175,38 @@ def _line(round_: dict[str, Any]) -> str:
     lag = f", active after {worst['activation_lag_ms']:,.0f} ms" if "activation_lag_ms" in worst else ""
     return (
         f"gap {worst['longest_gap_ms']:,.0f} ms (quiet {quiet['longest_gap_ms']:,.0f}), "
+        f"of records {worst['arrival_gap_ms']:,.0f} ({quiet['arrival_gap_ms']:,.0f}), "
         f"p99 {worst['p99']:,.0f} ({quiet['p99']:,.0f}), max {worst['max']:,.0f} ({quiet['max']:,.0f}){lag}"
     )
 
 
 def _show(session: Session, cases: Sequence[Case]) -> None:
     table = Table(
-        "case", "rate", "system", "gap", "quiet", "p99", "quiet", "max", "quiet", "lag", title="swaps, ms"
+        "case",
+        "rate",
+        "system",
+        "gap",
+        "quiet",
+        "records",
+        "quiet",
+        "p99",
+        "quiet",
+        "max",
+        "quiet",
+        "lag",
+        title="swaps, ms",
     )
     for column in table.columns[3:]:
         column.justify = "right"
     for case in cases:
         for system, rounds in case.rounds.items():
-            cells = [
-                f"{spread(case.values(system, f'{part}.{figure}')).median:,.0f}"
-                for figure in ("longest_gap_ms", "p99", "max")
+            columns = [
+                case.values(system, f"{part}.{figure}")
+                for figure in ("longest_gap_ms", "arrival_gap_ms", "p99", "max")
                 for part in ("worst", "quiet")
             ]
-            lag = case.values(system, "worst.activation_lag_ms")
-            cells.append(f"{spread(lag).median:,.0f}" if lag else "")
+            columns.append(case.values(system, "worst.activation_lag_ms"))
+            cells = [f"{spread(values).median:,.0f}" if values else "" for values in columns]
             table.add_row(" ".join(map(str, case.key.values())), f"{rounds[0]['rate']:,.0f}", system, *cells)
     session.console.print(table)
     session.say("the worst swap of a round, median of the rounds")

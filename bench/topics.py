@@ -38,8 +38,9 @@ class Kafka:
         self._admin: AdminClient = connect(self.access)
 
     def create(self, names: TopicNames, *, partitions: int = 1) -> None:
-        """Creates a job's topics. Results get log-append times and one partition, data get ``partitions``."""
+        """Creates a job's topics. Results and data have log-append times; results have one partition."""
         settings = topic_settings(names)
+        settings[names.data] = settings[names.data] | {"message.timestamp.type": "LogAppendTime"}
         topics = [
             NewTopic(name, partitions if name == names.data else 1, 1, config=settings[name])
             for name in names.all()

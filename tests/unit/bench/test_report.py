@@ -133,17 +133,19 @@ def test_latency_has_a_row_for_each_system() -> None:
 
 
 def test_swaps_stand_beside_the_quiet_time() -> None:
+    key: dict[str, str | int] = {"variant": "keyed", "model": "table-large", "rate": "1000"}
     quiet = {"longest_gap_ms": 10.0, "p99": 9.0, "max": 12.0}
     worst = {"longest_gap_ms": 40.0, "p99": 30.0, "max": 45.0, "activation_lag_ms": 1500}
-    measured = case(
-        {"variant": "keyed", "model": "table-large", "rate": "1000"},
-        [{"rate": 1000.0, "quiet": quiet, "worst": worst}],
-    )
-    assert TABLES["swap"]([measured])[2:] == [
-        (
-            "| 1,000 | table-large | keyed | this project | 40 / 40 / 40 (10 / 10 / 10) "
-            "| 30 / 30 / 30 (9 / 9 / 9) | 45 / 45 / 45 (12 / 12 / 12) | 1,500 / 1,500 / 1,500 |"
-        )
+    arrivals = {"arrival_gap_ms": 20.0}
+    measured = [
+        case(key, [{"rate": 1000.0, "quiet": quiet | more, "worst": worst | more}]) for more in ({}, arrivals)
+    ]
+    before = "| 1,000 | table-large | keyed | this project | 40 / 40 / 40 (10 / 10 / 10) "
+    after = "| 30 / 30 / 30 (9 / 9 / 9) | 45 / 45 / 45 (12 / 12 / 12) | 1,500 / 1,500 / 1,500 |"
+    # Rounds that were stored before this was measured have no gap of records.
+    assert TABLES["swap"](measured)[2:] == [
+        f"{before}| – {after}",
+        f"{before}| 20 / 20 / 20 (20 / 20 / 20) {after}",
     ]
 
 
