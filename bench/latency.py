@@ -16,11 +16,10 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.errors import BenchError
 from bench.figures import latency, spread
 from bench.pace import HALF, rate_of
 from bench.records import epoch_ms
-from bench.serving import serving
+from bench.serving import add_broker_warm_up, serving, warm_up_broker
 from bench.session import Session, add_common_arguments, add_compare_argument, in_turns, open_session
 from bench.store import Case
 
@@ -41,12 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--types", type=int, default=1, help="data types in turn, each with its model (1)")
     add_compare_argument(parser)
     parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
-    parser.add_argument(
-        "--broker-warm-up",
-        type=float,
-        default=90.0,
-        help="seconds of the first case's load on the new broker, before the first round (90)",
-    )
+    add_broker_warm_up(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,26 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
             for model in session.models
             for variant in session.variants
         ]
-        if arguments.broker_warm_up and (wanted := [key for key in keys if not session.is_stored(key)]):
-            _warm_up(session, wanted[0], arguments.broker_warm_up)
+        warm_up_broker(session, keys, partial(_rate, session), arguments.broker_warm_up)
         _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
     return 0
-
-
-def _warm_up(session: Session, key: dict[str, str | int], seconds: float) -> None:
-    """Lets the broker take the load of a case without measuring it.
-
-    In its first minute or two, Java's compilers take up to half of a core, and whoever is measured
-    first would have the latency of that.
-    """
-    session.say(f"the new broker takes the load for {seconds:g} s before the first round")
-    variant, model = str(key["variant"]), session.models[str(key["model"])]
-    try:
-        with serving(session, "ours", variant, model, _rate(session, key), warm_up_s=seconds, read=False):
-            pass
-    except BenchError as error:
-        # The case itself will say so too.
-        session.say(f"the broker is still new: {error}")
 
 
 def _rate(session: Session, key: dict[str, str | int]) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,9 +18,10 @@ from bench.load import Load
 from bench.records import data_types
 from bench.results import Appended, Results, append_times, read_ours, read_peer
 from bench.session import Session
+from bench.store import Key
 from model_serving.messaging.topics import TopicNames
 
-__all__ = ["Served", "serving"]
+__all__ = ["Served", "add_broker_warm_up", "serving", "warm_up_broker"]
 
 _DRAIN_S = 60.0
 _PEER_OPTIONS = ("--bounded", "false", "--buffer-timeout", "0")
@@ -134,6 +136,37 @@ def serving(
             served.found = reader(session.kafka, topics.results)
             served.arrived = append_times(session.kafka, topics.data)
     session.kafka.remove(*topics.all())
+
+
+def add_broker_warm_up(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that says how long ``warm_up_broker`` takes."""
+    parser.add_argument(
+        "--broker-warm-up",
+        type=float,
+        default=90.0,
+        help="seconds of the first case's load on the new broker, before the first round (90)",
+    )
+
+
+def warm_up_broker(
+    session: Session, keys: Sequence[Key], rate: Callable[[Key], float], seconds: float
+) -> None:
+    """Lets the broker take the load of the first case that is not stored yet, without measuring it.
+
+    In its first minute or two, Java's compilers take up to half of a core, and whoever is measured
+    first would have the latency of that.
+    """
+    key = next((key for key in keys if not session.is_stored(key)), None)
+    if key is None or not seconds:
+        return
+    variant, model = str(key["variant"]), session.models[str(key["model"])]
+    session.say(f"the new broker takes the load for {seconds:g} s before the first round")
+    try:
+        with serving(session, "ours", variant, model, rate(key), warm_up_s=seconds, read=False):
+            pass
+    except BenchError as error:
+        # The case itself will say so too.
+        session.say(f"the broker is still new: {error}")
 
 
 def _drain(session: Session, served: Served) -> None:

@@ -30,7 +30,7 @@ from bench.jobs import (
     peer_command,
     running,
 )
-from bench.store import Case, Rounds, Store
+from bench.store import Case, Key, Rounds, Store
 from bench.surroundings import now, surroundings
 from bench.topics import Kafka
 from model_serving.client.broker.embedded import EmbeddedBroker, Retention
@@ -217,7 +217,7 @@ class Session:
         """Returns the key of a case. With --job-flags the case differs from the one with default flags."""
         return parts | ({"flags": shlex.join(self.job_flags)} if self.job_flags else {})
 
-    def is_stored(self, key: dict[str, str | int]) -> bool:
+    def is_stored(self, key: Key) -> bool:
         """Whether a case may be left out because it is stored and --resume was given."""
         return self.resume and any(case.key == key for case in self.store.cases(self.section))
 

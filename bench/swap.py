@@ -23,7 +23,7 @@ from bench.figures import latency, longest_gap, spread
 from bench.inputs import BenchModel
 from bench.pace import HALF, rate_of
 from bench.records import DATA_TYPE, epoch_ms
-from bench.serving import Served, serving
+from bench.serving import Served, add_broker_warm_up, serving, warm_up_broker
 from bench.session import Session, add_common_arguments, in_turns, open_session
 from bench.store import Case
 from model_serving.protos.modelstatus_pb2 import ModelStatus
@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", type=float, default=20.0, help="seconds without a swap, to compare (20)")
     parser.add_argument("--after", type=float, default=5.0, help="seconds that are measured after a swap (5)")
     parser.add_argument("--warm-up", type=float, default=20.0, help="seconds before the measurement (20)")
+    add_broker_warm_up(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,14 +77,18 @@ def run(arguments: argparse.Namespace) -> int:
             if model in asked
             for variant in session.variants
         ]
+        warm_up_broker(session, keys, partial(_rate, session), arguments.broker_warm_up)
         _show(session, session.cases(keys, lambda key: _case(session, key, arguments)))
     return 0
 
 
+def _rate(session: Session, key: dict[str, str | int]) -> float:
+    sections = ("scaling", "backlog")
+    return rate_of(session.store, str(key["rate"]), key, of=("variant", "model"), sections=sections)
+
+
 def _case(session: Session, key: dict[str, str | int], arguments: argparse.Namespace) -> Case:
-    rate = rate_of(
-        session.store, str(key["rate"]), key, of=("variant", "model"), sections=("scaling", "backlog")
-    )
+    rate = _rate(session, key)
     large = session.models[str(key["model"])]
     base = session.models[_BASES[large.key]]
     compared = session.peer is not None and key["rate"] != HALF
