@@ -9,8 +9,13 @@ from tests.browser.fake_server import FakeServer
 from tests.browser.looking import Opener, box, overflow
 from tests.browser.scenario import NOW
 
-PLACES = ("#/", "#/data-types/wine", "#/data-types/house-prices", "#/dead-letters")
-
+PLACES = {
+    "#/": ("Data types", 0),
+    "#/data-types/wine": ("wine", 2),
+    "#/data-types/house-prices": ("house-prices", 2),
+    "#/dead-letters": ("Newest dead letters", 0),
+}
+"""Each view's address → a word of its heading, and its number of charts."""
 
 CLIPPED = """() => [...document.querySelectorAll('.panel')].flatMap((panel) =>
     [...panel.querySelectorAll('td, th, p, button, text, figure')].filter((node) => {
@@ -28,14 +33,16 @@ def test_no_view_is_wider_than_the_window(
         # Another day than today, so that times are long.
         one |= {"since": NOW - 90_000_000, "until": NOW - 80_000_000, "modelType": 0}
     page = open_page(width=width, locale=locale)
-    for place in PLACES:
+    for place, (heading, charts) in PLACES.items():
         page.evaluate("place => { location.hash = place }", place)
+        expect(page.locator("#view h1")).to_contain_text(heading)
         page.locator("#view .panel").first.wait_for()
+        drawn = page.locator(".chart svg[role]")
+        expect(drawn).to_have_count(charts)
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         assert overflow(page) == 0, place
         assert page.evaluate(CLIPPED) == [], place
-    for chart in page.locator(".chart svg[role]").all():
-        assert box(chart)["width"] <= width
+        assert all(box(chart)["width"] <= width for chart in drawn.all()), place
 
 
 def test_a_narrow_screen_has_cards_with_the_name_of_each_figure(open_page: Opener) -> None:
