@@ -22,7 +22,15 @@ from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import FlinkRun, ServerRun, job_flags, run_flink, server_flags
+from tests.jobs import (
+    SPARK_VARIANTS,
+    FlinkRun,
+    ServerRun,
+    SparkRun,
+    job_flags,
+    run_flink,
+    server_flags,
+)
 
 pytestmark = pytest.mark.kafka
 
@@ -142,6 +150,29 @@ def test_a_server_serves_over_tls_with_a_login_and_shows_no_secret(
     assert "PlainLoginModule" not in said
     assert "s=w;ord" not in said
     assert "guess" not in line
+
+
+@pytest.mark.parametrize("variant", SPARK_VARIANTS)
+def test_a_spark_job_serves_over_tls_with_a_login_and_shows_no_secret(
+    variant: str, secured: tuple[EmbeddedBroker, str], properties: Path, tmp_path: Path
+) -> None:
+    """Java reads and, in the keyed job, writes; Python reads models and writes in the broadcast job."""
+    broker, address = secured
+    topics = TopicNames().prefixed(f"{variant}-")
+    create_topics(connect(broker.kafka), topics, partitions=1)
+    flags = job_flags(address, topics, tmp_path / "checkpoints", topics.models)
+    log = tmp_path / "job.log"
+    with (
+        SparkRun(variant, [*flags, "--kafka-config", str(properties)], log) as job,
+        Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
+    ):
+        traffic.serve(SAMPLES["glm"].message("wine"))
+        traffic.send(*sample_records("wine", 20), b"junk")
+        assert len(traffic.await_results("wine", 20)) == 20
+        traffic.await_letters(lambda letter: letter.payload == b"junk", 1)
+    said = log.read_text()
+    assert "PlainLoginModule" not in said
+    assert "s=w;ord" not in said
 
 
 def _wrong(properties: Path) -> Path:
