@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from bench.errors import BenchError
 from bench.topics import WAIT_S, Kafka
-from model_serving.messaging.connection import client_settings
+from model_serving.messaging.connection import reader_settings
 from model_serving.protos.servingresult_pb2 import ServingResult
 
 __all__ = ["Appended", "Results", "append_times", "read_ours", "read_peer"]
@@ -96,18 +96,7 @@ def _array(values: Sequence[int]) -> npt.NDArray[np.int64]:
 
 def _messages(kafka: Kafka, topic: str, *, first: int = 0) -> Iterator[Any]:
     """Gives the committed messages of partition 0 from offset ``first`` to the present end."""
-    consumer = Consumer(
-        client_settings(kafka.access)
-        | {
-            "group.id": "bench",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "queued.max.messages.kbytes": 65_536,
-            "fetch.queue.backoff.ms": 20,
-        }
-    )
+    consumer = Consumer(reader_settings(kafka.access) | {"queued.max.messages.kbytes": 65_536})
     try:
         consumer.assign([TopicPartition(topic, 0, first)])
         end = time.monotonic() + WAIT_S

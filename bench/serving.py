@@ -29,9 +29,9 @@ _PEER_OPTIONS = ("--bounded", "false", "--buffer-timeout", "0")
 
 @dataclass(slots=True)
 class Served:
-    """A running system under load. After the context, ``results`` and ``arrived`` can be read.
+    """A running system under load. After the context, ``results`` can be read.
 
-    ``arrived`` are the times when Kafka appended the records of partition 0, epoch milliseconds.
+    ``arrived`` are the times when Kafka appended the records, epoch milliseconds, if they were asked for.
     """
 
     system: str
@@ -85,6 +85,7 @@ def serving(
     warm_up_s: float,
     preload: bool = True,
     read: bool = True,
+    arrivals: bool = False,
     peer_options: Sequence[str] = (),
     types: int = 1,
     flags: Sequence[str] = (),
@@ -100,6 +101,7 @@ def serving(
         warm_up_s: the context begins this number of seconds after the first result.
         preload: whether the peer has the model from the start, or reads it from the models topic.
         read: whether to read the results afterwards.
+        arrivals: whether to read the times at which the records arrived, too.
         peer_options: more options of the peer.
         types: the number of data types, in turn, each with its own edition of the model.
         flags: more flags of this project's job.
@@ -134,6 +136,7 @@ def serving(
         if read:
             reader = read_ours if system == "ours" else read_peer
             served.found = reader(session.kafka, topics.results)
+        if arrivals:
             served.arrived = append_times(session.kafka, topics.data)
     session.kafka.remove(*topics.all())
 

@@ -104,6 +104,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
             rate,
             warm_up_s=arguments.warm_up,
             preload=False,
+            arrivals=True,
             peer_options=_PEER_OPTIONS,
         ) as served:
             begin = epoch_ms()

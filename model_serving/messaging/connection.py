@@ -15,9 +15,22 @@ from model_serving.messaging.access import KafkaAccess, Refusals
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames, topic_settings
 
-__all__ = ["client_settings", "connect", "create_topics", "passes", "reader_settings", "wait_for_broker"]
+__all__ = [
+    "SOON_AGAIN",
+    "client_settings",
+    "connect",
+    "create_topics",
+    "passes",
+    "reader_settings",
+    "wait_for_broker",
+]
 
 UNREACHABLE_AFTER_S = 7.0
+
+SOON_AGAIN = {"fetch.queue.backoff.ms": 20}
+"""A setting of consumers: when they ask for more after their queue was full. Large messages or a backlog fill
+it for a moment, and by default the client then looks again after a second."""
+
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
 
 
@@ -47,8 +60,7 @@ def reader_settings(kafka: KafkaAccess) -> dict[str, Any]:
         "fetch.wait.max.ms": 100,
         "fetch.message.max.bytes": DEAD_LETTER_BYTES,
         "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
-        # A large message fills the queue for a moment. By default the client looks again after a second.
-        "fetch.queue.backoff.ms": 20,
+        **SOON_AGAIN,
     }
 
 

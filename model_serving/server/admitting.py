@@ -19,7 +19,7 @@ from model_serving.core.clock import Clock
 from model_serving.core.state import decode_activation
 from model_serving.events import Events
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import passes
+from model_serving.messaging.connection import SOON_AGAIN, passes
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames
 from model_serving.server.clients import server_client
 from model_serving.server.confirmations import Confirmations
@@ -55,7 +55,7 @@ def _models_consumer(kafka: KafkaAccess) -> Consumer:
             "fetch.wait.max.ms": 100,
             "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
             "queued.max.messages.kbytes": 65_536,
-            "fetch.queue.backoff.ms": 20,
+            **SOON_AGAIN,
         }
     )
 

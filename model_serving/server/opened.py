@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer
 
 from model_serving.flags import Delivery as Guarantee
+from model_serving.messaging.connection import SOON_AGAIN
 from model_serving.server.clients import group_consumer_settings
 from model_serving.server.config import ServerConfig
 from model_serving.server.delivery import AtLeastOnce, Delivery
@@ -59,8 +60,7 @@ def open_clients(config: ServerConfig, lag: Lag | None) -> OpenedClients:
             "queued.min.messages": _QUEUED_MESSAGES,
             "fetch.message.max.bytes": _FETCH_BYTES,
             "fetch.wait.max.ms": 100,
-            # The client's second would leave nothing to do where a full queue is empty sooner.
-            "fetch.queue.backoff.ms": 20,
+            **SOON_AGAIN,
             "enable.partition.eof": config.bounded,
         }
         | ({} if lag is None else lag.settings)

@@ -17,7 +17,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import passes
+from model_serving.messaging.connection import SOON_AGAIN, passes
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.losses import Losses
 from model_serving.messaging.receiving import end_offset
@@ -176,8 +176,7 @@ class StateTail(threading.Thread):
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 16_384,
-                # A large model fills the queue. By default the client then looks again after a second.
-                "fetch.queue.backoff.ms": 20,
+                **SOON_AGAIN,
             }
         )
         # Not OFFSET_BEGINNING: the client would ask where that is, and for a topic that is new to it only

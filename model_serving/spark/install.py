@@ -49,7 +49,7 @@ def install() -> None:
     python = Path(sys.prefix).resolve() / "bin" / "python"
     program = Path(sys.prefix) / "bin" / "spark-submit"
     text = _PROGRAM.format(home=pyspark_home().resolve(), python=shlex.quote(str(python)))
-    if not (program.is_file() and program.read_text("utf-8", "replace") == text):
+    if not program.exists():
         print("set-up of Spark 4/4: jars and spark-submit", flush=True)
     ensure_jars(pinned_jars(SPARK), cache_folder(), JgoSource(), show_progress())
     java_home(os.environ)

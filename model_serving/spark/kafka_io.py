@@ -25,7 +25,6 @@ _POLL_RECORDS = 5_000
 """The most records that Spark takes from the client at once. With the default of 500, and with answers
 of 32 MiB, a batch of 100,000 records took a third longer."""
 
-
 _FETCH_WAIT_MS = 10
 """How long Kafka waits with an answer that has no records. Spark asks for the ends of a partition after each
 read, and Kafka answers that only after the client's next request for records, which by default waits for 500

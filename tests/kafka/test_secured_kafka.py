@@ -22,15 +22,7 @@ from model_serving.messaging.connection import connect, create_topics
 from model_serving.messaging.topics import TopicNames
 from tests.job_models import SAMPLES, sample_records
 from tests.job_traffic import Traffic
-from tests.jobs import (
-    SPARK_VARIANTS,
-    FlinkRun,
-    ServerRun,
-    SparkRun,
-    job_flags,
-    run_flink,
-    server_flags,
-)
+from tests.jobs import SPARK_VARIANTS, FlinkRun, ServerRun, SparkRun, job_flags, run_flink, server_flags
 
 pytestmark = pytest.mark.kafka
 
@@ -111,10 +103,7 @@ def test_a_job_serves_over_tls_with_a_login_and_shows_no_secret(
         FlinkRun("broadcast", flags, log) as job,
         Traffic("broadcast", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
-        traffic.serve(SAMPLES["glm"].message("wine"))
-        traffic.send(*sample_records("wine", 20), b"junk")
-        assert len(traffic.await_results("wine", 20)) == 20
-        traffic.await_letters(lambda letter: letter.payload == b"junk", 1)
+        _exchange(traffic)
         pages = _web_pages(job)
     said = log.read_text()
     assert "PlainLoginModule" not in said
@@ -135,10 +124,7 @@ def test_a_server_serves_over_tls_with_a_login_and_shows_no_secret(
         ServerRun([*flags, "--delivery", "exactly-once"], log) as job,
         Traffic("server", broker.bootstrap_servers, topics, job.check) as traffic,
     ):
-        traffic.serve(SAMPLES["glm"].message("wine"))
-        traffic.send(*sample_records("wine", 20), b"junk")
-        assert len(traffic.await_results("wine", 20)) == 20
-        traffic.await_letters(lambda letter: letter.payload == b"junk", 1)
+        _exchange(traffic)
     wrong = _wrong(properties)
     refused = ServerRun([*flags, "--kafka-config", str(wrong)], tmp_path / "refused.log")
     with pytest.raises(AssertionError), refused:
@@ -166,13 +152,18 @@ def test_a_spark_job_serves_over_tls_with_a_login_and_shows_no_secret(
         SparkRun(variant, [*flags, "--kafka-config", str(properties)], log) as job,
         Traffic(variant, broker.bootstrap_servers, topics, job.check) as traffic,
     ):
-        traffic.serve(SAMPLES["glm"].message("wine"))
-        traffic.send(*sample_records("wine", 20), b"junk")
-        assert len(traffic.await_results("wine", 20)) == 20
-        traffic.await_letters(lambda letter: letter.payload == b"junk", 1)
+        _exchange(traffic)
     said = log.read_text()
     assert "PlainLoginModule" not in said
     assert "s=w;ord" not in said
+
+
+def _exchange(traffic: Traffic) -> None:
+    """Sends a model, records and junk; waits for what follows from them."""
+    traffic.serve(SAMPLES["glm"].message("wine"))
+    traffic.send(*sample_records("wine", 20), b"junk")
+    assert len(traffic.await_results("wine", 20)) == 20
+    traffic.await_letters(lambda letter: letter.payload == b"junk", 1)
 
 
 def _wrong(properties: Path) -> Path:

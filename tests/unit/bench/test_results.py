@@ -8,6 +8,7 @@ import pytest
 
 from bench import results
 from bench.results import Appended
+from model_serving.messaging.access import KafkaAccess
 from tests.fake_kafka import FakeKafka, FakeProducer
 
 
@@ -18,10 +19,9 @@ class Topic:
         self.kafka = FakeKafka({"results": 1})
         self.producer = FakeProducer(self.kafka, {"transactional.id": "one"})
         self.producer.init_transactions(1)
-        self.access = None
+        self.access = KafkaAccess("nowhere:9092")
         self.markers = 0
         monkeypatch.setattr(results, "Consumer", self._consumer)
-        monkeypatch.setattr(results, "client_settings", lambda _access: {})
 
     def _consumer(self, settings: dict[str, Any]) -> Any:
         return self.kafka.consumer(settings)
