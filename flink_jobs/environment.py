@@ -158,6 +158,9 @@ def _settings(config: JobConfig) -> dict[str, str]:
         settings["execution.checkpointing.incremental"] = "true"
     if config.checkpoint_interval_ms:
         settings |= {
+            # A row may hold records of several keys, and a model message may be in several elements, so what
+            # is in flight cannot be part of a checkpoint (see functions/placement.py, functions/chunks.py).
+            "execution.checkpointing.unaligned.enabled": "false",
             "execution.checkpointing.interval": f"{config.checkpoint_interval_ms} ms",
             "execution.checkpointing.mode": _CHECKPOINTING[config.delivery],
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

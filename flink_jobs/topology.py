@@ -20,8 +20,7 @@ from functions.types import (
     ACTIVATIONS,
     BYTES,
     DEAD_LETTERS,
-    KEYED_BYTES,
-    KEYED_RECORDS,
+    KEYED_ROWS,
     ROLLBACKS,
     STATUSES,
     SWAPS,
@@ -67,7 +66,7 @@ def with_timers(bounded: bool) -> frozenset[str]:
 def serve_keyed(models: DataStream, records: DataStream, settings: ServingSettings) -> Served:
     """Sends models and records to instances by data type: one instance serves each data type, in order."""
     admitted = _admit(models, settings)
-    routed = records.process(RouteRecords(settings), KEYED_RECORDS).name("route records").uid("route-records")
+    routed = records.process(RouteRecords(settings), KEYED_ROWS).name("route records").uid("route-records")
     served = (
         _by_data_type(admitted.activations, "activations-by-data-type")
         .connect(_keyed(routed))
@@ -121,17 +120,12 @@ def serve_broadcast(
 
 def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
     routed = (
-        models.process(RouteModels(settings), KEYED_BYTES)
+        models.process(RouteModels(settings), KEYED_ROWS)
         .set_parallelism(1)
         .name("route models")
         .uid("route-models")
     )
-    admitted = (
-        _by_data_type(routed, "models-by-data-type")
-        .process(ModelAdmission(settings), BYTES)
-        .name("admit models")
-        .uid(_ADMIT)
-    )
+    admitted = _keyed(routed).process(ModelAdmission(settings), BYTES).name("admit models").uid(_ADMIT)
     return _Admitted(
         activations=_side_output(admitted, ACTIVATIONS),
         dead_letters=_side_output(routed, DEAD_LETTERS).union(_side_output(admitted, DEAD_LETTERS)),
@@ -139,16 +133,16 @@ def _admit(models: DataStream, settings: ServingSettings) -> _Admitted:
     )
 
 
-def _keyed(batches: DataStream) -> KeyedStream:
-    """Batches of records keyed by their data type, which is the first field of each row.
+def _keyed(rows: DataStream) -> KeyedStream:
+    """Rows keyed by their data type, which is the first field of each.
 
     ``DataStream.key_by`` would add a Python operator in between, to fetch the key: one more trip from the
-    JVM for each batch, and the batch would be pickled and unpickled once more. The rows that it makes are
+    JVM for each row, and what it carries would be pickled and unpickled once more. The rows that it makes are
     the same as the rows that arrive here.
     """
     by_first_field = get_gateway().jvm.KeyByKeySelector()
-    keyed = java_stream(batches).keyBy(by_first_field, Types.ROW([_STRING]).get_java_type_info())
-    return KeyedStream(keyed, Types.PICKLED_BYTE_ARRAY(), batches)
+    keyed = java_stream(rows).keyBy(by_first_field, Types.ROW([_STRING]).get_java_type_info())
+    return KeyedStream(keyed, Types.PICKLED_BYTE_ARRAY(), rows)
 
 
 def _by_data_type(stream: DataStream, uid: str) -> KeyedStream:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
+from functions.chunks import Arrivals
 from functions.emitting import emit
 from functions.guards import GuardTimers
 from functions.metrics import ServingMetrics
@@ -21,7 +22,7 @@ __all__ = ["ModelAdmission"]
 
 
 class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
-    """(data type, model message) → ``ACTIVATIONS`` for admitted models; statuses and dead letters for others.
+    """Model messages in chunks → ``ACTIVATIONS`` for admitted models; statuses and dead letters for others.
 
     Slow work runs in threads beside this operator, so neither a checkpoint barrier nor another data type's
     model waits for it. Until the work ends, the messages are in state, and a timer looks after the first one
@@ -34,6 +35,7 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
         # Data type → the time of its next timer, if it was registered since the start.
         self._due: dict[str, int] = {}
         self._guards = GuardTimers()
+        self._arrivals = Arrivals()
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Makes the queue of model messages.
@@ -49,9 +51,12 @@ class ModelAdmission(KeyedProcessFunction):  # type: ignore[misc]
             KeyedKeptModels(runtime_context), KeyedPendingModels(runtime_context), subtask
         )
 
-    def process_element(self, value: tuple[str, bytes], ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
-        """Takes a model message, and registers timers if it has to wait."""
-        data_type, payload = value
+    def process_element(self, value: tuple[bytes, int], ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+        """Takes a chunk of a model message; with the last one the message, and timers if it has to wait."""
+        data_type = ctx.get_current_key()
+        payload = self._arrivals.add(data_type, *value)
+        if payload is None:
+            return
         yield from self._emit(self._queue.offer(data_type, payload))
         if self._queue.waits(data_type):
             self._guards.set(data_type, ctx.timer_service())

@@ -8,6 +8,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
+from functions.chunks import chunks_of
 from functions.emitting import emit
 from functions.metrics import ServingMetrics
 from functions.placement import Placement, subtask_index
@@ -59,7 +60,10 @@ class RouteRecords(ProcessFunction):  # type: ignore[misc]
 
 
 class RouteModels(ProcessFunction):  # type: ignore[misc]
-    """Model messages from Kafka → (data type, message), for keying; rejects messages it cannot route."""
+    """Model messages from Kafka → Row(data type, (chunk, number of chunks that follow)), for keying.
+
+    Rejects messages that it cannot route.
+    """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
@@ -83,7 +87,8 @@ class RouteModels(ProcessFunction):  # type: ignore[misc]
             self._metrics.add(routed.counts)
             yield from emit(routed)
         else:
-            yield routed, payload
+            for chunk in chunks_of(payload):
+                yield Row(routed, chunk)
 
     def close(self) -> None:
         """Makes the last reports of statistics."""

@@ -11,11 +11,13 @@ from typing import Any
 
 from pyflink.datastream import RuntimeContext
 
+from functions.chunks import CHUNK_BYTES, chunks_of
 from functions.placement import CurrentKey
 from functions.types import (
     ACTIVE_MODEL,
     HISTORY,
     KEPT_MODELS,
+    PENDING_CHUNKS,
     PENDING_MODELS,
     SWAP_REPORTS,
     WAITING,
@@ -63,10 +65,11 @@ class KeyedKeptModels:
 
 
 class KeyedPendingModels:
-    """See ``core.ports.PendingModels``."""
+    """See ``core.ports.PendingModels``. Large messages are in chunks."""
 
     def __init__(self, context: RuntimeContext) -> None:
         self._state = context.get_map_state(PENDING_MODELS)
+        self._chunks = context.get_map_state(PENDING_CHUNKS)
 
     def numbers(self, data_type: str) -> Iterable[int]:
         """See ``core.ports.PendingModels``."""
@@ -74,15 +77,27 @@ class KeyedPendingModels:
 
     def get(self, data_type: str, number: int) -> bytes:
         """See ``core.ports.PendingModels``."""
-        payload: bytes = self._state.get(number)
-        return payload
+        saved: bytes | int = self._state.get(number)
+        if isinstance(saved, bytes):
+            return saved
+        return b"".join([self._chunks.get(f"{number}/{place}") for place in range(saved)])
 
     def put(self, data_type: str, number: int, payload: bytes) -> None:
         """See ``core.ports.PendingModels``."""
-        self._state.put(number, payload)
+        if len(payload) <= CHUNK_BYTES:
+            self._state.put(number, payload)
+            return
+        count = 0
+        for chunk, _ in chunks_of(payload):
+            self._chunks.put(f"{number}/{count}", chunk)
+            count += 1
+        self._state.put(number, count)
 
     def remove(self, data_type: str, number: int) -> None:
         """See ``core.ports.PendingModels``."""
+        saved = self._state.get(number)
+        for place in range(0 if isinstance(saved, bytes) else saved):
+            self._chunks.remove(f"{number}/{place}")
         self._state.remove(number)
 
 

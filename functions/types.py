@@ -19,8 +19,8 @@ __all__ = [
     "DEAD_LETTERS",
     "HISTORY",
     "KEPT_MODELS",
-    "KEYED_BYTES",
-    "KEYED_RECORDS",
+    "KEYED_ROWS",
+    "PENDING_CHUNKS",
     "PENDING_MODELS",
     "ROLLBACKS",
     "STATUSES",
@@ -36,12 +36,8 @@ __all__ = [
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 """A message for Kafka."""
 
-KEYED_BYTES = Types.TUPLE([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""(data type, bytes for it)."""
-
-KEYED_RECORDS = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
-"""Row(data type, packed batches of this data type and of others that go to the same instance). The layout is
-that of Flink's own keyed Python streams."""
+KEYED_ROWS = Types.ROW([Types.STRING(), Types.PICKLED_BYTE_ARRAY()])
+"""Row(data type, what is for it). The layout is that of Flink's own keyed Python streams."""
 
 ACTIVATIONS = OutputTag("activations", Types.PICKLED_BYTE_ARRAY())
 """(data type, activation as bytes) for the operators that serve."""
@@ -54,14 +50,16 @@ ROLLBACKS = OutputTag("rollbacks", BYTES)
 SWAPS = OutputTag("swaps", Types.PICKLED_BYTE_ARRAY())
 """(data type, sequence of the activation, reporter, status) from each instance that has carried it out."""
 
-UNMATCHED = OutputTag("unmatched", KEYED_RECORDS)
+UNMATCHED = OutputTag("unmatched", KEYED_ROWS)
 """Row(data type, packed batches of records) of records for which a broadcast instance had no model."""
 
 HISTORY = ValueStateDescriptor("history", Types.PICKLED_BYTE_ARRAY())
 KEPT_MODELS = MapStateDescriptor("kept-models", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 PENDING_MODELS = MapStateDescriptor("pending-models", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
-"""Number → model message that is not carried out yet, as it arrived. Flink would write a list again, with all
-its models, each time the first one is taken."""
+"""Number → model message that is not carried out yet, as it arrived; of a large one, how many chunks it has.
+Flink would write a list again, with all its models, each time the first one is taken."""
+PENDING_CHUNKS = MapStateDescriptor("pending-chunks", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+"""``<number>/<place, from 0>`` → chunk of a pending message."""
 ACTIVE_MODEL = ValueStateDescriptor("active-model", Types.PICKLED_BYTE_ARRAY())
 WAITING = ListStateDescriptor("waiting", Types.PICKLED_BYTE_ARRAY())
 WAITING_COUNT = ValueStateDescriptor("waiting-count", Types.LONG())

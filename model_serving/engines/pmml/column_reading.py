@@ -124,24 +124,24 @@ def _columns(read: _Splitting, named: Callable[[str], str]) -> XmlColumns:
     markup, values = np.concatenate(read.markup), np.concatenate(read.values)
     if len(markup) != len(values) + 1:
         raise NotPlain
-    attributes = np.array([kind.attribute for kind in read.kinds])[markup]
+    attributes = np.array([kind.attribute for kind in read.kinds], dtype=np.int8)[markup]
     if (attributes[:-1] < 0).any() or attributes[-1] >= 0 or (markup[1:] == 0).any():
         raise NotPlain  # the first piece is read in another way than all others
     attributes = attributes[:-1]
     steps = _steps(read.kinds, markup)
     begins = steps > 0
-    depth = np.cumsum(np.where(begins, 1, -1))
+    depth = np.cumsum(np.where(begins, np.int8(1), np.int8(-1)), dtype=np.int32)
     if not len(depth) or depth[-1] != 0 or depth.min() < 0 or (depth[:-1] == 0).any():
         raise NotPlain
     _check_ends(steps, np.where(begins, depth, depth + 1))
-    begun = np.array([sum(step > 0 for step in kind.steps) for kind in read.kinds])[markup]
-    last = np.cumsum(begun) - 1
+    begun = np.array([sum(step > 0 for step in kind.steps) for kind in read.kinds], dtype=np.int32)[markup]
+    last = np.cumsum(begun, dtype=np.int32) - 1
     owners = last[:-1]
     texts, values = _texts(read.known, values)
     levels = depth[begins]
     with_text = np.array([bool(kind.text) for kind in read.kinds])[markup]
     tag_names = Vocabulary()
-    numbers = np.array([tag_names.number(named(tag)) for tag in read.tags.texts])
+    numbers = np.array([tag_names.number(named(tag)) for tag in read.tags.texts], dtype=np.int32)
     for attribute in read.attributes.texts:
         named(attribute)  # its prefix has to be declared; it keeps it
         if attribute.startswith("xmlns"):
@@ -178,23 +178,30 @@ def _steps(kinds: Sequence[Markup], markup: Indices) -> Indices:
 
 def _check_ends(steps: Indices, levels: Indices) -> None:
     """Raises NotPlain if an end tag has another name than the element that it ends."""
-    # On each level, begin and end take turns. Small numbers are sorted much faster.
-    small = np.int16 if levels.max() < 1 << 15 else np.int32
-    in_levels = steps[np.argsort(levels.astype(small), kind="stable")]
+    # On each level, begin and end take turns.
+    in_levels = steps[_by_level(levels)]
     begins, ends = in_levels[0::2], in_levels[1::2]
     if not ((ends == 0) | (ends == -begins)).all():
         raise NotPlain
 
 
+def _by_level(levels: Indices) -> Indices:
+    """Returns the places of all levels, those of the highest first, each level's in their order."""
+    # Small numbers are sorted much faster.
+    small = np.int16 if levels.max() < 1 << 15 else np.int32
+    return np.argsort(levels.astype(small), kind="stable")
+
+
 def _parents(levels: Indices) -> Indices:
     """Returns the place of the last element before each one that lies one level higher, -1 for the first."""
     bits = len(levels).bit_length()
-    ordered = np.sort((levels.astype(np.int64) << bits) | np.arange(len(levels)))
+    order = _by_level(levels)
+    ordered = (levels[order].astype(np.int64) << bits) | order
     # The one before where the same place one level higher would be.
     above = ordered[ordered.searchsorted(ordered - (1 << bits)) - 1]
     low = (1 << bits) - 1
-    parents = np.empty(len(levels), dtype=np.int64)
-    parents[ordered & low] = above & low
+    parents = np.empty(len(levels), dtype=np.int32)
+    parents[order] = above & low
     parents[0] = -1
     return parents
 
@@ -224,5 +231,5 @@ def _texts(known: dict[str, int], values: Indices) -> tuple[list[str], Indices]:
     if "&" not in together:
         return texts, values
     numbers = Vocabulary()
-    places = np.array([numbers.number(resolved(text)) for text in texts])
+    places = np.array([numbers.number(resolved(text)) for text in texts], dtype=np.int32)
     return numbers.texts, places[values]

@@ -24,6 +24,9 @@ _LONGEST = 256
 _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np.uint64)
 """What is left of a word that has this number of bytes."""
 
+_SLOTS = 1 << 17
+_SLOT_SHIFT = np.uint64(64 - 17)
+
 _FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 _ODD = np.uint64(0xC2B2AE3D27D4EB4F)
 """What the key of a piece with an odd place begins with: bytes that no text is likely to have."""
@@ -112,20 +115,22 @@ def _words(text: bytes, begins: _Places, sizes: _Places) -> list[tuple[_Places |
 def _equal(keys: _Words) -> tuple[_Places, _Places]:
     """Returns where each different key comes first, and which of them each key is.
 
-    The last bits of the keys, as many as a place has, do not count.
+    The different keys are in the order in which they come first. Each key goes to a slot of a table, by its
+    first bits. What finds another key in its slot, a few of them, is sorted.
     """
-    places = np.arange(len(keys), dtype=np.uint64)
-    # One sort of numbers is faster than a sort that gives the order of others.
-    bits = len(keys).bit_length()
-    low = np.uint64((1 << bits) - 1)
-    ordered = np.sort((keys & ~low) | places)
-    order = (ordered & low).astype(np.int64)
-    ordered >>= np.uint64(bits)
-    is_new = np.ones(len(keys), dtype=bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
-    numbers = np.empty(len(keys), dtype=np.int64)
-    numbers[order] = np.cumsum(is_new) - 1
-    return order[is_new], numbers
+    places = np.arange(len(keys), dtype=np.int32)
+    slots = keys >> _SLOT_SHIFT
+    table = np.empty(_SLOTS, dtype=np.int32)
+    table[slots[::-1]] = places[::-1]  # of equal places the last one written stays: the first key
+    like = table[slots]
+    others = np.flatnonzero(keys[like] != keys)
+    if len(others):
+        _, first, number = np.unique(keys[others], return_index=True, return_inverse=True)
+        like[others] = others[first][number]
+    is_first = like == places
+    numbers = np.cumsum(is_first, dtype=np.int32)
+    numbers -= 1
+    return np.flatnonzero(is_first), numbers[like]
 
 
 def _are_equal(words: list[tuple[_Places | None, _Words]], like: _Places) -> bool:

@@ -175,6 +175,8 @@ class FakeJob:
             return process(element, flink)
         if isinstance(operator, (KeyedModelServing, ModelAdmission, ConfirmSwaps)):
             flink.key = element[0]
+        if isinstance(operator, ModelAdmission):
+            return operator.process_element(element[1], flink)
         if not isinstance(operator, KeyedModelServing):
             return operator.process_element(element, flink)
         if sender.operator == "admit":

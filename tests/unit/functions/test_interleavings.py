@@ -240,7 +240,7 @@ class Run:
         assert sorted(unmatched) == sorted(payload for row in handed_on for payload in _payloads(row))
 
     def _compare_admission(self, delivery: Delivery) -> None:
-        message = read_model(parse_descriptor(delivery.element[1]))
+        message = read_model(parse_descriptor(delivery.element[1][0]))
         said = self.expected.admission.offer(message)
         if said == "rejected":
             assert [tag_of(each) for each in delivery.emitted] == [DEAD_LETTERS, None]

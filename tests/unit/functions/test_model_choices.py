@@ -24,7 +24,7 @@ ROLLBACK = ModelDescriptor(dataType="hall", command="ROLLBACK")
 def offer(admit: ModelAdmission, flink: FakeFlink, message: ModelDescriptor) -> Any:
     """(data type, encoded activation) of a message that is carried out at once."""
     flink.key = "hall"
-    ((_, activation),) = admit.process_element(("hall", message.SerializeToString()), flink)
+    ((_, activation),) = admit.process_element((message.SerializeToString(), 0), flink)
     return activation
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyflink.common import Row
 
 from functions.admission import ModelAdmission
 from functions.broadcast import BroadcastModelServing
@@ -62,7 +63,7 @@ def test_model_messages_are_routed_by_data_type_or_rejected(
     route = RouteModels(settings)
     route.open(flink)
     good = ModelDescriptor(dataType="hall", data=b"v1").SerializeToString()
-    assert list(route.process_element(good, flink)) == [("hall", good)]
+    assert list(route.process_element(good, flink)) == [Row("hall", (good, 0))]
     nobody = ModelDescriptor(name="m", data=b"v1").SerializeToString()
     for payload, reason, why in (
         (
@@ -93,7 +94,7 @@ def test_a_job_with_keys_takes_signed_model_messages_only(
     command = ModelDescriptor(dataType="hall", command=ModelDescriptor.REMOVE).SerializeToString()
     far = ModelDescriptor(dataType="hall", location="m", sha256="00").SerializeToString()
     for good in (sign(plain, key), sign(command, key), sign(far, key)):
-        assert list(route.process_element(good, flink)) == [("hall", good)]
+        assert list(route.process_element(good, flink)) == [Row("hall", (good, 0))]
     without_digest = sign(ModelDescriptor(dataType="hall", location="m").SerializeToString(), key)
     for payload, why in (
         (plain, "the model message is not signed: publish it with --model-key-file"),
@@ -145,7 +146,7 @@ def test_a_model_that_is_let_in_goes_to_the_serving_operators_and_is_kept(
 ) -> None:
     def offered(admit: ModelAdmission, descriptor: ModelDescriptor) -> Activation:
         flink.key = "hall"
-        (element,) = admit.process_element(("hall", descriptor.SerializeToString()), flink)
+        (element,) = admit.process_element((descriptor.SerializeToString(), 0), flink)
         tag, (data_type, order) = element
         assert (tag, data_type) == (ACTIVATIONS, "hall")
         return decode_activation(order)
@@ -180,7 +181,7 @@ def test_a_model_that_is_not_let_in_is_a_dead_letter_and_a_status(
     payload = ModelDescriptor(name="model", dataType="hall", version="v9", data=b"broken").SerializeToString()
     about: dict[str, Any] = {"dataType": "hall", "version": "v9"}
     with closing(admit):
-        assert read(admit.process_element(("hall", payload), flink), ModelStatus) == [
+        assert read(admit.process_element((payload, 0), flink), ModelStatus) == [
             letter(DeadLetter.MODEL_REJECTED, "not a model", payload, "models", model="model", **about),
             ModelStatus(
                 name="model",

@@ -65,7 +65,7 @@ def told(emitted: Iterator[Any]) -> list[str]:
 
 def offer(admit: ModelAdmission, flink: FakeFlink, message: ModelDescriptor) -> list[str]:
     flink.key = message.dataType
-    return told(admit.process_element((message.dataType, message.SerializeToString()), flink))
+    return told(admit.process_element((message.SerializeToString(), 0), flink))
 
 
 def next_timers(flink: FakeFlink) -> list[tuple[int, str]]:

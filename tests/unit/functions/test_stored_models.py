@@ -49,7 +49,7 @@ def offered(admit: ModelAdmission, flink: FakeFlink, version: str) -> Any:
     message = ModelDescriptor(
         name="model", dataType="hall", modeltype="ONNX", version=version, data=version.encode()
     )
-    emitted = list(admit.process_element(("hall", message.SerializeToString()), flink))
+    emitted = list(admit.process_element((message.SerializeToString(), 0), flink))
     while not emitted:
         emitted = fire(admit, flink)
     ((tag, activation),) = emitted
@@ -156,7 +156,7 @@ def test_nothing_is_deleted_while_a_model_loads_that_may_need_it_again(
         monkeypatch.setattr(engine, "load", slow_load)
         monkeypatch.setattr("model_serving.core.admission.queue._QUICK_S", 0.01)
         message = ModelDescriptor(dataType="hall", modeltype="ONNX", version="v1", data=b"v1")
-        assert list(admit.process_element(("hall", message.SerializeToString()), flink)) == []
+        assert list(admit.process_element((message.SerializeToString(), 0), flink)) == []
         clock.pass_ns(RETENTION_MS * 1_000_000)
         assert list(admit.on_timer(collection[0], flink)) == []
         assert contents(tmp_path) == [b"v1", b"v2"]
