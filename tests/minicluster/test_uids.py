@@ -25,11 +25,7 @@ FLAGS = ("--parallelism 1", "--parallelism 3 --delivery exactly-once --execution
 
 BOTH = {
     *("models", "1_source", "2_calc", "4_window-aggregate", "5_calc", "6_external-datastream"),
-    *(
-        "route-models",
-        "route-models-dead-letters",
-        "route-models-statuses",
-    ),
+    *("route-models", "route-models-dead-letters", "route-models-statuses"),
     *("admit-models", "admit-models-activations", "admit-models-dead-letters"),
     *("serve-dead-letters", "serve-rollbacks", "serve-swaps"),
     *("confirm-swaps", "results", "dead letters", "statuses", "rollbacks"),
