@@ -88,6 +88,9 @@ def test_sizes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         read(document().encode(), 10)
 
 
+KIND = 'optype="continuous" dataType="double"'
+
+
 def lines(*intercepts: str) -> bytes:
     """Returns a document with a regression for each text of attributes, which gives its place from 1 on."""
     models = "".join(
@@ -117,6 +120,30 @@ def test_models_that_are_not_served_are_mentioned() -> None:
         "the document has 3 models: the RegressionModel 'one' is served, as the first that may be scored"
     ]
     assert compile_document(read(lines('isScorable="false"', ""))).program.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("models", "wanted"),
+    [(('modelName="one"',), "model1"), (('modelName="one"', ""), "one"), (("", 'modelName="two"'), "")],
+)
+def test_transformations_may_name_the_model_that_they_are_for(models: tuple[str, ...], wanted: str) -> None:
+    made = f'<TransformationDictionary for="{wanted}"><DerivedField name="d" {KIND}><FieldRef field="a"/>'
+    content = lines(*models).replace(
+        b"</DataDictionary>", f"</DataDictionary>{made}</DerivedField></TransformationDictionary>".encode()
+    )
+    predictor = b'><NumericPredictor name="d" coefficient="2"/></RegressionTable>'
+    content = content.replace(b'intercept="1"/>', b'intercept="1"' + predictor)
+    assert load_document(content).score(np.array([[3.0]])).result.tolist() == [7.0]
+
+
+def test_transformations_for_another_model_are_refused() -> None:
+    content = lines('modelName="one"', 'modelName="two"').replace(
+        b"</DataDictionary>", b'</DataDictionary><TransformationDictionary for="two"/>'
+    )
+    with pytest.raises(
+        ModelRejected, match=r"for the model 'two', which is not the one that is served: export"
+    ):
+        load_document(content)
 
 
 def test_a_document_of_which_no_model_may_be_scored_is_refused() -> None:

@@ -114,6 +114,8 @@ def compile_document(root: Element) -> Compiled:
     model = next(filter(_is_scorable, models), models[0])
     _module_of(model)
     transformations = only(list(root), "TransformationDictionary")
+    if transformations is not None and len(models) > 1:
+        _check_for(transformations, model)
     functions = {} if transformations is None else _functions(transformations)
     program = Program(functions)
     if sum(map(_is_scorable, models)) > 1:
@@ -138,6 +140,20 @@ def _module_of(model: Element) -> str:
         return MODELS[model.tag]
     advice = _REFUSED.get(model.tag, "export a model of a kind that docs/models.md names")
     raise Unsupported(f"the model {model.tag}", advice)
+
+
+def _check_for(transformations: Element, model: Element) -> None:
+    """Makes sure that transformations are those of a model. Nyoka may name one that they are for.
+
+    Raises:
+        Unsupported: they are for another model.
+    """
+    wanted = transformations.get("for", model.get("modelName", ""))
+    if wanted != model.get("modelName", ""):
+        raise Unsupported(
+            f"a TransformationDictionary for the model '{wanted}', which is not the one that is served",
+            "export each model into a document of its own",
+        )
 
 
 def _is_scorable(model: Element) -> bool:

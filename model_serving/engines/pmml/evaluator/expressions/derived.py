@@ -55,7 +55,7 @@ def declare_derived(transformations: Element | None, scope: Scope) -> None:
     """Declares the DerivedFields of a TransformationDictionary or of LocalTransformations in a scope."""
     if transformations is None:
         return
-    for element in children(transformations, frozenset(), ("DerivedField", "DefineFunction")):
+    for element in children(transformations, {"for"}, ("DerivedField", "DefineFunction")):
         if element.tag == "DerivedField":
             declare_derived_field(element, scope)
 
