@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,7 @@ class SessionRun:
                 bound = self._bound(tensors, answers)
                 if all(one.tobytes() == other.tobytes() for one, other in zip(bound(), answers, strict=True)):
                     return bound
-        run, outputs, feed = self._run, self._outputs, dict(zip(self._inputs, tensors, strict=True))
-        return lambda: run(outputs, feed, None)
+        return partial(self._run, self._outputs, dict(zip(self._inputs, tensors, strict=True)), None)
 
     def _bound(self, tensors: Sequence[Tensor], answers: Sequence[Tensor]) -> BoundRun:
         """Returns a run whose outputs are like ``answers``. Raises what the library raises."""

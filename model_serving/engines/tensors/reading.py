@@ -69,6 +69,7 @@ class TensorReader:
         self._plan = plan
         self._columns = tuple(output.columns or 0 for output in plan.outputs)
         self._names = plan.names
+        self._parts = tuple(zip(self._columns, self._names, strict=True))
         self._label = -1 if plan.label is None else plan.label
         self._source, self._rule, self._column = plan.source or (-1, OutputRule.AUTO, -1)
         self._numbers = plan.numbers or _spelled(plan.classes)
@@ -83,12 +84,11 @@ class TensorReader:
         labels: list[str] | None = None
         result: npt.NDArray[np.float64] | None = None
         outputs: dict[str, npt.NDArray[np.float64]] = {}
-        for place, (tensor, columns, names) in enumerate(
-            zip(tensors, self._columns, self._names, strict=True)
-        ):
+        for place, tensor in enumerate(tensors):
             if place == self._label:
                 labels = _texts(tensor, n)
                 continue
+            columns, names = self._parts[place]
             numbers = _fitted(tensor, n, columns).astype(np.float64)
             if place == self._source:
                 result = (
@@ -97,7 +97,7 @@ class TensorReader:
             if len(names) == 1:
                 outputs[names[0]] = numbers.reshape(n)
             elif names:
-                outputs.update(zip(names, numbers.T, strict=True))
+                outputs.update(zip(names, numbers.T, strict=False))
         return Scores(self._of_labels(labels or []) if result is None else result, labels, outputs)
 
     def one_value(self, tensors: Sequence[Tensor], n: int) -> Scores:
@@ -126,8 +126,12 @@ class TensorReader:
         names = self._names[1]
         if labels.size != n or tensor.shape != (n, len(names)):
             return self(tensors, n)
-        words = _words(labels)
         outputs = dict(zip(names, tensor.astype(np.float64).T, strict=False))
+        if n == 1:
+            word = labels.item()
+            if word in self._numbers:  # a text, as all of these
+                return Scores(np.array([self._numbers[word]]), [word], outputs)
+        words = _words(labels)
         return Scores(self._of_labels(words), words, outputs)
 
     def _of_labels(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -150,6 +154,8 @@ class TensorReader:
 def _fitted(tensor: Tensor, n: int, columns: int) -> Tensor:
     if tensor.shape == (n, columns):
         return tensor
+    if columns == 1 and tensor.shape == (n,):
+        return tensor.reshape(n, 1)
     matrix = as_matrix(tensor, n, columns)
     if matrix.shape[1] != columns:
         raise ScoringFailed("the model gives a different number of columns than when it was loaded")
