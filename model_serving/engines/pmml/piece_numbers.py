@@ -26,14 +26,15 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np
 
 _SLOTS = 1 << 17
 _SLOT_SHIFT = np.uint64(64 - 17)
+"""The first 17 bits of a key are its slot: few of the some thousand different keys of a text share one."""
 
 _FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 _ODD = np.uint64(0xC2B2AE3D27D4EB4F)
 """What the key of a piece with an odd place begins with: bytes that no text is likely to have."""
 
 MOST_BYTES = (1 << 20) - 1
-"""The greatest length of a text. It has at most one piece more than bytes, and their places leave 44 bits
-of a key to tell pieces apart."""
+"""The greatest length of a text: its arrays should stay in a cache, and other threads get their turn between
+texts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,7 +26,7 @@ SMALLEST = 1 << 15
 """The least number of bytes of a tree that is read in columns: small ones are faster as elements."""
 
 _AT_ONCE = 2
-"""How many trees are read at the same time. Two thirds of the work are numpy's, during which other threads
+"""How many trees are read at the same time. Much of the work is numpy's, during which other threads
 run; beyond two, they would wait for Python's lock. On processors that are busy with a stream, one thread gets
 what is left of one of them only."""
 
