@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from model_serving.core.engine import description_of
 from model_serving.core.errors import ModelRejected
+from model_serving.engines.pmml.evaluator.models.tree_nodes import NO_DEFAULT
+from tests.pmml_cases import load_document
 from tests.pmml_documents import document, score
 
 FIELDS = {"x": "double", "c": "string", "y": "string: a b"}
@@ -54,6 +57,45 @@ def test_a_strategy_decides_where_a_predicate_is_unknown(strategy: str, for_miss
     content = tree(SPLIT, NUMBERS, "regression", missingValueStrategy=strategy)
     found = score(content, [{"x": 4.9}, {"x": 5}, {"x": None}])
     np.testing.assert_array_equal(found.result, [2.0, 3.0, for_missing])
+
+
+@pytest.mark.parametrize("named", ["", "other"])
+@pytest.mark.parametrize("penalty", ["1", "0.5"])
+def test_a_record_fails_where_a_default_child_is_asked_for_and_none_is_named(
+    named: str, penalty: str
+) -> None:
+    asked = {"missingValueStrategy": "defaultChild", "missingValuePenalty": penalty}
+    content = tree(
+        SPLIT.replace('defaultChild="high"', f'defaultChild="{named}"'), NUMBERS, "regression", **asked
+    )
+    found = score(content, [{"x": 4.9, "c": "u"}, {"x": 5, "c": "u"}, {"x": None, "c": "u"}])
+    np.testing.assert_array_equal(found.result, [2.0, 3.0, np.nan])
+    assert found.why is not None
+    assert found.why(2) == "it has no value of 'x'"
+    assert description_of(load_document(content.encode())).notes == (NO_DEFAULT,)
+    assert description_of(load_document(tree(SPLIT, NUMBERS, "regression", **asked).encode())).notes == ()
+
+
+def test_a_model_behind_a_tree_without_a_default_child_predicts_nothing() -> None:
+    # So do the documents of CatBoost: a second model of the chain tells the class by the sum of the trees.
+    nodes = node("-1", "<True/>", node("1", less(5)), node("2", "<True/>", id="other"))
+    inner = '<MiningSchema><MiningField name="x"/></MiningSchema>'
+    sums = (
+        f'<TreeModel functionName="regression" missingValueStrategy="defaultChild">{inner}<Output>'
+        f'<OutputField name="sum" optype="continuous" dataType="double"/></Output>{nodes}</TreeModel>'
+    )
+    last = (
+        '<TreeModel functionName="classification"><MiningSchema><MiningField name="sum"/></MiningSchema>'
+        f"{node(None, '<True/>', node('a', more(1.5, 'sum')), node('b', '<True/>'))}</TreeModel>"
+    )
+    segments = "".join(f"<Segment><True/>{one}</Segment>" for one in (sums, last))
+    content = document(
+        '<MiningModel functionName="classification">{schema}'
+        f'<Segmentation multipleModelMethod="modelChain">{segments}</Segmentation></MiningModel>',
+        FIELDS,
+    )
+    found = score(content, [{"x": 9}, {"x": 1}, {"x": None}])
+    assert found.labels == ["a", "b", ""]
 
 
 def test_the_strategy_none_goes_on_to_the_next_child() -> None:

@@ -120,8 +120,8 @@ class Graph:
         """Makes the label a test of a predicate."""
         self._test(label, predicate, true, false, unknown, 0)
 
-    def walk(self, roots: Sequence[int]) -> Walk:
-        """Returns the graph in arrays. Walks begin at the labels ``roots``.
+    def walk(self, roots: Sequence[int], failing: int | None = None) -> Walk:
+        """Returns the graph in arrays. Walks begin at the labels ``roots``; ``failing``: see ``Walk``.
 
         Raises:
             Unsupported: its tables would be too large.
@@ -162,6 +162,7 @@ class Graph:
             ways,
             places[list(roots)],
             steps,
+            failing,
         )
 
     def _column(self, field: Field) -> int:

@@ -46,6 +46,14 @@ class Ends:
     def __len__(self) -> int:
         return len(self._scores)
 
+    def add_nothing(self) -> int:
+        """Adds an end without an answer and returns its place."""
+        self._scores.append(np.nan)
+        self._counts.append(0.0)
+        if self._keeps_ids:
+            self._ids.append(None)
+        return len(self._scores) - 1
+
     def add(self, element: Element, shares: list[Element], number_in_tree: int) -> int:
         """Adds a node and returns its place.
 

@@ -47,6 +47,12 @@ _NODE_PARTS = PREDICATES | {"Node", "ScoreDistribution"}
 SHARE_ATTRIBUTES = frozenset({"value", "recordCount", "confidence", "probability"})
 """The attributes that a ScoreDistribution may have."""
 
+NO_DEFAULT = (
+    "a Node has no defaultChild, which missingValueStrategy asks for: a record that lacks a value there has "
+    "no result"
+)
+"""A warning."""
+
 _WHEN_MISSING = (
     "none",
     "lastPrediction",

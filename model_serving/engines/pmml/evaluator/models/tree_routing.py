@@ -17,6 +17,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.models.tree_ends import Ends
 from model_serving.engines.pmml.evaluator.models.tree_nodes import (
+    NO_DEFAULT,
     Strategies,
     filled,
     kind_of,
@@ -26,6 +27,7 @@ from model_serving.engines.pmml.evaluator.models.tree_nodes import (
 from model_serving.engines.pmml.evaluator.predicates import Compound, Predicate, compile_predicate
 from model_serving.engines.pmml.evaluator.prediction import Prediction, Single, winner
 from model_serving.engines.pmml.evaluator.reading import Unsupported, number, required
+from model_serving.engines.pmml.evaluator.record import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +96,8 @@ def compile_tree(element: Element, context: ModelContext) -> RoutedTree:
             if above.wanted is not None and above.wanted == part.get("id"):
                 above.default = one
         pending += [(child, one) for child in reversed(node.nodes)]
+    if strategies.when_missing == "defaultChild" and any(one.children and not one.default for one in made):
+        context.program.warn(NO_DEFAULT)
     counts = ends.counts
     for one in made:
         one.count = float(counts[one.end])
@@ -201,7 +205,9 @@ class RoutedTree:
                     levels += predicate.parts[0].one(record) is None
             elif strategy in _SPREADING:
                 return None
-            elif strategy == "defaultChild" and node.default is not None:
+            elif strategy == "defaultChild":
+                if node.default is None:
+                    raise Failed  # see ``trees.TreeGraph``
                 node, levels = node.default, levels + 1
             else:
                 return (node.end if strategy == "lastPrediction" else 0), levels
@@ -291,6 +297,10 @@ class RoutedTree:
             yield group.at(node, some), node.end
         elif strategy == "defaultChild" and node.default is not None:
             pending.append(group.at(node.default, some, more=np.ones(batch.n, dtype=bool)))
+        elif strategy == "defaultChild":
+            failed = np.zeros(batch.n, dtype=bool)
+            failed[group.rows[some]] = True
+            batch.fail(failed)
         elif strategy in _SPREADING:
             rows = group.rows[some]
             possible = np.array(

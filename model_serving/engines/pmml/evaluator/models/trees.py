@@ -18,6 +18,7 @@ from model_serving.engines.pmml.evaluator.models.column_trees import ColumnTree,
 from model_serving.engines.pmml.evaluator.models.graph import Graph
 from model_serving.engines.pmml.evaluator.models.tree_ends import Ends
 from model_serving.engines.pmml.evaluator.models.tree_nodes import (
+    NO_DEFAULT,
     Node,
     Strategies,
     filled,
@@ -141,10 +142,12 @@ class TreeGraph:
         self._roots: list[int] = []
         self._nothing = self._graph.label()
         self._graph.leaf(self._nothing)
+        self._failing: tuple[int, int] | None = None
+        self._program = context.program
 
     def walk(self) -> Walk:
         """Returns the steps of all the trees. Its leaves are the ends."""
-        return self._graph.walk(self._roots)
+        return self._graph.walk(self._roots, None if self._failing is None else self._failing[1])
 
     def add(self, element: Element, scope: Scope) -> None:
         """Adds a plain TreeModel (see ``is_plain``) over the fields of a scope.
@@ -187,6 +190,19 @@ class TreeGraph:
             self._graph.test(start, test, label, self._nothing, self._nothing)
         return label
 
+    def _without_default(self) -> int:
+        """Returns the label for records that go to the default child of a node that names none.
+
+        PMML 4.4, TreeModel: the strategy defaultChild "requires the presence of the attribute defaultChild in
+        every non-leaf Node". Some exporters, such as CatBoost, leave it out. Such a record fails: without the
+        tree's prediction, models after it would predict something all the same.
+        """
+        if self._failing is None:
+            self._program.warn(NO_DEFAULT)
+            self._failing = self._graph.label(), self.ends.add_nothing()
+            self._graph.leaf(self._failing[0])
+        return self._failing[0]
+
     def _bounds_of(self, scope: Scope) -> Bounds:
         bounds = self._bounds.get(scope)
         if bounds is None:
@@ -210,6 +226,9 @@ class TreeGraph:
         unknown = ends if keeps_last else nothing
         if strategies.when_missing == "defaultChild":
             unknown = children.defaults(tree, labels, nothing)
+            lacking = split[unknown[split] == self._nothing]
+            if len(lacking):
+                unknown[lacking] = self._without_default()
         ways = Ways(
             labels,
             ends if strategies.return_last else nothing,
@@ -242,10 +261,9 @@ class TreeGraph:
             unknown = itself
         elif strategies.when_missing == "defaultChild":
             wanted = node.element.get("defaultChild")
-            for child, place in below:
-                if wanted is not None and child.element.get("id") == wanted:
-                    unknown = place
-                    break
+            named = (place for child, place in below if child.element.get("id") == wanted)
+            default = None if wanted is None else next(named, None)
+            unknown = self._without_default() if default is None else default
         counts_as_false = strategies.when_missing == "none"
         asked = [(child.predicate, place) for child, place in below]
         self._ask_in_turn(label, asked, no_child, None if counts_as_false else unknown)

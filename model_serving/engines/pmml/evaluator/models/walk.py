@@ -10,6 +10,7 @@ import numpy as np
 
 from model_serving.engines.pmml.evaluator.batch import Gather
 from model_serving.engines.pmml.evaluator.models.plain_walk import PlainWalk
+from model_serving.engines.pmml.evaluator.record import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,7 @@ class Walk:
         ways: Rows,
         roots: Rows,
         steps: int,
+        failing: int | None = None,
     ) -> None:
         """Creates the walk.
 
@@ -93,7 +95,9 @@ class Walk:
             ways: the indices of the next steps: for a comparison three (low, high, missing).
             roots: where the walks begin, shape (trees,).
             steps: the number of steps.
+            failing: the leaf that makes a record fail, if there is one.
         """
+        self._failing = failing
         self._gather = Gather(fields)
         self._fields, self._coded = tuple(fields), tuple(coded)
         # Leaves look at the first column, which must not be one that is switched by.
@@ -110,6 +114,14 @@ class Walk:
 
     def leaves(self, batch: Batch) -> Rows:
         """Returns every record's leaf in every tree, shape (trees, n)."""
+        made = self._leaves(batch)
+        if self._failing is not None:
+            failing = (made == self._failing).any(axis=0)
+            if failing.any():
+                batch.fail(failing)
+        return made
+
+    def _leaves(self, batch: Batch) -> Rows:
         n, trees = batch.n, len(self._roots)
         with batch.aside():
             values = self._gather.matrix(batch)
@@ -136,7 +148,17 @@ class Walk:
         return made
 
     def leaves_of_one(self, record: Record) -> list[int]:
-        """Returns the leaf in every tree of one record alone."""
+        """Returns the leaf in every tree of one record alone.
+
+        Raises:
+            Failed: one of them makes the record fail.
+        """
+        made = self._leaves_of_one(record)
+        if self._failing is not None and self._failing in made:
+            raise Failed
+        return made
+
+    def _leaves_of_one(self, record: Record) -> list[int]:
         if self._plain is not None:
             return self._plain.leaves(record)
         if self._coded or any(field.column < 0 for field in self._fields):
