@@ -242,7 +242,10 @@ class _Pairing:
         )
 
     def _unknown_field(self, named: Mapping[str, object]) -> ModelRejected:
-        unknown = next(tensor for tensor in self._of_kind if tensor.name not in named and tensor.width == 1)
+        singles = (each for each in self._of_kind if each.name not in named and each.width == 1)
+        unknown = next(singles, None)
+        if unknown is None:
+            return self._wrong_number(self._of_kind, self._pool)
         fields = ", ".join((*self._schema.numeric, *self._schema.text))
         return ModelRejected(
             f"the model needs the field '{unknown.name}', which {self._schema.name} does not have (it has "

@@ -221,6 +221,14 @@ def test_what_leaves_no_choice_needs_no_order() -> None:
                 "model takes them, or start the job with another --record-type"
             ),
         ),
+        (
+            [tensor("x", None, 2), tensor("mean", None, 2)],
+            (),
+            (
+                "x float32 [n, 2]; mean float32 [n, 2] together take 4 fields, Sample has 2 (first_number, "
+                "other): name the fields in inputs, in the order in which the model takes them"
+            ),
+        ),
     ],
 )
 def test_what_does_not_fit_is_rejected(
