@@ -134,6 +134,10 @@ def _settings(config: JobConfig) -> dict[str, str]:
         # The operators that SQL makes get uids like all others, so that a savepoint finds them again.
         "table.exec.uid.generation": "ALWAYS",
         "restart-strategy.type": "none",
+        # A row may hold records of several keys, and a model message may be in several elements, so what is
+        # in flight cannot be part of a checkpoint (see functions/placement.py, functions/chunks.py), whoever
+        # asks for it.
+        "execution.checkpointing.unaligned.enabled": "false",
     }
     if config.restart_attempts:
         # Attempts are limited, because a lasting fault would restart the job for ever.
@@ -158,9 +162,6 @@ def _settings(config: JobConfig) -> dict[str, str]:
         settings["execution.checkpointing.incremental"] = "true"
     if config.checkpoint_interval_ms:
         settings |= {
-            # A row may hold records of several keys, and a model message may be in several elements, so what
-            # is in flight cannot be part of a checkpoint (see functions/placement.py, functions/chunks.py).
-            "execution.checkpointing.unaligned.enabled": "false",
             "execution.checkpointing.interval": f"{config.checkpoint_interval_ms} ms",
             "execution.checkpointing.mode": _CHECKPOINTING[config.delivery],
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
