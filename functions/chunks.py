@@ -36,11 +36,9 @@ class Arrivals:
 
     def add(self, data_type: str, chunk: bytes, following: int) -> bytes | None:
         """Takes the next chunk of a data type's message; the whole message if it is the last one."""
-        if not following and data_type not in self._begun:
-            return chunk
         chunks = self._begun.setdefault(data_type, [])
         chunks.append(chunk)
         if following:
             return None
         del self._begun[data_type]
-        return b"".join(chunks)
+        return b"".join(chunks)  # of one chunk: the chunk itself, not a copy

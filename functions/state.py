@@ -87,11 +87,10 @@ class KeyedPendingModels:
         if len(payload) <= CHUNK_BYTES:
             self._state.put(number, payload)
             return
-        count = 0
-        for chunk, _ in chunks_of(payload):
-            self._chunks.put(f"{number}/{count}", chunk)
-            count += 1
-        self._state.put(number, count)
+        chunks = [chunk for chunk, _ in chunks_of(payload)]
+        for place, chunk in enumerate(chunks):
+            self._chunks.put(f"{number}/{place}", chunk)
+        self._state.put(number, len(chunks))
 
     def remove(self, data_type: str, number: int) -> None:
         """See ``core.ports.PendingModels``."""

@@ -69,7 +69,6 @@ class TensorReader:
         self._plan = plan
         self._columns = tuple(output.columns or 0 for output in plan.outputs)
         self._names = plan.names
-        self._parts = tuple(zip(self._columns, self._names, strict=True))
         self._label = -1 if plan.label is None else plan.label
         self._source, self._rule, self._column = plan.source or (-1, OutputRule.AUTO, -1)
         self._numbers = plan.numbers or _spelled(plan.classes)
@@ -84,11 +83,12 @@ class TensorReader:
         labels: list[str] | None = None
         result: npt.NDArray[np.float64] | None = None
         outputs: dict[str, npt.NDArray[np.float64]] = {}
-        for place, tensor in enumerate(tensors):
+        for place, (tensor, columns, names) in enumerate(
+            zip(tensors, self._columns, self._names, strict=True)
+        ):
             if place == self._label:
                 labels = _texts(tensor, n)
                 continue
-            columns, names = self._parts[place]
             numbers = _fitted(tensor, n, columns).astype(np.float64)
             if place == self._source:
                 result = (
@@ -97,7 +97,7 @@ class TensorReader:
             if len(names) == 1:
                 outputs[names[0]] = numbers.reshape(n)
             elif names:
-                outputs.update(zip(names, numbers.T, strict=False))
+                outputs.update(zip(names, numbers.T, strict=True))
         return Scores(self._of_labels(labels or []) if result is None else result, labels, outputs)
 
     def one_value(self, tensors: Sequence[Tensor], n: int) -> Scores:
