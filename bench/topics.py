@@ -21,6 +21,7 @@ from bench.records import RecordMaker, epoch_ms
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings, connect
 from model_serving.messaging.receiving import Start, TopicReader
+from model_serving.messaging.sending import Sender
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES, TopicNames, topic_settings
 
 __all__ = ["WAIT_S", "Kafka"]
@@ -99,12 +100,10 @@ class Kafka:
         Returns:
             When a connected producer was given the first one, epoch ms.
         """
-        with self.producer(**{"linger.ms": 0, "compression.type": "lz4"}) as producer:
-            producer.list_topics(topic, timeout=WAIT_S)
+        with Sender(self.access, topic, compressed=True) as sender:
             begin = epoch_ms()
             for message in messages:
-                producer.produce(topic, message)
-                producer.poll(0)
+                sender.send(message)
         return begin
 
     def fill(self, topic: str, maker: RecordMaker, upto: int) -> None:

@@ -92,7 +92,7 @@ def values(
         Unsupported: the document is refused.
     """
     compiled = compile_document(
-        read_xml(document(expression, data_type, before=before, beside=beside), 10_000_000)
+        read_xml(document(expression, data_type, before=before, beside=beside), 10_000_000).root
     )
     field = compiled.node.scope.field("d")
 

@@ -65,16 +65,17 @@ def told_inputs(
 
 def _of_pmml(content: bytes, limits: Limits) -> Iterator[ModelInput]:
     """PMML 4.4, MiningSchema: the active fields of the first model, with the types of the DataDictionary."""
-    root = read_xml(content, limits.pmml_bytes)
-    types = {
-        field.get("name", ""): field.get("dataType", "")
-        for field in root.iterfind("DataDictionary/DataField")
-    }
-    model = [child for child in root if child.tag not in _PMML_NO_MODELS][0]  # noqa: RUF015 - LookupError
-    for field in model.iterfind("MiningSchema/MiningField"):
-        name = field.get("name", "")
-        if field.get("usageType", "active") == "active" and name in types:
-            yield ModelInput(name, types[name] not in _PMML_NUMBERS)
+    with read_xml(content, limits.pmml_bytes) as document:
+        root = document.root
+        types = {
+            field.get("name", ""): field.get("dataType", "")
+            for field in root.iterfind("DataDictionary/DataField")
+        }
+        model = [child for child in root if child.tag not in _PMML_NO_MODELS][0]  # noqa: RUF015 - LookupError
+        for field in model.iterfind("MiningSchema/MiningField"):
+            name = field.get("name", "")
+            if field.get("usageType", "active") == "active" and name in types:
+                yield ModelInput(name, types[name] not in _PMML_NUMBERS)
 
 
 def _of_onnx(content: memoryview) -> Iterator[ModelInput]:

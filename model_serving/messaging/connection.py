@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -20,6 +20,7 @@ __all__ = [
     "client_settings",
     "connect",
     "create_topics",
+    "idempotent_producer",
     "passes",
     "reader_settings",
     "wait_for_broker",
@@ -31,6 +32,7 @@ SOON_AGAIN = {"fetch.queue.backoff.ms": 20}
 """A setting of consumers: when they ask for more after their queue was full. Large messages or a backlog fill
 it for a moment, and by default the client then looks again after a second."""
 
+_HEAD_START_S = 0.05
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}  # noqa: SLF001 - their public names
 
 
@@ -62,6 +64,19 @@ def reader_settings(kafka: KafkaAccess) -> dict[str, Any]:
         "fetch.max.bytes": 2 * DEAD_LETTER_BYTES,
         **SOON_AGAIN,
     }
+
+
+def idempotent_producer(settings: Mapping[str, Any]) -> Producer:
+    """A producer that writes no message twice. It is connected, if Kafka answers at once.
+
+    Raises:
+        KafkaException: the settings cannot be used.
+    """
+    producer = Producer({**settings, "enable.idempotence": True})
+    # Such a producer needs a number from Kafka. Its first attempt to get one fails if it is asked for
+    # anything else before, and its second one comes half a second later.
+    producer.poll(_HEAD_START_S)
+    return producer
 
 
 def passes(error: KafkaError) -> bool:

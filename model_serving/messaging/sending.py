@@ -9,7 +9,7 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings, connect
+from model_serving.messaging.connection import client_settings, connect, idempotent_producer
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.losses import Losses
 from model_serving.messaging.topics import MAX_MESSAGE_BYTES
@@ -41,10 +41,9 @@ class Sender:
 
     def __enter__(self) -> Self:
         connect(self._kafka)
-        self._producer = Producer(
+        self._producer = idempotent_producer(
             client_settings(self._kafka)
             | {
-                "enable.idempotence": True,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "message.timeout.ms": _MESSAGE_TIMEOUT_MS,
                 "linger.ms": self._linger_ms,
@@ -54,8 +53,8 @@ class Sender:
                 "on_delivery": self._losses.note,
             }
         )
-        # A producer that is given a message before it is connected tries again only half a second later. If
-        # nobody answers here, it connects by itself.
+        # A producer that is given a message of an unknown topic tries again only half a second later. If
+        # nobody answers here, it asks by itself.
         with suppress(KafkaException):
             self._producer.list_topics(self._topic, timeout=_CONNECT_S)
         return self

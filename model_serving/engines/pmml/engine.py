@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from model_serving.core.engine import LoadedModel, RecordSchema
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe, OutputRule
-from model_serving.engines.collector import collector_paused, dismantle
+from model_serving.engines.collector import collector_paused
 from model_serving.engines.foreign_errors import first_line, rejecting
 from model_serving.engines.limits import Limits
 from model_serving.engines.pmml.evaluator.compiler import compile_document
@@ -29,6 +29,7 @@ from model_serving.engines.pmml.evaluator.model import EvaluatedModel
 from model_serving.engines.pmml.evaluator.reading import Incomplete, TooLarge, Unsupported
 from model_serving.engines.pmml.evaluator.verification import verify
 from model_serving.engines.pmml.java_rules import foreign_part
+from model_serving.engines.pmml.tree_reader import NotInColumns
 from model_serving.engines.pmml.xml_tree import read_xml, written
 
 if TYPE_CHECKING:
@@ -49,11 +50,16 @@ class PmmlEngine:
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``."""
         with rejecting("the PMML model cannot be loaded"), collector_paused():
-            root = read_xml(model.content, self._limits.pmml_bytes)
             try:
-                return _load(root, model, schema)
-            finally:
-                dismantle(root)
+                return self._load(model, schema)
+            except NotInColumns:
+                return self._load(model, schema, in_columns=False)
+
+    def _load(self, model: ModelToServe, schema: RecordSchema, *, in_columns: bool = True) -> LoadedModel:
+        with read_xml(model.content, self._limits.pmml_bytes, in_columns=in_columns) as document:
+            loaded = _load(document.root, model, schema)
+            document.read_rest()
+        return loaded
 
 
 def _load(root: Element, model: ModelToServe, schema: RecordSchema) -> LoadedModel:

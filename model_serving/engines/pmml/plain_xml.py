@@ -14,6 +14,7 @@ from xml.parsers import expat
 
 from model_serving.engines.pmml.markup import NotPlain
 from model_serving.engines.pmml.plain_trees import PlainTrees
+from model_serving.engines.pmml.tree_reader import TreeReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,15 +35,21 @@ _DECLARATION, _PREFIX = "xmlns", "xmlns:"
 
 
 def read_plain(
-    content: bytes, most_elements: int, most_levels: int, refuse_doctype: Callable[..., None]
-) -> Element | None:
-    """Returns the root of a document; None where this module cannot read it, for whatever reason.
+    content: bytes,
+    most_elements: int,
+    most_levels: int,
+    refuse_doctype: Callable[..., None],
+    *,
+    in_columns: bool = True,
+) -> tuple[Element, TreeReader] | None:
+    """Returns the root of a document and its large trees; None where this module cannot read it.
 
     Args:
         content: the document, which begins with a mark of its encoding, its declaration or its first element.
         most_elements: the number of elements that a document may have.
         most_levels: how deep elements may nest.
         refuse_doctype: is called for a DOCTYPE, and raises an exception.
+        in_columns: large trees are read in columns, when they are asked for.
     """
     try:
         head = _head(content, refuse_doctype)
@@ -56,10 +63,11 @@ def read_plain(
         parser.feed(content[: head.start])
         parser.feed(head.tag())
         feed = _Feed(parser, content, around, most_elements, most_levels)
-        place = head.end
-        for tree in trees:
+        place, levels_left = head.end, []
+        for tree in trees if in_columns else ():
             if not feed.text(place, tree.start) or not feed.tree(tree):
                 return None
+            levels_left.append(most_levels - feed.levels + 1)
             place = tree.end
         if not feed.text(place, len(content)):
             return None
@@ -72,7 +80,8 @@ def read_plain(
         content.find(f"{prefix}:".encode(), head.end) >= 0 for prefix in head.prefixes
     ):
         _rename(root, head)
-    return root if trees.put_into(root) else None
+    reader = TreeReader(trees.read, levels_left, most_elements - feed.elements)
+    return (root, reader) if trees.put_into(root, reader.read) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +148,14 @@ class _Feed:
     def __init__(
         self, parser: XMLParser, content: bytes, around: Element, most_elements: int, most_levels: int
     ) -> None:
-        """``around`` is the element that the parser puts the document's elements into."""
+        """``around`` is the element that the parser puts the document's elements into.
+
+        ``elements`` is how many there may be by now, ``levels`` how deep the newest one lies.
+        """
         self._parser, self._content = parser, content
-        self._around, self._elements = around, 0
+        self._around, self.elements = around, 0
         self._most_elements, self._most_levels = most_elements, most_levels
-        self._newest, self._levels = _newest(around)
+        self._newest, self.levels = _newest(around)
 
     def text(self, place: int, stop: int) -> bool:
         """Parses a part of the document. Returns False if it is not plain or may be too large."""
@@ -169,20 +181,19 @@ class _Feed:
 
     def tree(self, tree: PlainTree) -> bool:
         """Parses what stands for a tree. Returns False if the document may be too large with it."""
-        elements, levels = len(tree.columns.tags), tree.columns.levels
-        if not self._fits(elements, levels):
+        if not self._fits(1):
             return False
-        self._parse(tree.written, elements)
+        self._parse(tree.written, 1)
         return True
 
-    def _fits(self, elements: int, levels: int | None = None) -> bool:
-        deeper = elements if levels is None else levels
-        return self._elements + elements <= self._most_elements and self._levels + deeper <= self._most_levels
+    def _fits(self, elements: int) -> bool:
+        """Returns whether the document keeps its limits with so many more elements, even one in the other."""
+        return self.elements + elements <= self._most_elements and self.levels + elements <= self._most_levels
 
     def _parse(self, piece: bytes | memoryview, elements: int) -> None:
-        self._elements += elements
+        self.elements += elements
         self._parser.feed(piece)
-        self._newest, self._levels = _newest(self._around)
+        self._newest, self.levels = _newest(self._around)
 
 
 def _newest(element: Element) -> tuple[Element, int]:

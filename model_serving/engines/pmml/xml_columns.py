@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from model_serving.engines.pmml.markup import Vocabulary
 
 __all__ = ["ColumnElement", "Indices", "XmlColumns"]
@@ -86,12 +88,29 @@ class XmlColumns:
 class ColumnElement(Element):
     """An element that is in columns: empty until ``fill`` gives it its attributes and children."""
 
-    def __init__(self, columns: XmlColumns) -> None:
-        super().__init__(columns.tag_names.texts[columns.tags[0]])
-        self.columns = columns
+    def __init__(self, name: str, read: Callable[[], XmlColumns]) -> None:
+        """``read`` gives the columns, once they are asked for."""
+        super().__init__(name)
+        self._read = read
+        self._columns: XmlColumns | None = None
+
+    @property
+    def columns(self) -> XmlColumns:
+        """The element and all below it.
+
+        Raises:
+            NotInColumns: the document cannot be read in this way.
+        """
+        if self._columns is None:
+            self._columns = self._read()
+        return self._columns
 
     def fill(self) -> None:
-        """Makes this an element like any other. It does nothing the second time."""
+        """Makes this an element like any other. It does nothing the second time.
+
+        Raises:
+            NotInColumns: see ``columns``.
+        """
         if not len(self) and not self.attrib:
             full = self.columns.element(0)
             self.attrib, self.text = full.attrib, full.text

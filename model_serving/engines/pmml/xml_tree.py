@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from model_serving.core.errors import ModelRejected
+from model_serving.engines.collector import dismantle
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.pmml.plain_xml import read_plain
+from model_serving.engines.pmml.tree_reader import TreeReader
 
-__all__ = ["read_xml", "written"]
+__all__ = ["XmlDocument", "read_xml", "written"]
 
 MOST_ELEMENTS = 4_000_000
 MOST_LEVELS = 1000
@@ -37,8 +40,45 @@ _MARKS = (
 )
 
 
-def read_xml(content: bytes, most_bytes: int) -> Element:
-    """Reads a document in any encoding that expat knows into a tree. White space before it is allowed.
+class XmlDocument:
+    """A document's elements. Its large decision trees may be in columns (see ``ColumnElement``).
+
+    Such trees are read when they are asked for, so what is wrong with them shows only then. As a context
+    manager, a document takes itself apart at the end.
+    """
+
+    def __init__(self, root: Element, trees: TreeReader | None = None) -> None:
+        self.root = root
+        self._trees = trees
+
+    def read_rest(self) -> None:
+        """Reads the trees that nobody has asked for, which checks them.
+
+        Raises:
+            NotInColumns: one of them cannot be read in columns.
+        """
+        if self._trees is not None:
+            self._trees.read_rest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._trees is not None:
+            self._trees.close()
+        dismantle(self.root)
+
+
+def read_xml(content: bytes, most_bytes: int, *, in_columns: bool = True) -> XmlDocument:
+    """Reads a document in any encoding that expat knows. White space before it is allowed.
+
+    Args:
+        content: the document.
+        most_bytes: how many bytes it may have.
+        in_columns: large decision trees may be in columns. Should one of them not be as plain as that takes,
+            ``NotInColumns`` is raised when it is asked for: read the document again without this.
 
     Raises:
         ModelRejected: the document is not well-formed XML, has a DOCTYPE, is too large or nested too deeply.
@@ -49,8 +89,8 @@ def read_xml(content: bytes, most_bytes: int) -> Element:
             "use a smaller model, or raise --pmml-size-limit"
         )
     content = _without_leading_spaces(content)
-    root = read_plain(content, MOST_ELEMENTS, MOST_LEVELS, _refuse_doctype)
-    return _read(content) if root is None else root
+    read = read_plain(content, MOST_ELEMENTS, MOST_LEVELS, _refuse_doctype, in_columns=in_columns)
+    return XmlDocument(_read(content)) if read is None else XmlDocument(*read)
 
 
 def _read(content: bytes) -> Element:

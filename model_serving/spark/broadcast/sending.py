@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
+from model_serving.messaging.connection import client_settings, idempotent_producer
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.losses import Losses
 from model_serving.messaging.topics import DEAD_LETTER_BYTES
@@ -38,10 +38,9 @@ class OutputSender:
         """
         self._stopping = stopping
         self._losses = Losses()
-        self._producer = Producer(
+        self._producer = idempotent_producer(
             client_settings(kafka)
             | {
-                "enable.idempotence": True,
                 "message.max.bytes": DEAD_LETTER_BYTES,
                 "queue.buffering.max.kbytes": _QUEUE_KIB,
                 "queue.buffering.max.messages": _QUEUE_MESSAGES,

@@ -24,7 +24,7 @@ BODY = """<PMML version="4.3"><Header/><DataDictionary>
 
 
 def read(content: bytes, most_bytes: int = 1 << 20) -> Element:
-    return read_xml(content, most_bytes)
+    return read_xml(content, most_bytes).root
 
 
 def document(distributions: str = "") -> str:

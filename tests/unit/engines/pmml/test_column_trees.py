@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from itertools import product
 from typing import Any
 
@@ -14,12 +13,10 @@ from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.engines.limits import Limits
 from model_serving.engines.pmml import plain_trees
-from model_serving.engines.pmml.column_reading import read_columns
 from model_serving.engines.pmml.engine import PmmlEngine
 from model_serving.engines.pmml.evaluator.models import trees
 from model_serving.engines.pmml.evaluator.models.column_trees import ColumnTree, read_column_tree
 from model_serving.engines.pmml.plain_trees import PlainTrees
-from model_serving.engines.pmml.xml_columns import XmlColumns
 from tests.unit.engines.pmml_builders import (
     CLASSES,
     SCHEMA,
@@ -264,34 +261,3 @@ def test_numbers_are_compared_in_the_type_of_their_field(monkeypatch: pytest.Mon
     assert in_columns(content, monkeypatch).score(given).result.tolist() == [2.0]
     given[0] = [0.1, 0.2, 1, "", ""]
     assert in_columns(content, monkeypatch).score(given).result.tolist() == [3.0]
-
-
-def test_trees_come_in_the_order_of_the_document_whichever_is_read_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(plain_trees, "SMALLEST", 1)
-    content = b"".join(b'<TreeModel><Node id="%d"><True/></Node></TreeModel>' % place for place in range(9))
-    second = threading.Event()
-
-    def read(content: bytes, start: int, end: int, *_: object) -> XmlColumns | None:
-        if b'"0"' in content[start:end]:
-            assert second.wait(30)
-        if b'"1"' in content[start:end]:
-            second.set()
-        return read_columns(content, start, end, "utf-8", str)
-
-    monkeypatch.setattr(plain_trees, "read_columns", read)
-    trees = PlainTrees(content, 0, str)
-    assert [content[tree.start : tree.end].count(b'"%d"' % at) for at, tree in enumerate(trees)] == [1] * 9
-    one, *_ = trees
-    assert one.columns.texts == ["0"]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-trees")]
-
-
-def test_a_reader_that_gives_up_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_trees, "SMALLEST", 1)
-    content = b'<TreeModel><Node id="0"><True/></Node></TreeModel>' * 20
-    trees = iter(PlainTrees(content, 0, str))
-    assert next(trees).start == content.find(b"<Node")
-    del trees
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-trees")]

@@ -75,7 +75,7 @@ def test_equal_calls_are_compiled_once() -> None:
     )
     before = twice + define("f0", "a", ref("a"))
     assert value(apply("f30", "x"), x=1.0, before=before) == 2.0**30
-    compiled = compile_document(read_xml(document(apply("f30", "x"), before=before), 10_000_000))
+    compiled = compile_document(read_xml(document(apply("f30", "x"), before=before), 10_000_000).root)
     compiled.node.scope.field("d")
     assert compiled.program.slots < 100
 

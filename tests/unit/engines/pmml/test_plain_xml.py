@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_serving.core.engine import LoadedModel
 from model_serving.core.errors import ModelRejected
+from model_serving.core.messages import ModelToServe, ModelType
+from model_serving.engines.limits import Limits
 from model_serving.engines.pmml import xml_tree
+from model_serving.engines.pmml.engine import PmmlEngine
 from model_serving.engines.pmml.plain_xml import read_plain
+from model_serving.engines.pmml.tree_reader import NotInColumns
 from model_serving.engines.pmml.xml_columns import ColumnElement
+from tests.unit.engines.pmml_builders import SCHEMA, document, ensemble, numeric_target, tree
 
 MODELS = sorted(Path(__file__).resolve().parents[4].joinpath("data", "models").glob("*.pmml"))
 
@@ -27,7 +33,8 @@ def refuse(*_: object) -> None:
 
 
 def plain(content: bytes, most_elements: int = 1000, most_levels: int = 100) -> Element | None:
-    return read_plain(content, most_elements, most_levels, refuse)
+    read = read_plain(content, most_elements, most_levels, refuse)
+    return None if read is None else read[0]
 
 
 def parts(root: Element | None) -> list[tuple[str, list[tuple[str, str]], str | None, str | None]]:
@@ -83,26 +90,76 @@ def test_large_trees_are_in_columns(content: str) -> None:
 def test_what_only_looks_like_a_large_tree_is_no_tree(before: str, after: str) -> None:
     tree = TREE.replace("p:", "")
     content = f"<PMML>{before}{tree}{after}<TreeModel/></PMML>".encode()
-    assert stripped(xml_tree.read_xml(content, 1 << 20)) == stripped(xml_tree._read(content))
+    assert stripped(xml_tree.read_xml(content, 1 << 20).root) == stripped(xml_tree._read(content))
 
 
-@pytest.mark.parametrize("part", ["<Node>", "<Node a='1' a='2'/>", "&other;", "<Node/></Node>"])
-def test_a_large_tree_that_is_not_well_formed_is_refused(part: str) -> None:
-    tree = TREE.replace("p:", "").replace("<True/>", part, 1)
+PLAIN = TREE.replace("p:", "")
+ROOT = PLAIN[PLAIN.index("<Node") : PLAIN.rindex("</TreeModel>")]
+SERVED = tree('<Node score="1"><True/></Node>', function="regression")
+
+
+def load(*trees: str, beside: str = "") -> LoadedModel:
+    """Loads a document with a sum of trees, and what else there may be."""
+    content = document(ensemble("sum", trees, function="regression") + beside, numeric_target())
+    return PmmlEngine(Limits()).load(ModelToServe("d", "m", ModelType.PMML, "1", "", content), SCHEMA)
+
+
+NOT_WELL_FORMED = pytest.mark.parametrize(
+    "part", ["<Node>", "<Node a='1' a='2'/>", "&other;", "<Node/></Node>", "</TreeModel>"]
+)
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+@NOT_WELL_FORMED
+def test_a_large_tree_that_is_not_well_formed_is_refused(part: str, place: int) -> None:
+    trees = [tree(ROOT, function="regression")] * 12
+    trees[place] = trees[place].replace("<True/>", part, 1)
     with pytest.raises(ModelRejected, match="not a well-formed XML document"):
-        xml_tree.read_xml(f"<PMML>{tree}</PMML>".encode(), 1 << 20)
+        load(*trees)
+
+
+@NOT_WELL_FORMED
+def test_a_large_tree_that_serves_nothing_has_to_be_well_formed_too(part: str) -> None:
+    other = tree(ROOT, function="regression")
+    with pytest.raises(ModelRejected, match="not a well-formed XML document"):
+        load(SERVED, beside=other.replace("<True/>", part, 1))
+    rare = other.replace("<True/>", "<!-- not read in columns --><True/>", 1)
+    assert load(SERVED, beside=rare).fields == load(SERVED, beside=other).fields
 
 
 def test_limits_hold_inside_of_large_trees() -> None:
-    content = f"<PMML>{TREE.replace('p:', '')}</PMML>".encode()
-    assert plain(content, most_elements=2405) is not None
-    assert plain(content, most_elements=2400) is None
+    def read(content: str, most_elements: int, most_levels: int) -> int:
+        found = read_plain(content.encode(), most_elements, most_levels, refuse)
+        assert found is not None
+        root, trees = found
+        (tree,) = root[0]
+        assert isinstance(tree, ColumnElement)
+        try:
+            return len(tree.columns.tags)
+        finally:
+            trees.close()
+
+    elements = 2 * 1200 + 2
+    content = f"<PMML>{PLAIN}</PMML>"
+    # Three tags are around the tree without the first one, and one element stands for it.
+    assert read(content, elements + 4, 5) == elements
+    with pytest.raises(NotInColumns):
+        read(content, elements + 3, 5)
+    deeper = content.replace("<True/></Node>", "<True><a/></True></Node>", 1)
+    assert read(deeper, 10_000, 6) == elements + 1
+    with pytest.raises(NotInColumns):
+        read(deeper, 10_000, 5)
+
+
+def test_what_is_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = "<Node><True/>" * 2000 + "</Node>" * 2000
-    content = f"<PMML><TreeModel>{deep}</TreeModel></PMML>".encode()
-    assert plain(content, 10_000, 1000) is None
-    assert plain(content, 10_000, 2100) is not None
     with pytest.raises(ModelRejected, match="nests more than 1000 elements"):
-        xml_tree.read_xml(content, 1 << 20)
+        load(tree(deep, function="regression"))
+    many = [tree(ROOT, function="regression")] * 3
+    assert load(*many).fields
+    monkeypatch.setattr(xml_tree, "MOST_ELEMENTS", 5000)
+    with pytest.raises(ModelRejected, match="has more than 5,000 elements"):
+        load(*many)
 
 
 NAMES = st.sampled_from(("Node", "a", "p:a", "q:b", "größe"))
@@ -183,5 +240,5 @@ def test_limits_hold_wherever_the_elements_are() -> None:
 
 
 def test_names_of_xml_itself_are_no_part_of_a_model() -> None:
-    root = xml_tree.read_xml(b'<PMML><Header xml:lang="en"/></PMML>', 100)
+    root = xml_tree.read_xml(b'<PMML><Header xml:lang="en"/></PMML>', 100).root
     assert root[0].attrib == {"{http://www.w3.org/XML/1998/namespace}lang": "en"}

@@ -94,7 +94,7 @@ def test_a_tree_is_read_with_its_references_prefixes_and_texts() -> None:
 def test_an_element_in_columns_is_filled_once() -> None:
     found = columns(FOREST)
     assert found is not None
-    element = ColumnElement(found)
+    element = ColumnElement("Node", lambda: found)
     assert (element.tag, len(element)) == ("Node", 0)
     element.fill()
     first = element[0]
