@@ -213,12 +213,19 @@ def _sets(owners: Indices, attributes: Indices, count: int) -> Indices:
         NotPlain: an element has an attribute twice.
     """
     made = np.zeros(count, dtype=np.int64)
-    if len(owners):
-        starts = np.flatnonzero(np.diff(owners, prepend=-1))
-        bits = np.left_shift(1, attributes, dtype=np.int64)
-        made[owners[starts]] = np.bitwise_or.reduceat(bits, starts)
-        if (made[owners[starts]] != np.add.reduceat(bits, starts)).any():
+    if not len(owners):
+        return made
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    ends = np.append(starts[1:], len(owners))
+    most = int((ends - starts).max())
+    if most > _MOST_ATTRIBUTES:
+        raise NotPlain
+    for apart in range(1, most):
+        if ((attributes[apart:] == attributes[:-apart]) & (owners[apart:] == owners[:-apart])).any():
             raise NotPlain
+    # Each bit is there once, so the sum has them all.
+    sums = np.cumsum(np.left_shift(1, attributes, dtype=np.int64))
+    made[owners[starts]] = np.diff(sums[ends - 1], prepend=0)
     return made
 
 
