@@ -7,20 +7,26 @@ and it is checked to be well-formed. Whatever else there is, such as a comment, 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import count, islice
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from model_serving.engines.pmml.markup import Markup, NotPlain, Vocabulary, resolved
-from model_serving.engines.pmml.piece_numbers import MOST_BYTES, read_pieces
 from model_serving.engines.pmml.xml_columns import Indices, XmlColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["read_columns"]
+
+_QUOTE = '"'
+_BEGINS_NUMBERS = np.isin(np.arange(256), list(b"0123456789-"))
+_MOST_BYTES = (1 << 31) - 1
 
 _MOST_KINDS = 1 << 14
 """The greatest number of different pieces of markup: where each one is new, this way has no gain."""
@@ -45,111 +51,132 @@ def read_columns(
         None if the bytes are not in the plainest form, or not well-formed.
     """
     try:
-        read = _Splitting(encoding)
-        read.split(content, start, end)
-        return _columns(read, named)
+        return _columns(_Pieces.read(memoryview(content)[start:end], encoding), named)
     except (NotPlain, UnicodeDecodeError):
         return None
 
 
-def _numbering() -> dict[str, int]:
-    """Returns a table that numbers the texts that it is asked for, in the order in which they come up."""
-    return defaultdict(count().__next__)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pieces:
+    """What stands between the quotes of a text: V values, and V + 1 pieces of markup before and behind them.
 
+    Attributes:
+        kinds: the different pieces of markup.
+        markup: the place of each piece of markup among these, shape (V + 1,).
+        texts: the different values.
+        numbers: see ``XmlColumns``.
+        values: the place of each value among the texts, shape (V,).
+    """
 
-class _Splitting:
-    """The pieces of markup of a text, and the values between them."""
+    kinds: list[str]
+    markup: Indices
+    texts: list[str]
+    numbers: npt.NDArray[np.float64]
+    values: Indices
 
-    def __init__(self, encoding: str) -> None:
-        self._encoding = encoding
-        self.tags, self.attributes = Vocabulary(), Vocabulary()
-        self.kinds: list[Markup] = []
-        self.markup: list[Indices] = []
-        self.values: list[Indices] = []
-        self.known: dict[str, int] = _numbering()
-        self._known_markup: dict[str, int] = _numbering()
-
-    def split(self, content: bytes, start: int, end: int) -> None:
-        """Splits a part of a document.
+    @staticmethod
+    def read(text: memoryview, encoding: str) -> _Pieces:
+        """Splits a text.
 
         Raises:
-            NotPlain: there is markup that is not known.
+            NotPlain: it has an odd number of quotes, or is too long.
+            UnicodeDecodeError: it has another encoding.
         """
-        place, is_value = start, False
-        while place <= end:
-            cut = end if end - place <= MOST_BYTES else content.rfind(b'"', place, place + MOST_BYTES)
-            if cut < 0:  # a value that is longer than any in a tree
-                raise NotPlain
-            is_value = self._add(content[place:cut], is_value=is_value)
-            place = cut + 1
-            if len(self._known_markup) > _MOST_KINDS:
-                raise NotPlain
-            for piece in islice(self._known_markup, len(self.kinds), None):
-                made = Markup.read(piece, self.tags, self.attributes, is_first=not self.kinds)
-                self.kinds.append(made)
-        if len(self.attributes.texts) > _MOST_ATTRIBUTES:
+        if len(text) > _MOST_BYTES:
             raise NotPlain
-
-    def _add(self, block: bytes, *, is_value: bool) -> bool:
-        """Adds the pieces between the quotes of a block.
-
-        ``is_value``: the first one is a value. Returns whether the piece after the last one is a value.
-        """
-        pieces = None if b"\0" in block else read_pieces(block)
-        if pieces is None:
+        quotes = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord(_QUOTE))
+        if len(quotes) % 2:
             raise NotPlain
-        places = zip(pieces.begins.tolist(), pieces.ends.tolist(), strict=True)
-        if block.isascii():
-            text = block.decode("ascii")
-            texts = [text[begin:end] for begin, end in places]
-        else:
-            texts = [str(block[begin:end], self._encoding) for begin, end in places]
-        markup = pieces.is_odd == is_value
-        if not self.markup:
-            self._known_markup[texts[pieces.numbers[0]]]  # the first piece has the first number
-        tables = self.known.__getitem__, self._known_markup.__getitem__
-        known = [tables[of](text) for of, text in zip(markup.tolist(), texts, strict=True)]
-        numbers = np.array(known, dtype=np.int32)[pieces.numbers]
-        self.markup.append(numbers[is_value::2])
-        self.values.append(numbers[not is_value :: 2])
-        return is_value ^ (len(numbers) % 2 == 1)
+        # Where a piece begins and the one before it ends: each has its closing quote, but the last one.
+        places = np.zeros(len(quotes) + 2, dtype=np.int32)
+        np.add(quotes, 1, out=places[1:-1], casting="same_kind")
+        places[-1] = len(text)
+        buffers = [None, pa.py_buffer(places), pa.py_buffer(text)]
+        encoded = pa.Array.from_buffers(pa.binary(), len(places) - 1, buffers).dictionary_encode()
+        numbers = encoded.indices.to_numpy()
+        kinds, markup = _used(encoded.dictionary, numbers[0::2])
+        texts, values = _used(encoded.dictionary, numbers[1::2])
+        return _Pieces(
+            _decoded(kinds, encoding), markup, _decoded(texts, encoding)[:-1], _spelled(texts), values
+        )
 
 
-def _columns(read: _Splitting, named: Callable[[str], str]) -> XmlColumns:
+def _used(pieces: pa.BinaryArray, numbers: Indices) -> tuple[pa.BinaryArray, Indices]:
+    """Returns those pieces that are used, and of each use which of them it is."""
+    is_used = np.zeros(len(pieces), dtype=bool)
+    is_used[numbers] = True
+    places: Indices = np.cumsum(is_used, dtype=np.int32) - 1
+    return pc.array_filter(pieces, pa.array(is_used)), places[numbers]
+
+
+def _ends(pieces: pa.BinaryArray) -> Indices:
+    """Returns where each piece begins and the one before it ends, in their data."""
+    return np.frombuffer(pieces.buffers()[1], dtype=np.int32, count=len(pieces) + 1)
+
+
+def _decoded(pieces: pa.BinaryArray, encoding: str) -> list[str]:
+    """Returns the texts without quotes. If the last piece has one at its end, an empty text follows.
+
+    Raises:
+        UnicodeDecodeError: they have another encoding.
+    """
+    data = memoryview(pieces.buffers()[2])[: _ends(pieces)[-1]]
+    return str(data, encoding).split(_QUOTE)
+
+
+def _spelled(pieces: pa.BinaryArray) -> npt.NDArray[np.float64]:
+    """Returns the numbers that pieces with a quote at their end spell, NaN where that is not certain."""
+    made = np.full(len(pieces), np.nan)
+    data = np.frombuffer(pieces.buffers()[2], dtype=np.uint8)
+    is_number = _BEGINS_NUMBERS[data[_ends(pieces)[:-1]]]
+    some = pc.binary_slice(pc.array_filter(pieces, pa.array(is_number)), 0, -1)
+    # What begins like a number may be a date, and then none of them is read here.
+    with suppress(pa.ArrowInvalid):
+        made[is_number] = some.cast(pa.string()).cast(pa.float64()).to_numpy()
+    # "-inf" and "-nan" are no numbers in PMML.
+    made[np.isinf(made)] = np.nan
+    return made
+
+
+def _columns(read: _Pieces, named: Callable[[str], str]) -> XmlColumns:
     """Puts the pieces together.
 
     Raises:
         NotPlain: they are not well-formed, or some value has a reference or a special character.
     """
-    markup, values = np.concatenate(read.markup), np.concatenate(read.values)
-    if len(markup) != len(values) + 1:
+    if len(read.kinds) > _MOST_KINDS:
         raise NotPlain
-    attributes = np.array([kind.attribute for kind in read.kinds], dtype=np.int8)[markup]
+    tags, names, markup = Vocabulary(), Vocabulary(), read.markup
+    kinds = [Markup.read(piece, tags, names, is_first=place == 0) for place, piece in enumerate(read.kinds)]
+    if len(names.texts) > _MOST_ATTRIBUTES:
+        raise NotPlain
+    attributes = np.array([kind.attribute for kind in kinds], dtype=np.int8)[markup]
     if (attributes[:-1] < 0).any() or attributes[-1] >= 0 or (markup[1:] == 0).any():
         raise NotPlain  # the first piece is read in another way than all others
     attributes = attributes[:-1]
-    steps = _steps(read.kinds, markup)
+    steps = _steps(kinds, markup)
     begins = steps > 0
     depth = np.cumsum(np.where(begins, np.int8(1), np.int8(-1)), dtype=np.int32)
     if not len(depth) or depth[-1] != 0 or depth.min() < 0 or (depth[:-1] == 0).any():
         raise NotPlain
     _check_ends(steps, np.where(begins, depth, depth + 1))
-    begun = np.array([sum(step > 0 for step in kind.steps) for kind in read.kinds], dtype=np.int32)[markup]
+    begun = np.array([sum(step > 0 for step in kind.steps) for kind in kinds], dtype=np.int32)[markup]
     last = np.cumsum(begun, dtype=np.int32) - 1
     owners = last[:-1]
-    texts, values = _texts(read.known, values)
+    texts, spelled, values = _texts(read)
     levels = depth[begins]
-    with_text = np.array([bool(kind.text) for kind in read.kinds])[markup]
+    with_text = np.array([bool(kind.text) for kind in kinds])[markup]
     tag_names = Vocabulary()
-    numbers = np.array([tag_names.number(named(tag)) for tag in read.tags.texts], dtype=np.int32)
-    for attribute in read.attributes.texts:
+    numbers = np.array([tag_names.number(named(tag)) for tag in tags.texts], dtype=np.int32)
+    for attribute in names.texts:
         named(attribute)  # its prefix has to be declared; it keeps it
         if attribute.startswith("xmlns"):
             raise NotPlain
     return XmlColumns(
         tag_names,
-        read.attributes,
+        names,
         texts,
+        spelled,
         numbers[steps[begins] - 1],
         _parents(levels),
         int(levels.max()),
@@ -157,10 +184,7 @@ def _columns(read: _Splitting, named: Callable[[str], str]) -> XmlColumns:
         owners,
         attributes,
         values,
-        {
-            int(last[place] - begun[place]): read.kinds[markup[place]].text
-            for place in np.flatnonzero(with_text)
-        },
+        {int(last[place] - begun[place]): kinds[markup[place]].text for place in np.flatnonzero(with_text)},
     )
 
 
@@ -229,14 +253,17 @@ def _sets(owners: Indices, attributes: Indices, count: int) -> Indices:
     return made
 
 
-def _texts(known: dict[str, int], values: Indices) -> tuple[list[str], Indices]:
-    """Returns the different values with their references resolved, and the place of each value among them."""
-    texts = list(known)
-    together = "".join(texts)
+def _texts(read: _Pieces) -> tuple[list[str], npt.NDArray[np.float64], Indices]:
+    """Returns the different values with their references resolved, their numbers, and each value's place.
+
+    Raises:
+        NotPlain: a value has another reference, or a special character.
+    """
+    together = "".join(read.texts)
     if "<" in together or not together.isprintable():
         raise NotPlain
     if "&" not in together:
-        return texts, values
+        return read.texts, read.numbers, read.values
     numbers = Vocabulary()
-    places = np.array([numbers.number(resolved(text)) for text in texts], dtype=np.int32)
-    return numbers.texts, places[values]
+    places = np.array([numbers.number(resolved(text)) for text in read.texts], dtype=np.int32)
+    return numbers.texts, np.full(len(numbers.texts), np.nan), places[read.values]

@@ -25,12 +25,16 @@ Indices = npt.NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class XmlColumns:
-    """The elements of one element and below, in the document's order: E elements with A attributes.
+    """The elements of one element and below, in the document's order.
+
+    They are E elements with A attributes, which have T different values.
 
     Attributes:
         tag_names: the names of elements.
         attribute_names: the names of attributes.
         texts: the different values of attributes.
+        numbers: the numbers that they spell, NaN where a text spells none, or not in the plainest way, shape
+            (T,).
         tags: the place of each element's name, shape (E,).
         parents: the place of the element around each one, -1 for the first, shape (E,).
         levels: the greatest depth, 1 if there is only one element.
@@ -44,6 +48,7 @@ class XmlColumns:
     tag_names: Vocabulary
     attribute_names: Vocabulary
     texts: list[str]
+    numbers: npt.NDArray[np.float64]
     tags: Indices
     parents: Indices
     levels: int

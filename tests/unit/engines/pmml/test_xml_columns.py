@@ -6,11 +6,14 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.sax.saxutils import escape, quoteattr
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model_serving.engines.pmml.column_reading import read_columns
+from model_serving.engines.pmml.evaluator.models.column_trees import read_numbers
+from model_serving.engines.pmml.evaluator.reading import decimal
 from model_serving.engines.pmml.markup import NotPlain
 from model_serving.engines.pmml.xml_columns import ColumnElement, XmlColumns
 
@@ -89,6 +92,37 @@ def test_a_tree_is_read_with_its_references_prefixes_and_texts() -> None:
     scores = [found.texts[place] if place >= 0 else None for place in found.column("score")]
     assert scores == [one.get("score") for one in expected.iter()]
     assert (found.column("other") == -1).all()
+
+
+SPELLED = st.text(st.sampled_from("0123456789.eE+-"), min_size=1, max_size=6)
+RARE = st.sampled_from(
+    ("INF", "-inf", "-nan", "1_0", " 1", "1 ", "1d", "0x1", "1e999", "-1e-999", "2020-01-01", "٣")
+)
+
+
+@given(texts=st.lists(SPELLED | RARE, min_size=1, max_size=8))
+def test_the_numbers_are_those_that_the_standard_reads(texts: list[str]) -> None:
+    found = columns("<Node>" + "".join(f'<Node score="{text}"/>' for text in texts) + "</Node>")
+    assert found is not None
+    for text, number in zip(found.texts, found.numbers, strict=True):
+        assert np.isnan(number) or number == _number(text)
+    places = found.column("score")[1:]
+    np.testing.assert_array_equal(read_numbers(found, places), [_number(text) for text in texts])
+
+
+@given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_every_plain_number_is_read(numbers: list[float]) -> None:
+    found = columns("<Node>" + "".join(f'<Node a="x" score="{number!r}"/>' for number in numbers) + "</Node>")
+    assert found is not None
+    assert found.numbers[found.column("score")[1:]].tolist() == numbers
+    assert np.isnan(found.numbers[found.column("a")[1:]]).all()
+
+
+def _number(text: str) -> float:
+    try:
+        return decimal(text)
+    except ValueError:
+        return np.nan
 
 
 def test_an_element_in_columns_is_filled_once() -> None:

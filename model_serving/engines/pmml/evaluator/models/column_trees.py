@@ -184,11 +184,14 @@ def _of_texts(columns: XmlColumns, attribute: str, places: Rows, read: Callable[
 
 def read_numbers(columns: XmlColumns, places: Rows) -> Numbers:
     """Returns the numbers that texts spell, NaN where there is no text (-1) or it spells none."""
-    texts, found = _different(columns, places)
-    numbers = plain_decimals(texts)
-    if numbers is None:
-        numbers = np.array([_number(text) for text in texts], dtype=np.float64)
-    made: Numbers = np.concatenate(([np.nan], numbers))[found]
+    made: Numbers = np.append(columns.numbers, np.nan)[places]
+    unread = np.isnan(made) & (places >= 0)
+    if unread.any():
+        texts, found = _different(columns, places[unread])
+        numbers = plain_decimals(texts)
+        if numbers is None:
+            numbers = np.array([_number(text) for text in texts], dtype=np.float64)
+        made[unread] = np.concatenate(([np.nan], numbers))[found]
     return made
 
 
