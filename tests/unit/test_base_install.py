@@ -28,6 +28,7 @@ OF_EXTRAS = (
     "pandas",
     "pemja",
     "py4j",
+    "pyarrow",
     "pyflink",
     "pypmml",
     "python_multipart",
@@ -161,13 +162,13 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_used(project: dict
     imported = imported_distributions(*OURS)
     # What comes with Flink, in the versions that Flink pins; and pypmml, of which only the jars are used.
     assert imported - declared == {"apache-flink-libraries", "pemja"}
-    # Of pypmml only the jars are used; pandas is what pyspark needs for rows in columns.
-    assert declared - imported - {"pandas"} == {"pypmml"}
+    # Of pypmml only the jars are used; pandas and pyarrow are what pyspark needs for rows in columns.
+    assert declared - imported - {"pandas", "pyarrow"} == {"pypmml"}
 
 
 def test_an_extra_repeats_nothing_of_the_base(project: dict[str, Any]) -> None:
     base = names(project["dependencies"])
     assert {"numpy", "protobuf", "fsspec"} <= base
     repeated = {extra: names(project["optional-dependencies"][extra]) & base for extra in EXTRAS}
-    # Spark's own package does not say which protobuf and which pyarrow its state needs.
-    assert repeated == {extra: {"protobuf", "pyarrow"} if extra == "spark" else set() for extra in EXTRAS}
+    # Spark's own package does not say which protobuf its state needs.
+    assert repeated == {extra: {"protobuf"} if extra == "spark" else set() for extra in EXTRAS}

@@ -7,26 +7,19 @@ and it is checked to be well-formed. Whatever else there is, such as a comment, 
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from model_serving.engines.pmml.markup import Markup, NotPlain, Vocabulary, resolved
+from model_serving.engines.pmml.pieces import Pieces
 from model_serving.engines.pmml.xml_columns import Indices, XmlColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["read_columns"]
-
-_QUOTE = '"'
-_BEGINS_NUMBERS = np.isin(np.arange(256), list(b"0123456789-"))
-_MOST_BYTES = (1 << 31) - 1
 
 _MOST_KINDS = 1 << 14
 """The greatest number of different pieces of markup: where each one is new, this way has no gain."""
@@ -51,103 +44,29 @@ def read_columns(
         None if the bytes are not in the plainest form, or not well-formed.
     """
     try:
-        return _columns(_Pieces.read(memoryview(content)[start:end], encoding), named)
+        return _columns(memoryview(content)[start:end], encoding, named)
     except (NotPlain, UnicodeDecodeError):
         return None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pieces:
-    """What stands between the quotes of a text: V values, and V + 1 pieces of markup before and behind them.
-
-    Attributes:
-        kinds: the different pieces of markup.
-        markup: the place of each piece of markup among these, shape (V + 1,).
-        texts: the different values.
-        numbers: see ``XmlColumns``.
-        values: the place of each value among the texts, shape (V,).
-    """
-
-    kinds: list[str]
-    markup: Indices
-    texts: list[str]
-    numbers: npt.NDArray[np.float64]
-    values: Indices
-
-    @staticmethod
-    def read(text: memoryview, encoding: str) -> _Pieces:
-        """Splits a text.
-
-        Raises:
-            NotPlain: it has an odd number of quotes, or is too long.
-            UnicodeDecodeError: it has another encoding.
-        """
-        if len(text) > _MOST_BYTES:
-            raise NotPlain
-        quotes = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord(_QUOTE))
-        if len(quotes) % 2:
-            raise NotPlain
-        # Where a piece begins and the one before it ends: each has its closing quote, but the last one.
-        places = np.zeros(len(quotes) + 2, dtype=np.int32)
-        np.add(quotes, 1, out=places[1:-1], casting="same_kind")
-        places[-1] = len(text)
-        buffers = [None, pa.py_buffer(places), pa.py_buffer(text)]
-        encoded = pa.Array.from_buffers(pa.binary(), len(places) - 1, buffers).dictionary_encode()
-        numbers = encoded.indices.to_numpy()
-        kinds, markup = _used(encoded.dictionary, numbers[0::2])
-        texts, values = _used(encoded.dictionary, numbers[1::2])
-        return _Pieces(
-            _decoded(kinds, encoding), markup, _decoded(texts, encoding)[:-1], _spelled(texts), values
-        )
-
-
-def _used(pieces: pa.BinaryArray, numbers: Indices) -> tuple[pa.BinaryArray, Indices]:
-    """Returns those pieces that are used, and of each use which of them it is."""
-    is_used = np.zeros(len(pieces), dtype=bool)
-    is_used[numbers] = True
-    places: Indices = np.cumsum(is_used, dtype=np.int32) - 1
-    return pc.array_filter(pieces, pa.array(is_used)), places[numbers]
-
-
-def _ends(pieces: pa.BinaryArray) -> Indices:
-    """Returns where each piece begins and the one before it ends, in their data."""
-    return np.frombuffer(pieces.buffers()[1], dtype=np.int32, count=len(pieces) + 1)
-
-
-def _decoded(pieces: pa.BinaryArray, encoding: str) -> list[str]:
-    """Returns the texts without quotes. If the last piece has one at its end, an empty text follows.
+def _columns(text: memoryview, encoding: str, named: Callable[[str], str]) -> XmlColumns:
+    """Reads a text.
 
     Raises:
-        UnicodeDecodeError: they have another encoding.
+        NotPlain: it is not well-formed, or some value has a reference or a special character.
+        UnicodeDecodeError: it has another encoding.
     """
-    data = memoryview(pieces.buffers()[2])[: _ends(pieces)[-1]]
-    return str(data, encoding).split(_QUOTE)
-
-
-def _spelled(pieces: pa.BinaryArray) -> npt.NDArray[np.float64]:
-    """Returns the numbers that pieces with a quote at their end spell, NaN where that is not certain."""
-    made = np.full(len(pieces), np.nan)
-    data = np.frombuffer(pieces.buffers()[2], dtype=np.uint8)
-    is_number = _BEGINS_NUMBERS[data[_ends(pieces)[:-1]]]
-    some = pc.binary_slice(pc.array_filter(pieces, pa.array(is_number)), 0, -1)
-    # What begins like a number may be a date, and then none of them is read here.
-    with suppress(pa.ArrowInvalid):
-        made[is_number] = some.cast(pa.string()).cast(pa.float64()).to_numpy()
-    # "-inf" and "-nan" are no numbers in PMML.
-    made[np.isinf(made)] = np.nan
-    return made
-
-
-def _columns(read: _Pieces, named: Callable[[str], str]) -> XmlColumns:
-    """Puts the pieces together.
-
-    Raises:
-        NotPlain: they are not well-formed, or some value has a reference or a special character.
-    """
-    if len(read.kinds) > _MOST_KINDS:
+    pieces, numbers = Pieces.split(text)
+    if len(numbers) % 2 == 0:
+        raise NotPlain  # a quote without another one
+    between, markup = pieces.used(numbers[0::2])
+    if len(between.ends) > _MOST_KINDS:
         raise NotPlain
-    tags, names, markup = Vocabulary(), Vocabulary(), read.markup
-    kinds = [Markup.read(piece, tags, names, is_first=place == 0) for place, piece in enumerate(read.kinds)]
+    tags, names = Vocabulary(), Vocabulary()
+    kinds = [
+        Markup.read(piece, tags, names, is_first=place == 0)
+        for place, piece in enumerate(between.texts(encoding))
+    ]
     if len(names.texts) > _MOST_ATTRIBUTES:
         raise NotPlain
     attributes = np.array([kind.attribute for kind in kinds], dtype=np.int8)[markup]
@@ -163,7 +82,7 @@ def _columns(read: _Pieces, named: Callable[[str], str]) -> XmlColumns:
     begun = np.array([sum(step > 0 for step in kind.steps) for kind in kinds], dtype=np.int32)[markup]
     last = np.cumsum(begun, dtype=np.int32) - 1
     owners = last[:-1]
-    texts, spelled, values = _texts(read)
+    texts, spelled, values = _texts(*pieces.used(numbers[1::2]), encoding)
     levels = depth[begins]
     with_text = np.array([bool(kind.text) for kind in kinds])[markup]
     tag_names = Vocabulary()
@@ -253,17 +172,21 @@ def _sets(owners: Indices, attributes: Indices, count: int) -> Indices:
     return made
 
 
-def _texts(read: _Pieces) -> tuple[list[str], npt.NDArray[np.float64], Indices]:
+def _texts(
+    different: Pieces, values: Indices, encoding: str
+) -> tuple[list[str], npt.NDArray[np.float64], Indices]:
     """Returns the different values with their references resolved, their numbers, and each value's place.
 
     Raises:
         NotPlain: a value has another reference, or a special character.
+        UnicodeDecodeError: they have another encoding.
     """
-    together = "".join(read.texts)
+    texts = different.texts(encoding)[:-1]
+    together = "".join(texts)
     if "<" in together or not together.isprintable():
         raise NotPlain
     if "&" not in together:
-        return read.texts, read.numbers, read.values
+        return texts, different.numbers(), values
     numbers = Vocabulary()
-    places = np.array([numbers.number(resolved(text)) for text in read.texts], dtype=np.int32)
-    return numbers.texts, np.full(len(numbers.texts), np.nan), places[read.values]
+    places = np.array([numbers.number(resolved(text)) for text in texts], dtype=np.int32)
+    return numbers.texts, np.full(len(numbers.texts), np.nan), places[values]
