@@ -30,7 +30,7 @@ def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
 
 
 def spelled(data: npt.NDArray[np.uint8], ends: Indices) -> npt.NDArray[np.float64]:
-    """Returns the numbers that pieces with a quote behind each spell, NaN where it is not known, shape (P,)."""
+    """Returns what pieces with a quote behind each spell, NaN where that is not known, shape (P,)."""
     made = np.full(len(ends) - 1, np.nan)
     is_number = _BEGINS_NUMBERS[data[ends[:-1]]]
     some = pc.binary_slice(_array(data, ends).filter(pa.array(is_number)), 0, -1)

@@ -66,7 +66,7 @@ def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
 
 
 def spelled(data: npt.NDArray[np.uint8], ends: Indices) -> npt.NDArray[np.float64]:
-    """Returns NaN for each piece: its number is read where it is needed. Shape (P,)."""
+    """Returns NaN for each piece: its number is read where it is needed, shape (P,)."""
     return np.full(len(ends) - 1, np.nan)
 
 
