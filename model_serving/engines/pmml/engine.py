@@ -23,6 +23,7 @@ from model_serving.core.messages import ModelToServe, OutputRule
 from model_serving.engines.collector import collector_paused
 from model_serving.engines.foreign_errors import first_line, rejecting
 from model_serving.engines.limits import Limits
+from model_serving.engines.pmml import pieces
 from model_serving.engines.pmml.evaluator.compiler import compile_document
 from model_serving.engines.pmml.evaluator.data_types import DOUBLE
 from model_serving.engines.pmml.evaluator.model import EvaluatedModel
@@ -46,6 +47,8 @@ class PmmlEngine:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # A large document that comes to a busy job would have to wait for it.
+        pieces.prepare()
 
     def load(self, model: ModelToServe, schema: RecordSchema) -> LoadedModel:
         """See ``Engine.load``."""

@@ -7,6 +7,7 @@ Spark. Where they are not, numpy does it: Arrow would nearly double the size of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,18 +15,27 @@ import numpy.typing as npt
 
 from model_serving.engines.pmml.markup import NotPlain
 
-try:
-    from model_serving.engines.pmml.pieces_in_arrow import numbered, spelled
-except ModuleNotFoundError:
-    from model_serving.engines.pmml.pieces_in_numpy import numbered, spelled
-
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from model_serving.engines.pmml.xml_columns import Indices
 
-__all__ = ["Pieces"]
+__all__ = ["Pieces", "prepare"]
 
 _QUOTE = '"'
 _MOST_BYTES = (1 << 31) - 1
+
+
+@cache
+def prepare() -> ModuleType:
+    """Imports what tells pieces apart. For Arrow this takes a tenth of a second of processor time."""
+    from model_serving.engines.pmml import pieces_in_arrow, pieces_in_numpy
+
+    try:
+        import pyarrow.compute  # noqa: F401
+    except ModuleNotFoundError:
+        return pieces_in_numpy
+    return pieces_in_arrow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +64,7 @@ class Pieces:
         ends = np.zeros(len(quotes) + 2, dtype=np.int32)
         np.add(quotes, 1, out=ends[1:-1], casting="same_kind")
         ends[-1] = len(text)
-        numbers = numbered(data, ends)
+        numbers: Indices = prepare().numbered(data, ends)
         firsts = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
         return _some(data, ends, firsts), numbers
 
@@ -78,7 +88,7 @@ class Pieces:
 
         Those that it returns are spelled as XML Schema spells doubles. Shape (D,).
         """
-        made = spelled(self.data, self.ends)
+        made: npt.NDArray[np.float64] = prepare().spelled(self.data, self.ends)
         # "-inf" and "-nan" are no numbers there.
         made[~np.isfinite(made)] = np.nan
         return made

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from model_serving.engines.pmml.xml_columns import Indices
 
 __all__ = ["numbered", "spelled"]
@@ -31,6 +31,9 @@ def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
 
 def spelled(data: npt.NDArray[np.uint8], ends: Indices) -> npt.NDArray[np.float64]:
     """Returns what pieces with a quote behind each spell, NaN where that is not known, shape (P,)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     made = np.full(len(ends) - 1, np.nan)
     is_number = _BEGINS_NUMBERS[data[ends[:-1]]]
     some = pc.binary_slice(_array(data, ends).filter(pa.array(is_number)), 0, -1)
@@ -41,4 +44,6 @@ def spelled(data: npt.NDArray[np.uint8], ends: Indices) -> npt.NDArray[np.float6
 
 
 def _array(data: npt.NDArray[np.uint8], ends: Indices) -> pa.BinaryArray:
+    import pyarrow as pa
+
     return pa.Array.from_buffers(pa.binary(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])

@@ -27,8 +27,7 @@ TEXTS = st.lists(SHORT | LONG, max_size=30).map(
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Splits in one of the two ways."""
     module: ModuleType = request.param
-    monkeypatch.setattr(pieces, "numbered", module.numbered)
-    monkeypatch.setattr(pieces, "spelled", module.spelled)
+    monkeypatch.setattr(pieces, "prepare", lambda: module)
     return module
 
 
@@ -87,7 +86,7 @@ def test_arrow_reads_every_number_as_python_does(numbers: list[float]) -> None:
 def test_pieces_that_a_key_cannot_tell_apart_are_not_read(
     text: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "numbered", pieces_in_numpy.numbered)
+    monkeypatch.setattr(pieces, "prepare", lambda: pieces_in_numpy)
     Pieces.split(memoryview(text))
     monkeypatch.setattr(pieces_in_numpy, "_FACTOR", np.uint64(0))
     with pytest.raises(NotPlain):
@@ -95,7 +94,7 @@ def test_pieces_that_a_key_cannot_tell_apart_are_not_read(
 
 
 def test_long_pieces_with_one_key_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "numbered", pieces_in_numpy.numbered)
+    monkeypatch.setattr(pieces, "prepare", lambda: pieces_in_numpy)
     text = b'"'.join((b"a" * 300, b"x", b"a" * 299 + b"b", b""))
     Pieces.split(memoryview(text))
     monkeypatch.setattr(pieces_in_numpy, "hash", lambda _piece: 0, raising=False)

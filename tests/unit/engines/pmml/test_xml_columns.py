@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.sax.saxutils import escape, quoteattr
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_serving.engines.pmml import pieces, pieces_in_arrow, pieces_in_numpy
 from model_serving.engines.pmml.column_reading import read_columns
 from model_serving.engines.pmml.evaluator.models.column_trees import read_numbers
 from model_serving.engines.pmml.evaluator.reading import decimal
@@ -25,8 +27,23 @@ def named(name: str) -> str:
 
 
 def columns(text: str, encoding: str = "utf-8") -> XmlColumns | None:
+    """Reads a text with Arrow, and sees that it is read the same without."""
     content = f"before {text} after".encode(encoding)
-    return read_columns(content, len("before "), len(content) - len(" after"), encoding, named)
+
+    def read(way: ModuleType) -> XmlColumns | None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pieces, "prepare", lambda: way)
+            return read_columns(content, len("before "), len(content) - len(" after"), encoding, named)
+
+    found, other = read(pieces_in_arrow), read(pieces_in_numpy)
+    if found is None or other is None:
+        assert found is other
+    else:
+        assert (found.texts, found.contents) == (other.texts, other.contents)
+        for name in ("tags", "parents", "sets", "owners", "attributes", "values"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(other, name))
+        assert np.isnan(other.numbers).all()
+    return found
 
 
 def parts(element: Element) -> list[Any]:
