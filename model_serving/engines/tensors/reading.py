@@ -19,6 +19,9 @@ __all__ = ["Tensor", "TensorReader", "as_matrix", "reader_of"]
 
 Tensor = npt.NDArray[Any]
 
+_SEVERAL = 3
+"""From so many columns on, it is faster to read those of several outputs together."""
+
 
 def as_matrix(tensor: Tensor, n: int, columns: int | None = None) -> Tensor:
     """Returns a tensor of shape (n, columns) from one of another shape that has these values.
@@ -59,6 +62,10 @@ def reader_of(plan: OutputPlan) -> Callable[[Sequence[Tensor], int], Scores]:
         return general.only_label
     if len(columns) == 2 and plan.label == 0 and plan.source is None and named:
         return general.label_and_matrix
+    others = [place for place in range(len(columns)) if place != plan.label]
+    widths = [columns[place] for place in others]
+    if sum(width or 0 for width in widths) >= _SEVERAL and widths == [len(plan.names[at]) for at in others]:
+        return general.several
     return general
 
 
@@ -72,6 +79,12 @@ class TensorReader:
         self._label = -1 if plan.label is None else plan.label
         self._source, self._rule, self._column = plan.source or (-1, OutputRule.AUTO, -1)
         self._numbers = plan.numbers or _spelled(plan.classes)
+        # All outputs but the labels, one behind the other.
+        self._others = [place for place in range(len(plan.outputs)) if place != self._label]
+        self._widths = [self._columns[place] for place in self._others]
+        self._all_names = [name for place in self._others for name in self._names[place]]
+        start = sum(self._columns[place] for place in self._others if place < self._source)
+        self._span = slice(start, start + self._columns[self._source])
 
     def __call__(self, tensors: Sequence[Tensor], n: int) -> Scores:
         """Returns the scores of n records from the tensors of the plan's outputs.
@@ -133,6 +146,20 @@ class TensorReader:
                 return Scores(np.array([self._numbers[word]]), [word], outputs)
         words = _words(labels)
         return Scores(self._of_labels(words), words, outputs)
+
+    def several(self, tensors: Sequence[Tensor], n: int) -> Scores:
+        """The same for outputs of which each column but the labels has a name."""
+        others = [tensors[place] for place in self._others]
+        if n != 1 or [tensor.size for tensor in others] != self._widths:
+            return self(tensors, n)
+        labels = None if self._label < 0 else _texts(tensors[self._label], 1)
+        numbers = np.array([number for tensor in others for number in tensor.ravel().tolist()], np.float64)
+        outputs = dict(zip(self._all_names, numbers.reshape(-1, 1), strict=False))
+        if self._source < 0:
+            return Scores(self._of_labels(labels or []), labels, outputs)
+        source = numbers[None, self._span]
+        result = result_of(source, self._rule) if self._column < 0 else source[:, self._column].copy()
+        return Scores(result, labels, outputs)
 
     def _of_labels(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
         try:
