@@ -86,7 +86,7 @@ def _columns(text: memoryview, encoding: str, named: Callable[[str], str]) -> Xm
     levels = depth[begins]
     with_text = np.array([bool(kind.text) for kind in kinds])[markup]
     tag_names = Vocabulary()
-    numbers = np.array([tag_names.number(named(tag)) for tag in tags.texts], dtype=np.int32)
+    tag_numbers = np.array([tag_names.number(named(tag)) for tag in tags.texts], dtype=np.int32)
     for attribute in names.texts:
         named(attribute)  # its prefix has to be declared; it keeps it
         if attribute.startswith("xmlns"):
@@ -96,7 +96,7 @@ def _columns(text: memoryview, encoding: str, named: Callable[[str], str]) -> Xm
         names,
         texts,
         spelled,
-        numbers[steps[begins] - 1],
+        tag_numbers[steps[begins] - 1],
         _parents(levels),
         int(levels.max()),
         _sets(owners, attributes, len(levels)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from model_serving.engines.pmml.xml_columns import Indices
 
-__all__ = ["Pieces", "prepare"]
+__all__ = ["Pieces", "chosen", "prepare"]
 
 _QUOTE = '"'
 _MOST_BYTES = (1 << 31) - 1
@@ -64,16 +64,15 @@ class Pieces:
         ends = np.zeros(len(quotes) + 2, dtype=np.int32)
         np.add(quotes, 1, out=ends[1:-1], casting="same_kind")
         ends[-1] = len(text)
-        numbers: Indices = prepare().numbered(data, ends)
-        firsts = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
-        return _some(data, ends, firsts), numbers
+        different, different_ends, numbers = prepare().numbered(data, ends)
+        return Pieces(different, different_ends), numbers
 
     def used(self, numbers: Indices) -> tuple[Pieces, Indices]:
         """Returns those pieces that are among some, and which of them each of these is."""
         is_used = np.zeros(len(self.ends) - 1, dtype=bool)
         is_used[numbers] = True
         places: Indices = np.cumsum(is_used, dtype=np.int32) - 1
-        return _some(self.data, self.ends, np.flatnonzero(is_used)), places[numbers]
+        return Pieces(*chosen(self.data, self.ends, is_used)), places[numbers]
 
     def texts(self, encoding: str) -> list[str]:
         """Returns the texts without quotes. If the last piece has one behind it, an empty text follows.
@@ -94,10 +93,11 @@ class Pieces:
         return made
 
 
-def _some(data: npt.NDArray[np.uint8], ends: Indices, places: Indices) -> Pieces:
-    """Returns the pieces at some places among those with these data and ends."""
-    sizes = np.diff(ends)[places]
-    new_ends = np.zeros(len(places) + 1, dtype=np.int32)
-    np.cumsum(sizes, out=new_ends[1:])
-    wanted = np.repeat(ends[places] - new_ends[:-1], sizes) + np.arange(new_ends[-1])
-    return Pieces(data[wanted], new_ends)
+def chosen(
+    data: npt.NDArray[np.uint8], ends: Indices, is_wanted: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint8], Indices]:
+    """Returns those of P pieces that are wanted (shape (P,)), in the form of ``Pieces``."""
+    sizes = np.diff(ends)
+    made = np.zeros(np.count_nonzero(is_wanted) + 1, dtype=np.int32)
+    np.cumsum(sizes[is_wanted], out=made[1:])
+    return data[np.repeat(is_wanted, sizes)], made

@@ -18,15 +18,21 @@ __all__ = ["numbered", "spelled"]
 _BEGINS_NUMBERS = np.isin(np.arange(256), list(b"0123456789-"))
 
 
-def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
-    """Numbers pieces, equal ones alike, in the order in which they come first. Shape (P,).
+def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> tuple[npt.NDArray[np.uint8], Indices, Indices]:
+    """Numbers pieces, equal ones alike, in the order in which they come first.
 
     Args:
         data: the bytes of the pieces, one behind the other.
         ends: where each piece begins in them and the one before it ends, 32 bits, shape (P + 1,).
+
+    Returns:
+        The same of the D different pieces, and the number of each piece, shape (P,).
     """
-    made: Indices = _array(data, ends).dictionary_encode().indices.to_numpy()
-    return made
+    made = _array(data, ends).dictionary_encode()
+    _, ends_buffer, data_buffer = made.dictionary.buffers()
+    different_ends = np.frombuffer(ends_buffer, dtype=np.int32, count=len(made.dictionary) + 1)
+    different = np.frombuffer(data_buffer, dtype=np.uint8, count=different_ends[-1])
+    return different, different_ends, made.indices.to_numpy()
 
 
 def spelled(data: npt.NDArray[np.uint8], ends: Indices) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.engines.pmml.markup import NotPlain
+from model_serving.engines.pmml.pieces import chosen
 
 if TYPE_CHECKING:
     from model_serving.engines.pmml.xml_columns import Indices
@@ -29,12 +30,15 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np
 _FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 
 
-def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
-    """Numbers pieces, equal ones alike, in the order in which they come first. Shape (P,).
+def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> tuple[npt.NDArray[np.uint8], Indices, Indices]:
+    """Numbers pieces, equal ones alike, in the order in which they come first.
 
     Args:
         data: the bytes of the pieces, one behind the other.
         ends: where each piece begins in them and the one before it ends, shape (P + 1,).
+
+    Returns:
+        The same of the D different pieces, and the number of each piece, shape (P,).
 
     Raises:
         NotPlain: some pieces could not be told apart, which hardly happens unless on purpose.
@@ -43,14 +47,14 @@ def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
     text = data.tobytes()
     words = _words(text, begins, sizes)
     keys = np.zeros(len(begins), dtype=np.uint64)
-    for chosen, some in words:
-        mixed = keys[chosen] if chosen is not None else keys
+    for longer, some in words:
+        mixed = keys[longer] if longer is not None else keys
         mixed = (mixed ^ some) * _FACTOR
         mixed ^= mixed >> _SHIFT
-        if chosen is None:
+        if longer is None:
             keys = mixed
         else:
-            keys[chosen] = mixed
+            keys[longer] = mixed
     long = np.flatnonzero(sizes > _LONGEST).tolist()
     for place in long:
         keys[place] = hash(_piece(text, begins, sizes, place)) & 0xFFFFFFFFFFFFFFFF
@@ -62,7 +66,9 @@ def numbered(data: npt.NDArray[np.uint8], ends: Indices) -> Indices:
         _piece(text, begins, sizes, place) != _piece(text, begins, sizes, int(like[place])) for place in long
     ):
         raise NotPlain
-    return numbers
+    is_first = np.zeros(len(numbers), dtype=bool)
+    is_first[firsts] = True
+    return *chosen(data, ends, is_first), numbers
 
 
 def spelled(data: npt.NDArray[np.uint8], ends: Indices) -> npt.NDArray[np.float64]:
