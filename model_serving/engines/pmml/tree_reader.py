@@ -1,7 +1,6 @@
 """Reads the large trees of a document while those before them are compiled.
 
-The time of a load is half reading and half compiling. On processors that are busy with a stream, one thread
-gets what is left of one of them only, and much of the work is numpy's, during which other threads run.
+More than half of a load is reading, and much of that is Arrow's or numpy's, during which other threads run.
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NotInColumns", "TreeReader"]
 
-_AT_ONCE = 2
-"""How many trees are read at the same time. Beyond two, they would wait for Python's lock."""
-
 _AHEAD = 4
 """How many trees are read before they are asked for, at most: what is not needed yet takes memory."""
 
@@ -28,7 +24,11 @@ class NotInColumns(Exception):
 
 
 class TreeReader:
-    """The trees of one document. Nothing is read before the first one is asked for. Close it at the end."""
+    """The trees of one document, read by one thread. Nothing is read before the first one is asked for.
+
+    More threads would take the processors and Python's lock from the records that are served meanwhile, and
+    gain nothing. Close it at the end.
+    """
 
     def __init__(
         self, read: Callable[[int], XmlColumns | None], most_levels: Sequence[int], most_elements: int
@@ -36,14 +36,14 @@ class TreeReader:
         """Takes the trees of a document.
 
         Args:
-            read: reads the tree at a place; called in threads of this reader.
+            read: reads the tree at a place; called in a thread of this reader.
             most_levels: how deep each tree may nest, its root included.
             most_elements: how many elements all of the trees may have together.
         """
         self._read_tree = read
         self._most_levels = most_levels
         self._elements_left = most_elements
-        self._threads: ThreadPoolExecutor | None = None
+        self._thread: ThreadPoolExecutor | None = None
         self._begun: list[Future[XmlColumns | None] | None] = []
 
     def read(self, place: int) -> XmlColumns:
@@ -52,10 +52,10 @@ class TreeReader:
         Raises:
             NotInColumns: it cannot be read in columns, or a limit is passed.
         """
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_AT_ONCE, "read-trees")
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "read-trees")
         for following in range(len(self._begun), min(place + 1 + _AHEAD, len(self._most_levels))):
-            self._begun.append(self._threads.submit(self._read_tree, following))
+            self._begun.append(self._thread.submit(self._read_tree, following))
         begun, self._begun[place] = self._begun[place], None
         columns = None if begun is None else begun.result()
         if columns is None or columns.levels > self._most_levels[place]:
@@ -76,6 +76,6 @@ class TreeReader:
                 self.read(place)
 
     def close(self) -> None:
-        """Ends the threads. A tree that is being read is finished first."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        """Ends the thread. A tree that is being read is finished first."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
