@@ -187,7 +187,7 @@ class _Feed:
         return True
 
     def _fits(self, elements: int) -> bool:
-        """Returns whether the document keeps its limits with so many more elements, even one in the other."""
+        """Returns whether the limits hold with this many more elements, each inside of the one before it."""
         return self.elements + elements <= self._most_elements and self.levels + elements <= self._most_levels
 
     def _parse(self, piece: bytes | memoryview, elements: int) -> None:

@@ -66,7 +66,7 @@ class TreeReader:
         return columns
 
     def read_rest(self) -> None:
-        """Reads what nobody has asked for, as a check of it.
+        """Reads the trees that nobody has asked for, to see that they can be read and are within the limits.
 
         Raises:
             NotInColumns: see ``read``.

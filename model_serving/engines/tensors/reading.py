@@ -20,7 +20,7 @@ __all__ = ["Tensor", "TensorReader", "as_matrix", "reader_of"]
 Tensor = npt.NDArray[Any]
 
 _SEVERAL = 3
-"""From so many columns on, it is faster to read those of several outputs together."""
+"""If all outputs together have at least this many columns, it is faster to read them in one step."""
 
 
 def as_matrix(tensor: Tensor, n: int, columns: int | None = None) -> Tensor:
