@@ -176,6 +176,7 @@ class FakeProducer:
     def send_offsets_to_transaction(
         self, places: Sequence[TopicPartition], group: tuple[str, int], timeout: float
     ) -> None:
+        self._kafka.point("before offsets")
         self._called("send_offsets_to_transaction")
         assert self._transaction is not None
         if group[1] != self._kafka.generation and group[1] >= 0:
@@ -229,6 +230,11 @@ class FakeConsumer:
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         for name, callback in callbacks.items():
             setattr(self, name, callback)
+
+    def unsubscribe(self) -> None:
+        """Gives its partitions back at once; the real one does so in the next call of ``consume``."""
+        if self._positions:
+            self.on_revoke(self, self.assignment())
 
     def assign(self, places: Iterable[TopicPartition]) -> None:
         self._positions.clear()

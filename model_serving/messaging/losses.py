@@ -6,6 +6,9 @@ from confluent_kafka import KafkaError, Message
 
 __all__ = ["Losses"]
 
+_PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001 - their public names
+"""What becomes of the messages of a transaction that has failed: its commit says why."""
+
 
 class Losses:
     """The first error of a message that was not delivered. A client gets ``note`` as its ``on_delivery``.
@@ -19,4 +22,5 @@ class Losses:
 
     def note(self, error: KafkaError | None, _message: Message) -> None:
         """Takes what became of a message; without an error it has arrived."""
-        self.first = self.first or error
+        if error is not None and self.first is None and error.code() not in _PURGED:
+            self.first = error

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
 from model_serving.messaging.access import KafkaAccess
 from model_serving.server.delivery import Writer, output_producer
 from model_serving.server.entries import Entry
-from model_serving.server.errors import Fenced, Interrupted
-from model_serving.server.held import Held, Messages
+from model_serving.server.errors import Fenced, Interrupted, Overtaken
+from model_serving.server.held import Held, Messages, Output
 from model_serving.server.progress import Progress
 from model_serving.server.state_topic import produce_entries
 from model_serving.server.transactions import ABORT_S, PATIENCE_S, Commit, Transactions, transactional
@@ -21,6 +22,21 @@ __all__ = ["ExactlyOnce"]
 _LINGER_MS = 20
 """Results cannot be read before the commit, which does not wait for this: so large requests cost nothing."""
 
+_JOIN_S = 0.25
+"""How long to wait for the new generation of the group that has overtaken a commit. It is mostly here within
+milliseconds; if not, the commit is tried again all the same."""
+
+_LOOK_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class _Transaction:
+    """Output, and the offsets of the records that it came from, as a member of a generation of the group."""
+
+    output: Sequence[Output]
+    places: Sequence[TopicPartition]
+    group: object
+
 
 class ExactlyOnce(Writer):
     """Writes in transactions, which hold the offsets of the records that the output came from.
@@ -28,6 +44,10 @@ class ExactlyOnce(Writer):
     A producer has one transaction at a time, and a commit takes several answers of Kafka. Meanwhile output is
     held, and the next transaction begins with it. A commit takes the offsets along as they are when it is
     started, between two batches: so a transaction has the output of exactly the records whose offsets it has.
+
+    When members come or go, the group has a new generation, and Kafka refuses a commit of the one before. So
+    it keeps out members that it took for dead. A commit that was only overtaken is repeated in a new
+    transaction, with the same output and offsets.
     """
 
     def __init__(
@@ -45,6 +65,9 @@ class ExactlyOnce(Writer):
         self._transactions = Transactions(self._producer)
         self._has_begun = False
         self._held = Held()
+        # What the open transaction has, and the one that is being committed: to write it again.
+        self._sent: list[Output] = []
+        self._committed = _Transaction((), (), None)
         self._commit: Commit | None = None
 
     def start(self) -> None:
@@ -58,19 +81,12 @@ class ExactlyOnce(Writer):
 
     def write(self, topic: str, messages: Sequence[bytes]) -> None:
         """See Delivery."""
-        if not messages:
-            return
-        if self._takes():
-            self._put(topic, messages)
-        else:
-            self._held.add_messages(topic, messages)
+        if messages:
+            self._write(Messages(topic, messages))
 
     def state(self, entries: Iterable[Entry]) -> None:
         """See Delivery."""
-        if self._takes():
-            produce_entries(self._producer, self._state_topic, entries)
-        else:
-            self._held.add_entries(list(entries))
+        self._write(list(entries))
 
     def tend(self, *, has_read: bool) -> None:
         """See Delivery."""
@@ -98,13 +114,22 @@ class ExactlyOnce(Writer):
         """See Delivery."""
         self._open = False
         self._held.take()
+        commit, self._commit = self._commit, None
+        has_begun, self._has_begun = self._has_begun, False
         try:
-            self._settle(ABORT_S)
+            # Not repeated, if it was overtaken: others may have these partitions by now.
+            if commit is not None:
+                commit.wait(ABORT_S)
+            if has_begun:
+                self._transactions.abort()
         except (Fenced, Interrupted):
             return
-        if self._has_begun:
-            self._has_begun = False
-            self._transactions.abort()
+
+    def _write(self, output: Output) -> None:
+        if self._takes():
+            self._send(output)
+        else:
+            self._held.add(output)
 
     def _takes(self) -> bool:
         """Whether output can be produced; else a commit is under way and there is room to hold it."""
@@ -126,20 +151,62 @@ class ExactlyOnce(Writer):
         # Also without output: offsets are committed in transactions only. And also without new offsets: this
         # is how Kafka fences a member that has lost its partitions.
         self._begin()
-        group = self._consumer.consumer_group_metadata()
+        self._committed = _Transaction(
+            self._sent, self._progress.places(), self._consumer.consumer_group_metadata()
+        )
+        self._sent = []
         self._has_begun = self._open = False
-        self._commit = self._transactions.start_commit(self._progress.places(), group, patience_s)
+        self._commit = self._transactions.start_commit(
+            self._committed.places, self._committed.group, patience_s
+        )
 
     def _settle(self, within_s: float = PATIENCE_S) -> None:
         """Waits for the commit that is under way, and begins the next transaction with what was held."""
         commit, self._commit = self._commit, None
         if commit is None:
             return
-        commit.wait(within_s)
+        end_s = time.monotonic() + within_s
+        try:
+            commit.wait(within_s)
+        except Overtaken:
+            self._commit_again(self._committed, end_s)
         if self._held:
             self._begin()
-            for held in self._held.take():
-                if isinstance(held, Messages):
-                    self._put(held.topic, held.messages)
-                else:
-                    produce_entries(self._producer, self._state_topic, held)
+            for output in self._held.take():
+                self._send(output)
+
+    def _commit_again(self, overtaken: _Transaction, end_s: float) -> None:
+        """Commits the same in a new transaction, as a member of the group's new generation.
+
+        The partitions are still this member's: it gives partitions away, and learns that it has lost some, in
+        the thread that is here.
+        """
+        while True:
+            self._transactions.abort()
+            group = self._generation_after(overtaken.group)
+            self._transactions.begin()
+            for output in overtaken.output:
+                self._produce(output)
+            try:
+                self._transactions.commit(overtaken.places, group, end_s - time.monotonic())
+            except Overtaken:
+                if time.monotonic() >= end_s:
+                    raise
+            else:
+                return
+
+    def _generation_after(self, before: object) -> object:
+        end_s = time.monotonic() + _JOIN_S
+        while (group := self._consumer.consumer_group_metadata()) == before and time.monotonic() < end_s:
+            time.sleep(_LOOK_S)
+        return group
+
+    def _send(self, output: Output) -> None:
+        self._sent.append(output)
+        self._produce(output)
+
+    def _produce(self, output: Output) -> None:
+        if isinstance(output, Messages):
+            self._put(output.topic, output.messages)
+        else:
+            produce_entries(self._producer, self._state_topic, output)

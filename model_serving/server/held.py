@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from model_serving.server.entries import Entry
 
-__all__ = ["Held", "Messages"]
+__all__ = ["Held", "Messages", "Output"]
 
 _MOST_BYTES = 32 << 20
 _EACH_BYTES = 64
@@ -22,11 +23,15 @@ class Messages:
     messages: Sequence[bytes]
 
 
+Output: TypeAlias = Messages | Sequence[Entry]
+"""Messages for a topic, or entries for the state topic. It must not change any more."""
+
+
 class Held:
-    """Messages and state entries in the order in which they were made, up to a number of bytes."""
+    """Output in the order in which it was made, up to a number of bytes."""
 
     def __init__(self) -> None:
-        self._queue: list[Messages | Sequence[Entry]] = []
+        self._queue: list[Output] = []
         self._bytes = 0
 
     def __bool__(self) -> bool:
@@ -37,17 +42,15 @@ class Held:
         """Whether no more should be added."""
         return self._bytes >= _MOST_BYTES
 
-    def add_messages(self, topic: str, messages: Sequence[bytes]) -> None:
-        """Adds messages for a topic; the sequence must not change any more."""
-        self._queue.append(Messages(topic, messages))
-        self._bytes += sum(map(len, messages)) + _EACH_BYTES * len(messages)
+    def add(self, output: Output) -> None:
+        """Adds output behind what is there."""
+        self._queue.append(output)
+        if isinstance(output, Messages):
+            self._bytes += sum(map(len, output.messages)) + _EACH_BYTES * len(output.messages)
+        else:
+            self._bytes += sum(_EACH_BYTES + len(entry.value or b"") for entry in output)
 
-    def add_entries(self, entries: Sequence[Entry]) -> None:
-        """Adds entries for the state topic; the sequence must not change any more."""
-        self._queue.append(entries)
-        self._bytes += sum(_EACH_BYTES + len(entry.value or b"") for entry in entries)
-
-    def take(self) -> list[Messages | Sequence[Entry]]:
+    def take(self) -> list[Output]:
         """Removes everything and returns it, in its order."""
         taken, self._queue, self._bytes = self._queue, [], 0
         return taken

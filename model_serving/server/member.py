@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from functools import partial
 from threading import Event
 
 from confluent_kafka import Consumer, KafkaException
@@ -31,6 +32,7 @@ from model_serving.server.serving import ServingLoop
 from model_serving.server.state_topic import StateTail, TopicEnds
 from model_serving.server.swaps import SwapQueue
 from model_serving.server.transactions import translated
+from model_serving.server.vacancies import KafkaGroup, Vacancies
 from model_serving.server.view import KeptInView, PendingInView, StateView
 from model_serving.server.waiting import WaitingInState
 
@@ -155,9 +157,15 @@ class Member:
     ) -> None:
         if stopping():
             return
+        config = self._config
         loop = self._loop(closing)
         keep_for_good()
         loop.start()
+        vacancies = Vacancies(
+            config.name, partial(KafkaGroup, config.kafka, config.data_group, config.data_topic)
+        )
+        vacancies.start()
+        closing.callback(vacancies.stop)
         said: frozenset[int] = frozenset()
         while not stopping():
             signs.tick()
@@ -166,10 +174,16 @@ class Member:
             loop.step()
             self._health.tick(reads=loop.has_joined)
             self._check(admission)
+            if vacant := vacancies.take():
+                loop.join_anew()
+                self._events.tell(
+                    "vacant",
+                    f"nobody reads partitions {_shown(vacant)} of '{config.data_topic}': this member joins "
+                    f"the group '{config.data_group}' anew, so that it shares them",
+                )
             if loop.partitions != said:
                 said = loop.partitions
-                shown = ", ".join(map(str, sorted(said))) or "none"
-                self._events.tell("partitions", f"reads partitions {shown} of '{self._config.data_topic}'")
+                self._events.tell("partitions", f"reads partitions {_shown(said)} of '{config.data_topic}'")
             if self._bounds is not None and loop.is_at_end and self._bounds.has_models_in(self._mirror):
                 loop.end(patience_s=self._config.remote_timeout_ms / 1000)
                 break
@@ -278,3 +292,7 @@ class Member:
             lambda: self._pool.is_loading,
             until=None if self._bounds is None else self._bounds.data,
         )
+
+
+def _shown(partitions: Collection[int]) -> str:
+    return ", ".join(map(str, sorted(partitions))) or "none"

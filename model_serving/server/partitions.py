@@ -92,6 +92,12 @@ class Partitions:
             [self._topic], on_assign=self._came, on_revoke=self._goes, on_lost=self._lost_to_others
         )
 
+    def join_anew(self) -> None:
+        """Leaves the group and joins it again, so that it shares the partitions anew."""
+        self._has_joined = False
+        self._consumer.unsubscribe()
+        self.start()
+
     def check(self) -> None:
         """Raises what a callback of the client could not raise.
 
@@ -194,7 +200,9 @@ class Partitions:
 
     def _goes(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         try:
-            self._goes_first()
+            # Not after a loss: then what is open is of partitions that others have read again already.
+            if self._failure is None:
+                self._goes_first()
         except (Fenced, Interrupted) as error:
             # An error that left this callback would leave the client waiting for ever, for the unassignment.
             self._failure = error

@@ -137,6 +137,10 @@ class ServingLoop:
             self._remind_of_waiting()
         self._delivery.tend(has_read=bool(messages))
 
+    def join_anew(self) -> None:
+        """Leaves the group of the members and joins it again, so that it shares the partitions anew."""
+        self._partitions.join_anew()
+
     @property
     def is_at_end(self) -> bool:
         """In a bounded run: whether every record of this member's partitions has been read."""

@@ -9,7 +9,7 @@ from threading import Thread
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from model_serving.server.errors import Fenced, Interrupted
+from model_serving.server.errors import Fenced, Interrupted, Overtaken
 
 __all__ = ["ABORT_S", "PATIENCE_S", "Commit", "Transactions", "transactional", "translated"]
 
@@ -31,6 +31,9 @@ _FENCED = {
     KafkaError.FENCED_INSTANCE_ID,
 }
 
+_OVERTAKEN = {KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
+"""A client joins a new generation of its group in the background, and the broker knows of it first."""
+
 
 def transactional(name: str) -> dict[str, object]:
     """The settings of a producer that writes in transactions under this transactional id."""
@@ -42,6 +45,8 @@ def translated(error: KafkaException, what: str) -> Fenced | Interrupted:
     cause: KafkaError = error.args[0]
     if cause.code() in _FENCED:
         return Fenced(str(cause.str()))
+    if cause.code() in _OVERTAKEN:
+        return Overtaken(f"{what} failed ({cause.str()})")
     return Interrupted(f"{what} failed ({cause.str()})")
 
 
@@ -63,21 +68,14 @@ class Commit:
 
     @property
     def is_over(self) -> bool:
-        """Whether Kafka has done it; does not wait.
-
-        Raises:
-            Interrupted: Kafka has refused, or has not answered in time.
-            Fenced: another process uses the same transactional id.
-        """
-        if self._thread.is_alive() and time.monotonic() < self._end_s + _GRACE_S:
-            return False
-        self.wait()
-        return True
+        """Whether ``wait`` does not wait any more."""
+        return not self._thread.is_alive() or time.monotonic() >= self._end_s + _GRACE_S
 
     def wait(self, within_s: float = PATIENCE_S) -> None:
         """Waits until Kafka has done it, at most ``within_s`` seconds and no longer than its patience.
 
         Raises:
+            Overtaken: the group has shared its partitions anew meanwhile.
             Interrupted: Kafka has refused, or has not answered in time.
             Fenced: another process uses the same transactional id.
         """
@@ -145,11 +143,8 @@ class Transactions:
         self.start_commit(offsets, group, patience_s).wait(patience_s)
 
     def abort(self) -> None:
-        """Aborts what was begun, if Kafka answers; it does so by itself when the time is over.
+        """Aborts what was begun. Without an answer, Kafka does so by itself when the time is over.
 
-        Not after a call that has failed: librdkafka may wait for ever then.
+        After a call that has failed only if it was overtaken: librdkafka may wait for ever otherwise.
         """
-        try:
-            Commit("the end of a transaction", [self._producer.abort_transaction], ABORT_S).wait()
-        except (Fenced, Interrupted):
-            return
+        Commit("the end of a transaction", [self._producer.abort_transaction], ABORT_S).wait()

@@ -18,8 +18,11 @@ __all__ = ["OUTAGE_FLAGS", "records_wait_for_their_model_server"]
 
 _LIMIT = 50
 
-OUTAGE_FLAGS = ("--buffer-limit", str(_LIMIT), "--remote-timeout-ms", "500")
-"""The flags of a host for ``records_wait_for_their_model_server``."""
+OUTAGE_FLAGS = ("--buffer-limit", str(_LIMIT), "--remote-timeout-ms", "2000")
+"""The flags of a host for ``records_wait_for_their_model_server``.
+
+The time is for the model server to answer on a busy machine, when its model is offered.
+"""
 
 
 def _alcohol(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,3 +82,10 @@ def test_the_first_loss_is_kept() -> None:
     losses.note(KafkaError(KafkaError.BROKER_NOT_AVAILABLE), nothing)
     assert losses.first is not None
     assert losses.first.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
+@pytest.mark.parametrize("code", [KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT])
+def test_what_a_transaction_took_along_when_it_failed_is_no_loss_of_its_own(code: int) -> None:
+    losses, nothing = Losses(), _NOBODY
+    losses.note(KafkaError(code), nothing)
+    assert not losses.first

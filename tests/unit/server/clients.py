@@ -82,6 +82,6 @@ class Clients:
     def committed(self) -> int | None:
         return self.kafka.offsets.get(("group", "data", 0))
 
-    def hold_commits(self) -> None:
+    def hold_commits(self, at: str) -> None:
         """Commits stay under way until somebody waits for them, or ``threads.go_on`` is called."""
-        self.kafka.point = lambda point: HeldThreads.hold() if point == "before a commit" else None
+        self.kafka.point = lambda point: HeldThreads.hold() if point == at else None

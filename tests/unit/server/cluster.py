@@ -46,7 +46,10 @@ class _Seconds:
 
 
 class Cluster:
-    """The members by name. What a member does may kill it; ``kill_at`` names the point where."""
+    """The members by name. What a member does may kill it; ``kill_at`` names the point where.
+
+    ``hold_at`` names the point where a commit stays under way until ``commit``.
+    """
 
     def __init__(self, engine: FakeEngine, seconds: _Seconds, *, exactly_once: bool) -> None:
         topics = dict.fromkeys(TOPICS.all(), 1) | {TOPICS.data: DATA_PARTITIONS, STATE: PARTITIONS}
@@ -68,6 +71,7 @@ class Cluster:
         self.processes: dict[str, Process] = {}
         self.elected = ""
         self.kill_at = ""
+        self.hold_at = "before a commit"
         self._dead_ids: set[str] = set()
         # The commits of each process that are under way.
         self._commits: dict[Process, HeldThreads] = {}
@@ -197,8 +201,8 @@ class Cluster:
         return self._commits_of(self._acting).thread(target, name, daemon)
 
     def passes(self, point: str) -> None:
-        """Kills the process that acts, if it is to be killed at this point; a commit is held before it."""
-        if point == "before a commit":
+        """Kills the process that acts, if it is to be killed at this point; holds a commit."""
+        if point == self.hold_at:
             HeldThreads.hold()
         if self.kill_at == point:
             self.kill_at = ""

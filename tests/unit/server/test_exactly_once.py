@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
@@ -54,7 +55,8 @@ def test_who_starts_with_the_same_name_ends_the_open_transaction_and_fences(clie
     assert clients.results == [b"of the second"]
 
 
-def test_a_member_that_has_lost_its_partitions_commits_nothing(clients: Clients) -> None:
+def test_a_member_that_has_lost_its_partitions_commits_nothing(clients: Clients, seconds: Seconds) -> None:
+    """It never comes to the group's new generation, so all its attempts are refused."""
     delivery = clients.exactly_once()
     clients.read(b"a")
     delivery.write("results", [b"1"])
@@ -63,6 +65,7 @@ def test_a_member_that_has_lost_its_partitions_commits_nothing(clients: Clients)
         delivery.finish()
     delivery.close()
     assert (clients.results, clients.committed) == ([], None)
+    assert 1_009 < seconds.now < 1_011, "the patience of a commit"
 
 
 @pytest.mark.parametrize("step", ["send_offsets_to_transaction", "commit_transaction"])
@@ -123,16 +126,16 @@ def test_an_error_that_is_not_kafkas_is_not_taken_for_a_commit(clients: Clients)
         delivery.finish()
 
 
-def committing(clients: Clients, seconds: Seconds) -> ExactlyOnce:
+def committing(clients: Clients, seconds: Seconds, at: str = "before a commit") -> ExactlyOnce:
     """A delivery whose commit of one record and its result is under way."""
     delivery = clients.exactly_once()
-    clients.hold_commits()
+    clients.consumer.generation = clients.kafka.generation = 1
+    clients.hold_commits(at)
     clients.read(b"a")
     delivery.write("results", [b"1"])
     delivery.tend(has_read=True)
     seconds.now += 0.2
     delivery.tend(has_read=False)
-    assert "send_offsets_to_transaction" in clients.producer.calls
     assert (clients.results, clients.committed) == ([], None)
     return delivery
 
@@ -238,3 +241,84 @@ def test_an_end_during_a_commit_gives_up_what_was_held(clients: Clients, seconds
     delivery.close()
     assert (clients.results, clients.committed) == ([b"1"], 1)
     assert clients.producer.calls.count("produce") == 1
+
+
+def test_a_commit_that_a_rebalance_overtakes_is_repeated_with_the_same_output(
+    clients: Clients, seconds: Seconds
+) -> None:
+    delivery = committing(clients, seconds, at="before offsets")
+    clients.read(b"b")
+    delivery.write("results", [b"2"])
+    delivery.state([ENTRY])
+    clients.consumer.generation = clients.kafka.generation = 7
+    clients.threads.go_on()
+    assert (clients.results, clients.committed) == ([], None)
+    delivery.tend(has_read=True)
+    assert (clients.results, clients.committed, clients.kafka.committed("state")) == ([b"1"], 1, [])
+    delivery.finish()
+    assert (clients.results, clients.committed) == ([b"1", b"2"], 2)
+    assert [message.partition() for message in clients.kafka.committed("state")] == [1]
+    assert clients.producer.calls.count("abort_transaction") == 1
+
+
+def test_state_and_results_are_repeated_in_their_order(clients: Clients, seconds: Seconds) -> None:
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
+    delivery.state([ENTRY])
+    delivery.write("results", [b"2"])
+    clients.producer.fail["send_offsets_to_transaction"] = failure(KafkaError.ILLEGAL_GENERATION)
+    delivery.finish()
+    assert clients.results == [b"1", b"2"]
+    written = [one.place[0] for place in ("results", "state") for one in clients.kafka.committed(place)]
+    assert written == ["results", "results", "state"]
+
+
+def test_the_new_generation_is_waited_for(
+    clients: Clients, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker knows of it before the member."""
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
+    clients.consumer.generation, clients.kafka.generation = 1, 2
+
+    def sleep(passed_s: float) -> None:
+        seconds.now += passed_s
+        if seconds.now > 1_000.1:
+            clients.consumer.generation = 2
+
+    monkeypatch.setattr(seconds, "sleep", sleep)
+    delivery.finish()
+    assert (clients.results, clients.committed) == ([b"1"], 1)
+    assert clients.producer.calls.count("send_offsets_to_transaction") == 2
+    assert seconds.now < 1_000.2
+
+
+def test_a_commit_that_is_overtaken_twice_is_repeated_twice(
+    clients: Clients, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
+    refusals = [KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS]
+    send = clients.producer.send_offsets_to_transaction
+
+    def refuse(*args: Any) -> None:
+        if refusals:
+            raise failure(refusals.pop(0))
+        send(*args)
+
+    monkeypatch.setattr(clients.producer, "send_offsets_to_transaction", refuse)
+    delivery.finish()
+    assert (clients.results, clients.committed) == ([b"1"], 1)
+    assert clients.producer.calls.count("abort_transaction") == 2
+
+
+def test_a_member_that_ends_does_not_repeat_a_commit(clients: Clients, seconds: Seconds) -> None:
+    """Its partitions may be lost: others have read the records again."""
+    delivery = committing(clients, seconds, at="before offsets")
+    clients.consumer.generation = clients.kafka.generation = 7
+    delivery.close()
+    assert (clients.results, clients.committed) == ([], None)
+    assert clients.producer.calls.count("send_offsets_to_transaction") == 1

@@ -187,6 +187,28 @@ def test_partitions_that_are_lost_interrupt_and_nothing_is_committed(loop: Loop)
     assert (loop.delivery.calls, loop.partitions) == ([], set())
 
 
+def test_what_is_open_is_not_committed_when_partitions_go_after_others_were_lost(loop: Loop) -> None:
+    """The client may tell both in one call."""
+    loop.arrive(0, 1)
+    loop.send(0, "wine", 1)
+    loop.loop.step()
+    loop.delivery.calls.clear()
+    loop.consumer.on_lost(loop.consumer, [TopicPartition(TOPICS.data, 0)])
+    loop.consumer.on_revoke(loop.consumer, [TopicPartition(TOPICS.data, 1)])
+    assert (loop.delivery.calls, loop.partitions) == ([], set())
+
+
+def test_joining_anew_gives_the_partitions_up_and_takes_what_comes(loop: Loop) -> None:
+    loop.arrive(0)
+    loop.send(0, "wine", 1)
+    loop.loop.step()
+    loop.delivery.calls.clear()
+    loop.loop.join_anew()
+    assert (loop.delivery.calls, loop.partitions, loop.loop.has_joined) == (["finish"], set(), False)
+    loop.arrive(0, 1)
+    assert (loop.partitions, loop.loop.has_joined) == ({0, 1}, True)
+
+
 def test_a_bounded_run_ends_when_all_is_read_and_gives_up_what_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,0 +1,153 @@
+"""Partitions of the data topic that nobody reads, though the group of the members is at rest.
+
+A partition moves in two steps: who has it gives it up, and then the group shares once more (KIP-429). A
+member that has a ``group.instance.id`` and starts again between them gets what it had, and nothing is shared
+anew (KIP-345). So the second step never comes, and nobody reads the partition until a member comes or goes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from model_serving.messaging.access import KafkaAccess
+from model_serving.server.clients import server_client
+
+__all__ = ["Group", "KafkaGroup", "Vacancies"]
+
+_EVERY_S = 2.5
+_PATIENCE_S = 5.0
+"""How long a partition may be without a reader. Its last one gives it up between two batches, so this may
+take a while without anything being wrong."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0
+"""How long to wait after joining anew. It does not help while the members do not know of a partition yet."""
+
+_TIMEOUT_S = 5.0
+
+
+class Group(Protocol):
+    """What is asked about the group that reads a topic."""
+
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the topic.
+
+        Raises:
+            KafkaException: Kafka does not answer.
+        """
+        ...
+
+    def shares(self) -> Mapping[str, frozenset[int]] | None:
+        """The partitions that each member was given, by its name ("" if it has none).
+
+        None: the group is not at rest, because it shares the partitions now.
+
+        Raises:
+            KafkaException: Kafka does not answer.
+        """
+        ...
+
+
+class KafkaGroup:
+    """Asks Kafka. See Group."""
+
+    def __init__(self, kafka: KafkaAccess, group: str, topic: str) -> None:
+        self._admin = AdminClient(server_client(kafka))
+        self._group = group
+        self._topic = topic
+
+    def partitions(self) -> frozenset[int]:
+        """See Group."""
+        topics = self._admin.list_topics(self._topic, timeout=_TIMEOUT_S).topics
+        return frozenset(topics[self._topic].partitions)
+
+    def shares(self) -> Mapping[str, frozenset[int]] | None:
+        """See Group."""
+        asked = self._admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT_S)
+        told = asked[self._group].result()
+        if told.state is not ConsumerGroupState.STABLE:
+            return None
+        shares: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
+        for member in told.members:
+            places = member.assignment.topic_partitions
+            shares[member.group_instance_id or ""] |= {
+                place.partition for place in places if place.topic == self._topic
+            }
+        return shares
+
+
+class Vacancies(threading.Thread):
+    """Looks in a thread of its own; ``take`` says when this member has to join the group anew.
+
+    The member that has the fewest partitions does so, because it gives them up for a moment.
+    """
+
+    def __init__(
+        self, name: str, open_group: Callable[[], Group], monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``name`` is this member's ``group.instance.id``. The thread calls ``open_group`` once."""
+        super().__init__(name="vacancies", daemon=True)
+        self._name = name
+        self._open_group = open_group
+        self._monotonic_s = monotonic_s
+        self._ended = threading.Event()
+        self._known: frozenset[int] | None = None
+        self._since_s: dict[int, float] = {}
+        self._pause_s = _FIRST_PAUSE_S
+        self._not_before_s = 0.0
+        self._found: frozenset[int] = frozenset()
+
+    def take(self) -> frozenset[int]:
+        """Partitions that nobody reads until this member joins the group anew; each finding comes once."""
+        found = self._found
+        if found:
+            self._found = frozenset()
+        return found
+
+    def look(self, group: Group) -> None:
+        """Looks once.
+
+        Raises:
+            KafkaException: Kafka does not answer.
+        """
+        if self._known is None:
+            # Not those that the topic gets later: members find them by themselves, each in its time.
+            self._known = group.partitions()
+        shares = group.shares()
+        now_s = self._monotonic_s()
+        vacant = frozenset[int]() if shares is None else self._known.difference(*shares.values())
+        self._since_s = {place: self._since_s.get(place, now_s) for place in vacant}
+        if shares is None:
+            return
+        if not vacant:
+            self._pause_s = _FIRST_PAUSE_S
+            return
+        long = frozenset(place for place, since_s in self._since_s.items() if now_s - since_s >= _PATIENCE_S)
+        if long and now_s >= self._not_before_s and self._is_chosen(shares):
+            self._not_before_s = now_s + self._pause_s
+            self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
+            self._found = long
+
+    def run(self) -> None:
+        """Looks until ``stop`` is called."""
+        group = self._open_group()
+        while not self._ended.wait(_EVERY_S):
+            try:
+                self.look(group)
+            except KafkaException:
+                # Kafka is away, which others tell. What was seen before it went says nothing any more.
+                self._since_s.clear()
+
+    def stop(self) -> None:
+        """Ends the thread soon; does not wait for an answer of Kafka."""
+        self._ended.set()
+
+    def _is_chosen(self, shares: Mapping[str, frozenset[int]]) -> bool:
+        named = [(len(places), name) for name, places in shares.items() if name]
+        return bool(named) and min(named)[1] == self._name
