@@ -97,7 +97,7 @@ class Vacancies(threading.Thread):
         self._open_group = open_group
         self._monotonic_s = monotonic_s
         self._ended = threading.Event()
-        self._known: frozenset[int] | None = None
+        self._known: frozenset[int] = frozenset()
         self._since_s: dict[int, float] = {}
         self._pause_s = _FIRST_PAUSE_S
         self._not_before_s = 0.0
@@ -116,7 +116,7 @@ class Vacancies(threading.Thread):
         Raises:
             KafkaException: Kafka does not answer.
         """
-        if self._known is None:
+        if not self._known:
             # Not those that the topic gets later: members find them by themselves, each in its time.
             self._known = group.partitions()
         shares = group.shares()
