@@ -19,10 +19,12 @@ from tests.patience import patience
 __all__ = ["answering", "fresh_topics", "hosting", "serving", "widen"]
 
 
-def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1) -> TopicNames:
-    """Returns topics that no other test uses."""
+def fresh_topics(broker: EmbeddedBroker, *, partitions: int = 1, of_models: int = 1) -> TopicNames:
+    """Returns topics that no other test uses. ``of_models`` are the partitions of the models topic."""
     names = TopicNames().prefixed(f"j{uuid4().hex[:8]}-")
     create_topics(connect(broker.kafka), names, partitions=partitions)
+    if of_models > 1:
+        widen(broker, names.models, of_models)
     return names
 
 

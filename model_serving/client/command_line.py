@@ -97,7 +97,11 @@ def _broker_options(broker: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="continue with the data of the last run, and keep the data"
     )
     broker.add_argument(
-        "--partitions", type=count, default=1, metavar="N", help="partitions of each topic (default: 1)"
+        "--partitions",
+        type=count,
+        default=1,
+        metavar="N",
+        help="partitions of each topic but that of the models (default: 1)",
     )
     add_topics(broker, *Kind)
 

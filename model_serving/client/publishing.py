@@ -183,5 +183,5 @@ def send_message(sender: Sender, message: ModelDescriptor, key: bytes | None) ->
         MessagingError: it was not delivered.
     """
     payload = message.SerializeToString()
-    sender.send(payload if key is None else sign(payload, key))
+    sender.send(payload if key is None else sign(payload, key), message.dataType)
     sender.flush()

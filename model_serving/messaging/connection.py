@@ -13,7 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from model_serving.messaging.access import KafkaAccess, Refusals
 from model_serving.messaging.errors import BrokerUnreachable, MessagingError
-from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames, topic_settings
+from model_serving.messaging.topics import DEAD_LETTER_BYTES, TopicNames, partitions_of, topic_settings
 
 __all__ = [
     "SOON_AGAIN",
@@ -133,11 +133,13 @@ def create_topics(
 ) -> None:
     """Creates the topics that do not exist yet, and waits until each has a leader for every partition.
 
+    The models topic gets one partition, see ``partitions_of``.
+
     Raises:
         MessagingError: Kafka refuses a topic, or a topic is not ready within ``deadline_s`` seconds.
     """
     wanted = [
-        NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        NewTopic(name, partitions_of(name, names, partitions), replication_factor=1, config=settings)
         for name, settings in topic_settings(names).items()
     ]
     for name, made in admin.create_topics(wanted, operation_timeout=deadline_s).items():

@@ -13,7 +13,13 @@ from model_serving.core.letters import TEXTS_BYTES
 from model_serving.messaging.access import KafkaAccess, Refusals
 from model_serving.messaging.errors import MessagingError
 from model_serving.messaging.limits import MessageLimits, message_limits
-from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES, TopicNames, topic_settings
+from model_serving.messaging.topics import (
+    DEAD_LETTER_BYTES,
+    MAX_MESSAGE_BYTES,
+    TopicNames,
+    partitions_of,
+    topic_settings,
+)
 
 __all__ = ["CheckedTopics", "PreflightError", "Reached", "admin_for", "check_topics"]
 
@@ -21,6 +27,7 @@ Reached = tuple[AdminClient, frozenset[str]]
 """A client that has reached Kafka, and the names of the topics there."""
 
 _TIMEOUT_S = 8.0
+_BROKERS_DEFAULT = -1
 _RESULT_BYTES = 1_000_000
 """The largest size of a result with a few thousand outputs."""
 
@@ -90,20 +97,25 @@ def check_topics(kafka: KafkaAccess, names: TopicNames, reached: Reached | None 
 def _create(admin: AdminClient, topics: Sequence[str], names: TopicNames) -> None:
     if not topics:
         return
-    refused = _try_to_create(admin, topics, topic_settings(names))
+    refused = _try_to_create(admin, topics, names, topic_settings(names))
     # A broker may refuse topics that come with settings.
-    refused = _try_to_create(admin, list(refused), {}) if refused else refused
+    refused = _try_to_create(admin, list(refused), names, {}) if refused else refused
     for topic, why in refused.items():
         raise PreflightError(f"the topic '{topic}' does not exist and cannot be created ({why}): create it")
 
 
 def _try_to_create(
-    admin: AdminClient, topics: Sequence[str], settings: dict[str, dict[str, str]]
+    admin: AdminClient, topics: Sequence[str], names: TopicNames, settings: dict[str, dict[str, str]]
 ) -> dict[str, str]:
     """Creates topics. Returns, for each topic that could not be created, why."""
     created = admin.create_topics(
         [
-            NewTopic(topic, num_partitions=-1, replication_factor=-1, config=settings.get(topic, {}))
+            NewTopic(
+                topic,
+                partitions_of(topic, names, _BROKERS_DEFAULT),
+                replication_factor=_BROKERS_DEFAULT,
+                config=settings.get(topic, {}),
+            )
             for topic in topics
         ]
     )

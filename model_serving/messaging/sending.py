@@ -68,12 +68,12 @@ class Sender:
             # Messages that were counted as sent are delivered, if Kafka answers.
             self._producer.flush(5.0)
 
-    def send(self, message: bytes) -> None:
-        """Queues a message; waits while the queue is full."""
+    def send(self, message: bytes, key: str | None = None) -> None:
+        """Queues a message; waits while the queue is full. Messages with the same key keep their order."""
         producer = self._running()
         while True:
             try:
-                producer.produce(self._topic, message)
+                producer.produce(self._topic, message, key)
             except BufferError:
                 self._poll(0.1)
             except KafkaException as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-__all__ = ["DEAD_LETTER_BYTES", "MAX_MESSAGE_BYTES", "TopicNames", "topic_settings"]
+__all__ = ["DEAD_LETTER_BYTES", "MAX_MESSAGE_BYTES", "TopicNames", "partitions_of", "topic_settings"]
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """The largest message that is sent to a topic. It is large because model messages hold whole models."""
@@ -34,6 +34,11 @@ class TopicNames:
     def all(self) -> tuple[str, ...]:
         """Every name: models, data, results, dead letters, status and, if there is one, statistics."""
         return tuple(filter(None, dataclasses.astuple(self)))
+
+
+def partitions_of(topic: str, names: TopicNames, partitions: int) -> int:
+    """How many partitions a new topic gets. One for models: between two, there is no order of versions."""
+    return 1 if topic == names.models else partitions
 
 
 def topic_settings(names: TopicNames) -> dict[str, dict[str, str]]:

@@ -100,7 +100,7 @@ def filled(broker: EmbeddedBroker) -> Iterator[tuple[TopicNames, Producer]]:
     The transaction has record 11 of ``wine``, and must be committed once the run has started. The topic of
     records ends with aborted ones.
     """
-    topics = fresh_topics(broker, partitions=3)
+    topics = fresh_topics(broker, partitions=3, of_models=3)
     with Traffic("producer", broker.bootstrap_servers, topics, lambda: None) as traffic:
         records: list[Message | bytes] = [record for key in SAMPLES for record in sample_records(key, EACH)]
         records[4000:4000] = ORPHANS[:350]

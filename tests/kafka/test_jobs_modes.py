@@ -47,7 +47,7 @@ def job(
     the other variant swaps models of the other engines.
     """
     variant, no_model, keys = request.param
-    topics, folder = fresh_topics(broker, partitions=3), tmp_path_factory.mktemp(variant)
+    topics, folder = fresh_topics(broker, partitions=3, of_models=3), tmp_path_factory.mktemp(variant)
     flags = [
         *job_flags(broker.bootstrap_servers, topics, folder / "checkpoints", topics.models),
         *("--parallelism", "2"),

@@ -64,7 +64,7 @@ def all_of(broker: EmbeddedBroker, topics: TopicNames) -> Traffic:
 
 def test_two_bounded_processes_share_every_record_and_end(broker: EmbeddedBroker, tmp_path: Path) -> None:
     """Models lie behind the data, in two partitions; aborted messages and every compression are among it."""
-    topics = fresh_topics(broker, partitions=3)
+    topics = fresh_topics(broker, partitions=3, of_models=3)
     send_compressed(broker, topics)
     abort_some(broker, topics)
     bad = [b"", b"\xff"]

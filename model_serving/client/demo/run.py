@@ -17,7 +17,7 @@ from model_serving.client.demo.screen import Screen
 from model_serving.client.demo.tally import Tally
 from model_serving.client.errors import ClientError
 from model_serving.client.model_messages import Content, ModelToPublish, build_command, build_message
-from model_serving.client.publishing import send_at_rate
+from model_serving.client.publishing import send_at_rate, send_message
 from model_serving.client.record_files import FileRecord, RecordType
 from model_serving.core.messages import Command
 from model_serving.messaging.access import KafkaAccess
@@ -101,8 +101,7 @@ class DemoRun:
                 if status.state == ModelStatus.REJECTED:
                     raise ClientError(f"the job rejects the model {status.name}: {status.detail}")
                 waiting -= 1
-        self._models.send(build_command(Command.REMOVE, data_type=_WARM_UP).SerializeToString())
-        self._models.flush()
+        send_message(self._models, build_command(Command.REMOVE, data_type=_WARM_UP), None)
 
     def stream(
         self,
@@ -161,8 +160,7 @@ class DemoRun:
 
     def _publish(self, model: ModelToPublish, data_type: str) -> None:
         message = build_message(model, data_type=data_type, content=Content.DATA)
-        self._models.send(message.SerializeToString())
-        self._models.flush()
+        send_message(self._models, message, None)
 
     def _has_swaps(self, count: int) -> bool:
         return len(self.tally.swaps) >= count

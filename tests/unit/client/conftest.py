@@ -22,7 +22,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         def __exit__(self, *_: object) -> None:
             pass
 
-        def send(self, payload: bytes) -> None:
+        def send(self, payload: bytes, key: str | None = None) -> None:
             payloads.append(payload)
 
         def flush(self) -> None:

@@ -20,6 +20,7 @@ from tests.job_models import SAMPLES
 
 KEY = b"a key of at least sixteen bytes"
 SENT: list[bytes] = []
+KEYS: list[str | None] = []
 
 
 class SenderHere:
@@ -36,8 +37,9 @@ class SenderHere:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, key: str | None = None) -> None:
         SENT.append(message)
+        KEYS.append(key)
 
     def flush(self) -> None: ...
 
@@ -46,6 +48,7 @@ class SenderHere:
 def upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(web_publishing, "Sender", SenderHere)
     SENT.clear()
+    KEYS.clear()
     file = tmp_path / "upload"
     file.write_bytes(SAMPLES["glm"].path.read_bytes())
     return file
@@ -88,6 +91,12 @@ def test_what_is_not_said_is_told_from_the_content(upload: Path) -> None:
     message = ModelDescriptor.FromString(SENT[0])
     assert message.description == "PMML model glm, uploaded"
     assert published["version"] == message.sha256[:12]
+
+
+def test_messages_of_a_data_type_have_one_key_so_that_they_keep_their_order(upload: Path) -> None:
+    publisher().deploy(deployment(upload))
+    publisher().command(Command.ROLLBACK, "wine")
+    assert KEYS == ["wine", "wine"]
 
 
 def test_messages_are_signed_with_the_key(upload: Path) -> None:

@@ -38,6 +38,7 @@ class FakeKafka:
     refused_settings: KafkaError | None = None
     refused: KafkaError | None = None
     created: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    partitions: dict[str, int] = field(default_factory=dict)
 
     def list_topics(self, **_: object) -> SimpleNamespace:
         return SimpleNamespace(topics=set(self.limits))
@@ -48,6 +49,7 @@ class FakeKafka:
             refusal = self.refused or (self.refused_settings if topic.config else None)
             if refusal is None:
                 self.created.append((topic.topic, topic.config))
+                self.partitions[topic.topic] = topic.num_partitions
                 self.limits[topic.topic] = int(topic.config.get("max.message.bytes", 1_048_588))
             outcome[topic.topic] = answer(refusal)
         return outcome
@@ -121,6 +123,14 @@ def test_a_broker_that_forbids_settings_gets_topics_without(monkeypatch: pytest.
     assert kafka.created == [("dead-letters", {})]
     assert found.dead_letter_limit == 1_048_588
     assert found.news[0] == "the topic 'dead-letters' did not exist and was created"
+
+
+def test_the_models_topic_is_created_with_one_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two, versions have no order; the broker decides how many the others get (-1)."""
+    kafka = FakeKafka({})
+    checked(kafka, monkeypatch)
+    expected = dict.fromkeys(TopicNames().all(), -1) | {"models": 1}
+    assert kafka.partitions == expected
 
 
 def test_a_topic_that_cannot_be_created_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
