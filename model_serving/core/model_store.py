@@ -12,20 +12,25 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
 from model_serving.core.errors import ContentUnavailable, ModelRejected
 from model_serving.core.messages import ModelToServe, StoredContent
+from model_serving.core.putting import Puttings
 from model_serving.core.state import DroppedObject, History, KeptVersion
 
-__all__ = ["ModelContents", "ModelStore", "StoreFailed", "everything_inline", "object_path"]
+__all__ = ["ModelContents", "ModelStore", "PutAway", "StoreFailed", "everything_inline", "object_path"]
 
 _NAME_LENGTH = 60
 _DIGEST_LENGTH = 32
 _RETRY_MS = 600_000
 """How long until a deletion that the store refused is tried again, in milliseconds."""
+
+_BESIDE_BYTES = 1 << 20
+"""Contents above this size are written while the model loads. Smaller ones take no time."""
 
 
 class StoreFailed(Exception):
@@ -77,6 +82,10 @@ def object_path(run: str, data_type: str, sha256: str) -> str:
     return f"{run}/{readable}-{digest}/{sha256}"
 
 
+PutAway = Callable[[ModelToServe], ModelToServe]
+"""Returns a model as state keeps it; raises ModelRejected if the store does not take its content."""
+
+
 class ModelContents:
     """Decides which contents go to the store, fetches them from there, and deletes those no longer needed."""
 
@@ -89,10 +98,35 @@ class ModelContents:
         also delete objects that other runs have put.
         """
         self._store = store
+        self._puttings = Puttings(store)
         self._inline_limit = inline_limit
         self._run = run
         self._retention_ms = retention_ms
         self._claims = claims
+
+    @contextmanager
+    def putting_away(self, model: ModelToServe, history: History) -> Iterator[PutAway]:
+        """Gives what puts the model away; call it inside of the block, once the model has passed all checks.
+
+        A very large content is put into the store during the block, in a thread of its own. If the block
+        raises, it is deleted again, unless ``history`` knows of it.
+        """
+        if len(model.content) <= max(_BESIDE_BYTES, self._inline_limit):
+            yield self.put_away
+            return
+        putting = self._puttings.begin(self._path(model), model.content)
+
+        def put_away(checked: ModelToServe) -> ModelToServe:
+            with _rejecting(checked):
+                self._puttings.keep(putting)
+            return _without_content(checked, putting.path)
+
+        try:
+            yield put_away
+        except BaseException:
+            known = [*(version.stored for version in history.kept), *(gone.path for gone in history.dropped)]
+            self._puttings.take_back(putting, known)
+            raise
 
     def put_away(self, model: ModelToServe) -> ModelToServe:
         """The model as state keeps it. The content of a large model is put into the store and left out.
@@ -102,15 +136,10 @@ class ModelContents:
         """
         if len(model.content) <= self._inline_limit:
             return model
-        path = object_path(self._run, model.data_type, model.sha256)
-        try:
+        path = self._path(model)
+        with _rejecting(model):
             self._store.put(path, model.content)
-        except StoreFailed as failed:
-            raise ModelRejected(
-                f"the model ({len(model.content)} bytes) cannot be stored: {failed}; mend the store and send "
-                "the model again, or start the job with another --model-store or --inline-limit"
-            ) from failed
-        return replace(model, content=b"", stored=StoredContent(path, len(model.content)))
+        return _without_content(model, path)
 
     def at_hand(self, model: ModelToServe) -> ModelToServe:
         """The model with its content, which is fetched if it is in the store.
@@ -165,6 +194,7 @@ class ModelContents:
             elif self._owns(gone.path):
                 try:
                     self._store.delete(gone.path)
+                    self._puttings.forget(gone.path)
                 except StoreFailed:
                     left.append(replace(gone, dropped_ms=now_ms + _RETRY_MS - self._retention_ms))
         return replace(history, dropped=tuple(left))
@@ -175,6 +205,24 @@ class ModelContents:
 
     def _owns(self, path: str) -> bool:
         return self._claims or path.startswith(f"{self._run}/")
+
+    def _path(self, model: ModelToServe) -> str:
+        return object_path(self._run, model.data_type, model.sha256)
+
+
+@contextmanager
+def _rejecting(model: ModelToServe) -> Iterator[None]:
+    try:
+        yield
+    except StoreFailed as failed:
+        raise ModelRejected(
+            f"the model ({len(model.content)} bytes) cannot be stored: {failed}; mend the store and send "
+            "the model again, or start the job with another --model-store or --inline-limit"
+        ) from failed
+
+
+def _without_content(model: ModelToServe, path: str) -> ModelToServe:
+    return replace(model, content=b"", stored=StoredContent(path, len(model.content)))
 
 
 class _NoStore:

@@ -7,7 +7,7 @@ import threading
 from confluent_kafka import KafkaException
 
 from model_serving.core.model_store import StoreFailed
-from model_serving.server.entries import Entry, Key, Kind
+from model_serving.server.entries import Entry, Key, Kind, part_count
 from model_serving.server.mirror import Mirror
 from model_serving.server.ports import EntrySender
 
@@ -26,6 +26,8 @@ class ContentsInState:
         self._lock = threading.Lock()
         # Paths whose deletion the mirror may not have shown yet.
         self._deleted: set[str] = set()
+        # How many parts a large content has; the mirror may not show all of them when they are deleted.
+        self._parts: dict[str, int] = {}
 
     def put(self, path: str, content: bytes) -> None:
         """See ``core.model_store.ModelStore``."""
@@ -35,6 +37,8 @@ class ContentsInState:
             if path not in self._deleted and self._mirror.get(key) == content:
                 return
             self._deleted.discard(path)
+            if (parts := part_count(content)) > 1:
+                self._parts[path] = parts
             try:
                 self._sender.send([Entry(key, content)])
             except KafkaException as error:
@@ -54,8 +58,9 @@ class ContentsInState:
         key = Key(Kind.CONTENT, "", path)
         with self._lock:
             self._deleted.add(path)
+            parts = max(1, self._mirror.parts(key), self._parts.pop(path, 0))
             try:
-                self._sender.send([Entry(key, None, max(1, self._mirror.parts(key)))])
+                self._sender.send([Entry(key, None, parts)])
             except KafkaException as error:
                 raise StoreFailed(f"the state topic '{self._topic}' takes nothing ({error})") from error
 

@@ -126,16 +126,17 @@ class Preparer:
                 f"(SHA-256 {known.sha256[:VERSION_DIGITS]}…): give the new content a version of its own"
             )
         start = self._clock.monotonic_ns()
-        lease = self._pool.acquire(model, self._schema)
-        try:
-            _warm_up(lease.model, self._schema)
-            rows = self._check_examples(lease.model, message.examples)
-            model = replace(model, reference=encode_reference(lease.model.fields, rows))
-            load_ms = self._ms_since(start)
-            model = self._contents.put_away(model)
-        except BaseException:
-            lease.release()
-            raise
+        with self._contents.putting_away(model, history) as put_away:
+            lease = self._pool.acquire(model, self._schema)
+            try:
+                _warm_up(lease.model, self._schema)
+                rows = self._check_examples(lease.model, message.examples)
+                model = replace(model, reference=encode_reference(lease.model.fields, rows))
+                load_ms = self._ms_since(start)
+                model = put_away(model)
+            except BaseException:
+                lease.release()
+                raise
         return Prepared(history, _with_findings(model, lease), lease, load_ms)
 
     def load(self, history: History, model: ModelToServe) -> Prepared:

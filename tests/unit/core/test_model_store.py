@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_serving.core import model_store
 from model_serving.core.admission.admission import Admission
 from model_serving.core.errors import ContentUnavailable, ModelRejected
 from model_serving.core.messages import Command, ModelMessage, ModelToServe, ModelType, StoredContent
@@ -33,6 +34,12 @@ LIMIT = 10
 HOUR_MS = 3_600_000
 ROLLBACK = ModelMessage("wine", command=Command.ROLLBACK)
 REMOVE = ModelMessage("wine", command=Command.REMOVE)
+
+
+@pytest.fixture(autouse=True, params=[1 << 20, 0], ids=["after its checks", "during its checks"])
+def beside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a large model is put into the store: very large ones while they are being checked."""
+    monkeypatch.setattr(model_store, "_BESIDE_BYTES", request.param)
 
 
 @pytest.fixture
