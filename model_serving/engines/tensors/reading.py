@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,11 @@ __all__ = ["Tensor", "TensorReader", "as_matrix", "reader_of"]
 
 Tensor = npt.NDArray[Any]
 
-_SEVERAL = 3
-"""If all outputs together have at least this many columns, it is faster to read them in one step."""
+_LISTED = range(3, 101)
+"""With so many columns together, lists of numbers are faster than arrays."""
+
+_MOST_REMEMBERED = 1000
+"""How many labels with their numbers are remembered, where the model does not state its classes."""
 
 
 def as_matrix(tensor: Tensor, n: int, columns: int | None = None) -> Tensor:
@@ -63,9 +68,9 @@ def reader_of(plan: OutputPlan) -> Callable[[Sequence[Tensor], int], Scores]:
     if len(columns) == 2 and plan.label == 0 and plan.source is None and named:
         return general.label_and_matrix
     others = [place for place in range(len(columns)) if place != plan.label]
-    widths = [columns[place] for place in others]
-    if sum(width or 0 for width in widths) >= _SEVERAL and widths == [len(plan.names[at]) for at in others]:
-        return general.several
+    widths = [columns[place] or 0 for place in others]
+    if sum(widths) in _LISTED and widths == [len(plan.names[place]) for place in others]:
+        return general.one_record
     return general
 
 
@@ -82,9 +87,8 @@ class TensorReader:
         # All outputs but the labels, one behind the other.
         self._others = [place for place in range(len(plan.outputs)) if place != self._label]
         self._widths = [self._columns[place] for place in self._others]
+        self._source_list = self._others.index(self._source) if self._source >= 0 else None
         self._all_names = [name for place in self._others for name in self._names[place]]
-        start = sum(self._columns[place] for place in self._others if place < self._source)
-        self._span = slice(start, start + self._columns[self._source])
 
     def __call__(self, tensors: Sequence[Tensor], n: int) -> Scores:
         """Returns the scores of n records from the tensors of the plan's outputs.
@@ -93,24 +97,20 @@ class TensorReader:
             ScoringFailed: a tensor does not have n rows, or other columns than when the model was loaded, or
                 a label is not among the classes.
         """
-        labels: list[str] | None = None
+        labels = None if self._label < 0 else _texts(tensors[self._label], n)
         result: npt.NDArray[np.float64] | None = None
         outputs: dict[str, npt.NDArray[np.float64]] = {}
-        for place, (tensor, columns, names) in enumerate(
-            zip(tensors, self._columns, self._names, strict=True)
-        ):
-            if place == self._label:
-                labels = _texts(tensor, n)
-                continue
-            numbers = _fitted(tensor, n, columns).astype(np.float64)
+        for place, columns in zip(self._others, self._widths, strict=False):
+            numbers, names = _fitted(tensors[place], n, columns).astype(np.float64), self._names[place]
+            if columns == 1:
+                # Without the matrix, because a call of numpy is 5 % of what a small model takes.
+                numbers = numbers.reshape(n)
+                if names:
+                    outputs[names[0]] = numbers
+            else:
+                outputs.update(zip(names, numbers.T, strict=False))
             if place == self._source:
-                result = (
-                    result_of(numbers, self._rule) if self._column < 0 else numbers[:, self._column].copy()
-                )
-            if len(names) == 1:
-                outputs[names[0]] = numbers.reshape(n)
-            elif names:
-                outputs.update(zip(names, numbers.T, strict=True))
+                result = self._result_of(numbers)
         return Scores(self._of_labels(labels or []) if result is None else result, labels, outputs)
 
     def one_value(self, tensors: Sequence[Tensor], n: int) -> Scores:
@@ -147,19 +147,36 @@ class TensorReader:
         words = _words(labels)
         return Scores(self._of_labels(words), words, outputs)
 
-    def several(self, tensors: Sequence[Tensor], n: int) -> Scores:
-        """The same for outputs of which each column but the labels has a name."""
-        others = [tensors[place] for place in self._others]
-        if n != 1 or [tensor.size for tensor in others] != self._widths:
+    def one_record(self, tensors: Sequence[Tensor], n: int) -> Scores:
+        """The same where all columns but the labels have names: with few calls of numpy for one record."""
+        if n != 1:
+            return self(tensors, n)
+        lists = [tensors[place].ravel().tolist() for place in self._others]
+        if [*map(len, lists)] != self._widths:
             return self(tensors, n)
         labels = None if self._label < 0 else _texts(tensors[self._label], 1)
-        numbers = np.array([number for tensor in others for number in tensor.ravel().tolist()], np.float64)
-        outputs = dict(zip(self._all_names, numbers.reshape(-1, 1), strict=False))
-        if self._source < 0:
-            return Scores(self._of_labels(labels or []), labels, outputs)
-        source = numbers[None, self._span]
-        result = result_of(source, self._rule) if self._column < 0 else source[:, self._column].copy()
-        return Scores(result, labels, outputs)
+        result = self._result_of_lists(lists, labels)
+        if result is None:
+            return self(tensors, n)
+        row = np.array([*chain.from_iterable(lists), result], np.float64)
+        return Scores(row[-1:], labels, dict(zip(self._all_names, row.reshape(-1, 1), strict=False)))
+
+    def _result_of_lists(self, lists: Sequence[list[float]], labels: Sequence[str] | None) -> float | None:
+        """The result of one record; None where ``__call__`` has to find it."""
+        if self._source_list is None:
+            return float(self._of_labels(labels or []).item())
+        numbers = lists[self._source_list]
+        if self._column >= 0:
+            return numbers[self._column]
+        if self._rule is OutputRule.VALUE:
+            return numbers[0]
+        # The greatest of a list with a NaN may be any of it.
+        return None if math.isnan(sum(numbers)) else numbers.index(max(numbers))
+
+    def _result_of(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if numbers.ndim == 1:
+            return numbers
+        return result_of(numbers, self._rule) if self._column < 0 else numbers[:, self._column].copy()
 
     def _of_labels(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
         try:
@@ -168,13 +185,17 @@ class TensorReader:
             return self._of_other_labels(labels)
 
     def _of_other_labels(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
-        index = self._plan.numbers
-        found = [spelled_number(label) if index is None else index.get(label) for label in labels]
-        if None in found:
-            raise ScoringFailed(
-                f"the model predicts '{first_line(labels[found.index(None)])}', which "
-                f"{'does not spell a number' if index is None else 'is not among its classes'}"
-            )
+        index, found = self._plan.numbers, list[float]()
+        for label in labels:
+            number = spelled_number(label) if index is None else index.get(label)
+            if number is None:
+                raise ScoringFailed(
+                    f"the model predicts '{first_line(label)}', which "
+                    f"{'does not spell a number' if index is None else 'is not among its classes'}"
+                )
+            found.append(number)
+        if len(self._numbers) < _MOST_REMEMBERED:
+            self._numbers.update(zip(labels, found, strict=True))
         return np.array(found, dtype=np.float64)
 
 
@@ -201,7 +222,10 @@ def _texts(tensor: Tensor, n: int) -> list[str]:
 
 
 def _words(labels: Tensor) -> list[str]:
-    return [_text(labels.item())] if labels.size == 1 else [*map(_text, labels.ravel().tolist())]
+    if labels.size == 1:
+        word = labels.item()
+        return [word if type(word) is str else _text(word)]
+    return [*map(_text, labels.ravel().tolist())]
 
 
 def _text(value: object) -> str:

@@ -48,7 +48,7 @@ PLANS = {
 def test_several_outputs_of_one_record_are_read_the_same(name: str) -> None:
     chosen = PLANS[name]
     read = reader_of(chosen)
-    assert read.__name__ == "several"
+    assert read.__name__ == "one_record"
     tensors = [TENSORS[output.name] for output in chosen.outputs]
     for given in (tensors, [tensor.ravel() for tensor in tensors]):
         found, expected = read(given, 1), TensorReader(chosen)(given, 1)
