@@ -40,6 +40,11 @@ class StoreFailed(Exception):
 class ModelStore(Protocol):
     """Objects by path; ``/`` separates the parts of a path. Safe to use from several threads."""
 
+    @property
+    def mostly_waits(self) -> bool:
+        """Whether a large object takes little processor time, so that it is put while its model loads."""
+        ...
+
     def put(self, path: str, content: bytes) -> None:
         """Stores an object whole or not at all. An object that is there with the same size is not changed.
 
@@ -108,10 +113,10 @@ class ModelContents:
     def putting_away(self, model: ModelToServe, history: History) -> Iterator[PutAway]:
         """Gives what puts the model away; call it inside of the block, once the model has passed all checks.
 
-        A very large content is put into the store during the block, in a thread of its own. If the block
-        raises, it is deleted again, unless ``history`` knows of it.
+        If the store mostly waits, a very large content is put into it during the block, in a thread of its
+        own. If the block raises, it is deleted again, unless ``history`` knows of it.
         """
-        if len(model.content) <= max(_BESIDE_BYTES, self._inline_limit):
+        if not self._store.mostly_waits or len(model.content) <= max(_BESIDE_BYTES, self._inline_limit):
             yield self.put_away
             return
         putting = self._puttings.begin(self._path(model), model.content)
@@ -226,6 +231,8 @@ def _without_content(model: ModelToServe, path: str) -> ModelToServe:
 
 
 class _NoStore:
+    mostly_waits = False
+
     def put(self, path: str, content: bytes) -> None:
         raise StoreFailed("there is no model store")
 

@@ -7,7 +7,7 @@ import threading
 from confluent_kafka import KafkaException
 
 from model_serving.core.model_store import StoreFailed
-from model_serving.server.entries import Entry, Key, Kind, part_count
+from model_serving.server.entries import Entry, Key, Kind
 from model_serving.server.mirror import Mirror
 from model_serving.server.ports import EntrySender
 
@@ -26,8 +26,11 @@ class ContentsInState:
         self._lock = threading.Lock()
         # Paths whose deletion the mirror may not have shown yet.
         self._deleted: set[str] = set()
-        # How many parts a large content has; the mirror may not show all of them when they are deleted.
-        self._parts: dict[str, int] = {}
+
+    @property
+    def mostly_waits(self) -> bool:
+        """See ``core.model_store.ModelStore``. A content is compressed here, and Kafka works on it too."""
+        return False
 
     def put(self, path: str, content: bytes) -> None:
         """See ``core.model_store.ModelStore``."""
@@ -37,8 +40,6 @@ class ContentsInState:
             if path not in self._deleted and self._mirror.get(key) == content:
                 return
             self._deleted.discard(path)
-            if (parts := part_count(content)) > 1:
-                self._parts[path] = parts
             try:
                 self._sender.send([Entry(key, content)])
             except KafkaException as error:
@@ -58,9 +59,8 @@ class ContentsInState:
         key = Key(Kind.CONTENT, "", path)
         with self._lock:
             self._deleted.add(path)
-            parts = max(1, self._mirror.parts(key), self._parts.pop(path, 0))
             try:
-                self._sender.send([Entry(key, None, parts)])
+                self._sender.send([Entry(key, None, max(1, self._mirror.parts(key)))])
             except KafkaException as error:
                 raise StoreFailed(f"the state topic '{self._topic}' takes nothing ({error})") from error
 

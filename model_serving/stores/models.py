@@ -54,6 +54,11 @@ class FsspecModelStore:
     def __str__(self) -> str:
         return self._shown
 
+    @property
+    def mostly_waits(self) -> bool:
+        """Whether a large object takes little processor time: it waits for a disk or a network."""
+        return True
+
     def put(self, path: str, content: bytes) -> None:
         """Stores an object whole or not at all. An object that is there with the same size is not changed.
 

@@ -20,6 +20,7 @@ class FakeStore:
         self.objects: dict[str, bytes] = {}
         self.broken = ""
         self.asked: list[str] = []
+        self.mostly_waits = True
 
     def put(self, path: str, content: bytes) -> None:
         """See ``core.model_store.ModelStore``."""

@@ -244,9 +244,10 @@ class TensorModel:
 
     def score(self, columns: Columns) -> Scores:
         """See ``LoadedModel.score``."""
-        inputs, n = self._inputs, len(columns)
+        n = len(columns)
         if n == 1 and self._one is not None and (scores := self._one.score(columns)) is not None:
             return scores
+        inputs = self._inputs
         try:
             if inputs.batch is None or inputs.batch == n:
                 return self._read(self._run(inputs.feeds(columns)), n)

@@ -38,10 +38,14 @@ class Bindable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """The values of all inputs of one type: shape (1, k), from these columns of the record (None: all)."""
+    """The values of all inputs of one type: shape (1, k), from these columns of the record (None: all).
+
+    ``is_whole``: they are whole numbers, or true and false.
+    """
 
     values: Tensor
     columns: slice | list[int] | None
+    is_whole: bool
 
 
 class OneRecord:
@@ -60,7 +64,8 @@ class OneRecord:
             for at, part in here:
                 self.tensors[at] = values[start : start + len(part.places)].reshape(1, *part.sizes)
                 start += len(part.places)
-            self._memories.append(_Memory(values[None, :], _as_slice(places, len(inputs.fields))))
+            taken = _as_slice(places, len(inputs.fields))
+            self._memories.append(_Memory(values[None, :], taken, values.dtype.kind in "biu"))
 
     def fill(self, columns: Columns) -> None:
         """Puts a record, shape (1, fields), into the tensors.
@@ -73,9 +78,8 @@ class OneRecord:
     def _fill(self, columns: Columns) -> None:
         for memory in self._memories:
             part = columns if memory.columns is None else columns[:, memory.columns]
-            values = memory.values
-            values[...] = part
-            if values.dtype.kind in "biu" and values.tolist() != part.tolist():
+            memory.values[:] = part
+            if memory.is_whole and memory.values.tolist() != part.tolist():
                 raise ScoringFailed("a tensor of whole numbers gets another number")
 
 

@@ -86,6 +86,21 @@ def test_a_model_is_loaded_while_it_goes_to_the_store(
     admission.close()
 
 
+def test_a_store_that_works_itself_gets_a_model_after_its_checks(
+    admission: Admission, kept: OneDataType, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_now(path: str, content: bytes) -> None:
+        raise AssertionError
+
+    store.mostly_waits = False
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put", not_now)
+        with pytest.raises(ModelRejected, match="not a model"):
+            offer(admission, deploy("v1", BAD), kept)
+    offer(admission, deploy("v1", GOOD), kept)
+    assert list(store.objects.values()) == [GOOD]
+
+
 def test_nothing_stays_of_a_model_that_is_rejected(
     admission: Admission, kept: OneDataType, store: FakeStore
 ) -> None:

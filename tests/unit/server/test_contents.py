@@ -65,16 +65,6 @@ def test_large_content_is_in_parts_and_deleted_whole(
     assert sender.sent[-1] == Entry(KEY, None, 24)
 
 
-def test_large_content_is_deleted_whole_before_the_mirror_shows_it(mirror: Mirror) -> None:
-    """A model that is rejected while its content is on its way."""
-    sender, log = FakeSender(), StateLog(mirror)
-    store = ContentsInState(mirror, sender, "state")
-    store.put(PATH, bytes(20 << 20))
-    store.delete(PATH)
-    log.write(*sender.sent)
-    assert mirror.parts(KEY) == 0
-
-
 def test_content_that_comes_again_right_after_its_deletion_is_written_again(mirror: Mirror) -> None:
     """The mirror shows the content still, because the deletion is on its way."""
     sender, log = FakeSender(), StateLog(mirror)
