@@ -30,9 +30,13 @@ _LOOK_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class _Transaction:
-    """Output, and the offsets of the records that it came from, as a member of a generation of the group."""
+class _Committing:
+    """A commit that is under way, and what it takes to repeat it.
 
+    That is the output, the offsets of the records that it came from, and the generation of the group.
+    """
+
+    commit: Commit
     output: Sequence[Output]
     places: Sequence[TopicPartition]
     group: object
@@ -65,10 +69,9 @@ class ExactlyOnce(Writer):
         self._transactions = Transactions(self._producer)
         self._has_begun = False
         self._held = Held()
-        # What the open transaction has, and the one that is being committed: to write it again.
+        # What the open transaction has.
         self._sent: list[Output] = []
-        self._committed = _Transaction((), (), None)
-        self._commit: Commit | None = None
+        self._committing: _Committing | None = None
 
     def start(self) -> None:
         """See Delivery."""
@@ -94,8 +97,8 @@ class ExactlyOnce(Writer):
         self._check()
         if has_read:
             self._opened()
-        if self._commit is not None:
-            if not self._commit.is_over:
+        if self._committing is not None:
+            if not self._committing.commit.is_over:
                 return
             self._settle()
         if self._open and time.monotonic() >= self._due_s:
@@ -114,12 +117,12 @@ class ExactlyOnce(Writer):
         """See Delivery."""
         self._open = False
         self._held.take()
-        commit, self._commit = self._commit, None
+        committing, self._committing = self._committing, None
         has_begun, self._has_begun = self._has_begun, False
         try:
             # Not repeated, if it was overtaken: others may have these partitions by now.
-            if commit is not None:
-                commit.wait(ABORT_S)
+            if committing is not None:
+                committing.commit.wait(ABORT_S)
             if has_begun:
                 self._transactions.abort()
         except (Fenced, Interrupted):
@@ -134,8 +137,8 @@ class ExactlyOnce(Writer):
     def _takes(self) -> bool:
         """Whether output can be produced; else a commit is under way and there is room to hold it."""
         self._opened()
-        if self._commit is not None:
-            if not self._commit.is_over and not self._held.is_full:
+        if self._committing is not None:
+            if not self._committing.commit.is_over and not self._held.is_full:
                 return False
             self._settle()
         self._begin()
@@ -151,31 +154,28 @@ class ExactlyOnce(Writer):
         # Also without output: offsets are committed in transactions only. And also without new offsets: this
         # is how Kafka fences a member that has lost its partitions.
         self._begin()
-        self._committed = _Transaction(
-            self._sent, self._progress.places(), self._consumer.consumer_group_metadata()
-        )
-        self._sent = []
+        places, group = self._progress.places(), self._consumer.consumer_group_metadata()
+        output, self._sent = self._sent, []
         self._has_begun = self._open = False
-        self._commit = self._transactions.start_commit(
-            self._committed.places, self._committed.group, patience_s
-        )
+        commit = self._transactions.start_commit(places, group, patience_s)
+        self._committing = _Committing(commit, output, places, group)
 
     def _settle(self, within_s: float = PATIENCE_S) -> None:
         """Waits for the commit that is under way, and begins the next transaction with what was held."""
-        commit, self._commit = self._commit, None
-        if commit is None:
+        committing, self._committing = self._committing, None
+        if committing is None:
             return
         end_s = time.monotonic() + within_s
         try:
-            commit.wait(within_s)
+            committing.commit.wait(within_s)
         except Overtaken:
-            self._commit_again(self._committed, end_s)
+            self._commit_again(committing, end_s)
         if self._held:
             self._begin()
             for output in self._held.take():
                 self._send(output)
 
-    def _commit_again(self, overtaken: _Transaction, end_s: float) -> None:
+    def _commit_again(self, overtaken: _Committing, end_s: float) -> None:
         """Commits the same in a new transaction, as a member of the group's new generation.
 
         The partitions are still this member's: it gives partitions away, and learns that it has lost some, in
