@@ -1,7 +1,7 @@
 """Numbers pieces of bytes and reads numbers with Arrow (see ``pieces``), during which other threads run.
 
 Arrays are made from buffers and read from buffers. ``pyarrow.array`` and ``to_numpy`` would import pandas,
-which takes a second, and fails when another thread imports it at the same time, for TensorFlow for instance.
+which takes half a second, and fails when another thread imports it too, for TensorFlow for instance.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_no_model_library_is_imported_before_a_model_is_loaded() -> None:
 
 
 def test_a_large_pmml_model_is_loaded_without_pandas() -> None:
-    """Arrow may import it: a second of processor time, and an error if another thread imports it too."""
+    """Arrow may import it: half a second of processor time, and an error if another thread imports it too."""
     forest = ROOT / "data" / "models" / "wine_random_forest.pmml"
     program = (
         "import sys; from pathlib import Path; "
