@@ -117,7 +117,7 @@ class ModelContents:
         own. If the block raises, it is deleted again, unless ``history`` knows of it.
         """
         if not self._store.mostly_waits or len(model.content) <= max(_BESIDE_BYTES, self._inline_limit):
-            yield self.put_away
+            yield self._put_away
             return
         putting = self._puttings.begin(self._path(model), model.content)
 
@@ -132,19 +132,6 @@ class ModelContents:
             known = [*(version.stored for version in history.kept), *(gone.path for gone in history.dropped)]
             self._puttings.take_back(putting, known)
             raise
-
-    def put_away(self, model: ModelToServe) -> ModelToServe:
-        """The model as state keeps it. The content of a large model is put into the store and left out.
-
-        Raises:
-            ModelRejected: the store does not take the content.
-        """
-        if len(model.content) <= self._inline_limit:
-            return model
-        path = self._path(model)
-        with _rejecting(model):
-            self._store.put(path, model.content)
-        return _without_content(model, path)
 
     def at_hand(self, model: ModelToServe) -> ModelToServe:
         """The model with its content, which is fetched if it is in the store.
@@ -207,6 +194,15 @@ class ModelContents:
     def next_collection(self, history: History) -> int | None:
         """When the next object is due for deletion, in epoch milliseconds; None if there is none."""
         return min((gone.dropped_ms + self._retention_ms for gone in history.dropped), default=None)
+
+    def _put_away(self, model: ModelToServe) -> ModelToServe:
+        """See ``PutAway``. The content of a large model is put into the store and left out."""
+        if len(model.content) <= self._inline_limit:
+            return model
+        path = self._path(model)
+        with _rejecting(model):
+            self._store.put(path, model.content)
+        return _without_content(model, path)
 
     def _owns(self, path: str) -> bool:
         return self._claims or path.startswith(f"{self._run}/")

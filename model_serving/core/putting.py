@@ -82,10 +82,9 @@ class Puttings:
             putting.wait()
         with self._lock:
             self._end(putting)
-            if putting.path in {*self._kept, *self._under_way, *needed}:
-                return
-            with suppress(Exception):
-                self._store.delete(putting.path)
+            if not any(putting.path in paths for paths in (self._kept, self._under_way, needed)):
+                with suppress(Exception):
+                    self._store.delete(putting.path)
 
     def forget(self, path: str) -> None:
         """The object was deleted, because no version needs it any more."""

@@ -185,7 +185,7 @@ class Member:
                 said = loop.partitions
                 self._events.tell("partitions", f"reads partitions {_shown(said)} of '{config.data_topic}'")
             if self._bounds is not None and loop.is_at_end and self._bounds.has_models_in(self._mirror):
-                loop.end(patience_s=self._config.remote_timeout_ms / 1000)
+                loop.end(patience_s=config.remote_timeout_ms / 1000)
                 break
         loop.stop()
 

@@ -120,14 +120,14 @@ class Vacancies(threading.Thread):
             # Not those that the topic gets later: members find them by themselves, each in its time.
             self._known = group.partitions()
         shares = group.shares()
-        now_s = self._monotonic_s()
-        vacant = frozenset[int]() if shares is None else self._known.difference(*shares.values())
-        self._since_s = {place: self._since_s.get(place, now_s) for place in vacant}
         if shares is None:
+            self._since_s.clear()
             return
+        now_s = self._monotonic_s()
+        vacant = self._known.difference(*shares.values())
+        self._since_s = {place: self._since_s.get(place, now_s) for place in vacant}
         if not vacant:
             self._pause_s = _FIRST_PAUSE_S
-            return
         long = frozenset(place for place, since_s in self._since_s.items() if now_s - since_s >= _PATIENCE_S)
         if long and now_s >= self._not_before_s and self._is_chosen(shares):
             self._not_before_s = now_s + self._pause_s
@@ -136,8 +136,10 @@ class Vacancies(threading.Thread):
 
     def run(self) -> None:
         """Looks until ``stop`` is called."""
-        group = self._open_group()
+        group: Group | None = None
         while not self._ended.wait(_EVERY_S):
+            # Not before, because a start has enough connections to open.
+            group = group or self._open_group()
             try:
                 self.look(group)
             except KafkaException:

@@ -54,22 +54,19 @@ def test_a_partition_that_nobody_was_given_is_read_again(broker: EmbeddedBroker,
     seen = KafkaGroup(KafkaAccess(broker.bootstrap_servers), group, topics.data)
     flags = server_flags(broker.bootstrap_servers, topics, topics.models)
 
-    def shares(guests: int) -> bool:
-        """Whether the group is at rest, and so many partitions are the guest's and none the server's."""
-        told = seen.shares()
-        return told is not None and {name: len(places) for name, places in told.items()} == {
-            "guest": guests,
-            "one": 0,
-        }
+    def is_one_vacant() -> bool:
+        """Whether the group is at rest, with two partitions for the guest and none for the server."""
+        told = seen.shares() or {}
+        return {name: len(places) for name, places in told.items()} == {"guest": 2, "one": 0}
 
     with ExitStack() as closing:
         before = closing.enter_context(guest(broker, group, topics.data))
         eventually(lambda: before.poll(0.1) is None and len(before.assignment()) == 3, str, within_s=60)
         server = closing.enter_context(ServerRun(flags, tmp_path / "one.log"))
-        eventually(lambda: shares(2), lambda: str(seen.shares()), within_s=60)
+        eventually(is_one_vacant, lambda: str(seen.shares()), within_s=60)
         again = closing.enter_context(guest(broker, group, topics.data))
         eventually(lambda: again.poll(0.1) is None and len(again.assignment()) == 2, str, within_s=60)
-        assert shares(2), "nobody was given the third partition"
+        assert is_one_vacant(), "nobody was given the third partition"
         (vacant,) = {0, 1, 2} - {place.partition for place in again.assignment()}
         traffic = closing.enter_context(Traffic("server", broker.bootstrap_servers, topics, server.check))
         traffic.serve(constant_model("wine", 5))

@@ -22,7 +22,7 @@ __all__ = ["Tensor", "TensorReader", "as_matrix", "reader_of"]
 Tensor = npt.NDArray[Any]
 
 _LISTED = range(3, 101)
-"""With so many columns together, lists of numbers are faster than arrays."""
+"""For this many columns in all outputs together, lists of numbers are faster than arrays of numpy."""
 
 _MOST_REMEMBERED = 1000
 """How many labels with their numbers are remembered, where the model does not state its classes."""

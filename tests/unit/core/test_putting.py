@@ -113,7 +113,7 @@ def test_nothing_stays_of_a_model_that_is_rejected(
 def test_an_object_that_the_history_knows_stays(
     admission: Admission, kept: OneDataType, store: FakeStore, engine: FakeEngine, still: str
 ) -> None:
-    """The same content comes as another version, and is rejected for its example or by its engine."""
+    """The same content comes as another version, and does not load any more."""
     offer(admission, deploy("v1", GOOD), kept)
     if still == "dropped":
         for version in ("v2", "v3"):

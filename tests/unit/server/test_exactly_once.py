@@ -18,6 +18,14 @@ from tests.unit.server.clients import Clients, Seconds
 ENTRY = Entry(Key(Kind.WAITING, "wine", "0/0"), b"records")
 
 
+def written(clients: Clients) -> ExactlyOnce:
+    """A delivery that has written the result of one record, and committed nothing."""
+    delivery = clients.exactly_once()
+    clients.read(b"a")
+    delivery.write("results", [b"1"])
+    return delivery
+
+
 def test_exactly_once_shows_results_and_offsets_together(clients: Clients, seconds: Seconds) -> None:
     delivery = clients.exactly_once()
     clients.read(b"a", b"b")
@@ -57,9 +65,7 @@ def test_who_starts_with_the_same_name_ends_the_open_transaction_and_fences(clie
 
 def test_a_member_that_has_lost_its_partitions_commits_nothing(clients: Clients, seconds: Seconds) -> None:
     """It never comes to the group's new generation, so all its attempts are refused."""
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     clients.consumer.generation, clients.kafka.generation = 1, 2
     with pytest.raises(Interrupted, match="a transaction failed"):
         delivery.finish()
@@ -70,18 +76,14 @@ def test_a_member_that_has_lost_its_partitions_commits_nothing(clients: Clients,
 
 @pytest.mark.parametrize("step", ["send_offsets_to_transaction", "commit_transaction"])
 def test_what_may_be_retried_is_tried_again(clients: Clients, step: str) -> None:
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     clients.producer.fail[step] = failure(KafkaError._TIMED_OUT, retriable=True)
     delivery.finish()
     assert (clients.results, clients.committed, clients.producer.calls.count(step)) == ([b"1"], 1, 2)
 
 
 def test_what_may_be_retried_is_given_up_after_a_while(clients: Clients, seconds: Seconds) -> None:
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     tries: list[float] = []
 
     def act(*_: object) -> None:
@@ -97,9 +99,7 @@ def test_what_may_be_retried_is_given_up_after_a_while(clients: Clients, seconds
 
 def test_a_call_that_never_returns_is_left_behind(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     """Librdkafka waits for ever in some calls when the broker dies meanwhile."""
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     monkeypatch.setattr(transactions, "Thread", threading.Thread)
     answered = threading.Event()
     clients.producer.commit_transaction = lambda *_: answered.wait(60)  # type: ignore[method-assign,assignment]
@@ -118,9 +118,7 @@ def test_an_end_that_kafka_refuses_is_an_end(clients: Clients) -> None:
 
 
 def test_an_error_that_is_not_kafkas_is_not_taken_for_a_commit(clients: Clients) -> None:
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     clients.producer.fail["commit_transaction"] = RuntimeError("a bug")  # type: ignore[assignment]
     with pytest.raises(RuntimeError, match="a bug"):
         delivery.finish()
@@ -262,25 +260,21 @@ def test_a_commit_that_a_rebalance_overtakes_is_repeated_with_the_same_output(
 
 
 def test_state_and_results_are_repeated_in_their_order(clients: Clients, seconds: Seconds) -> None:
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     delivery.state([ENTRY])
     delivery.write("results", [b"2"])
     clients.producer.fail["send_offsets_to_transaction"] = failure(KafkaError.ILLEGAL_GENERATION)
     delivery.finish()
     assert clients.results == [b"1", b"2"]
-    written = [one.place[0] for place in ("results", "state") for one in clients.kafka.committed(place)]
-    assert written == ["results", "results", "state"]
+    topics = [one.place[0] for place in ("results", "state") for one in clients.kafka.committed(place)]
+    assert topics == ["results", "results", "state"]
 
 
 def test_the_new_generation_is_waited_for(
     clients: Clients, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker knows of it before the member."""
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     clients.consumer.generation, clients.kafka.generation = 1, 2
 
     def sleep(passed_s: float) -> None:
@@ -298,9 +292,7 @@ def test_the_new_generation_is_waited_for(
 def test_a_commit_that_is_overtaken_twice_is_repeated_twice(
     clients: Clients, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delivery = clients.exactly_once()
-    clients.read(b"a")
-    delivery.write("results", [b"1"])
+    delivery = written(clients)
     refusals = [KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS]
     send = clients.producer.send_offsets_to_transaction
 

@@ -41,7 +41,7 @@ class Shared:
         self.told = {name: frozenset(places) for name, places in members.items()}
 
     def look(self, after_s: float) -> frozenset[int]:
-        """What is found after so many more seconds."""
+        """Lets ``after_s`` seconds pass, looks, and returns what was found."""
         self.now_s += after_s
         self.vacancies.look(self)
         return self.vacancies.take()
