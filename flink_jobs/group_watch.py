@@ -1,22 +1,25 @@
-"""Finds out when others read in a job's consumer groups, because Flink tells it only in its log."""
+"""Finds out when others read in a job's consumer groups, because Flink tells it only in its log.
+
+The jobs assign partitions by themselves and only commit offsets under a group's name. Kafka refuses those
+commits as long as the group has members. Any program that subscribes with the same name is a member.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.groups import request_for
+from model_serving.messaging.connection import client_settings
+from model_serving.messaging.groups import members_of
 
-__all__ = ["GroupWatch", "foreign_members"]
+__all__ = ["GroupWatch", "foreign_members", "shared_groups"]
 
-_START_AGAIN_S = 60.0
-"""How long to wait for a new process after one has ended."""
+_EVERY_S = 10.0
+_ANSWER_S = 8.0
 
 
 def foreign_members(group: str, clients: Sequence[str]) -> str:
@@ -28,59 +31,51 @@ def foreign_members(group: str, clients: Sequence[str]) -> str:
     )
 
 
-class GroupWatch:
-    """Has a process ask Kafka every 10 seconds who is in the groups; tells once when others read in a group.
+def shared_groups(admin: AdminClient, groups: Collection[str], *, timeout_s: float) -> dict[str, list[str]]:
+    """Those of a job's groups that others read in: group → the client ids of its members.
 
-    It tells again if they have left and others come. The job itself is never a member, because it assigns
-    partitions by itself. The process is apart because the Kafka client may end it: see
-    ``model_serving.messaging.groups``. It ends with its input, so it never outlives the job's program.
+    Raises:
+        KafkaException: Kafka does not answer a question within ``timeout_s`` seconds.
+    """
+    found = {group: members_of(admin, group, timeout_s=timeout_s) for group in dict.fromkeys(groups)}
+    return {group: clients for group, clients in found.items() if clients}
+
+
+class GroupWatch(threading.Thread):
+    """Asks Kafka every 10 seconds who is in the groups; tells once when others read in a group.
+
+    It tells again if they have left and others come. The job itself is never a member.
     """
 
     def __init__(self, kafka: KafkaAccess, groups: Collection[str], *, told: Collection[str] = ()) -> None:
         """``told`` are the groups that the user has already been told about."""
-        self._request = request_for(kafka, groups)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._next_s = 0.0
-        self._unread = b""
-        self._told = set(told)
+        super().__init__(name="groups", daemon=True)
+        self._kafka = kafka
+        self._groups = groups
+        self._told = frozenset(told)
+        self._found: Mapping[str, list[str]] | None = None
+        self._ended = threading.Event()
 
     def news(self) -> Iterator[str]:
         """Lines about groups that others have joined since the last call; never waits."""
-        if self._process is not None and self._process.poll() is not None:
-            self._process = None
-            self._next_s = time.monotonic() + _START_AGAIN_S
-        if self._process is None:
-            if time.monotonic() >= self._next_s:
-                self._process = self._started()
+        found = self._found
+        if found is None:
             return
-        for answer in self._answers(self._process):
-            for group in answer.keys() - self._told:
-                yield foreign_members(group, answer[group])
-            self._told = set(answer)
+        new = found.keys() - self._told
+        self._told = frozenset(found)
+        for group in sorted(new):
+            yield foreign_members(group, found[group])
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "model_serving.messaging.groups"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C in a terminal is for the job
-        )
-        if process.stdin is None or process.stdout is None:
-            raise TypeError("the process was started without its pipes")
-        self._unread = b""
-        os.set_blocking(process.stdout.fileno(), False)
-        with suppress(OSError):
-            process.stdin.write(self._request.encode())
-            process.stdin.flush()
-        return process
+    def run(self) -> None:
+        """Asks until ``stop`` is called."""
+        admin = AdminClient(client_settings(self._kafka))
+        while not self._ended.wait(_EVERY_S):
+            try:
+                self._found = shared_groups(admin, self._groups, timeout_s=_ANSWER_S)
+            except KafkaException:
+                # Kafka is away, which the job's own sources tell.
+                continue
 
-    def _answers(self, process: subprocess.Popen[bytes]) -> Iterator[dict[str, list[str]]]:
-        if process.stdout is None:
-            return
-        with suppress(BlockingIOError):
-            while part := os.read(process.stdout.fileno(), 65536):
-                self._unread += part
-        *lines, self._unread = self._unread.split(b"\n")
-        for line in lines:
-            yield json.loads(line)
+    def stop(self) -> None:
+        """Ends the thread soon; does not wait for an answer of Kafka."""
+        self._ended.set()

@@ -40,6 +40,7 @@ class LocalNews:
         self._cluster = minicluster_of(job)
         self._failures = FailureWatch()
         self._groups = GroupWatch(config.kafka, (config.models_group, config.data_group), told=shared_groups)
+        self._groups.start()
         self._checkpoints = CheckpointWatch(config, why_not_writable)
         # A job without checkpoints loses even its models.
         self._start = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaException
+
 from flink_jobs.config import JobConfig
-from flink_jobs.group_watch import foreign_members
-from model_serving.messaging.groups import ask_members
+from flink_jobs.group_watch import foreign_members, shared_groups
 from model_serving.messaging.preflight import CheckedTopics, PreflightError, admin_for, check_topics
 
 __all__ = ["Checked", "PreflightError", "check_broker"]
@@ -31,9 +32,12 @@ def check_broker(config: JobConfig) -> Checked:
         PreflightError: see ``check_topics``.
     """
     admin, existing = admin_for(config.kafka)
-    members = ask_members(admin, (config.models_group, config.data_group), timeout_s=_GROUPS_S)
     topics = check_topics(config.kafka, config.topic_names, (admin, existing))
-    shared = members.members(timeout_s=_GROUPS_S)
+    try:
+        shared = shared_groups(admin, (config.models_group, config.data_group), timeout_s=_GROUPS_S)
+    except KafkaException:
+        # It is asked again while the job runs.
+        shared = {}
     return Checked(
         dead_letter_limit=topics.dead_letter_limit,
         result_limit=topics.result_limit,

@@ -1,87 +1,89 @@
-"""Finds out who else reads in a consumer group.
+"""Asks Kafka who is in a consumer group.
 
-The jobs assign partitions by themselves and only commit offsets under the group's name. Kafka refuses those
-commits as long as the group has members. Any program that subscribes with the same name is a member.
-
-``python -m model_serving.messaging.groups`` asks again and again, for a program that must not end with it:
-librdkafka ends its process with a failed assertion when the broker dies during such a request.
+With the older of librdkafka's two calls: during the newer one, ``describe_consumer_groups``, librdkafka ends
+its process with a failed assertion when a broker dies (confluentinc/librdkafka#4605). The older one asks
+every broker, so it has no answer as long as one of them is away.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import threading
-import time
-from collections.abc import Collection, Mapping
-from concurrent.futures import Future
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
+__all__ = ["GroupMember", "members_at_rest", "members_of", "partitions_by_topic"]
 
-__all__ = ["GroupQuestion", "ask_members", "main", "request_for"]
-
-_ASK_EVERY_S = 10.0
-_ANSWER_S = 8.0
+_STABLE = "Stable"
+_CONSUMERS = "consumer"
+"""The kind of group whose members share partitions. Kafka Connect's workers, for example, share tasks."""
 
 
-class GroupQuestion:
-    """A request to Kafka for the members of some groups, which may not be answered yet."""
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A member of a consumer group, and the partitions of each topic that it was given."""
 
-    def __init__(self, answers: Mapping[str, Future[Any]]) -> None:
-        self._answers = answers
-
-    def members(self, *, timeout_s: float) -> dict[str, list[str]]:
-        """Group → the client ids of its members, for the groups that have members.
-
-        A group without an answer within ``timeout_s`` seconds counts as a group without members.
-        """
-        found = {}
-        for group, answer in self._answers.items():
-            try:
-                described = answer.result(timeout=timeout_s)
-            except (KafkaException, TimeoutError):
-                continue
-            if described.members:
-                found[group] = sorted({str(member.client_id) for member in described.members})
-        return found
+    client_id: str
+    partitions: Mapping[str, frozenset[int]]
 
 
-def ask_members(admin: AdminClient, groups: Collection[str], *, timeout_s: float) -> GroupQuestion:
-    """Asks Kafka for the members of the groups, without waiting for the answer."""
-    return GroupQuestion(admin.describe_consumer_groups(list(groups), request_timeout=timeout_s))
+def members_of(admin: AdminClient, group: str, *, timeout_s: float) -> list[str]:
+    """The client ids of the group's members, sorted; none if there is no such group.
+
+    Raises:
+        KafkaException: Kafka does not answer within ``timeout_s`` seconds.
+    """
+    return sorted(
+        {str(member.client_id) for found in _described(admin, group, timeout_s) for member in found.members}
+    )
 
 
-def request_for(kafka: KafkaAccess, groups: Collection[str]) -> str:
-    """The line that :func:`main` reads first."""
-    asked = {"servers": kafka.bootstrap_servers, "properties": dict(kafka.properties), "groups": list(groups)}
-    return json.dumps(asked) + "\n"
+def members_at_rest(admin: AdminClient, group: str, *, timeout_s: float) -> list[GroupMember] | None:
+    """The group's members and what they were given; None while they share partitions, or if there are none.
+
+    Raises:
+        KafkaException: Kafka does not answer within ``timeout_s`` seconds.
+        ValueError: a member's share cannot be read.
+    """
+    for found in _described(admin, group, timeout_s):
+        if found.state == _STABLE and found.protocol_type == _CONSUMERS:
+            return [
+                GroupMember(str(member.client_id), partitions_by_topic(member.assignment))
+                for member in found.members
+            ]
+    return None
 
 
-def main() -> None:
-    """Prints, every 10 seconds, a JSON object: group → the client ids of its members. Ends with its input."""
-    asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    admin = AdminClient(client_settings(KafkaAccess(asked["servers"], asked["properties"])))
-    while True:
-        try:
-            found = ask_members(admin, asked["groups"], timeout_s=_ANSWER_S).members(timeout_s=_ANSWER_S)
-        except KafkaException:
-            found = {}
-        print(json.dumps(found), flush=True)
-        time.sleep(_ASK_EVERY_S)
+def partitions_by_topic(assignment: bytes) -> dict[str, frozenset[int]]:
+    """Reads what a member of a consumer group was given: topic → partitions.
+
+    The layout is Kafka's ``ConsumerProtocolAssignment.json``, of which all versions begin alike: an int16
+    with the version, then an array of topics, each with an array of int32. What follows is not read.
+
+    Raises:
+        ValueError: the bytes end too early, or hold a length below zero.
+    """
+    given: dict[str, frozenset[int]] = {}
+    if not assignment:
+        return given
+    try:
+        (topics,) = struct.unpack_from(">i", assignment, 2)
+        at = 6
+        for _ in range(topics):
+            (length,) = struct.unpack_from(">h", assignment, at)
+            name, count = struct.unpack_from(f">{length}si", assignment, at + 2)
+            at += 2 + length + 4
+            places = struct.unpack_from(f">{count}i", assignment, at)
+            at += 4 * count
+            given[name.decode()] = given.get(name.decode(), frozenset()).union(places)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise ValueError(f"what a member of a consumer group was given cannot be read: {error}") from error
+    return given
 
 
-def _end_with_input() -> None:
-    sys.stdin.read()
-    # Not an ordinary exit, which would wait for an answer that is under way.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
+def _described(admin: AdminClient, group: str, timeout_s: float) -> list[Any]:
+    # The client's own types say that all attributes are None.
+    described: list[Any] = admin.list_groups(group, timeout=timeout_s)
+    return described

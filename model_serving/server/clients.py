@@ -8,10 +8,13 @@ from typing import Any
 from model_serving.messaging.access import KafkaAccess
 from model_serving.messaging.connection import client_settings
 
-__all__ = ["group_consumer_settings", "server_client"]
+__all__ = ["group_consumer_settings", "member_named", "server_client"]
 
 _SESSION_MS = 10_000
 """How long Kafka waits for a member that is silent before it gives its partitions to others."""
+
+_CLIENT = "model-serving-"
+"""What the client id of a member begins with; the member's name follows."""
 
 _LOGGER = logging.getLogger("model-serving.kafka")
 _LOGGER.addHandler(logging.NullHandler())
@@ -32,7 +35,7 @@ def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_m
     return server_client(kafka) | {
         "group.id": group,
         "group.instance.id": name,
-        "client.id": f"model-serving-{name}",
+        "client.id": f"{_CLIENT}{name}",
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
@@ -41,3 +44,8 @@ def group_consumer_settings(kafka: KafkaAccess, group: str, name: str, refresh_m
         "max.poll.interval.ms": 600_000,
         **refresh,
     }
+
+
+def member_named(client_id: str) -> str:
+    """The name of the member that has this client id in a group; "" if it is no member of a server."""
+    return client_id.removeprefix(_CLIENT) if client_id.startswith(_CLIENT) else ""

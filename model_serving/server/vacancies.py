@@ -13,11 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from model_serving.messaging.access import KafkaAccess
-from model_serving.server.clients import server_client
+from model_serving.messaging.groups import members_at_rest
+from model_serving.server.clients import member_named, server_client
 
 __all__ = ["Group", "KafkaGroup", "Vacancies"]
 
@@ -44,12 +45,13 @@ class Group(Protocol):
         ...
 
     def shares(self) -> Mapping[str, frozenset[int]] | None:
-        """The partitions that each member was given, by its name ("" if it has none).
+        """The partitions that each member was given, by its name ("" for what is no member of a server).
 
         None: the group is not at rest, because it shares the partitions now.
 
         Raises:
             KafkaException: Kafka does not answer.
+            ValueError: the share of a member cannot be read.
         """
         ...
 
@@ -69,16 +71,12 @@ class KafkaGroup:
 
     def shares(self) -> Mapping[str, frozenset[int]] | None:
         """See Group."""
-        asked = self._admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT_S)
-        told = asked[self._group].result()
-        if told.state is not ConsumerGroupState.STABLE:
+        members = members_at_rest(self._admin, self._group, timeout_s=_TIMEOUT_S)
+        if members is None:
             return None
         shares: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
-        for member in told.members:
-            places = member.assignment.topic_partitions
-            shares[member.group_instance_id or ""] |= {
-                place.partition for place in places if place.topic == self._topic
-            }
+        for member in members:
+            shares[member_named(member.client_id)] |= member.partitions.get(self._topic, frozenset())
         return shares
 
 
@@ -91,7 +89,7 @@ class Vacancies(threading.Thread):
     def __init__(
         self, name: str, open_group: Callable[[], Group], monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
-        """``name`` is this member's ``group.instance.id``. The thread calls ``open_group`` once."""
+        """``name`` is this member's (``--name``). The thread calls ``open_group`` once."""
         super().__init__(name="vacancies", daemon=True)
         self._name = name
         self._open_group = open_group
@@ -115,6 +113,7 @@ class Vacancies(threading.Thread):
 
         Raises:
             KafkaException: Kafka does not answer.
+            ValueError: the share of a member cannot be read.
         """
         if not self._known:
             # Not those that the topic gets later: members find them by themselves, each in its time.
@@ -142,8 +141,9 @@ class Vacancies(threading.Thread):
             group = group or self._open_group()
             try:
                 self.look(group)
-            except KafkaException:
-                # Kafka is away, which others tell. What was seen before it went says nothing any more.
+            except (KafkaException, ValueError):
+                # Kafka is away, which others tell, or foreign members have shares of another kind. What was
+                # seen before says nothing any more.
                 self._since_s.clear()
 
     def stop(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,10 +11,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from model_serving.client.broker.embedded import EmbeddedBroker
+from model_serving.client.broker.embedded import EmbeddedBroker, Retention
 from model_serving.messaging.access import KafkaAccess
 from model_serving.protos.winerecord_pb2 import WineRecord
 from model_serving.server.vacancies import KafkaGroup
+from tests.faults.kills import broker_process, kill_now
 from tests.job_models import constant_model, sample_records
 from tests.job_serving import fresh_topics
 from tests.job_traffic import Traffic
@@ -57,7 +60,7 @@ def test_a_partition_that_nobody_was_given_is_read_again(broker: EmbeddedBroker,
     def is_one_vacant() -> bool:
         """Whether the group is at rest, with two partitions for the guest and none for the server."""
         told = seen.shares() or {}
-        return {name: len(places) for name, places in told.items()} == {"guest": 2, "one": 0}
+        return {name: len(places) for name, places in told.items()} == {"": 2, "one": 0}
 
     with ExitStack() as closing:
         before = closing.enter_context(guest(broker, group, topics.data))
@@ -81,6 +84,67 @@ def test_a_partition_that_nobody_was_given_is_read_again(broker: EmbeddedBroker,
         assert len(again.assignment()) == 2, "the guest has kept what it had"
         results = traffic.await_results("wine", len(records))
         assert sorted(result.submissionTs for result in results) == [record.ts for record in records]
+
+
+def test_who_asks_about_the_group_outlives_the_broker(tmp_path: Path) -> None:
+    """The newer call for the same question ended the process at every second death of a broker or so."""
+    told = tmp_path / "told"
+    with (
+        EmbeddedBroker(folder=tmp_path / "kafka", retention=Retention.KEEP) as broker,
+        told.open("wb") as output,
+        ended(
+            subprocess.Popen([sys.executable, "-c", _ASKS, broker.bootstrap_servers], stdout=output)
+        ) as asks,
+    ):
+
+        def await_words(*words: str) -> None:
+            def are_told() -> bool:
+                assert asks.poll() is None, f"the process ended with status {asks.returncode}"
+                return told.read_text().split() == list(words)
+
+            eventually(are_told, told.read_text, within_s=60)
+
+        await_words("answered")
+        kill_now(broker_process(broker))
+        broker.stop()
+        await_words("answered", "away")
+        broker.start()
+        await_words("answered", "away", "answered")
+        kill_now(broker_process(broker))
+        broker.stop()
+        await_words("answered", "away", "answered", "away")
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Gives the process, and ends it."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+_ASKS = """
+import sys
+import time
+from confluent_kafka import KafkaException
+from model_serving.messaging.access import KafkaAccess
+from model_serving.server.vacancies import KafkaGroup
+
+group, said = KafkaGroup(KafkaAccess(sys.argv[1]), "group", "topic"), ""
+while True:
+    try:
+        group.shares()
+        saying = "answered"
+    except KafkaException:
+        saying = "away"
+    if saying != said:
+        said = saying
+        print(said, flush=True)
+    time.sleep(0.002)
+"""
+"""Says whether Kafka answers, each time that this changes."""
 
 
 def _send(broker: EmbeddedBroker, topic: str, partition: int, records: Sequence[WineRecord]) -> None:

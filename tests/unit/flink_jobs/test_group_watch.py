@@ -1,95 +1,88 @@
-"""The process that asks who reads in a job's consumer groups: apart, restarted, never left behind."""
+"""The thread that asks who reads in a job's consumer groups, and what it tells."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 
-import psutil
 import pytest
+from confluent_kafka import KafkaError
 
 from flink_jobs import group_watch
-from flink_jobs.group_watch import GroupWatch, foreign_members
+from flink_jobs.group_watch import GroupWatch, foreign_members, shared_groups
 from model_serving.messaging.access import KafkaAccess
+from tests.fake_kafka import failure
 from tests.jobs import eventually
 
-NOBODY = KafkaAccess("127.0.0.1:1")
 
+class Groups:
+    """Who is in which group; Kafka's client asks it."""
 
-def children() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children()
-        if "model_serving.messaging.groups" in " ".join(child.cmdline())
-    ]
+    def __init__(self) -> None:
+        self.members: Mapping[str, list[str]] = {}
+        self.is_away = False
+        self.asked = threading.Semaphore(0)
+
+    def list_groups(self, group: str, timeout: float) -> list[SimpleNamespace]:
+        self.asked.release()
+        if self.is_away:
+            raise failure(KafkaError._TRANSPORT)
+        found = self.members.get(group)
+        return (
+            [] if found is None else [SimpleNamespace(members=[SimpleNamespace(client_id=c) for c in found])]
+        )
 
 
 @pytest.fixture
-def watch() -> Iterator[GroupWatch]:
-    made = GroupWatch(NOBODY, ["models", "data"])
+def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
+    made = Groups()
+    monkeypatch.setattr(group_watch, "AdminClient", lambda _settings: made)
+    monkeypatch.setattr(group_watch, "_EVERY_S", 0.001)
+    return made
+
+
+@pytest.fixture
+def watch(groups: Groups) -> Iterator[GroupWatch]:
+    made = GroupWatch(KafkaAccess("nobody:1"), ["models", "data"], told=["data"])
+    made.start()
     yield made
-    if made._process is not None:
-        made._process.kill()
-        made._process.wait()
+    made.stop()
+    made.join(30)
+    assert not made.is_alive()
 
 
-def test_a_watch_whose_process_dies_says_nothing_and_starts_another(
-    watch: GroupWatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_watch, "_START_AGAIN_S", 0.0)
-    assert list(watch.news()) == []
-    first = watch._process
-    assert first is not None
-    first.kill()
-    first.wait()
-
-    def another_one() -> bool:
-        assert list(watch.news()) == []
-        return watch._process not in (None, first)
-
-    eventually(another_one, lambda: "no other process was started", within_s=20)
+def told(watch: GroupWatch, groups: Groups) -> list[str]:
+    """What is told after the groups have been asked anew."""
+    lines: list[str] = []
+    for _ in range(6):
+        assert groups.asked.acquire(timeout=30)
+    lines.extend(watch.news())
+    return lines
 
 
-def test_the_process_ends_when_nobody_can_ask_any_more(watch: GroupWatch) -> None:
-    assert list(watch.news()) == []
-    (child,) = children()
-    assert watch._process is not None
-    assert watch._process.stdin is not None
-    watch._process.stdin.close()
-    eventually(
-        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE,
-        lambda: str(child),
-        within_s=20,
-    )
+def test_groups_without_members_or_unknown_ones_are_not_shared() -> None:
+    groups = Groups()
+    groups.members = {"models": [], "data": ["b", "a", "b"]}
+    assert shared_groups(groups, ["models", "data", "none"], timeout_s=1) == {"data": ["a", "b"]}  # type: ignore[arg-type]
 
 
-def test_others_are_told_once_and_again_after_they_have_left(
-    watch: GroupWatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = iter(
-        [b'{"models": ["a"]}\n{"mod', b'els": ["a"]}\n', b"{}\n", b'{"models": ["b"], "data": ["c"]}\n']
-    )
-    monkeypatch.setattr(
-        GroupWatch,
-        "_started",
-        lambda self: subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE),
-    )
-    assert list(watch.news()) == []
-    told = []
-    for answer in said:
-        # As the watch itself reads: all that is there, nothing when nothing is.
-        monkeypatch.setattr("os.read", _reader(answer))
-        told.append(sorted(watch.news()))
-    one = foreign_members("models", ["a"])
-    assert told == [[one], [], [], sorted([foreign_members("data", ["c"]), foreign_members("models", ["b"])])]
+def test_others_are_told_once_and_again_after_they_have_left(groups: Groups, watch: GroupWatch) -> None:
+    groups.members = {"models": ["a"], "data": ["told before"]}
+    assert told(watch, groups) == [foreign_members("models", ["a"])]
+    assert told(watch, groups) == []
+    groups.members = {}
+    assert told(watch, groups) == []
+    groups.members = {"models": ["b"], "data": ["c"]}
+    assert told(watch, groups) == [foreign_members("data", ["c"]), foreign_members("models", ["b"])]
 
 
-def _reader(answer: bytes) -> object:
-    parts = [answer]
-
-    def read(fd: int, length: int) -> bytes:
-        if not parts:
-            raise BlockingIOError
-        return parts.pop()
-
-    return read
+def test_while_kafka_is_away_nothing_is_told_and_nobody_has_left(groups: Groups, watch: GroupWatch) -> None:
+    groups.members = {"models": ["a"]}
+    assert told(watch, groups) == [foreign_members("models", ["a"])]
+    groups.is_away = True
+    assert told(watch, groups) == []
+    groups.is_away = False
+    assert told(watch, groups) == []
+    groups.members = {"models": ["a"], "data": ["c"]}
+    eventually(lambda: list(watch.news()) == [foreign_members("data", ["c"])], str, within_s=20)

@@ -65,15 +65,10 @@ class FakeKafka:
             for resource, value in said.items()
         }
 
-    def describe_consumer_groups(self, groups: Sequence[str], **_: object) -> dict[str, Future[Any]]:
-        return {
-            group: answer(
-                SimpleNamespace(
-                    members=[SimpleNamespace(client_id=one) for one in self.members.get(group, [])]
-                )
-            )
-            for group in groups
-        }
+    def list_groups(self, group: str, timeout: float) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(members=[SimpleNamespace(client_id=one) for one in self.members.get(group, [])])
+        ]
 
 
 def checked(kafka: FakeKafka, monkeypatch: pytest.MonkeyPatch) -> Checked:

@@ -9,7 +9,9 @@ from itertools import pairwise
 import pytest
 from confluent_kafka import KafkaError
 
+from model_serving.messaging.access import KafkaAccess
 from model_serving.server import vacancies as module
+from model_serving.server.clients import group_consumer_settings, member_named
 from model_serving.server.vacancies import Vacancies
 from tests.fake_kafka import failure
 from tests.patience import Patience
@@ -80,6 +82,12 @@ def test_a_partition_that_moves_in_time_is_not_found(shared: Shared) -> None:
 def test_only_who_has_the_fewest_partitions_joins_anew(shared: Shared, members: dict[str, set[int]]) -> None:
     shared.share(**members)
     assert [shared.look(5) for _ in range(4)] == [NOTHING] * 4
+
+
+def test_a_name_is_what_follows_in_the_client_id() -> None:
+    settings = group_consumer_settings(KafkaAccess("nobody:1"), "group", "two", 0)
+    assert member_named(str(settings["client.id"])) == "two"
+    assert member_named("rdkafka") == ""
 
 
 def test_members_without_a_name_are_not_chosen(shared: Shared) -> None:
