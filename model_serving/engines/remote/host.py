@@ -55,6 +55,8 @@ class Call:
         self._done = threading.Event()
         self._outcome: Answer | OutOfReach | TooLong | None = None
         self._connection: Connection | None = None
+        # The last attempt may have hardly any time left. What the server said before then tells more.
+        self._said: OutOfReach | None = None
 
     def answer(self) -> Answer:
         """Waits for the answer, until a little after the deadline.
@@ -69,7 +71,7 @@ class Call:
             connection = self._connection
             if connection is not None:
                 connection.cut()
-            raise OutOfReach("it does not answer in time")
+            raise self._said or OutOfReach("it does not answer in time")
         if isinstance(self._outcome, Answer):
             return self._outcome
         raise self._outcome or OutOfReach("the connection was closed")
@@ -92,21 +94,24 @@ class Call:
         self._done.set()
 
     def _answered(self, connection: Connection, closing: threading.Event) -> Answer:
-        for attempt in range(1_000_000):
+        attempt = 0
+        while True:
             asked_s: float | None = None
             try:
                 answer = connection.ask(self.request, self.deadline_s)
                 if answer.status not in _RETRIED:
                     return answer
-                failed = OutOfReach(f"it answers {answer.status}", of_model=True)
+                failed = self._said = OutOfReach(f"it answers {answer.status}", of_model=True)
                 asked_s = answer.retry_after_s
+            except TimeoutError as error:
+                failed = self._said or OutOfReach(_told(error))
             except (OSError, http.client.HTTPException) as error:
-                failed = OutOfReach(_told(error))
+                failed, self._said = OutOfReach(_told(error)), None
             pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt, 10))
             pause_s = max(pause_s * random.uniform(0.5, 1.5), asked_s or 0.0)  # noqa: S311 - no secret
             if self.once or time.monotonic() + pause_s >= self.deadline_s or closing.wait(pause_s):
                 raise failed
-        raise failed
+            attempt += 1
 
 
 class Host:

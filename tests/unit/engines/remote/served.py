@@ -13,7 +13,7 @@ from model_serving.core.messages import ModelToServe, ModelType
 from model_serving.testing.model_server import FakeModelServer, ServedModel
 from model_serving.testing.served_model import TensorSpec
 
-__all__ = ["BOTH", "DOUBLE", "FLOAT", "LONG", "SCHEMA", "SUMS", "TRUTH", "message_of"]
+__all__ = ["BOTH", "DOUBLE", "FLOAT", "LONG", "SCHEMA", "SUMS", "TRUTH", "message_of", "sums"]
 
 FLOAT, DOUBLE, LONG, TRUTH = map(np.dtype, (np.float32, np.float64, np.int64, np.bool_))
 SCHEMA = RecordSchema("Point", ("x", "y", "z"), ("colour",))

@@ -21,7 +21,7 @@ from model_serving.engines.remote import hosts
 from model_serving.engines.remote.engine import MOST_RECORDS
 from model_serving.testing.model_server import Behaviour, FakeModelServer
 from tests.patience import patience
-from tests.unit.engines.remote.served import BOTH, SCHEMA, SUMS, message_of
+from tests.unit.engines.remote.served import BOTH, SCHEMA, SUMS, message_of, sums
 
 ROWS = np.array([[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]])
 SHORT = RemoteAccess(timeout_ms=1000)
@@ -72,6 +72,27 @@ def test_a_server_that_stays_busy_is_an_outage_of_this_model_only(
     )
     assert comes_back(other) == [1.0, 1.0]
     server.behave()
+    assert comes_back(model) == [1.0, 1.0]
+
+
+@BOTH
+def test_the_last_attempt_has_no_time_to_tell_more_than_the_server_has_said(
+    load: Any, server: FakeModelServer, kind: ModelType
+) -> None:
+    model = load(kind, access=SHORT)
+    ended = threading.Event()
+
+    def score(tensors: Any) -> dict[str, Any]:
+        assert ended.wait(patience(20))
+        return sums(tensors)
+
+    server.models["sums"] = replace(SUMS, score=score)
+    server.behave(Behaviour(status=503, times=1))
+    server.asked.clear()
+    with pytest.raises(Unavailable, match="it answers 503"):
+        model.score(ROWS)
+    ended.set()
+    assert len(server.asked) == 2
     assert comes_back(model) == [1.0, 1.0]
 
 
