@@ -9,14 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
 from model_serving.messaging.access import KafkaAccess
-from model_serving.messaging.connection import client_settings
-from model_serving.messaging.groups import members_of
+from model_serving.messaging.groups import GroupQuestion
 
-__all__ = ["GroupWatch", "foreign_members", "shared_groups"]
+__all__ = ["GroupWatch", "foreign_members"]
 
 _EVERY_S = 10.0
 _ANSWER_S = 8.0
@@ -29,16 +25,6 @@ def foreign_members(group: str, clients: Sequence[str]) -> str:
         "offsets as long as they do, and a start without a checkpoint would read records again; end them, or "
         "give the job a group of its own (--models-group, --data-group)"
     )
-
-
-def shared_groups(admin: AdminClient, groups: Collection[str], *, timeout_s: float) -> dict[str, list[str]]:
-    """Those of a job's groups that others read in: group → the client ids of its members.
-
-    Raises:
-        KafkaException: Kafka does not answer a question within ``timeout_s`` seconds.
-    """
-    found = {group: members_of(admin, group, timeout_s=timeout_s) for group in dict.fromkeys(groups)}
-    return {group: clients for group, clients in found.items() if clients}
 
 
 class GroupWatch(threading.Thread):
@@ -68,13 +54,12 @@ class GroupWatch(threading.Thread):
 
     def run(self) -> None:
         """Asks until ``stop`` is called."""
-        admin = AdminClient(client_settings(self._kafka))
+        question = GroupQuestion(self._kafka, self._groups)
         while not self._ended.wait(_EVERY_S):
-            try:
-                self._found = shared_groups(admin, self._groups, timeout_s=_ANSWER_S)
-            except KafkaException:
-                # Kafka is away, which the job's own sources tell.
-                continue
+            answer = question.answer(timeout_s=_ANSWER_S)
+            # While Kafka is away, which the job's own sources tell, nobody is known to have left.
+            if answer is not None:
+                self._found = answer
 
     def stop(self) -> None:
         """Ends the thread soon; does not wait for an answer of Kafka."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException
-
 from flink_jobs.config import JobConfig
-from flink_jobs.group_watch import foreign_members, shared_groups
+from flink_jobs.group_watch import foreign_members
+from model_serving.messaging.groups import members_of
 from model_serving.messaging.preflight import CheckedTopics, PreflightError, admin_for, check_topics
 
 __all__ = ["Checked", "PreflightError", "check_broker"]
@@ -33,11 +32,8 @@ def check_broker(config: JobConfig) -> Checked:
     """
     admin, existing = admin_for(config.kafka)
     topics = check_topics(config.kafka, config.topic_names, (admin, existing))
-    try:
-        shared = shared_groups(admin, (config.models_group, config.data_group), timeout_s=_GROUPS_S)
-    except KafkaException:
-        # It is asked again while the job runs.
-        shared = {}
+    # Without an answer now, it is asked again while the job runs.
+    shared = members_of(admin, (config.models_group, config.data_group), timeout_s=_GROUPS_S) or {}
     return Checked(
         dead_letter_limit=topics.dead_letter_limit,
         result_limit=topics.result_limit,

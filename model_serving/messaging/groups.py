@@ -8,13 +8,17 @@ every broker, so it has no answer as long as one of them is away.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-__all__ = ["GroupMember", "members_at_rest", "members_of", "partitions_by_topic"]
+from model_serving.messaging.access import KafkaAccess
+from model_serving.messaging.connection import client_settings
+
+__all__ = ["GroupMember", "GroupQuestion", "members_at_rest", "members_of", "partitions_by_topic"]
 
 _STABLE = "Stable"
 _CONSUMERS = "consumer"
@@ -29,15 +33,35 @@ class GroupMember:
     partitions: Mapping[str, frozenset[int]]
 
 
-def members_of(admin: AdminClient, group: str, *, timeout_s: float) -> list[str]:
-    """The client ids of the group's members, sorted; none if there is no such group.
+class GroupQuestion:
+    """Asks for the members of some groups, as often as one likes."""
 
-    Raises:
-        KafkaException: Kafka does not answer within ``timeout_s`` seconds.
+    def __init__(self, kafka: KafkaAccess, groups: Collection[str]) -> None:
+        self._admin = AdminClient(client_settings(kafka))
+        self._groups = groups
+
+    def answer(self, *, timeout_s: float) -> dict[str, list[str]] | None:
+        """See ``members_of``."""
+        return members_of(self._admin, self._groups, timeout_s=timeout_s)
+
+
+def members_of(
+    admin: AdminClient, groups: Collection[str], *, timeout_s: float
+) -> dict[str, list[str]] | None:
+    """Group → the client ids of its members, sorted, for the groups that have members.
+
+    None: Kafka does not answer within ``timeout_s`` seconds.
     """
-    return sorted(
-        {str(member.client_id) for found in _described(admin, group, timeout_s) for member in found.members}
-    )
+    found = {}
+    try:
+        for group in dict.fromkeys(groups):
+            told = _described(admin, group, timeout_s)
+            clients = {str(member.client_id) for each in told for member in each.members}
+            if clients:
+                found[group] = sorted(clients)
+    except KafkaException:
+        return None
+    return found
 
 
 def members_at_rest(admin: AdminClient, group: str, *, timeout_s: float) -> list[GroupMember] | None:

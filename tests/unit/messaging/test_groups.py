@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from model_serving.messaging.groups import GroupMember, members_at_rest, partitions_by_topic
+from model_serving.messaging.groups import GroupMember, members_at_rest, members_of, partitions_by_topic
+from tests.fake_kafka import failure
 
 TWO_TOPICS = bytes.fromhex(
     "0003"  # version
@@ -73,3 +75,21 @@ def test_no_group_has_no_members() -> None:
     nobody = Kafka()
     nobody.told = []
     assert members_at_rest(nobody, "group", timeout_s=1) is None  # type: ignore[arg-type]
+    assert members_of(nobody, ["group"], timeout_s=1) == {}  # type: ignore[arg-type]
+
+
+def test_groups_with_members_are_told_with_their_clients() -> None:
+    kafka = Kafka()
+    kafka.told[0].members = [SimpleNamespace(client_id=one) for one in ("b", "a", "b")]
+    assert members_of(kafka, ["one", "two"], timeout_s=1) == {"one": ["a", "b"], "two": ["a", "b"]}  # type: ignore[arg-type]
+
+
+def test_without_an_answer_nothing_is_known_of_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(group: str, timeout: float) -> None:
+        raise failure(KafkaError._TRANSPORT)
+
+    away = Kafka()
+    monkeypatch.setattr(away, "list_groups", refuse)
+    assert members_of(away, ["group"], timeout_s=1) is None  # type: ignore[arg-type]
+    with pytest.raises(KafkaException):
+        members_at_rest(away, "group", timeout_s=1)  # type: ignore[arg-type]
