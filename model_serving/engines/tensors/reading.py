@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -84,11 +83,16 @@ class TensorReader:
         self._label = -1 if plan.label is None else plan.label
         self._source, self._rule, self._column = plan.source or (-1, OutputRule.AUTO, -1)
         self._numbers = plan.numbers or _spelled(plan.classes)
-        # All outputs but the labels, one behind the other.
-        self._others = [place for place in range(len(plan.outputs)) if place != self._label]
-        self._widths = [self._columns[place] for place in self._others]
-        self._source_list = self._others.index(self._source) if self._source >= 0 else None
-        self._all_names = [name for place in self._others for name in self._names[place]]
+        # What single labels have meant before. The model gives all of them as values of one type.
+        self._seen: dict[object, tuple[str, npt.NDArray[np.float64]]] = {}
+        # The places of all outputs but the labels, and how many columns they have.
+        self._others = [
+            (place, columns) for place, columns in enumerate(self._columns) if place != self._label
+        ]
+        # Where the numbers of the source are among those of all outputs but the labels.
+        first = sum(columns for place, columns in self._others if place < self._source)
+        self._source_slice = slice(first, first + self._columns[self._source])
+        self._all_names = [name for place, _ in self._others for name in self._names[place]]
 
     def __call__(self, tensors: Sequence[Tensor], n: int) -> Scores:
         """Returns the scores of n records from the tensors of the plan's outputs.
@@ -100,7 +104,7 @@ class TensorReader:
         labels = None if self._label < 0 else _texts(tensors[self._label], n)
         result: npt.NDArray[np.float64] | None = None
         outputs: dict[str, npt.NDArray[np.float64]] = {}
-        for place, columns in zip(self._others, self._widths, strict=False):
+        for place, columns in self._others:
             numbers, names = _fitted(tensors[place], n, columns).astype(np.float64), self._names[place]
             if columns == 1:
                 # Without the matrix, because a call of numpy is 5 % of what a small model takes.
@@ -141,9 +145,9 @@ class TensorReader:
             return self(tensors, n)
         outputs = dict(zip(names, tensor.astype(np.float64).T, strict=False))
         if n == 1:
-            word = labels.item()
-            if word in self._numbers:  # a text, as all of these
-                return Scores(np.array([self._numbers[word]]), [word], outputs)
+            label = labels.item()
+            word, number = self._seen.get(label) or self._of_label(label)
+            return Scores(number.copy(), [word], outputs)
         words = _words(labels)
         return Scores(self._of_labels(words), words, outputs)
 
@@ -151,25 +155,27 @@ class TensorReader:
         """The same where all columns but the labels have names: with few calls of numpy for one record."""
         if n != 1:
             return self(tensors, n)
-        lists = [tensors[place].ravel().tolist() for place in self._others]
-        if [*map(len, lists)] != self._widths:
-            return self(tensors, n)
+        numbers: list[float] = []
+        for place, columns in self._others:
+            part = tensors[place].ravel().tolist()
+            if len(part) != columns:
+                return self(tensors, n)
+            numbers += part
         labels = None if self._label < 0 else _texts(tensors[self._label], 1)
-        result = self._result_of_lists(lists, labels)
+        result = self._result_of_numbers(numbers, labels)
         if result is None:
             return self(tensors, n)
-        row = np.array([*chain.from_iterable(lists), result], np.float64)
+        numbers.append(result)
+        row = np.array(numbers, np.float64)
         return Scores(row[-1:], labels, dict(zip(self._all_names, row.reshape(-1, 1), strict=False)))
 
-    def _result_of_lists(self, lists: Sequence[list[float]], labels: Sequence[str] | None) -> float | None:
+    def _result_of_numbers(self, numbers: list[float], labels: Sequence[str] | None) -> float | None:
         """The result of one record; None where ``__call__`` has to find it."""
-        if self._source_list is None:
+        if self._source < 0:
             return float(self._of_labels(labels or []).item())
-        numbers = lists[self._source_list]
-        if self._column >= 0:
-            return numbers[self._column]
-        if self._rule is OutputRule.VALUE:
-            return numbers[0]
+        if self._rule is OutputRule.VALUE or self._column >= 0:
+            return numbers[self._source_slice.start + max(self._column, 0)]
+        numbers = numbers[self._source_slice]
         # The greatest of a list with a NaN may be any of it.
         return None if math.isnan(sum(numbers)) else numbers.index(max(numbers))
 
@@ -177,6 +183,14 @@ class TensorReader:
         if numbers.ndim == 1:
             return numbers
         return result_of(numbers, self._rule) if self._column < 0 else numbers[:, self._column].copy()
+
+    def _of_label(self, label: object) -> tuple[str, npt.NDArray[np.float64]]:
+        """The text of a label, and its number, shape (1,), which the caller must not change."""
+        word = label if type(label) is str else _text(label)
+        found = word, self._of_labels([word])
+        if len(self._seen) < _MOST_REMEMBERED:
+            self._seen[label] = found
+        return found
 
     def _of_labels(self, labels: Sequence[str]) -> npt.NDArray[np.float64]:
         try:

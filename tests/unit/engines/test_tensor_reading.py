@@ -7,6 +7,7 @@ import pytest
 
 from model_serving.core.errors import ScoringFailed
 from model_serving.core.messages import OutputRule
+from model_serving.engines.tensors import reading
 from model_serving.engines.tensors.outputs import OutputPlan, TensorOutput
 from model_serving.engines.tensors.reading import Tensor, TensorReader, reader_of
 
@@ -79,3 +80,40 @@ def test_columns_that_moved_from_one_output_to_another_are_refused() -> None:
 def test_a_result_that_is_no_number_stays_so() -> None:
     tensors = [np.array([[np.nan, 1.0, 2.0]]), TENSORS["whole"]]
     assert np.isnan(reader_of(PLANS["values, whole"])(tensors, 1).result).all()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(np.array(["a", "b", "a", "b"], object), id="texts"),
+        pytest.param(np.array([b"a", b"b", b"a", b"b"], object), id="bytes"),
+        pytest.param(np.array([3, 12, 3, 12], np.int64), id="whole numbers"),
+        pytest.param(np.array([False, True, False, True]), id="false and true"),
+    ],
+)
+def test_a_label_of_one_record_is_read_as_among_others(labels: Tensor) -> None:
+    """Also when it comes again, and whatever a reader of the first result has done with it."""
+    numbers = {"a": 0.0, "b": 1.0, "3": 0.0, "12": 1.0, "False": 0.0, "True": 1.0}
+    chosen = OutputPlan((TEXT, VALUES), 0, numbers, None, ((), ("x", "y", "z")), tuple(numbers), "")
+    read = reader_of(chosen)
+    assert read.__name__ == "label_and_matrix"
+    values = np.arange(12, dtype=np.float32).reshape(4, 3)
+    together = TensorReader(chosen)([labels, values], 4)
+    for place in range(4):
+        alone = read([labels[place : place + 1], values[place : place + 1]], 1)
+        assert alone.labels == [(together.labels or ())[place]]
+        assert alone.result.tolist() == [together.result[place]]
+        assert {name: value.tolist() for name, value in alone.outputs.items()} == {
+            name: [value[place]] for name, value in together.outputs.items()
+        }
+        alone.result[:] = -1
+
+
+def test_labels_that_never_come_again_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_MOST_REMEMBERED", 10)
+    reader = TensorReader(OutputPlan((TEXT, VALUES), 0, None, None, ((), ("x", "y", "z")), (), ""))
+    for number in range(30):
+        found = reader.label_and_matrix([np.array([[number]], object), TENSORS["values"]], 1)
+        assert (found.labels, found.result.tolist()) == ([str(number)], [number])
+    assert len(reader._seen) == 10
+    assert len(reader._numbers) == 10
