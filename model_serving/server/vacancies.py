@@ -22,7 +22,11 @@ from model_serving.server.clients import member_named, server_client
 
 __all__ = ["Group", "KafkaGroup", "Vacancies"]
 
-_EVERY_S = 2.5
+_EVERY_S, _LONGEST_EVERY_S = 2.5, 15.0
+_COST = 20
+"""How often it is asked: every 2.5 s, or after 20 times what the answer took, but every 15 s at least. Kafka
+lists all of its groups for an answer, and a large cluster has thousands."""
+
 _PATIENCE_S = 5.0
 """How long a partition may be without a reader. Its last one gives it up between two batches, so this may
 take a while without anything being wrong."""
@@ -136,15 +140,18 @@ class Vacancies(threading.Thread):
     def run(self) -> None:
         """Looks until ``stop`` is called."""
         group: Group | None = None
-        while not self._ended.wait(_EVERY_S):
+        pause_s = _EVERY_S
+        while not self._ended.wait(pause_s):
             # Not before, because a start has enough connections to open.
             group = group or self._open_group()
+            start_s = self._monotonic_s()
             try:
                 self.look(group)
             except (KafkaException, ValueError):
                 # Kafka is away, which others tell, or foreign members have shares of another kind. What was
                 # seen before says nothing any more.
                 self._since_s.clear()
+            pause_s = min(_LONGEST_EVERY_S, max(_EVERY_S, _COST * (self._monotonic_s() - start_s)))
 
     def stop(self) -> None:
         """Ends the thread soon; does not wait for an answer of Kafka."""

@@ -142,3 +142,20 @@ def test_the_thread_looks_until_it_is_stopped_and_outlives_a_kafka_that_is_away(
     shared.vacancies.stop()
     shared.vacancies.join(30)
     assert not shared.vacancies.is_alive()
+
+
+def test_what_takes_long_is_asked_for_more_rarely(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    took_s = iter([0.0, 0.2, 5.0])
+    pauses: list[float] = []
+
+    def look(_: object) -> None:
+        shared.now_s += next(took_s)
+
+    def wait(pause_s: float) -> bool:
+        pauses.append(round(pause_s, 6))
+        return len(pauses) > 3
+
+    monkeypatch.setattr(shared.vacancies, "look", look)
+    monkeypatch.setattr(shared.vacancies._ended, "wait", wait)
+    shared.vacancies.run()
+    assert pauses == [2.5, 2.5, 4, 15]
