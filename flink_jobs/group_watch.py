@@ -54,8 +54,10 @@ class GroupWatch(threading.Thread):
 
     def run(self) -> None:
         """Asks until ``stop`` is called."""
-        question = GroupQuestion(self._kafka, self._groups)
+        question: GroupQuestion | None = None
         while not self._ended.wait(_EVERY_S):
+            # Not before, because a start has enough connections to open.
+            question = question or GroupQuestion(self._kafka, self._groups)
             answer = question.answer(timeout_s=_ANSWER_S)
             # While Kafka is away, which the job's own sources tell, nobody is known to have left.
             if answer is not None:

@@ -39,7 +39,9 @@ def test_the_page_of_names_is_pinned() -> None:
 
 
 def test_a_program_that_starts_no_engine_does_without_numpy() -> None:
-    program = "import sys, model_serving.client.cli; print('numpy' in sys.modules)"
+    program = (
+        "import sys, model_serving.client.cli, model_serving.messaging.groups; print('numpy' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "False\n", done.stderr
 

@@ -186,7 +186,7 @@ class TensorReader:
 
     def _of_label(self, label: object) -> tuple[str, npt.NDArray[np.float64]]:
         """The text of a label, and its number, shape (1,), which the caller must not change."""
-        word = label if type(label) is str else _text(label)
+        word = _text(label)
         found = word, self._of_labels([word])
         if len(self._seen) < _MOST_REMEMBERED:
             self._seen[label] = found
