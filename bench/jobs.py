@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ import psutil
 
 from bench.errors import BenchError
 from bench.inputs import BenchModel
-from bench.processor_time import process_label
+from bench.processor_time import process_label, taken_s
 from model_serving.messaging.topics import TopicNames
 from model_serving.runtime.environment import project_root
 from model_serving.runtime.guard import Guarded
@@ -149,11 +148,7 @@ class RunningJob:
 
     def processor_s(self) -> float:
         """Returns the processor seconds that the running processes of the system have taken so far."""
-        total = 0.0
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                total += sum(process.cpu_times()[:2])
-        return total
+        return taken_s(self.processes())
 
     def processes(self) -> list[psutil.Process]:
         """Returns every process of the system, without its guard."""

@@ -1,8 +1,9 @@
 """``python -m bench latency``: measures latency at 1,000 records a second and at half of the top rate.
 
 The latency is Kafka's log-append time of the result minus the time at which the record was due, which the
-producer sets. Both are from the clock of one machine, in whole milliseconds. With ``--compare FLAGS`` the job
-also runs with these flags in each round, first and second by turns, and no peer runs.
+producer sets. Both are from the clock of one machine, in whole milliseconds. ``cores`` is the processor time
+that the system's processes and Kafka's take in a second of the measured time. With ``--compare FLAGS`` the
+job also runs with these flags in each round, first and second by turns, and no peer runs.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from rich.table import Table
 
 from bench.figures import latency, spread
 from bench.pace import HALF, rate_of
+from bench.processor_time import taken_s, tree
 from bench.records import epoch_ms
-from bench.serving import add_broker_warm_up, serving, warm_up_broker
+from bench.serving import Served, add_broker_warm_up, serving, warm_up_broker
 from bench.session import Session, add_common_arguments, add_compare_argument, in_turns, open_session
 from bench.store import Case
 
@@ -88,9 +90,9 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
             flags=flags.get(system, ()),
             types=types,
         ) as served:
-            begin = epoch_ms()
+            begin, before = epoch_ms(), _processor_s(session, served)
             served.wait(arguments.seconds)
-            end = epoch_ms()
+            end, after = epoch_ms(), _processor_s(session, served)
         commands[system] = served.command
         commands["producer"] = served.load.command
         values = served.within(begin, end)
@@ -98,6 +100,7 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
             "rate": rate,
             "results_a_second": round(len(values) * 1000 / (end - begin), 1),
             "producer_late_ms": round(served.load.sent.late_ms, 1),
+            "cores": {name: round((after[name] - before[name]) * 1000 / (end - begin), 2) for name in after},
             **dataclasses.asdict(latency(values)),
         }
 
@@ -110,6 +113,11 @@ def _case(session: Session, key: dict[str, str | int], arguments: argparse.Names
             f"p50 {p50:.0f}, p90 {p90:.0f}, p99 {p99:.0f}, max {most:.0f}, mean {mean:.2f} ms"
         )
     return session.save(key, commands, rounds)
+
+
+def _processor_s(session: Session, served: Served) -> dict[str, float]:
+    """The processor seconds that the system and Kafka have taken so far."""
+    return {"system": served.job.processor_s(), "kafka": taken_s(tree([session.broker_pid]).values())}
 
 
 def _show(session: Session, cases: Sequence[Case]) -> None:

@@ -5,6 +5,7 @@ A thread that ends between two samples keeps the time that it had at the earlier
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Meter", "Thread", "full_java_names", "parse_stat", "process_label", "tree"]
+__all__ = ["Meter", "Thread", "full_java_names", "parse_stat", "process_label", "taken_s", "tree"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _JAVA_THREAD = re.compile(r'^"(?P<name>.+)" .*?\bnid=(?P<id>0x[0-9a-f]+|\d+)', re.MULTILINE)
@@ -85,6 +86,15 @@ def tree(roots: Iterable[int]) -> dict[int, psutil.Process]:
             continue
         found.update({member.pid: member for member in members})
     return found
+
+
+def taken_s(processes: Iterable[psutil.Process]) -> float:
+    """Returns the processor seconds that the processes which still run have taken since they began."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 class Meter:

@@ -174,6 +174,20 @@ def _latency(cases: Sequence[Case]) -> list[str]:
     return _table("records/s|model|variant|system|p50|p90|p99|max|p99 ratio", rows)
 
 
+def _compared_latency(cases: Sequence[Case]) -> list[str]:
+    rows = []
+    for case in cases:
+        cells = []
+        for name, digits in (("p50", 0), ("p99", 0), ("max", 0), ("cores.system", 2), ("cores.kafka", 2)):
+            with_flags, without = (
+                _three(case.values(system, name), digits=digits) for system in ("compared", "ours")
+            )
+            cells.append(f"{with_flags} ({without})")
+        rate = f"{case.values('ours', 'rate')[0]:,.0f}"
+        rows.append([rate, str(case.key["model"]), _variant(case), f"`{case.key['compared']}`", *cells])
+    return _table("records/s|model|variant|flags|p50|p99|max|cores|Kafka's cores", rows)
+
+
 def _swap(cases: Sequence[Case]) -> list[str]:
     rows = [
         [
@@ -285,6 +299,7 @@ TABLES: dict[str, Callable[[Sequence[Case]], list[str]]] = {
     "counting": _counting,
     "reporting": _reporting,
     "latency": _latency,
+    "compared-latency": _compared_latency,
     "memory": _memory,
     "swap": _swap,
     "scaling": _scaling,

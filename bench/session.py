@@ -119,6 +119,7 @@ class Session:
 
     section: str
     kafka: Kafka
+    broker_pid: int
     folder: Path
     models: dict[str, BenchModel]
     chosen: ModelSet
@@ -300,6 +301,7 @@ def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Sessio
             session = Session(
                 section=section,
                 kafka=Kafka(broker.bootstrap_servers),
+                broker_pid=broker.pid or 0,
                 folder=folder,
                 models={key: models[key] for key in wanted},
                 chosen=chosen,

@@ -22,7 +22,7 @@ from flink_jobs.config import Delivery, JobConfig, StartingOffsets
 from flink_jobs.lanes import lane_key
 from model_serving.messaging.topics import DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 
-__all__ = ["model_messages", "record_vectors", "write_to"]
+__all__ = ["model_messages", "models_properties", "record_vectors", "write_to"]
 
 _VECTOR_MS = 3
 """How long records are gathered into a vector, in milliseconds. This adds half of that time to the latency.
@@ -47,13 +47,9 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .set_topics(config.models_topic)
         .set_group_id(config.models_group)
         .set_starting_offsets(_starting_offsets(config.starting_offsets))
-        .set_property("max.partition.fetch.bytes", str(MAX_MESSAGE_BYTES))
-        # The operating system's default, which grows: with Kafka's 64 KiB a large model is hundreds of reads.
-        .set_property("receive.buffer.bytes", "-1")
-        .set_property("partition.discovery.interval.ms", str(config.partition_discovery_interval_ms))
         .set_value_only_deserializer(ByteArraySchema())
     )
-    for key, value in (config.kafka.flink | _COMMITTED_ONLY).items():
+    for key, value in models_properties(config).items():
         builder = builder.set_property(key, value)
     if config.bounded:
         builder = builder.set_bounded(KafkaOffsetsInitializer.latest())
@@ -63,6 +59,22 @@ def model_messages(env: StreamExecutionEnvironment, config: JobConfig) -> DataSt
         .name("models")
         .uid("models")
     )
+
+
+def models_properties(config: JobConfig) -> dict[str, str]:
+    """The properties of the consumer of the models topic, by Kafka's names.
+
+    The ones that let records gather before they are fetched are Kafka's defaults here, whatever
+    ``--kafka-config`` says: a model comes alone, and while none comes Kafka is asked twice a second.
+    """
+    own = {
+        "max.partition.fetch.bytes": str(MAX_MESSAGE_BYTES),
+        # The operating system's default, which grows: with Kafka's 64 KiB a large model is hundreds of reads.
+        "receive.buffer.bytes": "-1",
+        "partition.discovery.interval.ms": str(config.partition_discovery_interval_ms),
+    }
+    at_once = {"fetch.min.bytes": "1", "fetch.max.wait.ms": "500"}
+    return own | config.kafka.flink | _COMMITTED_ONLY | at_once
 
 
 def record_vectors(tables: StreamTableEnvironment, config: JobConfig) -> DataStream:

@@ -132,6 +132,20 @@ def test_latency_has_a_row_for_each_system() -> None:
     ]
 
 
+def test_latency_with_more_flags_stands_beside_latency_without() -> None:
+    figures = {"rate": 1000.0, "p50": 4.0, "p99": 9.0, "max": 20.0, "cores": {"system": 0.7, "kafka": 0.4}}
+    key = {"variant": "keyed", "model": "glm", "rate": "1000", "compared": "--parallelism 2"}
+    measured = replace(
+        case(key, []),
+        rounds={"ours": [figures], "compared": [{**figures, "cores": {"system": 0.5, "kafka": 0.3}}]},
+    )
+    assert TABLES["compared-latency"]([measured])[-1] == (
+        "| 1,000 | glm | keyed | `--parallelism 2` | 4 / 4 / 4 (4 / 4 / 4) | 9 / 9 / 9 (9 / 9 / 9) "
+        "| 20 / 20 / 20 (20 / 20 / 20) | 0.50 / 0.50 / 0.50 (0.70 / 0.70 / 0.70) "
+        "| 0.30 / 0.30 / 0.30 (0.40 / 0.40 / 0.40) |"
+    )
+
+
 def test_swaps_stand_beside_the_quiet_time() -> None:
     key: dict[str, str | int] = {"variant": "keyed", "model": "table-large", "rate": "1000"}
     quiet = {"longest_gap_ms": 10.0, "p99": 9.0, "max": 12.0}
