@@ -73,9 +73,7 @@ class OnnxEngine:
         if graph.has_external_data:
             raise ModelRejected(EXTERNAL_DATA)
         session, outputs, notes = _open(model.content, graph)
-        inputs = plan_inputs(
-            [_input(node) for node in session.get_inputs()], model.inputs, schema, ordered=True
-        )
+        inputs = plan_inputs(_inputs(session, graph), model.inputs, schema, ordered=True)
         if graph.has(*_QUANTIZING) and inputs.batch is None:
             inputs = replace(inputs, batch=1)
             notes.append(_QUANTIZED)
@@ -148,6 +146,18 @@ def _open_session(content: bytes) -> Any:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:
         raise load_refusal(error) from error
+
+
+def _inputs(session: Any, graph: Graph) -> list[TensorInput]:
+    """Returns the inputs in the order of the file.
+
+    Beside inputs that take batches a scalar is a setting, such as a dropout rate, and is marked as one. On
+    its own it may be the field of a model that works on each number, so it counts as of unknown rank.
+    """
+    inputs = [_input(node) for node in session.get_inputs()]
+    if not any(tensor.shape for tensor in inputs):
+        return inputs
+    return [replace(tensor, shape=()) if tensor.name in graph.scalars else tensor for tensor in inputs]
 
 
 def _input(node: Any) -> TensorInput:

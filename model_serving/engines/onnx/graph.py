@@ -1,8 +1,8 @@
 """What a serialized ONNX model says about itself, read from the bytes of the message (onnx.proto).
 
 ONNX Runtime tells the inputs and outputs of a model, but not the classes of a classifier. They are in the
-graph, in the node that makes the labels. So is
-whether weights are in other files.
+graph, in the node that makes the labels. So is whether weights are in other files, and whether an input
+without sizes is a scalar or has a shape that nobody knows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 GRAPH = 7  # in ModelProto
-NODE, _INITIALIZER, OUTPUT = 1, 5, 12  # in GraphProto
+NODE, _INITIALIZER, _INPUT, OUTPUT = 1, 5, 11, 12  # in GraphProto
 ATTRIBUTE = 5  # in NodeProto
 _EXTERNAL = 1  # TensorProto.DataLocation
 _STRING, _INT32, _INT64 = 8, 6, 7  # TensorProto.DataType
@@ -64,9 +64,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph: its outputs, its nodes, which node makes a tensor, and its initializers' messages by name."""
+    """A graph: its outputs, its nodes, which node makes a tensor, and its initializers' messages by name.
+
+    ``scalars`` are the inputs of rank 0.
+    """
 
     outputs: tuple[str, ...]
+    scalars: frozenset[str]
     nodes: tuple[Node, ...]
     makers: dict[str, Node] = field(repr=False)
     initializers: dict[str, memoryview] = field(repr=False)
@@ -128,25 +132,25 @@ def read_graph(content: bytes) -> Graph:
     Raises:
         ValueError: the content is not such a message.
     """
-    outputs, nodes, initializers, external = [], [], {}, False
+    outputs, scalars, nodes, initializers, external = [], set(), [], {}, False
     for graph in _graphs(content):
         for number, kind, value in walk(graph):
             if kind == BYTES and number == NODE:
                 nodes.append(read_node(value))
             elif kind == BYTES and number == OUTPUT:
                 outputs.append(name_of(value))
+            elif kind == BYTES and number == _INPUT and _is_scalar(value):
+                scalars.add(name_of(value))
             elif kind == BYTES and number == _INITIALIZER:
                 name, is_external = _tensor_header(value)
                 initializers[name] = value
                 external |= is_external
     makers = {name: node for node in nodes for name in node.outputs}
-    return Graph(tuple(outputs), tuple(nodes), makers, initializers, external)
+    return Graph(tuple(outputs), frozenset(scalars), tuple(nodes), makers, initializers, external)
 
 
 def _graphs(content: bytes) -> Iterator[memoryview]:
-    for number, kind, value in walk(memoryview(content)):
-        if number == GRAPH and kind == BYTES:
-            yield value
+    return _parts(memoryview(content), GRAPH)
 
 
 def read_node(content: memoryview) -> Node:
@@ -166,9 +170,20 @@ def read_node(content: memoryview) -> Node:
 
 def name_of(value_info: memoryview) -> str:
     """Returns the name in a ValueInfoProto."""
-    return next(
-        (text_of(value) for number, kind, value in walk(value_info) if number == 1 and kind == BYTES), ""
-    )
+    return next(map(text_of, _parts(value_info, 1)), "")
+
+
+def _is_scalar(value_info: memoryview) -> bool:
+    """Whether a ValueInfoProto states a shape without sizes. One that states no shape is of unknown rank."""
+    shapes = [
+        shape for type_ in _parts(value_info, 2) for tensor in _parts(type_, 1) for shape in _parts(tensor, 2)
+    ]
+    return bool(shapes) and not any(True for shape in shapes for _ in _parts(shape, 1))
+
+
+def _parts(message: memoryview, field_number: int) -> Iterator[memoryview]:
+    """Gives the messages in a field of a message."""
+    return (value for number, kind, value in walk(message) if number == field_number and kind == BYTES)
 
 
 def _tensor_header(tensor: memoryview) -> tuple[str, bool]:

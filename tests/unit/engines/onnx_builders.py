@@ -18,6 +18,7 @@ __all__ = [
     "classifier",
     "external",
     "model_of",
+    "scaled",
     "value",
     "weighed",
     "zipped",
@@ -52,6 +53,16 @@ def weighed(columns: int, kind: int = FLOAT, rows: int | str | None = "n") -> by
         [value("y", rows, columns, kind=kind)],
         weights,
     )
+
+
+def scaled(factor: Any) -> bytes:
+    """The sum of two numbers, times an input that the model has besides."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["sum"]),
+        helper.make_node("Mul", ["sum", factor.name], ["y"]),
+    ]
+    weights = helper.make_tensor("w", FLOAT, [2, 1], [1.0, 1.0])
+    return model_of(nodes, [value("x", None, 2), factor], [value("y", None, 1)], weights)
 
 
 def classifier(labels: Sequence[Any], zip_map: bool) -> bytes:

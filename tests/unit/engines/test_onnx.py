@@ -20,6 +20,7 @@ from tests.unit.engines.onnx_builders import (
     classifier,
     external,
     model_of,
+    scaled,
     value,
     weighed,
 )
@@ -112,8 +113,16 @@ def test_weights_in_files_are_refused(load: Load, tmp_path: Path, monkeypatch: p
             OutputRule.VALUE,
             "output VALUE needs labels that spell numbers, not 'bad': use ARGMAX",
         ),
+        (
+            scaled(value("keep_prob")),
+            OutputRule.AUTO,
+            (
+                "the model's input keep_prob float32 [] takes no batches: export it with the shape (n, k), "
+                "or make it a constant if it is the same for all records"
+            ),
+        ),
     ],
-    ids=["no model", "value of three", "value of text"],
+    ids=["no model", "value of three", "value of text", "a setting as an input"],
 )
 def test_models_that_cannot_serve_are_rejected(
     load: Load, content: bytes, output: OutputRule, text: str
@@ -121,6 +130,13 @@ def test_models_that_cannot_serve_are_rejected(
     with pytest.raises(ModelRejected) as caught:
         load(ModelType.ONNX, content, output=output)
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("x", [value("x"), helper.make_tensor_value_info("x", FLOAT, None)])
+def test_a_number_alone_is_a_field(load: Load, x: Any) -> None:
+    content = model_of([helper.make_node("Add", ["x", "x"], ["y"])], [x], [value("y")])
+    model = load(ModelType.ONNX, content, inputs=("other",))
+    np.testing.assert_array_equal(model.score(np.array([[1.0], [3.0]])).result, [2.0, 6.0])
 
 
 def test_an_error_while_scoring_is_the_batchs(load: Load) -> None:
