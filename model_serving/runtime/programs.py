@@ -5,7 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-__all__ = ["write_program"]
+__all__ = ["is_program", "write_program"]
+
+
+def is_program(path: Path, text: str) -> bool:
+    """Whether there is a file with this text that can be read."""
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 def write_program(path: Path, text: str) -> None:
@@ -16,7 +24,7 @@ def write_program(path: Path, text: str) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if is_program(path, text):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:

@@ -16,7 +16,7 @@ from model_serving.runtime.errors import SetupError
 from model_serving.runtime.jar_lock import SPARK, pinned_jars
 from model_serving.runtime.jar_source import JgoSource
 from model_serving.runtime.jars import cache_folder, ensure_jars
-from model_serving.runtime.programs import write_program
+from model_serving.runtime.programs import is_program, write_program
 from model_serving.runtime.progress import show_progress
 from model_serving.runtime.set_up import run_step
 from model_serving.spark.environment import java_home, pyspark_home
@@ -49,7 +49,8 @@ def install() -> None:
     python = Path(sys.prefix).resolve() / "bin" / "python"
     program = Path(sys.prefix) / "bin" / "spark-submit"
     text = _PROGRAM.format(home=pyspark_home().resolve(), python=shlex.quote(str(python)))
-    if not program.exists():
+    # pip has put pyspark's own program there.
+    if not is_program(program, text):
         print("set-up of Spark 4/4: jars and spark-submit", flush=True)
     ensure_jars(pinned_jars(SPARK), cache_folder(), JgoSource(), show_progress())
     java_home(os.environ)
