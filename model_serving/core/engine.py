@@ -21,6 +21,7 @@ __all__ = [
     "RecordSchema",
     "Scores",
     "description_of",
+    "first_row_of",
 ]
 
 Columns = npt.NDArray[Any]
@@ -92,7 +93,9 @@ class LoadedModel(Protocol):
     """A model that is ready to score. ``score`` may be called from several threads at a time.
 
     A model that something else scores, which can be out of reach for a while, may have a method ``reach``
-    besides. It returns at once, or raises ``Unavailable`` while records would only wait.
+    besides. It returns at once, or raises ``Unavailable`` while records would only wait. A model that cannot
+    score zeros and empty texts may have an attribute ``first_row``: a row that it scores, of shape (1,
+    fields).
     """
 
     @property
@@ -170,6 +173,16 @@ class ModelDescription:
         evaluator = f"evaluator: {self.evaluator}" if self.evaluator else ""
         said = (evaluator, *(" ".join(note.split()).rstrip(".") for note in self.notes))
         return "; ".join(filter(None, said))
+
+
+def first_row_of(model: LoadedModel, schema: RecordSchema) -> Columns:
+    """Returns a row to score first: the model's attribute ``first_row``, else zeros and empty texts."""
+    found = getattr(model, "first_row", None)
+    if isinstance(found, np.ndarray):
+        return found
+    texts = [field in schema.text for field in model.fields]
+    row = ["" if text else 0.0 for text in texts]
+    return np.array([row], dtype=object if any(texts) else np.float64).reshape(1, len(row))
 
 
 def description_of(model: LoadedModel) -> ModelDescription:

@@ -75,6 +75,11 @@ class GuardedModel:
         """See ``description_of``."""
         return description_of(self._model)
 
+    @property
+    def first_row(self) -> Columns | None:
+        """See :class:`LoadedModel`. Engines may leave it out."""
+        return getattr(self._model, "first_row", None)
+
     def score(self, columns: Columns) -> Scores:
         """See :class:`LoadedModel`.
 

@@ -11,10 +11,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from model_serving.core.clock import Clock
-from model_serving.core.engine import Columns, LoadedModel, RecordSchema
+from model_serving.core.engine import Columns, LoadedModel, RecordSchema, first_row_of
 from model_serving.core.errors import (
     ContentUnavailable,
     InvalidRecord,
@@ -229,15 +227,12 @@ def _with_findings(model: ModelToServe, lease: Lease) -> ModelToServe:
 
 
 def _warm_up(model: LoadedModel, schema: RecordSchema) -> None:
-    """Scores a row of zeros, so that no record has to wait for what the first call allocates or compiles.
+    """Scores a first row, so that no record has to wait for what the first call allocates or compiles.
 
     A missing result is not an error here, because zeros may be outside of the values that the model knows.
     """
-    texts = [field in schema.text for field in model.fields]
-    row = ["" if text else 0.0 for text in texts]
-    columns = np.array([row], dtype=object if any(texts) else np.float64).reshape(1, len(row))
     try:
-        result = model.score(columns).result
+        result = model.score(first_row_of(model, schema)).result
     except ScoringFailed as error:
         raise ModelRejected(f"the model fails on a first record: {error}") from error
     if result.shape != (1,):

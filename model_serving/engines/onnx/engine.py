@@ -17,6 +17,7 @@ from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
+from model_serving.engines.onnx.categories import row_of_categories
 from model_serving.engines.onnx.edits import with_neutral_locale, without_zip_maps
 from model_serving.engines.onnx.graph import Graph, read_graph
 from model_serving.engines.onnx.refusals import (
@@ -77,18 +78,22 @@ class OnnxEngine:
         if graph.has(*_QUANTIZING) and inputs.batch is None:
             inputs = replace(inputs, batch=1)
             notes.append(_QUANTIZED)
+        fetched = [output.fetched for output in outputs]
+        first_row = None
+        if categories := graph.first_categories():
+            run = SessionRun(session, [tensor.name for tensor in inputs.tensors], fetched)
+            first_row = row_of_categories(run, inputs, categories)
         described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=tuple(notes))
         return make_model(
             lambda places: SessionRun(
-                session,
-                [tensor.name for tensor in inputs.tensors],
-                [outputs[place].fetched for place in places],
+                session, [tensor.name for tensor in inputs.tensors], [fetched[place] for place in places]
             ),
             inputs,
             [output.described for output in outputs],
             model,
             lambda: None,
             described,
+            first_row,
         )
 
 

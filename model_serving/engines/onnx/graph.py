@@ -46,6 +46,7 @@ _TABLES = frozenset({"ArrayFeatureExtractor", "Gather"})
 class Node:
     """A node of the graph. ``content`` is its message."""
 
+    name: str
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -99,6 +100,17 @@ class Graph:
                 return tuple(dict.fromkeys(self._stated_by(node, name)))[:_MOST_CLASSES]
             name = node.inputs[0]
         return ()
+
+    def first_categories(self) -> dict[str, str | float]:
+        """Returns the first category of each OneHotEncoder with a name, by that name."""
+        found: dict[str, str | float] = {}
+        for node in self.nodes:
+            if node.kind == "OneHotEncoder" and node.name:
+                if texts := node.listed("cats_strings"):
+                    found[node.name] = texts[0]
+                elif numbers := node.listed("cats_int64s"):
+                    found[node.name] = float(numbers[0])
+        return found
 
     def _stated_by(self, node: Node, output: str) -> Sequence[str]:
         if node.kind in _CLASSIFIERS and node.outputs[0] == output:
@@ -155,7 +167,7 @@ def _graphs(content: bytes) -> Iterator[memoryview]:
 
 def read_node(content: memoryview) -> Node:
     """Reads a NodeProto."""
-    inputs, outputs, op = [], [], ""
+    inputs, outputs, name, op = [], [], "", ""
     for number, kind, value in walk(content):
         if kind != BYTES:
             continue
@@ -163,9 +175,11 @@ def read_node(content: memoryview) -> Node:
             inputs.append(text_of(value))
         elif number == 2:
             outputs.append(text_of(value))
+        elif number == 3:
+            name = text_of(value)
         elif number == 4:
             op = text_of(value)
-    return Node(op, tuple(inputs), tuple(outputs), content)
+    return Node(name, op, tuple(inputs), tuple(outputs), content)
 
 
 def name_of(value_info: memoryview) -> str:

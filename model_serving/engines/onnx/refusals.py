@@ -42,6 +42,7 @@ _ADVICE = (
     ),
 )
 
+_UNKNOWN_CATEGORY = re.compile(r"running OneHotEncoder node.*Unknown Category")
 _FAILED_NODE = re.compile(r"running (\w+) node")
 _DEPEND_ON_VALUES = frozenset(
     {
@@ -112,6 +113,11 @@ def load_refusal(error: Exception) -> ModelRejected:
 def run_failure(error: Exception) -> ScoringFailed:
     """Returns the failure of a run: ``CannotScore`` when no other record could avoid it."""
     text = str(error)
+    if _UNKNOWN_CATEGORY.search(text):
+        return ScoringFailed(
+            "a record has a category that the model does not know: such a record has no result, unless the "
+            "encoder is made with handle_unknown='ignore'"
+        )
     failed = _FAILED_NODE.search(text)
     if failed:
         is_final = failed[1] not in _DEPEND_ON_VALUES

@@ -70,6 +70,7 @@ def make_model(
     model: ModelToServe,
     close: Callable[[], None],
     description: ModelDescription,
+    first_row: Columns | None = None,
 ) -> TensorModel:
     """Returns the model, once it has been tried.
 
@@ -80,13 +81,14 @@ def make_model(
         model: the message.
         close: releases the model; called once, and not when this function raises.
         description: kind, evaluator and notes; the rest is filled in.
+        first_row: a row of shape (1, fields) to try the model with, instead of zeros and empty texts.
 
     Raises:
         ModelRejected: the model cannot score, or its outputs do not fit the message.
     """
     run_all = run(range(len(outputs)))
-    tried = tried_together(run_all, inputs, tried_outputs(run_all, inputs, outputs))
-    return tried_model(run, inputs, tried, model, close, description)
+    tried = tried_together(run_all, inputs, tried_outputs(run_all, inputs, outputs, first_row))
+    return tried_model(run, inputs, replace(tried, first_row=first_row), model, close, description)
 
 
 def tried_model(
@@ -124,20 +126,27 @@ def tried_model(
         result=plan.result,
         notes=(*description.notes, *tried.notes, *plan.notes),
     )
-    return TensorModel(replace(inputs, batch=tried.batch), fetched, reader_of(narrow), close, described)
+    inputs = replace(inputs, batch=tried.batch)
+    return TensorModel(inputs, fetched, reader_of(narrow), close, described, tried.first_row)
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The outputs that can be read and their places among all, the batch size, and warnings."""
+    """The outputs that can be read and their places among all, the batch size, and warnings.
+
+    ``first_row`` is what the model was tried with, None for zeros and empty texts.
+    """
 
     outputs: tuple[TensorOutput, ...]
     places: tuple[int, ...]
     batch: int | None
     notes: tuple[str, ...]
+    first_row: Columns | None = None
 
 
-def tried_outputs(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> Tried:
+def tried_outputs(
+    run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput], first_row: Columns | None = None
+) -> Tried:
     """Tries a model; ``run`` fetches all of ``outputs``.
 
     Raises:
@@ -146,6 +155,8 @@ def tried_outputs(run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput
     if not outputs:
         raise ModelRejected("the model has no output of numbers or text: export it with one")
     records = inputs.trial()
+    if first_row is not None:
+        records = np.repeat(first_row, len(records), axis=0)
     try:
         return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
     except ScoringFailed as error:
@@ -210,8 +221,10 @@ class TensorModel:
         read: OutputReader,
         close: Callable[[], None],
         description: ModelDescription | None = None,
+        first_row: Columns | None = None,
     ) -> None:
-        """``run`` raises ``ScoringFailed``; ``close`` is called once."""
+        """``run`` raises ``ScoringFailed``; ``close`` is called once; ``first_row`` is one it scores."""
+        self.first_row = first_row
         self._inputs = inputs
         self._run = run
         self._read = read

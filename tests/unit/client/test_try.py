@@ -16,6 +16,7 @@ from model_serving.client.samples import sample_models, sample_records
 from model_serving.testing.model_server import FakeModelServer, ServedModel
 from model_serving.testing.served_model import TensorSpec
 from tests.job_models import regression_pmml
+from tests.unit.engines.onnx_builders import of_categories
 
 DOSE = regression_pmml(1.0, {"age": 0.5, "body weight": 2.0}, categories={("colour", "red"): 10.0})
 RISK = (
@@ -243,6 +244,13 @@ def test_the_record_type_of_the_job_can_be_used(desk: Desk) -> None:
     assert "the header has no column 'fixed_acidity'" in desk.refusal(model, short, "--record-type", wine)
     dose = desk.file("dose.pmml", DOSE)
     assert "which WineRecord does not have" in desk.refusal(dose, "--record-type", wine)
+
+
+def test_a_category_that_the_model_does_not_know_costs_its_record_only(desk: Desk) -> None:
+    model = desk.file("model.onnx", of_categories(level=("low", "high"), city=("Bern", "Ulm")))
+    rows = desk.rows(model, desk.file("rows.csv", "level;city\nlow;Bern\nlow;Oslo\nhigh;Bern\n"))
+    assert [row["result"] for row in rows] == [11.0, None, 10.0]
+    assert "a category that the model does not know" in rows[1]["error"]
 
 
 def test_a_matrix_takes_the_numeric_columns_and_the_label_is_said(desk: Desk) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "classifier",
     "external",
     "model_of",
+    "of_categories",
     "scaled",
     "value",
     "weighed",
@@ -104,3 +105,28 @@ def external() -> bytes:
     entry.key, entry.value = "location", "weights.bin"
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
     return model_of(nodes, [value("x", None, 2)], [value("y", None, 1)], weights)
+
+
+def of_categories(**fields: Sequence[str] | Sequence[int]) -> bytes:
+    """A model that knows these categories of each field, and fails for others.
+
+    The first category of the first field counts 1, that of the second 10, and so on; the value is the sum.
+    """
+    nodes, inputs, factors = [], [], []
+    for place, (name, categories) in enumerate(fields.items()):
+        is_text = isinstance(categories[0], str)
+        inputs.append(value(name, None, 1, kind=TEXT if is_text else WHOLE))
+        known: Any = {"cats_strings" if is_text else "cats_int64s": list(categories)}
+        nodes += [
+            helper.make_node(
+                "OneHotEncoder", [name], [f"{name} cube"], f"of {name}", domain="ai.onnx.ml", zeros=0, **known
+            ),
+            helper.make_node("Flatten", [f"{name} cube"], [f"{name} columns"]),
+        ]
+        factors += [10.0**place] + [0.0] * (len(categories) - 1)
+    nodes += [
+        helper.make_node("Concat", [f"{name} columns" for name in fields], ["columns"], axis=1),
+        helper.make_node("MatMul", ["columns", "factors"], ["y"]),
+    ]
+    constant = helper.make_tensor("factors", FLOAT, [len(factors), 1], factors)
+    return model_of(nodes, inputs, [value("y", None, 1)], constant)
