@@ -17,16 +17,17 @@ from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelToServe
 from model_serving.engines.foreign_errors import rejecting
 from model_serving.engines.limits import Limits
-from model_serving.engines.onnx.categories import row_of_categories
 from model_serving.engines.onnx.edits import with_neutral_locale, without_zip_maps
 from model_serving.engines.onnx.graph import Graph, read_graph
 from model_serving.engines.onnx.refusals import (
     EXTERNAL_DATA,
     NOT_ONNX,
     LocaleMissing,
+    failed_encoder,
     load_refusal,
 )
 from model_serving.engines.onnx.running import SessionRun
+from model_serving.engines.tensors.categories import row_of_categories
 from model_serving.engines.tensors.inputs import TensorInput
 from model_serving.engines.tensors.model import make_model
 from model_serving.engines.tensors.outputs import TensorOutput
@@ -79,10 +80,8 @@ class OnnxEngine:
             inputs = replace(inputs, batch=1)
             notes.append(_QUANTIZED)
         fetched = [output.fetched for output in outputs]
-        first_row = None
-        if categories := graph.first_categories():
-            run = SessionRun(session, [tensor.name for tensor in inputs.tensors], fetched)
-            first_row = row_of_categories(run, inputs, categories)
+        run = SessionRun(session, [tensor.name for tensor in inputs.tensors], fetched)
+        first_row = row_of_categories(run, inputs, graph.first_categories, failed_encoder)
         described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=tuple(notes))
         return make_model(
             lambda places: SessionRun(

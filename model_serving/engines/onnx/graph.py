@@ -101,15 +101,15 @@ class Graph:
             name = node.inputs[0]
         return ()
 
-    def first_categories(self) -> dict[str, str | float]:
-        """Returns the first category of each OneHotEncoder with a name, by that name."""
-        found: dict[str, str | float] = {}
+    def first_categories(self) -> list[tuple[str, str | float]]:
+        """Returns the name of each OneHotEncoder that has one, with its first category."""
+        found: list[tuple[str, str | float]] = []
         for node in self.nodes:
             if node.kind == "OneHotEncoder" and node.name:
                 if texts := node.listed("cats_strings"):
-                    found[node.name] = texts[0]
+                    found.append((node.name, texts[0]))
                 elif numbers := node.listed("cats_int64s"):
-                    found[node.name] = float(numbers[0])
+                    found.append((node.name, float(numbers[0])))
         return found
 
     def _stated_by(self, node: Node, output: str) -> Sequence[str]:

@@ -8,7 +8,14 @@ from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.engines.foreign_errors import typed_line
 from model_serving.engines.tensors.model import CannotScore
 
-__all__ = ["EXTERNAL_DATA", "NOT_ONNX", "LocaleMissing", "load_refusal", "run_failure"]
+__all__ = [
+    "EXTERNAL_DATA",
+    "NOT_ONNX",
+    "LocaleMissing",
+    "failed_encoder",
+    "load_refusal",
+    "run_failure",
+]
 
 NOT_ONNX = (
     "ONNX Runtime cannot load the model: the content is not an ONNX model, export it again as an .onnx file"
@@ -42,7 +49,7 @@ _ADVICE = (
     ),
 )
 
-_UNKNOWN_CATEGORY = re.compile(r"running OneHotEncoder node.*Unknown Category")
+_UNKNOWN_CATEGORY = re.compile(r"running OneHotEncoder node\. Name:'([^']*)'.*Unknown Category")
 _FAILED_NODE = re.compile(r"running (\w+) node")
 _DEPEND_ON_VALUES = frozenset(
     {
@@ -108,6 +115,12 @@ def load_refusal(error: Exception) -> ModelRejected:
         )
     advice = next((f": {words}" for pattern, words in _ADVICE if pattern.search(text)), "")
     return ModelRejected(f"ONNX Runtime cannot load the model: {typed_line(error)}{advice}")
+
+
+def failed_encoder(error: BaseException) -> str:
+    """Returns the name of the OneHotEncoder that does not know a category, "" if it is another error."""
+    found = _UNKNOWN_CATEGORY.search(str(error))
+    return found[1] if found else ""
 
 
 def run_failure(error: Exception) -> ScoringFailed:

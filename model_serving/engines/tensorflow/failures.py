@@ -72,6 +72,13 @@ class Failures:
         operation = self._failed(str(error))
         return self._fixed_sizes and operation is not None and _SIZES.fullmatch(operation) is not None
 
+    @staticmethod
+    def place(error: BaseException) -> str:
+        """Returns where in the graph the values of a record failed, "" if it was something else."""
+        names = [kind.__name__ for kind in type(error).__mro__]
+        found = _NODE.search(str(error)) if any(name in names for name in _BY_VALUES) else None
+        return found[1] if found else ""
+
     def _failed(self, text: str) -> str | None:
         """Returns the type of the operation that an error names."""
         if found := _WITH_FUNCTION.search(text):

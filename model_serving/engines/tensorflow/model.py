@@ -17,6 +17,8 @@ from model_serving.engines.tensorflow.failures import Failures
 from model_serving.engines.tensorflow.feeding import Feeding, feeding_of
 from model_serving.engines.tensorflow.origins import Origins
 from model_serving.engines.tensorflow.session import close_session
+from model_serving.engines.tensorflow.tables import first_keys
+from model_serving.engines.tensors.categories import row_of_categories
 from model_serving.engines.tensors.model import CannotScore, Run, Tensor, make_model
 from model_serving.engines.tensors.outputs import TensorOutput
 from model_serving.engines.tensors.pairing import plan_inputs
@@ -77,6 +79,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         lambda fetches: run(fetches)(planned.feeds(planned.trial())),
     )
     fetched = [tensor for _, tensor in outputs]
+    first_row = row_of_categories(run(fetched), planned, lambda: first_keys(tf, session), failures.place)
     notes = _notes(found.outputs, feeding)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
@@ -86,6 +89,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         model,
         lambda: close_session(session),
         ModelDescription(kind=found.kind, evaluator=evaluator, notes=notes),
+        first_row,
     )
 
 

@@ -1,0 +1,92 @@
+"""Finds a record that a model with categories can score.
+
+An encoder may refuse a category that it has not learnt: scikit-learn's OneHotEncoder does, unless it was made
+with ``handle_unknown="ignore"``, and so does Keras's StringLookup with ``num_oov_indices=0``. Zeros and empty
+texts are no categories, so such a model cannot be tried with them. But it has its categories, and the library
+says what failed: one field after the other is given a category, until something else fails or nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model_serving.core.errors import ScoringFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from model_serving.core.engine import Columns
+    from model_serving.engines.tensors.inputs import TensorInputs
+    from model_serving.engines.tensors.model import Run
+
+__all__ = ["Category", "row_of_categories"]
+
+Category = str | float
+"""A text, or a whole number."""
+
+_MOST_RUNS = 10_000
+
+
+def row_of_categories(
+    run: Run,
+    inputs: TensorInputs,
+    categories: Callable[[], Sequence[tuple[str, Category]]],
+    failed: Callable[[BaseException], str],
+) -> Columns | None:
+    """Returns a row of shape (1, fields) that the model scores, None if none is found or zeros do.
+
+    Args:
+        run: computes the outputs.
+        inputs: the fields, and the tensors that are made from them.
+        categories: gives a category of each encoder, behind what ``failed`` returns when this encoder fails,
+            or behind an empty text if nobody knows. Called when zeros fail.
+        failed: says what has failed, "" if that cannot be a category.
+    """
+
+    def failing(row: Columns) -> str | None:
+        try:
+            run(inputs.feeds(np.repeat(row, inputs.batch or 1, axis=0)))
+        except ScoringFailed as error:
+            return failed(error.__cause__ or error)
+        return None
+
+    row = inputs.trial()[:1]
+    fails = failing(row)
+    if fails is None:
+        return None
+    known = categories()
+    texts = {place for part in inputs.parts if part.tensor.dtype is None for place in part.places}
+    numbers = set(range(row.shape[1])) - texts
+    given: set[int] = set()
+    runs = 0
+    while fails:
+        for place, category in _attempts(known, fails, sorted(texts), sorted(numbers)):
+            if place in given:
+                continue
+            runs += 1
+            tried = row.copy()
+            tried[0, place] = category
+            now = failing(tried)
+            if now != fails:
+                row, fails = tried, now
+                given.add(place)
+                break
+        else:
+            return None
+        if runs > _MOST_RUNS:
+            return None
+    return row if fails is None else None
+
+
+def _attempts(
+    categories: Sequence[tuple[str, Category]], fails: str, texts: Sequence[int], numbers: Sequence[int]
+) -> Iterator[tuple[int, Category]]:
+    """Gives what to try, the likeliest first: most exporters have the encoders in the order of the fields."""
+    for kind, places in ((str, texts), (float, numbers)):
+        alike = [each for each in categories if isinstance(each[1], kind)]
+        for rank, (encoder, category) in enumerate(alike):
+            if encoder in {fails, ""}:
+                distances = sorted((abs(at - rank), place) for at, place in enumerate(places))
+                yield from ((place, category) for _, place in distances)
