@@ -57,27 +57,28 @@ def row_of_categories(
     if fails is None:
         return None
     known = categories()
-    texts = {place for part in inputs.parts if part.tensor.dtype is None for place in part.places}
-    numbers = set(range(row.shape[1])) - texts
-    given: set[int] = set()
+    texts = sorted({place for part in inputs.parts if part.tensor.dtype is None for place in part.places})
+    numbers = sorted(set(range(row.shape[1])).difference(texts))
     runs = 0
-    while fails:
-        for place, category in _attempts(known, fails, sorted(texts), sorted(numbers)):
-            if place in given:
-                continue
+    # The rows that each took a step, the last one on top: a step that leads nowhere is taken back.
+    steps = [(row, fails, frozenset[int](), _attempts(known, fails, texts, numbers))]
+    while steps:
+        row, fails, given, attempts = steps[-1]
+        place, category = next(attempts, (-1, 0.0))
+        if place < 0:
+            steps.pop()
+        elif place not in given:
             runs += 1
+            if runs > _MOST_RUNS:
+                return None
             tried = row.copy()
             tried[0, place] = category
             now = failing(tried)
-            if now != fails:
-                row, fails = tried, now
-                given.add(place)
-                break
-        else:
-            return None
-        if runs > _MOST_RUNS:
-            return None
-    return row if fails is None else None
+            if now is None:
+                return tried
+            if now not in {fails, ""}:
+                steps.append((tried, now, given | {place}, _attempts(known, now, texts, numbers)))
+    return None
 
 
 def _attempts(

@@ -43,3 +43,12 @@ def test_a_record_with_another_category_fails_in_plain_words(load: Load, count: 
 def test_zeros_are_tried_where_they_are_categories(load: Load) -> None:
     model = load(ModelType.ONNX, of_categories(floor=(2, 0)), schema=SCHEMA)
     assert first_row_of(model, SCHEMA).tolist() == [[0.0]]
+
+
+def test_a_category_given_to_the_wrong_field_is_taken_back(load: Load) -> None:
+    names = ("first", "second", "third")
+    # Zero is a category of the first field, until the field is given one of another.
+    content = of_categories(second=(4, 5), first=(0, 1), third=(4, 7))
+    schema = RecordSchema("Sample", names)
+    model = load(ModelType.ONNX, content, inputs=names, schema=schema)
+    assert (model.fields, first_row_of(model, schema).tolist()) == (names, [[0.0, 4.0, 4.0]])
