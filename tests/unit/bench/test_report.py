@@ -134,7 +134,12 @@ def test_latency_has_a_row_for_each_system() -> None:
 
 def test_latency_with_more_flags_stands_beside_latency_without() -> None:
     figures = {"rate": 1000.0, "p50": 4.0, "p99": 9.0, "max": 20.0, "cores": {"system": 0.7, "kafka": 0.4}}
-    key: dict[str, str | int] = {"variant": "keyed", "model": "glm", "rate": "1000", "compared": "--parallelism 2"}
+    key: dict[str, str | int] = {
+        "variant": "keyed",
+        "model": "glm",
+        "rate": "1000",
+        "compared": "--parallelism 2",
+    }
     measured = replace(
         case(key, []),
         rounds={"ours": [figures], "compared": [{**figures, "cores": {"system": 0.5, "kafka": 0.3}}]},
