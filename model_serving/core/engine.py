@@ -22,6 +22,7 @@ __all__ = [
     "Scores",
     "description_of",
     "first_row_of",
+    "row_of",
 ]
 
 Columns = npt.NDArray[Any]
@@ -178,10 +179,13 @@ class ModelDescription:
 def first_row_of(model: LoadedModel, schema: RecordSchema) -> Columns:
     """Returns a row to score first: the model's attribute ``first_row``, else zeros and empty texts."""
     found = getattr(model, "first_row", None)
-    if isinstance(found, np.ndarray):
-        return found
+    return found if isinstance(found, np.ndarray) else row_of(0.0, model, schema)
+
+
+def row_of(number: float, model: LoadedModel, schema: RecordSchema) -> Columns:
+    """Returns a row for a model, of shape (1, fields): the number in all numeric fields, and empty texts."""
     texts = [field in schema.text for field in model.fields]
-    row = ["" if text else 0.0 for text in texts]
+    row = ["" if text else number for text in texts]
     return np.array([row], dtype=object if any(texts) else np.float64).reshape(1, len(row))
 
 

@@ -16,7 +16,7 @@ from model_serving.client.trying.records import Part, Records, batch_of
 from model_serving.core.admission.alone import prepared_alone
 from model_serving.core.admission.preparation import Prepared
 from model_serving.core.clock import SystemClock
-from model_serving.core.engine import Columns, ModelDescription, RecordSchema, description_of
+from model_serving.core.engine import Columns, ModelDescription, RecordSchema, description_of, first_row_of
 from model_serving.core.errors import ModelServingError
 from model_serving.core.scoring.server import Server
 from model_serving.settings import ServingSettings
@@ -98,7 +98,7 @@ class Trial:
 
     def pace(self, records: Records | None) -> Pace | None:
         """Measures scoring with the first records, or with a row of zeros; None if the model fails on it."""
-        columns = self._zeros() if records is None else self._columns(records)
+        columns = first_row_of(self._loaded, self._schema) if records is None else self._columns(records)
         if columns is None:
             return None
         try:
@@ -139,11 +139,6 @@ class Trial:
             if kept.any() and part.features is not None:
                 good.append(part.features.columns(self.fields)[kept])
         return np.concatenate(good) if good else None
-
-    def _zeros(self) -> Columns:
-        texts = [field in self._schema.text for field in self.fields]
-        row = ["" if text else 0.0 for text in texts]
-        return np.array([row], dtype=object if any(texts) else np.float64).reshape(1, len(row))
 
 
 @contextmanager

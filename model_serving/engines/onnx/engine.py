@@ -79,20 +79,19 @@ class OnnxEngine:
         if graph.has(*_QUANTIZING) and inputs.batch is None:
             inputs = replace(inputs, batch=1)
             notes.append(_QUANTIZED)
-        fetched = [output.fetched for output in outputs]
-        run = SessionRun(session, [tensor.name for tensor in inputs.tensors], fetched)
-        first_row = row_of_categories(run, inputs, graph.first_categories, failed_encoder)
         described = ModelDescription("ONNX", f"ONNX Runtime {onnxruntime.__version__}", notes=tuple(notes))
         return make_model(
             lambda places: SessionRun(
-                session, [tensor.name for tensor in inputs.tensors], [fetched[place] for place in places]
+                session,
+                [tensor.name for tensor in inputs.tensors],
+                [outputs[place].fetched for place in places],
             ),
             inputs,
             [output.described for output in outputs],
             model,
             lambda: None,
             described,
-            first_row,
+            lambda run: row_of_categories(run, inputs, graph.first_categories(), failed_encoder),
         )
 
 

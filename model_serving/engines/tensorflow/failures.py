@@ -7,6 +7,7 @@ does not have. Which one it was follows from the operation that failed, which th
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 __all__ = ["Failures"]
@@ -47,6 +48,10 @@ _SIZES_FROM_VALUES = re.compile(
 """Operations that give tensors whose sizes depend on the values of the records."""
 
 
+def _is_one_of(names: Collection[str], error: BaseException) -> bool:
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
 class Failures:
     """Judges the errors of one model, by the graph that it runs."""
 
@@ -63,10 +68,9 @@ class Failures:
 
     def no_record_avoids(self, error: BaseException) -> bool:
         """Whether the model would fail for every record as it did here."""
-        names = [kind.__name__ for kind in type(error).__mro__]
-        if any(name in names for name in _PASSING):
+        if _is_one_of(_PASSING, error):
             return False
-        if not any(name in names for name in _BY_VALUES):
+        if not _is_one_of(_BY_VALUES, error):
             # A variable without a value, an operation that does not exist for the processor, ...
             return True
         operation = self._failed(str(error))
@@ -75,8 +79,7 @@ class Failures:
     @staticmethod
     def place(error: BaseException) -> str:
         """Returns where in the graph the values of a record failed, "" if it was something else."""
-        names = [kind.__name__ for kind in type(error).__mro__]
-        found = _NODE.search(str(error)) if any(name in names for name in _BY_VALUES) else None
+        found = _NODE.search(str(error)) if _is_one_of(_BY_VALUES, error) else None
         return found[1] if found else ""
 
     def _failed(self, text: str) -> str | None:

@@ -79,7 +79,6 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         lambda fetches: run(fetches)(planned.feeds(planned.trial())),
     )
     fetched = [tensor for _, tensor in outputs]
-    first_row = row_of_categories(run(fetched), planned, lambda: first_keys(tf, session), failures.place)
     notes = _notes(found.outputs, feeding)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
@@ -89,7 +88,7 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
         model,
         lambda: close_session(session),
         ModelDescription(kind=found.kind, evaluator=evaluator, notes=notes),
-        first_row,
+        lambda run: row_of_categories(run, planned, first_keys(tf, session), failures.place),
     )
 
 

@@ -32,16 +32,16 @@ _MOST_RUNS = 10_000
 def row_of_categories(
     run: Run,
     inputs: TensorInputs,
-    categories: Callable[[], Sequence[tuple[str, Category]]],
+    categories: Sequence[tuple[str, Category]],
     failed: Callable[[BaseException], str],
 ) -> Columns | None:
-    """Returns a row of shape (1, fields) that the model scores, None if none is found or zeros do.
+    """Returns a row of shape (1, fields) that a model scores which zeros fail for, None if none is found.
 
     Args:
         run: computes the outputs.
         inputs: the fields, and the tensors that are made from them.
-        categories: gives a category of each encoder, behind what ``failed`` returns when this encoder fails,
-            or behind an empty text if nobody knows. Called when zeros fail.
+        categories: a category of each encoder, behind what ``failed`` returns when this encoder fails, or
+            behind an empty text if nobody knows.
         failed: says what has failed, "" if that cannot be a category.
     """
 
@@ -54,14 +54,13 @@ def row_of_categories(
 
     row = inputs.trial()[:1]
     fails = failing(row)
-    if fails is None:
+    if not fails:
         return None
-    known = categories()
     texts = sorted({place for part in inputs.parts if part.tensor.dtype is None for place in part.places})
     numbers = sorted(set(range(row.shape[1])).difference(texts))
     runs = 0
     # The rows that each took a step, the last one on top: a step that leads nowhere is taken back.
-    steps = [(row, fails, frozenset[int](), _attempts(known, fails, texts, numbers))]
+    steps = [(row, fails, frozenset[int](), _attempts(categories, fails, texts, numbers))]
     while steps:
         row, fails, given, attempts = steps[-1]
         place, category = next(attempts, (-1, 0.0))
@@ -77,7 +76,7 @@ def row_of_categories(
             if now is None:
                 return tried
             if now not in {fails, ""}:
-                steps.append((tried, now, given | {place}, _attempts(known, now, texts, numbers)))
+                steps.append((tried, now, given | {place}, _attempts(categories, now, texts, numbers)))
     return None
 
 

@@ -63,6 +63,11 @@ class CannotScore(ScoringFailed):
     """The model failed in a way that no record could avoid."""
 
 
+def _nothing_found(_run: Run) -> Columns | None:
+    """Finds no row: what an engine's ``find_row`` is by default."""
+    return None
+
+
 def make_model(
     run: Callable[[Sequence[int]], Run],
     inputs: TensorInputs,
@@ -70,7 +75,7 @@ def make_model(
     model: ModelToServe,
     close: Callable[[], None],
     description: ModelDescription,
-    first_row: Columns | None = None,
+    find_row: Callable[[Run], Columns | None] = _nothing_found,
 ) -> TensorModel:
     """Returns the model, once it has been tried.
 
@@ -81,14 +86,15 @@ def make_model(
         model: the message.
         close: releases the model; called once, and not when this function raises.
         description: kind, evaluator and notes; the rest is filled in.
-        first_row: a row of shape (1, fields) to try the model with, instead of zeros and empty texts.
+        find_row: finds a row of shape (1, fields) that the model scores, with a run of all outputs; called
+            where other records than zeros and empty texts may be scored.
 
     Raises:
         ModelRejected: the model cannot score, or its outputs do not fit the message.
     """
     run_all = run(range(len(outputs)))
-    tried = tried_together(run_all, inputs, tried_outputs(run_all, inputs, outputs, first_row))
-    return tried_model(run, inputs, replace(tried, first_row=first_row), model, close, description)
+    tried = tried_together(run_all, inputs, tried_outputs(run_all, inputs, outputs, find_row))
+    return tried_model(run, inputs, tried, model, close, description)
 
 
 def tried_model(
@@ -134,7 +140,7 @@ def tried_model(
 class Tried:
     """The outputs that can be read and their places among all, the batch size, and warnings.
 
-    ``first_row`` is what the model was tried with, None for zeros and empty texts.
+    ``first_row`` is the row that was found for the model, None where it was tried with other records.
     """
 
     outputs: tuple[TensorOutput, ...]
@@ -145,9 +151,12 @@ class Tried:
 
 
 def tried_outputs(
-    run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput], first_row: Columns | None = None
+    run: Run,
+    inputs: TensorInputs,
+    outputs: Sequence[TensorOutput],
+    find_row: Callable[[Run], Columns | None] = _nothing_found,
 ) -> Tried:
-    """Tries a model; ``run`` fetches all of ``outputs``.
+    """Tries a model; ``run`` fetches all of ``outputs``. See ``make_model`` for ``find_row``.
 
     Raises:
         ModelRejected: the model cannot score.
@@ -155,24 +164,38 @@ def tried_outputs(
     if not outputs:
         raise ModelRejected("the model has no output of numbers or text: export it with one")
     records = inputs.trial()
-    if first_row is not None:
-        records = np.repeat(first_row, len(records), axis=0)
     try:
-        return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
+        return _tried_with(records, run, inputs, outputs)
+    except CannotScore as error:
+        raise _refusal(error) from error
     except ScoringFailed as error:
-        if inputs.batch is None:
-            try:
-                return _read(run(inputs.feeds(records[:1])), 1, outputs, 1, (_ONE_BY_ONE,))
-            except ScoringFailed:
-                pass
-        for number, text in () if isinstance(error, CannotScore) else _OTHER_RECORDS:
+        row = find_row(run)
+        if row is not None:
+            with suppress(ScoringFailed):
+                tried = _tried_with(np.repeat(row, len(records), axis=0), run, inputs, outputs)
+                return replace(tried, first_row=row)
+        for number, text in _OTHER_RECORDS:
             with suppress(ScoringFailed):
                 records = inputs.trial(number, text)
                 return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
-        stated = all(output.columns is not None for output in outputs)
-        if stated and not isinstance(error, CannotScore):
+        if all(output.columns is not None for output in outputs):
             return Tried(tuple(outputs), tuple(range(len(outputs))), inputs.batch, ())
-        raise ModelRejected(f"trying the model with zeros: {error}") from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: ScoringFailed) -> ModelRejected:
+    return ModelRejected(f"trying the model with zeros: {error}")
+
+
+def _tried_with(records: Columns, run: Run, inputs: TensorInputs, outputs: Sequence[TensorOutput]) -> Tried:
+    """Tries a model with these records, and with the first one alone. Raises what all of them raise."""
+    try:
+        return _read(run(inputs.feeds(records)), len(records), outputs, inputs.batch, ())
+    except ScoringFailed:
+        if inputs.batch is None:
+            with suppress(ScoringFailed):
+                return _read(run(inputs.feeds(records[:1])), 1, outputs, 1, (_ONE_BY_ONE,))
+        raise
 
 
 def tried_together(run: Run, inputs: TensorInputs, tried: Tried) -> Tried:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model_serving.core.engine import first_row_of, row_of
 from model_serving.core.errors import ModelRejected, ScoringFailed
 from model_serving.core.messages import ModelType
 from model_serving.engines.foreign_errors import first_line, typed_line
@@ -36,7 +37,7 @@ from model_serving.engines.registry import engine_for, spec_of
 from model_serving.engines.tensorflow.session import import_tensorflow
 
 if TYPE_CHECKING:
-    from model_serving.core.engine import LoadedModel, RecordSchema
+    from model_serving.core.engine import RecordSchema
     from model_serving.core.messages import ModelToServe
 
 __all__ = ["IDLE_SECONDS", "LENGTH", "Request", "import_library", "main"]
@@ -47,7 +48,9 @@ LENGTH = struct.Struct(">Q")
 IDLE_SECONDS = 300.0
 """The process ends after this time without a request: with TensorFlow loaded, it takes 400 MB."""
 
-_NUMBERS = (0.0, 1.0, -1e300, 1e300)
+_NUMBERS = (1.0, -1e300, 1e300)
+"""What the records of a trial hold besides those that a model is scored with first."""
+
 _LONGEST_TALE = 65536
 _NO_MEMORY = re.compile(r"OOM when allocating|[Aa]llocat\w+ (?:of )?memory|bad_alloc|MemoryError")
 """The error texts of TensorFlow, ONNX Runtime and numpy when they get no memory; the type does not tell."""
@@ -198,20 +201,15 @@ def _data_bytes() -> int:
 def _load_and_score(request: Request) -> dict[str, str]:
     model = engine_for(request.model.model_type, request.limits).load(request.model, request.schema)
     # A record may hold anything, so scoring may fail; it must not end the process or take too much.
-    for number in _NUMBERS:
-        for rows in (1, 3):
+    first = first_row_of(model, request.schema)
+    for row in (first, *(row_of(number, model, request.schema) for number in _NUMBERS)):
+        for count in (1, 3):
             try:
-                model.score(_rows(model, request.schema, number, rows))
+                model.score(np.repeat(row, count, axis=0))
             except ScoringFailed as error:
                 if _NO_MEMORY.search(f"{error} {error.__cause__}"):
                     raise MemoryError from error
     return {}
-
-
-def _rows(model: LoadedModel, schema: RecordSchema, number: float, count: int) -> Any:
-    texts = [field in schema.text for field in model.fields]
-    row = ["" if text else number for text in texts]
-    return np.array([row] * count, dtype=object if any(texts) else np.float64).reshape(count, len(row))
 
 
 def _last_words(tale: Path) -> str:

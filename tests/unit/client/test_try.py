@@ -251,6 +251,7 @@ def test_a_category_that_the_model_does_not_know_costs_its_record_only(desk: Des
     rows = desk.rows(model, desk.file("rows.csv", "level;city\nlow;Bern\nlow;Oslo\nhigh;Bern\n"))
     assert [row["result"] for row in rows] == [11.0, None, 10.0]
     assert "a category that the model does not know" in rows[1]["error"]
+    assert "µs a record in batches" in desk.run(model)[1]
 
 
 def test_a_matrix_takes_the_numeric_columns_and_the_label_is_said(desk: Desk) -> None:
