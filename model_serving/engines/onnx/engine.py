@@ -30,8 +30,8 @@ from model_serving.engines.onnx.running import SessionRun
 from model_serving.engines.tensors.categories import row_of_categories
 from model_serving.engines.tensors.inputs import TensorInput
 from model_serving.engines.tensors.model import make_model
-from model_serving.engines.tensors.outputs import TensorOutput
-from model_serving.engines.tensors.pairing import plan_inputs
+from model_serving.engines.tensors.outputs import TensorOutput, results_among
+from model_serving.engines.tensors.pairing import filled_note, plan_inputs
 
 __all__ = ["OnnxEngine"]
 
@@ -75,7 +75,18 @@ class OnnxEngine:
         if graph.has_external_data:
             raise ModelRejected(EXTERNAL_DATA)
         session, outputs, notes = _open(model.content, graph)
-        inputs = plan_inputs(_inputs(session, graph), model.inputs, schema, ordered=True)
+        results = results_among([output.described for output in outputs], model.result_output)
+        inputs = plan_inputs(
+            _inputs(session, graph),
+            model.inputs,
+            schema,
+            ordered=True,
+            needed=lambda: graph.sources(output.name for output in results),
+        )
+        if inputs.filled:
+            notes.append(filled_note(inputs.filled))
+            made = graph.computed_from(inputs.filled)
+            outputs = [output for output in outputs if output.described.name not in made]
         if graph.has(*_QUANTIZING) and inputs.batch is None:
             inputs = replace(inputs, batch=1)
             notes.append(_QUANTIZED)
@@ -180,7 +191,7 @@ def _output(node: Any, name: str, graph: Graph) -> TensorOutput:
     columns = len(classes) if zip_map is not None and classes else None
     if sizes is not None and len(sizes) <= 2 and columns is None:
         columns = 1 if len(sizes) == 1 else sizes[1]
-    return TensorOutput(name, columns, is_float, node.type == _TEXT, classes)
+    return TensorOutput(name, columns, is_float, node.type == _TEXT, classes, graph.repeats(name))
 
 
 def _sizes(node: Any) -> tuple[int | None, ...] | None:

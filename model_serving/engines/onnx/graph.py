@@ -8,7 +8,7 @@ without sizes is a scalar or has a shape that nobody knows.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from model_serving.core.protobuf_fields import BYTES, VARINT, read_varint
@@ -30,6 +30,7 @@ __all__ = [
 GRAPH = 7  # in ModelProto
 NODE, _INITIALIZER, _INPUT, OUTPUT = 1, 5, 11, 12  # in GraphProto
 ATTRIBUTE = 5  # in NodeProto
+_BRANCH, _BRANCHES = 6, 11  # in AttributeProto
 _EXTERNAL = 1  # TensorProto.DataLocation
 _STRING, _INT32, _INT64 = 8, 6, 7  # TensorProto.DataType
 _MOST_CLASSES = 10_000
@@ -37,6 +38,9 @@ _LABEL_LISTS = ("classlabels_strings", "classlabels_ints", "classlabels_int64s")
 _CLASSIFIERS = frozenset({"LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier"})
 _PASSES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 """Operators that give the labels of their first input."""
+
+_REPEATS = _PASSES | {"Concat", "LabelEncoder"}
+"""Operators that only pass on what they get, or number it."""
 
 _TABLES = frozenset({"ArrayFeatureExtractor", "Gather"})
 """Operators that pick from their first input."""
@@ -65,11 +69,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph: its outputs, its nodes, which node makes a tensor, and its initializers' messages by name.
+    """A graph: its inputs and outputs, its nodes, which node makes a tensor, and its initializers by name.
 
-    ``scalars`` are the inputs of rank 0.
+    ``scalars`` are the inputs of rank 0. Old files have the initializers among the inputs, too.
     """
 
+    inputs: frozenset[str]
     outputs: tuple[str, ...]
     scalars: frozenset[str]
     nodes: tuple[Node, ...]
@@ -100,6 +105,41 @@ class Graph:
                 return tuple(dict.fromkeys(self._stated_by(node, name)))[:_MOST_CLASSES]
             name = node.inputs[0]
         return ()
+
+    def repeats(self, output: str) -> bool:
+        """Whether an output has nothing but what inputs were given: side by side, cast, or numbered."""
+        pending, seen = [output], set[str]()
+        while pending:
+            name = pending.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            node = self.makers.get(name)
+            if node is not None and node.kind in _REPEATS:
+                pending += node.inputs if node.kind == "Concat" else node.inputs[:1]
+            elif name not in self.inputs or name in self.initializers:
+                return False
+        return True
+
+    def sources(self, outputs: Iterable[str]) -> set[str]:
+        """Returns the names of all tensors that outputs are computed from, inputs among them."""
+        pending, seen = list(outputs), set[str]()
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                if (node := self.makers.get(name)) is not None:
+                    pending += (*node.inputs, *_captured(node.content))
+        return seen
+
+    def computed_from(self, inputs: Iterable[str]) -> set[str]:
+        """Returns the names of all tensors that are computed from inputs, these among them."""
+        found = set(inputs)
+        # A graph has its nodes in the order in which they can run (onnx.proto).
+        for node in self.nodes:
+            if not found.isdisjoint((*node.inputs, *_captured(node.content))):
+                found.update(node.outputs)
+        return found
 
     def first_categories(self) -> list[tuple[str, str | float]]:
         """Returns the name of each OneHotEncoder that has one, with its first category."""
@@ -144,21 +184,25 @@ def read_graph(content: bytes) -> Graph:
     Raises:
         ValueError: the content is not such a message.
     """
-    outputs, scalars, nodes, initializers, external = [], set(), [], {}, False
+    inputs, outputs, scalars, nodes, initializers, external = set(), [], set(), [], {}, False
     for graph in _graphs(content):
         for number, kind, value in walk(graph):
             if kind == BYTES and number == NODE:
                 nodes.append(read_node(value))
             elif kind == BYTES and number == OUTPUT:
                 outputs.append(name_of(value))
-            elif kind == BYTES and number == _INPUT and _is_scalar(value):
-                scalars.add(name_of(value))
+            elif kind == BYTES and number == _INPUT:
+                inputs.add(name_of(value))
+                if _is_scalar(value):
+                    scalars.add(name_of(value))
             elif kind == BYTES and number == _INITIALIZER:
                 name, is_external = _tensor_header(value)
                 initializers[name] = value
                 external |= is_external
     makers = {name: node for node in nodes for name in node.outputs}
-    return Graph(tuple(outputs), frozenset(scalars), tuple(nodes), makers, initializers, external)
+    return Graph(
+        frozenset(inputs), tuple(outputs), frozenset(scalars), tuple(nodes), makers, initializers, external
+    )
 
 
 def _graphs(content: bytes) -> Iterator[memoryview]:
@@ -180,6 +224,16 @@ def read_node(content: memoryview) -> Node:
         elif number == 4:
             op = text_of(value)
     return Node(name, op, tuple(inputs), tuple(outputs), content)
+
+
+def _captured(node: memoryview) -> Iterator[str]:
+    """Gives the names of the tensors that the branches of If and the bodies of loops use."""
+    for attribute in _parts(node, ATTRIBUTE):
+        for graph in (*_parts(attribute, _BRANCH), *_parts(attribute, _BRANCHES)):
+            for inner in _parts(graph, NODE):
+                yield from read_node(inner).inputs
+                yield from _captured(inner)
+            yield from map(name_of, _parts(graph, OUTPUT))
 
 
 def name_of(value_info: memoryview) -> str:

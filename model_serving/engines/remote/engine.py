@@ -8,6 +8,7 @@ the model's findings, so that a later load asks nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +40,7 @@ from model_serving.engines.tensors.model import (
     tried_outputs,
     tried_together,
 )
+from model_serving.engines.tensors.outputs import TensorOutput
 from model_serving.engines.tensors.pairing import plan_inputs
 
 __all__ = ["MOST_RECORDS", "OpenInferenceEngine", "RemoteModel", "TfServingEngine"]
@@ -47,6 +49,8 @@ MOST_RECORDS = 256
 """How many records one request has at most. More of them go in several requests at the same time."""
 
 _DOUBLE = np.dtype(np.float64)
+_PROBE = (1.0, "a")
+"""The number and the text in the records that show whether an input's values come back."""
 
 
 class RemoteModel:
@@ -139,7 +143,8 @@ class _RemoteEngine:
             interface = replace(interface, outputs=outputs)
         run = _run(self.protocol, access, interface, range(len(interface.outputs)))
         tried = tried_outputs(run, inputs, [output.planned for output in interface.outputs])
-        return interface, tried_together(run, inputs, tried)
+        tried = tried_together(run, inputs, tried)
+        return interface, replace(tried, outputs=_marked(run, inputs, interface, tried))
 
 
 class TfServingEngine(_RemoteEngine):
@@ -156,6 +161,31 @@ class OpenInferenceEngine(_RemoteEngine):
 
 def _of_signature(interface: Interface) -> str:
     return f"(signature {interface.signature})" if interface.signature else ""
+
+
+def _marked(run: Run, inputs: TensorInputs, interface: Interface, tried: Tried) -> tuple[TensorOutput, ...]:
+    """Returns the outputs that were read, those marked that repeat an input, such as a key.
+
+    The graph of the model is out of sight. An output repeats the input of its name and type if its values
+    come back, or if that cannot be tried.
+    """
+    taken = {(tensor.name, tensor.dtype): place for place, tensor in enumerate(interface.inputs)}
+    sources = [taken.get((output.name, output.dtype)) for output in interface.outputs]
+    if all(place is None for place in sources):
+        return tried.outputs
+    came_back = {place for place, source in enumerate(sources) if source is not None}
+    with suppress(ScoringFailed):
+        feeds = inputs.feeds(inputs.trial(*_PROBE))
+        answers = run(feeds)
+        came_back = {
+            place
+            for place, source in enumerate(sources)
+            if source is not None and np.array_equal(answers[place].ravel(), feeds[source].ravel())
+        }
+    return tuple(
+        replace(output, repeats=place in came_back)
+        for output, place in zip(tried.outputs, tried.places, strict=True)
+    )
 
 
 def _with_doubles(inputs: TensorInputs) -> TensorInputs:

@@ -38,6 +38,7 @@ def findings_of(interface: Interface, tried: Tried) -> str:
             "places": tried.places,
             "batch": tried.batch,
             "warnings": tried.notes,
+            "repeating": [one.name for one in tried.outputs if one.repeats],
         },
         separators=(",", ":"),
     )
@@ -58,7 +59,7 @@ def read_findings(text: str) -> tuple[Interface, Tried] | None:
         tuple(found["notes"]),
     )
     outputs = tuple(
-        TensorOutput(name, columns, is_float, is_text, tuple(classes))
+        TensorOutput(name, columns, is_float, is_text, tuple(classes), name in found.get("repeating", ()))
         for name, columns, is_float, is_text, classes in found["read"]
     )
     return interface, Tried(outputs, tuple(found["places"]), found["batch"], tuple(found["warnings"]))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_serving.core.errors import ScoringFailed
+from model_serving.engines.tensorflow.origins import SAME_VALUES
 from model_serving.engines.tensorflow.reach import data_inputs
 from model_serving.engines.tensors.outputs import TensorOutput
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["labelled", "stated_classes"]
 
-_SAME_VALUES = frozenset({"Reshape", "Squeeze", "ExpandDims", "EnsureShape"})
 _LOOKUPS = frozenset({"LookupTableFind", "LookupTableFindV2"})
 _FILLS = frozenset(
     {
@@ -46,7 +46,7 @@ def stated_classes(origins: Origins, tensor: str) -> tuple[str, ...]:
             return ()
         place = found[0]
         given = data_inputs(place.node)
-        if place.node.op in _SAME_VALUES and given:
+        if place.node.op in SAME_VALUES and given:
             tensor, function = given[0], place.function
         elif place.node.op in {"Gather", "GatherV2"} and given:
             return _texts(origins.constant(given[0], place.function))
@@ -109,7 +109,11 @@ def labelled(
         fetch: gives the values of tensors for a few records that are alike.
     """
     lists = _class_lists(outputs, tensors, fetch)
-    labels = [name for name, output in outputs.items() if output.is_text and name not in lists]
+    labels = [
+        name
+        for name, output in outputs.items()
+        if output.is_text and name not in lists and not output.repeats
+    ]
     known = set(lists.values())
     classes = known.pop() if len(known) == 1 else ()
     found = []
@@ -135,7 +139,11 @@ def _class_lists(
     fetch: Callable[[Sequence[Any]], Sequence[Tensor]],
 ) -> dict[str, tuple[str, ...]]:
     """Returns the outputs of text that give the same several names for each record, and these names."""
-    wide = [name for name, output in outputs.items() if output.is_text and output.columns != 1]
+    wide = [
+        name
+        for name, output in outputs.items()
+        if output.is_text and output.columns != 1 and not output.repeats
+    ]
     if not wide:
         return {}
     try:
@@ -154,7 +162,9 @@ def _class_lists(
 
 def _scores_for(outputs: Mapping[str, TensorOutput], count: int) -> str | None:
     fitting = [
-        name for name, output in outputs.items() if output.is_float and output.columns in {None, count}
+        name
+        for name, output in outputs.items()
+        if output.is_float and output.columns in {None, count} and not output.repeats
     ]
     return fitting[0] if len(fitting) == 1 else None
 

@@ -29,6 +29,7 @@ class Feeding:
     Args:
         names: the names of the graph's tensors, in the order in which they are fed.
         tensors: what they are made from: for most the tensor itself, for serialized messages its features.
+        places: for each of ``tensors`` the place in ``names`` of what is made from it.
         made: turns ``tensors`` into what ``names`` are fed; None when they are the same.
         ordered: whether the order of ``tensors`` is the model's own.
         notes: warnings, a sentence each.
@@ -36,6 +37,7 @@ class Feeding:
 
     names: tuple[str, ...]
     tensors: tuple[TensorInput, ...]
+    places: tuple[int, ...]
     made: Callable[[Sequence[Tensor]], Sequence[Tensor]] | None
     ordered: bool
     notes: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ def feeding_of(
     return Feeding(
         tuple(one.name for one in fed),
         tensors,
+        tuple(place for place, one in enumerate(fed) for _ in one.tensors),
         _maker(fed) if any(one.make for one in fed) else None,
         bool(order) or len(tensors) == 1,
         tuple(note for one in fed for note in one.notes),

@@ -16,12 +16,13 @@ from model_serving.engines.tensorflow.classes import labelled
 from model_serving.engines.tensorflow.failures import Failures
 from model_serving.engines.tensorflow.feeding import Feeding, feeding_of
 from model_serving.engines.tensorflow.origins import Origins
+from model_serving.engines.tensorflow.reach import node_name
 from model_serving.engines.tensorflow.session import close_session
 from model_serving.engines.tensorflow.tables import first_keys
 from model_serving.engines.tensors.categories import row_of_categories
 from model_serving.engines.tensors.model import CannotScore, Run, Tensor, make_model
-from model_serving.engines.tensors.outputs import TensorOutput
-from model_serving.engines.tensors.pairing import plan_inputs
+from model_serving.engines.tensors.outputs import TensorOutput, results_among
+from model_serving.engines.tensors.pairing import filled_note, plan_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,21 +66,37 @@ def model_in_session(tf: Any, found: GraphModel, model: ModelToServe, schema: Re
     # The model must not keep ``found``, whose GraphDef has all weights once more.
     session = found.session
     feeding = feeding_of(found.inputs, found.order, origins, schema, model.inputs)
-    planned = plan_inputs(feeding.tensors, model.inputs, schema, ordered=feeding.ordered)
+    readable = {name: tensor for name, tensor in found.outputs.items() if _is_readable(tensor)}
+    described = {name: _output(name, tensor, origins) for name, tensor in readable.items()}
+    results = results_among(described.values(), model.result_output)
+    planned = plan_inputs(
+        feeding.tensors,
+        model.inputs,
+        schema,
+        ordered=feeding.ordered,
+        needed=lambda: _needed(feeding, [readable[output.name] for output in results], origins),
+    )
+    notes = _notes(found.outputs, feeding)
+    if planned.filled:
+        notes += (filled_note(planned.filled),)
+        without = set(planned.filled)
+        described = {
+            name: output
+            for name, output in described.items()
+            if not without & _needed(feeding, [readable[name]], origins)
+        }
 
     def run(fetches: Sequence[Any]) -> Run:
         return _run_in(session, feeding, fetches, failures)
 
-    readable = {name: tensor for name, tensor in found.outputs.items() if _is_readable(tensor)}
     outputs = labelled(
         tf,
-        {name: _output(name, tensor) for name, tensor in readable.items()},
+        described,
         readable,
         origins,
         lambda fetches: run(fetches)(planned.feeds(planned.trial())),
     )
     fetched = [tensor for _, tensor in outputs]
-    notes = _notes(found.outputs, feeding)
     evaluator = f"TensorFlow {tf.__version__}"
     return make_model(
         lambda places: run([fetched[place] for place in places]),
@@ -126,13 +143,32 @@ def _run_in(session: Any, feeding: Feeding, fetches: Sequence[Any], failures: Fa
     return run
 
 
-def _output(name: str, tensor: Any) -> TensorOutput:
+def _needed(feeding: Feeding, outputs: Sequence[Any], origins: Origins) -> set[str]:
+    """Returns the names of the inputs that these tensors are computed from, all where it cannot be told."""
+    behind: set[str] = set()
+    for tensor in outputs:
+        found = origins.inputs_behind(tensor.name)
+        behind |= set(map(node_name, feeding.names)) if found is None else found
+    return {
+        tensor.name
+        for tensor, place in zip(feeding.tensors, feeding.places, strict=True)
+        if node_name(feeding.names[place]) in behind
+    }
+
+
+def _output(name: str, tensor: Any, origins: Origins) -> TensorOutput:
     columns = None
     if tensor.shape.rank == 1:
         columns = 1
     elif tensor.shape.rank == 2:
         columns = tensor.shape[1]
-    return TensorOutput(name, columns, tensor.dtype.is_floating, tensor.dtype.name == "string")
+    return TensorOutput(
+        name,
+        columns,
+        tensor.dtype.is_floating,
+        tensor.dtype.name == "string",
+        repeats=origins.repeats_input(tensor.name),
+    )
 
 
 def _is_readable(tensor: Any) -> bool:

@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from model_serving.engines.tensorflow.reach import called_functions, data_inputs
+from model_serving.engines.tensorflow.reach import called_functions, data_inputs, node_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Origin", "Origins"]
+__all__ = ["SAME_VALUES", "Origin", "Origins"]
 
 _PASSING = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _MOST_ELEMENTS = 100_000
 _MOST_RESHAPED = 4
+_MOST_STEPS = 50
+
+SAME_VALUES = frozenset({"Reshape", "Squeeze", "ExpandDims", "EnsureShape"})
+"""Operations that give their first input in another shape."""
+
+_REPEATING = SAME_VALUES | {"Cast"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,44 @@ class Origins:
             else:
                 pending.extend(before)
         return found
+
+    def inputs_behind(self, tensor: str) -> set[str] | None:
+        """Returns the names of the placeholders that a tensor of the graph is computed from.
+
+        None where it cannot be told. What a node only waits for does not count.
+        """
+        found: set[str] = set()
+        seen: set[tuple[str, str]] = set()
+        pending = [("", tensor)]
+        while pending:
+            place = pending.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            before = self._before(*place)
+            node = self._nodes[place[0]].get(node_name(place[1]))
+            if before is not None:
+                pending.extend(before)
+            elif node is None:
+                return None
+            elif node.op in _PLACEHOLDERS:
+                found.add(node.name)
+            else:
+                pending.extend((place[0], source) for source in data_inputs(node))
+        return found
+
+    def repeats_input(self, tensor: str) -> bool:
+        """Whether a tensor of the graph is what a placeholder was fed, perhaps of another type or shape."""
+        function = ""
+        for _ in range(_MOST_STEPS):
+            origins = self.of(tensor, function)
+            if len(origins) != 1 or origins[0].node is None:
+                return False
+            node, function = origins[0].node, origins[0].function
+            if node.op not in _REPEATING:
+                return node.op in _PLACEHOLDERS
+            tensor = node.input[0]
+        return False
 
     def constant(self, tensor: str, function: str = "") -> npt.NDArray[Any] | None:
         """Returns the values of a tensor if it is a constant, reshaped or not; else None.

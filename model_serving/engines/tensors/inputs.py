@@ -66,11 +66,19 @@ class TensorInput:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What one input is made of: the columns at ``places``, with ``sizes`` after the batch size."""
+    """What one input is made of: the columns at ``places``, with ``sizes`` after the batch size.
+
+    Without places it is filled: no result depends on it, and records do not have it.
+    """
 
     tensor: TensorInput
     places: tuple[int, ...]
     sizes: tuple[int, ...]
+
+    def filled(self, n: int) -> npt.NDArray[np.generic]:
+        """Returns zeros or empty texts for n records."""
+        shape = (n, *self.sizes)
+        return np.full(shape, "", object) if self.tensor.dtype is None else np.zeros(shape, self.tensor.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +107,14 @@ class TensorInputs:
     parts: tuple[Feed, ...]
     batch: int | None
     _blocks: tuple[_Block, ...] = field(init=False, repr=False)
+    _filled: tuple[int, ...] = field(init=False, repr=False)
     _one_of_floats: np.dtype[Any] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Finds out how the tensors are made, which is the same for all records."""
         fields, parts = self.fields, self.parts
-        kinds = dict.fromkeys(part.tensor.dtype for part in parts)
+        kinds = dict.fromkeys(part.tensor.dtype for part in parts if part.places)
+        object.__setattr__(self, "_filled", tuple(at for at, part in enumerate(parts) if not part.places))
         object.__setattr__(self, "_blocks", tuple(_block(parts, dtype, len(fields)) for dtype in kinds))
         is_one = len(parts) == 1 and parts[0].places == tuple(range(len(fields))) and len(parts[0].sizes) == 1
         dtype = parts[0].tensor.dtype
@@ -115,6 +125,11 @@ class TensorInputs:
     def tensors(self) -> tuple[TensorInput, ...]:
         """The inputs, in the order of ``feeds``."""
         return tuple(part.tensor for part in self.parts)
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """The names of the inputs that no field goes into."""
+        return tuple(self.parts[at].tensor.name for at in self._filled)
 
     @property
     def described(self) -> tuple[InputDescription, ...]:
@@ -136,6 +151,8 @@ class TensorInputs:
         made: list[Any] = [None] * len(self.parts)
         for block in self._blocks:
             block.fill(columns, made)
+        for at in self._filled:
+            made[at] = self.parts[at].filled(len(columns))
         return made
 
     def trial(self, number: float = 0.0, text: str = "") -> Columns:
@@ -154,7 +171,7 @@ def _block(parts: Sequence[Feed], dtype: np.dtype[Any] | None, width: int) -> _B
     here = [
         (at, part)
         for at, part in enumerate(parts)
-        if (part.tensor.dtype is None) == is_text and (is_text or part.tensor.dtype == dtype)
+        if part.places and (part.tensor.dtype is None) == is_text and (is_text or part.tensor.dtype == dtype)
     ]
     places = [place for _, part in here for place in part.places]
     columns: slice | list[int] | None = places

@@ -53,11 +53,12 @@ class OneRecord:
 
     def __init__(self, inputs: TensorInputs) -> None:
         """Makes tensors of zeros, or of empty texts."""
-        self.tensors: list[Tensor] = [np.empty(0)] * len(inputs.parts)
+        self.tensors: list[Tensor] = [part.filled(1) for part in inputs.parts]
         self._memories: list[_Memory] = []
         self._quiet = _quiet_context()
-        for dtype in dict.fromkeys(part.tensor.dtype for part in inputs.parts):
-            here = [(at, part) for at, part in enumerate(inputs.parts) if part.tensor.dtype == dtype]
+        taken_from = [(at, part) for at, part in enumerate(inputs.parts) if part.places]
+        for dtype in dict.fromkeys(part.tensor.dtype for _, part in taken_from):
+            here = [(at, part) for at, part in taken_from if part.tensor.dtype == dtype]
             places = [place for _, part in here for place in part.places]
             values = np.full(len(places), "", object) if dtype is None else np.zeros(len(places), dtype)
             start = 0

@@ -2,7 +2,8 @@
 
 The label is, in this order: an output of text with one column, an output of whole numbers with one column.
 Among several of a kind it is one whose classes the model states, else one whose name says label or class,
-else the first. An output of whole numbers alone is a label only if its classes or its name say so.
+else the first. An output of whole numbers alone is a label only if its classes or its name say so. What
+repeats an input, such as a record's key or the true label, is neither label nor result beside other outputs.
 
 The result is taken from, in this order:
 
@@ -18,18 +19,21 @@ for each class, else ``name`` and ``name[0]``, ``name[1]``, ...
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import OutputRule
 from model_serving.engines.results import column_names, resolve_rule, spelled_number
 
-__all__ = ["OutputPlan", "TensorOutput", "plan_outputs"]
+__all__ = ["OutputPlan", "TensorOutput", "plan_outputs", "results_among"]
 
-_RESULT_NAMES = ("probabilities", "predictions", "outputs", "output")
+_RESULT_NAMES = ("probabilities", "predictions", "outputs", "output", "Score.output")
+"""The last one is ML.NET's."""
+
 _LABEL_NAME = re.compile("label|class", re.IGNORECASE)
-_PROBABILITY_NAME = re.compile("prob", re.IGNORECASE)
+_PREDICTED_NAME = re.compile("predict", re.IGNORECASE)
+_SCORE_NAMES = (re.compile("prob", re.IGNORECASE), re.compile("score", re.IGNORECASE))
 _MOST_LISTED = 12
 
 
@@ -40,6 +44,7 @@ class TensorOutput:
     ``columns`` is the number of values for each record, None while it is not known. ``classes`` are, for an
     output of labels, all the labels that it can give, in the order in which an index counts them, and for
     an output of numbers, what each of its columns stands for; empty where the model does not state them.
+    ``repeats``: it has nothing but what an input was given, perhaps as another type.
     """
 
     name: str
@@ -47,6 +52,7 @@ class TensorOutput:
     is_float: bool = True
     is_text: bool = False
     classes: tuple[str, ...] = ()
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,12 @@ class OutputPlan:
     notes: tuple[str, ...] = ()
 
 
+def results_among(outputs: Collection[TensorOutput], result_output: str) -> list[TensorOutput]:
+    """Returns the outputs that a result may come from: those that repeat no input, and the one asked for."""
+    computed = [output for output in outputs if not output.repeats or output.name == result_output]
+    return computed or list(outputs)
+
+
 def plan_outputs(outputs: Sequence[TensorOutput], rule: OutputRule, result_output: str) -> OutputPlan:
     """Decides what the outputs mean, by the rules of this module.
 
@@ -86,35 +98,40 @@ def plan_outputs(outputs: Sequence[TensorOutput], rule: OutputRule, result_outpu
     Raises:
         ModelRejected: it is not clear which output gives the result, or the rule does not fit it.
     """
-    label = _label_among(outputs)
-    classes = _classes_of(outputs, label)
-    names = _names(outputs, label, classes)
+    computed = [place for place, output in enumerate(outputs) if not output.repeats]
+    computed = computed or list(range(len(outputs)))
+    label = _label_among(outputs, computed)
+    classes = _classes_of(outputs, computed, label)
+    names = _names(outputs, computed, label, classes)
     plan = OutputPlan(tuple(outputs), label, None, None, names, classes, "")
     if result_output:
         return _chosen(plan, rule, result_output)
     if label is not None:
         return _by_label(plan, label, rule)
-    return _by_numbers(plan, _only_result(outputs), rule)
+    return _by_numbers(plan, _only_result(outputs, computed), rule)
 
 
-def _label_among(outputs: Sequence[TensorOutput]) -> int | None:
+def _label_among(outputs: Sequence[TensorOutput], places: Sequence[int]) -> int | None:
     for is_text in (True, False):
         found = [
             place
-            for place, output in enumerate(outputs)
-            if output.columns == 1 and output.is_text == is_text and not output.is_float
+            for place in places
+            if outputs[place].columns == 1
+            and outputs[place].is_text == is_text
+            and not outputs[place].is_float
         ]
         telling = [place for place in found if outputs[place].classes]
         named = [place for place in telling or found if _LABEL_NAME.search(outputs[place].name)]
-        for candidates in (named, telling, found if is_text or len(outputs) > 1 else []):
+        predicted = [place for place in named if _PREDICTED_NAME.search(outputs[place].name)]
+        for candidates in (predicted, named, telling, found if is_text or len(places) > 1 else []):
             if candidates:
                 return candidates[0]
     return None
 
 
-def _classes_of(outputs: Sequence[TensorOutput], label: int | None) -> tuple[str, ...]:
+def _classes_of(outputs: Sequence[TensorOutput], places: Sequence[int], label: int | None) -> tuple[str, ...]:
     """The classes in the order of the columns, where a model states them in two orders."""
-    stated = {output.classes for place, output in enumerate(outputs) if output.classes and place != label}
+    stated = {outputs[place].classes for place in places if outputs[place].classes and place != label}
     of_label = outputs[label].classes if label is not None else ()
     if len(stated) == 1 and (not of_label or set(of_label) == set(next(iter(stated)))):
         return stated.pop()
@@ -122,7 +139,7 @@ def _classes_of(outputs: Sequence[TensorOutput], label: int | None) -> tuple[str
 
 
 def _names(
-    outputs: Sequence[TensorOutput], label: int | None, classes: tuple[str, ...]
+    outputs: Sequence[TensorOutput], places: Sequence[int], label: int | None, classes: tuple[str, ...]
 ) -> tuple[tuple[str, ...], ...]:
     names = [() if output.is_text else column_names(output.name, output.columns or 1) for output in outputs]
     if label is not None:
@@ -130,16 +147,23 @@ def _names(
     by_class = tuple(f"probability_{name}" for name in classes)
     scores = [
         place
-        for place, output in enumerate(outputs)
-        if len(classes) > 1 and output.is_float and output.columns == len(classes) and names[place]
+        for place in places
+        if len(classes) > 1
+        and outputs[place].is_float
+        and outputs[place].columns == len(classes)
+        and names[place]
     ]
     telling = [place for place in scores if outputs[place].classes == classes]
-    named = [place for place in scores if _PROBABILITY_NAME.search(outputs[place].name)]
-    for candidates in (telling, named, scores if label is not None else []):
+    named = [[place for place in scores if name.search(outputs[place].name)] for name in _SCORE_NAMES]
+    # ML.NET gives one probability of two classes, and the inputs of its classifier as an output of their own.
+    is_single = any(
+        outputs[place].columns == 1 and _SCORE_NAMES[0].search(outputs[place].name) for place in places
+    )
+    for candidates in (telling, *named, scores if label is not None and not is_single else []):
         if candidates:
             names[candidates[0]] = by_class
             return tuple(names)
-    singles = [place for place, output in enumerate(outputs) if output.is_float and output.columns == 1]
+    singles = [place for place in places if outputs[place].is_float and outputs[place].columns == 1]
     # skl2onnx writes an output for each class with zipmap="columns", with the class at the end of its name.
     by_name = [outputs[place].name.endswith(name) for place, name in zip(singles, classes, strict=False)]
     if len(classes) > 1 and len(singles) == len(classes) and all(by_name):
@@ -187,13 +211,15 @@ def _by_label(plan: OutputPlan, place: int, rule: OutputRule) -> OutputPlan:
         return replace(
             plan, numbers=numbers, result=f"the index of the label ({label.name}) among the classes"
         )
-    numeric = [at for at, output in enumerate(plan.outputs) if not output.is_text and at != place]
+    numeric = [
+        at for at, output in enumerate(plan.outputs) if at != place and not (output.is_text or output.repeats)
+    ]
     if not numeric:
         raise ModelRejected(
             f"the model gives the label {label.name} and does not state its classes, so there is no number "
             "for it: export it with the probabilities too, or with labels that are whole numbers"
         )
-    by_scores = _by_numbers(plan, _only_result([plan.outputs[place] for place in numeric], numeric), rule)
+    by_scores = _by_numbers(plan, _only_result(plan.outputs, numeric), rule)
     note = (
         f"The model does not state the classes of {label.name}, so the result is taken from another output."
     )
@@ -215,9 +241,8 @@ def _by_numbers(plan: OutputPlan, place: int, rule: OutputRule) -> OutputPlan:
     return replace(plan, source=(place, resolved, -1), names=names, result=result)
 
 
-def _only_result(outputs: Sequence[TensorOutput], places: Sequence[int] | None = None) -> int:
-    places = range(len(outputs)) if places is None else places
-    numeric = [(place, output) for place, output in zip(places, outputs, strict=True) if not output.is_text]
+def _only_result(outputs: Sequence[TensorOutput], places: Sequence[int]) -> int:
+    numeric = [(place, outputs[place]) for place in places if not outputs[place].is_text]
     floats = [(place, output) for place, output in numeric if output.is_float]
     telling = [(place, output) for place, output in floats if output.name in _RESULT_NAMES]
     for candidates in (numeric, floats, telling):

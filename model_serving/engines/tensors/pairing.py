@@ -9,27 +9,35 @@
 4. Where the model has no such order (``ordered`` is false, as for the signature of a SavedModel), only what
    leaves no choice is paired. Nothing is paired by alphabet.
 
-Whatever does not come out even is refused.
+Whatever does not come out even is refused, unless it does without the inputs that no result depends on.
+These are filled with zeros or empty texts then.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.tensors.inputs import Feed, TensorInput, TensorInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from model_serving.core.engine import RecordSchema
 
-__all__ = ["plan_inputs"]
+__all__ = ["filled_note", "plan_inputs"]
 
 
 def plan_inputs(
-    tensors: Sequence[TensorInput], given: tuple[str, ...], schema: RecordSchema, *, ordered: bool = False
+    tensors: Sequence[TensorInput],
+    given: tuple[str, ...],
+    schema: RecordSchema,
+    *,
+    ordered: bool = False,
+    needed: Callable[[], Collection[str]] | None = None,
 ) -> TensorInputs:
     """Fits a record type to a model's inputs, by the rules of this module.
 
@@ -38,10 +46,39 @@ def plan_inputs(
         given: the fields that the message names in ``inputs``, may be empty.
         schema: the record type.
         ordered: whether the order of ``tensors`` is the model's own.
+        needed: gives the names of the inputs that the results depend on; None: on all.
 
     Raises:
         ModelRejected: the record type and the inputs do not fit.
     """
+    try:
+        return _planned(tensors, given, schema, ordered)
+    except ModelRejected as refusal:
+        names = None if needed is None else needed()
+        kept = [tensor for tensor in tensors if names is None or tensor.name in names]
+        if not 0 < len(kept) < len(tensors):
+            raise
+        with suppress(ModelRejected):
+            return _with_filled(tensors, _planned(kept, given, schema, ordered))
+        raise refusal from None
+
+
+def filled_note(names: Sequence[str]) -> str:
+    """Returns what the status says of inputs that no field goes into."""
+    return f"No result depends on these inputs, and the record has no field for them: {', '.join(names)}."
+
+
+def _with_filled(tensors: Sequence[TensorInput], planned: TensorInputs) -> TensorInputs:
+    parts = {part.tensor.name: part for part in planned.parts}
+    for tensor in tensors:
+        sizes = tuple(1 if size is None else size for size in tensor.sizes)
+        parts.setdefault(tensor.name, Feed(tensor, (), sizes))
+    return replace(planned, parts=tuple(parts[tensor.name] for tensor in tensors), batch=_batch(tensors))
+
+
+def _planned(
+    tensors: Sequence[TensorInput], given: tuple[str, ...], schema: RecordSchema, ordered: bool
+) -> TensorInputs:
     _check(tensors)
     names = tuple(schema.field_named(name) for name in given)
     taken: dict[str, tuple[str, ...]] = {}

@@ -154,13 +154,13 @@ def test_the_result_belongs_to_the_class_and_not_to_the_probability(load: Load, 
 
 def named(x: Any) -> Any:
     least = tf.argmin(x, 1)
-    return {"label": tf.gather(["low", "high"], least), "scores": x}
+    return {"label": tf.gather(["low", "high"], least), "scores": 2.0 * x}
 
 
 def test_text_labels_are_the_label_and_the_result_is_its_index(load: Load, tmp_path: Path) -> None:
     scores = load(ModelType.TENSORFLOWSAVED, saved_function(tmp_path, named, NUMBERS)).score(ROWS)
     assert (list(scores.result), list(scores.labels or ())) == ([0.0, 1.0], ["low", "high"])
-    assert list(scores.outputs["probability_high"]) == [2.0, -1.0]
+    assert list(scores.outputs["probability_high"]) == [4.0, -2.0]
 
 
 def of_windows(x: Any) -> Any:

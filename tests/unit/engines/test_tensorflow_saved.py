@@ -79,16 +79,16 @@ def test_saved_model_with_one_tensor_a_field_and_several_outputs(load: Load, tmp
     assert model.fields == ("colour", "other")
     scores = model.score(np.array([["red", 1.0], ["white", 2.0]], dtype=object))
     np.testing.assert_array_equal(scores.result, [11.0, 2.0])
+    assert scores.labels == ["11", "2"]
     assert {name: list(values) for name, values in scores.outputs.items()} == {
         "predictions": [11.0, 2.0],
         "logits": [-11.0, -2.0],
-        "class_ids": [11.0, 2.0],
     }
 
 
 def unclear() -> tuple[dict[str, Any], dict[str, Any]]:
     source = x(None, 2)
-    return {"inputs": source}, {"a": source * variable(1.0), "b": source}
+    return {"inputs": source}, {"a": source * variable(1.0), "b": -source}
 
 
 def writes_while_serving() -> tuple[dict[str, Any], dict[str, Any]]:

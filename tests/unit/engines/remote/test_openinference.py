@@ -13,7 +13,7 @@ from model_serving.core.errors import ModelRejected, ScoringFailed, Unavailable
 from model_serving.core.messages import ModelType
 from model_serving.testing.model_server import Behaviour, FakeModelServer, ServedModel
 from model_serving.testing.served_model import TensorSpec
-from tests.unit.engines.remote.served import DOUBLE, FLOAT, LONG, SUMS, TRUTH
+from tests.unit.engines.remote.served import BOTH, DOUBLE, FLOAT, LONG, SUMS, TRUTH
 
 ROWS = np.array([[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]])
 OIP = ModelType.OPENINFERENCE
@@ -62,6 +62,28 @@ def test_one_tensor_a_field_of_any_type(load: Any, server: FakeModelServer) -> N
         {"name": "y", "shape": [1, 1], "datatype": "BOOL", "data": [True]},
         {"name": "colour", "shape": [1, 1], "datatype": "BYTES", "data": ["red"]},
     ]
+
+
+@BOTH
+@pytest.mark.parametrize(("factor", "labels"), [(1, None), (2, ["10", "14"])], ids=["back", "computed"])
+def test_a_key_that_comes_back_is_not_the_label(
+    load: Any, kind: ModelType, factor: int, labels: list[str] | None
+) -> None:
+    def score(tensors: Any) -> dict[str, Any]:
+        return {"x": tensors["x"] * factor, "total": tensors["y"] * 10.0}
+
+    model = ServedModel(
+        "keyed",
+        {"x": TensorSpec(LONG, (-1,)), "y": TensorSpec(FLOAT, (-1,))},
+        {"x": TensorSpec(LONG, (-1,)), "total": TensorSpec(FLOAT, (-1,))},
+        score,
+    )
+    loaded = load(kind, model, inputs=("x", "y"))
+    again = load(kind, model, inputs=("x", "y"), findings=loaded.findings)
+    for each in (loaded, again):
+        scores = each.score(np.array([[5.0, 0.5], [7.0, 0.25]]))
+        assert scores.labels == labels
+        assert scores.result.tolist() == ([5.0, 2.5] if labels is None else [10.0, 14.0])
 
 
 def test_inputs_keep_the_order_of_the_metadata(load: Any) -> None:
