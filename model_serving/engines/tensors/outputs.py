@@ -28,8 +28,8 @@ from model_serving.engines.results import column_names, resolve_rule, spelled_nu
 
 __all__ = ["OutputPlan", "TensorOutput", "plan_outputs", "results_among"]
 
-_RESULT_NAMES = ("probabilities", "predictions", "outputs", "output", "Score.output")
-"""The last one is ML.NET's."""
+_RESULT_NAMES = ("probabilities", "predictions", "prediction", "outputs", "output", "Score.output")
+"""Names that many models have, Spark ML's and at last ML.NET's."""
 
 _LABEL_NAME = re.compile("label|class", re.IGNORECASE)
 _PREDICTED_NAME = re.compile("predict", re.IGNORECASE)
