@@ -7,6 +7,7 @@ makes the labels, or from the table that they are looked up in (``onnx.graph``).
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,11 +121,12 @@ def _open(content: bytes, graph: Graph) -> tuple[Any, list[_Output], list[str]]:
     zip_maps = {name: node.inputs[0] for name, node in before.items() if node is not None}
     session = _open_anywhere(without_zip_maps(content, zip_maps) if zip_maps else content)
     nodes = {node.name: node for node in session.get_outputs()}
+    varying = graph.computed_from(graph.inputs.difference(graph.initializers))
     outputs, notes = [], []
     for name in graph.outputs:
         node = nodes[zip_maps.get(name, name)]
         if node.type == _TEXT or node.type in _DTYPES:
-            outputs.append(_Output(node.name, _output(node, name, graph)))
+            outputs.append(_Output(node.name, _output(node, name, graph, varying)))
         else:
             notes.append(f"The output {name} is left out, because it is a {node.type} and not a tensor.")
     if not outputs and graph.outputs:
@@ -183,7 +185,7 @@ def _input(node: Any) -> TensorInput:
     return TensorInput(node.name, None if node.type == _TEXT else np.dtype(_DTYPES[node.type]), _sizes(node))
 
 
-def _output(node: Any, name: str, graph: Graph) -> TensorOutput:
+def _output(node: Any, name: str, graph: Graph, varying: Container[str]) -> TensorOutput:
     is_float = "float" in node.type or "double" in node.type
     zip_map = graph.zip_map_of(name)
     classes = graph.classes_of(name) if zip_map is not None or not is_float else ()
@@ -191,7 +193,9 @@ def _output(node: Any, name: str, graph: Graph) -> TensorOutput:
     columns = len(classes) if zip_map is not None and classes else None
     if sizes is not None and len(sizes) <= 2 and columns is None:
         columns = 1 if len(sizes) == 1 else sizes[1]
-    return TensorOutput(name, columns, is_float, node.type == _TEXT, classes, graph.repeats(name))
+    return TensorOutput(
+        name, columns, is_float, node.type == _TEXT, classes, name in varying and not graph.repeats(name)
+    )
 
 
 def _sizes(node: Any) -> tuple[int | None, ...] | None:

@@ -42,6 +42,10 @@ _PASSES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Trans
 _REPEATS = _PASSES | {"Concat", "LabelEncoder"}
 """Operators that only pass on what they get, or number it."""
 
+_SIZES = frozenset({"Shape", "Size"})
+"""Operators whose values do not depend on those of their inputs."""
+
+_WITH_GRAPHS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _TABLES = frozenset({"ArrayFeatureExtractor", "Gather"})
 """Operators that pick from their first input."""
 
@@ -129,15 +133,15 @@ class Graph:
             if name not in seen:
                 seen.add(name)
                 if (node := self.makers.get(name)) is not None:
-                    pending += (*node.inputs, *_captured(node.content))
+                    pending += _taken_by(node)
         return seen
 
     def computed_from(self, inputs: Iterable[str]) -> set[str]:
-        """Returns the names of all tensors that are computed from inputs, these among them."""
+        """Returns the names of all tensors whose values depend on those of inputs, these among them."""
         found = set(inputs)
         # A graph has its nodes in the order in which they can run (onnx.proto).
         for node in self.nodes:
-            if not found.isdisjoint((*node.inputs, *_captured(node.content))):
+            if node.kind not in _SIZES and not found.isdisjoint(_taken_by(node)):
                 found.update(node.outputs)
         return found
 
@@ -226,13 +230,15 @@ def read_node(content: memoryview) -> Node:
     return Node(name, op, tuple(inputs), tuple(outputs), content)
 
 
-def _captured(node: memoryview) -> Iterator[str]:
-    """Gives the names of the tensors that the branches of If and the bodies of loops use."""
-    for attribute in _parts(node, ATTRIBUTE):
+def _taken_by(node: Node) -> Iterator[str]:
+    """Gives the names of the tensors that a node takes, and those that its branches or its body use."""
+    yield from node.inputs
+    if node.kind not in _WITH_GRAPHS:
+        return
+    for attribute in _parts(node.content, ATTRIBUTE):
         for graph in (*_parts(attribute, _BRANCH), *_parts(attribute, _BRANCHES)):
             for inner in _parts(graph, NODE):
-                yield from read_node(inner).inputs
-                yield from _captured(inner)
+                yield from _taken_by(read_node(inner))
             yield from map(name_of, _parts(graph, OUTPUT))
 
 

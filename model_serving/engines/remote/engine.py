@@ -183,7 +183,7 @@ def _marked(run: Run, inputs: TensorInputs, interface: Interface, tried: Tried) 
             if source is not None and np.array_equal(answers[place].ravel(), feeds[source].ravel())
         }
     return tuple(
-        replace(output, repeats=place in came_back)
+        replace(output, computed=place not in came_back)
         for output, place in zip(tried.outputs, tried.places, strict=True)
     )
 

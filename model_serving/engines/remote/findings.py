@@ -38,7 +38,7 @@ def findings_of(interface: Interface, tried: Tried) -> str:
             "places": tried.places,
             "batch": tried.batch,
             "warnings": tried.notes,
-            "repeating": [one.name for one in tried.outputs if one.repeats],
+            "repeating": [one.name for one in tried.outputs if not one.computed],
         },
         separators=(",", ":"),
     )
@@ -59,7 +59,7 @@ def read_findings(text: str) -> tuple[Interface, Tried] | None:
         tuple(found["notes"]),
     )
     outputs = tuple(
-        TensorOutput(name, columns, is_float, is_text, tuple(classes), name in found.get("repeating", ()))
+        TensorOutput(name, columns, is_float, is_text, tuple(classes), name not in found.get("repeating", ()))
         for name, columns, is_float, is_text, classes in found["read"]
     )
     return interface, Tried(outputs, tuple(found["places"]), found["batch"], tuple(found["warnings"]))

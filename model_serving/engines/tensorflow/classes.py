@@ -110,9 +110,7 @@ def labelled(
     """
     lists = _class_lists(outputs, tensors, fetch)
     labels = [
-        name
-        for name, output in outputs.items()
-        if output.is_text and name not in lists and not output.repeats
+        name for name, output in outputs.items() if output.is_text and name not in lists and output.computed
     ]
     known = set(lists.values())
     classes = known.pop() if len(known) == 1 else ()
@@ -139,11 +137,7 @@ def _class_lists(
     fetch: Callable[[Sequence[Any]], Sequence[Tensor]],
 ) -> dict[str, tuple[str, ...]]:
     """Returns the outputs of text that give the same several names for each record, and these names."""
-    wide = [
-        name
-        for name, output in outputs.items()
-        if output.is_text and output.columns != 1 and not output.repeats
-    ]
+    wide = [name for name, output in outputs.items() if output.is_text and output.columns != 1]
     if not wide:
         return {}
     try:
@@ -164,7 +158,7 @@ def _scores_for(outputs: Mapping[str, TensorOutput], count: int) -> str | None:
     fitting = [
         name
         for name, output in outputs.items()
-        if output.is_float and output.columns in {None, count} and not output.repeats
+        if output.is_float and output.columns in {None, count} and output.computed
     ]
     return fitting[0] if len(fitting) == 1 else None
 

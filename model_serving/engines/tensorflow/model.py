@@ -167,7 +167,7 @@ def _output(name: str, tensor: Any, origins: Origins) -> TensorOutput:
         columns,
         tensor.dtype.is_floating,
         tensor.dtype.name == "string",
-        repeats=origins.repeats_input(tensor.name),
+        computed=origins.is_computed(tensor.name),
     )
 
 

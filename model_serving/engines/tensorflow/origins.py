@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SAME_VALUES", "Origin", "Origins"]
 
+_PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
 _PASSING = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -27,7 +28,12 @@ _MOST_STEPS = 50
 SAME_VALUES = frozenset({"Reshape", "Squeeze", "ExpandDims", "EnsureShape"})
 """Operations that give their first input in another shape."""
 
-_REPEATING = SAME_VALUES | {"Cast"}
+_UNKNOWN = ""
+"""In the place of the name of a placeholder that cannot be told."""
+
+_REPEATING = SAME_VALUES | {"AsString", "Cast"}
+_SIZES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
+"""Operations whose values do not depend on those of their inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +88,21 @@ class Origins:
         return found
 
     def inputs_behind(self, tensor: str) -> set[str] | None:
-        """Returns the names of the placeholders that a tensor of the graph is computed from.
+        """Returns the names of the placeholders that the values of a tensor of the graph depend on.
 
-        None where it cannot be told. What a node only waits for does not count.
+        None where it cannot be told. What a node only waits for does not count, nor does the batch size.
         """
-        found: set[str] = set()
+        found = set(self._behind(tensor))
+        return None if _UNKNOWN in found else found
+
+    def is_computed(self, tensor: str) -> bool:
+        """Whether a tensor of the graph is more than an input, cast or reshaped, or always the same values.
+
+        An input is a placeholder, or a feature of a message that is parsed.
+        """
+        return any(True for _ in self._behind(tensor)) and not self._repeats_input(tensor)
+
+    def _behind(self, tensor: str) -> Iterator[str]:
         seen: set[tuple[str, str]] = set()
         pending = [("", tensor)]
         while pending:
@@ -99,15 +115,13 @@ class Origins:
             if before is not None:
                 pending.extend(before)
             elif node is None:
-                return None
+                yield _UNKNOWN
             elif node.op in _PLACEHOLDERS:
-                found.add(node.name)
-            else:
+                yield node.name
+            elif node.op not in _SIZES:
                 pending.extend((place[0], source) for source in data_inputs(node))
-        return found
 
-    def repeats_input(self, tensor: str) -> bool:
-        """Whether a tensor of the graph is what a placeholder was fed, perhaps of another type or shape."""
+    def _repeats_input(self, tensor: str) -> bool:
         function = ""
         for _ in range(_MOST_STEPS):
             origins = self.of(tensor, function)
@@ -115,7 +129,7 @@ class Origins:
                 return False
             node, function = origins[0].node, origins[0].function
             if node.op not in _REPEATING:
-                return node.op in _PLACEHOLDERS
+                return node.op in _PLACEHOLDERS or node.op in _PARSERS
             tensor = node.input[0]
         return False
 

@@ -3,7 +3,8 @@
 The label is, in this order: an output of text with one column, an output of whole numbers with one column.
 Among several of a kind it is one whose classes the model states, else one whose name says label or class,
 else the first. An output of whole numbers alone is a label only if its classes or its name say so. What
-repeats an input, such as a record's key or the true label, is neither label nor result beside other outputs.
+only repeats an input, such as a record's key or the true label, or is the same for every record, such as a
+version, is neither label nor result beside other outputs.
 
 The result is taken from, in this order:
 
@@ -44,7 +45,7 @@ class TensorOutput:
     ``columns`` is the number of values for each record, None while it is not known. ``classes`` are, for an
     output of labels, all the labels that it can give, in the order in which an index counts them, and for
     an output of numbers, what each of its columns stands for; empty where the model does not state them.
-    ``repeats``: it has nothing but what an input was given, perhaps as another type.
+    ``computed``: it is more than what an input was given, and not the same for every record.
     """
 
     name: str
@@ -52,7 +53,7 @@ class TensorOutput:
     is_float: bool = True
     is_text: bool = False
     classes: tuple[str, ...] = ()
-    repeats: bool = False
+    computed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class OutputPlan:
 
 
 def results_among(outputs: Collection[TensorOutput], result_output: str) -> list[TensorOutput]:
-    """Returns the outputs that a result may come from: those that repeat no input, and the one asked for."""
-    computed = [output for output in outputs if not output.repeats or output.name == result_output]
+    """Returns the outputs that a result may come from: those that are computed, and the one asked for."""
+    computed = [output for output in outputs if output.computed or output.name == result_output]
     return computed or list(outputs)
 
 
@@ -98,7 +99,7 @@ def plan_outputs(outputs: Sequence[TensorOutput], rule: OutputRule, result_outpu
     Raises:
         ModelRejected: it is not clear which output gives the result, or the rule does not fit it.
     """
-    computed = [place for place, output in enumerate(outputs) if not output.repeats]
+    computed = [place for place, output in enumerate(outputs) if output.computed]
     computed = computed or list(range(len(outputs)))
     label = _label_among(outputs, computed)
     classes = _classes_of(outputs, computed, label)
@@ -212,7 +213,7 @@ def _by_label(plan: OutputPlan, place: int, rule: OutputRule) -> OutputPlan:
             plan, numbers=numbers, result=f"the index of the label ({label.name}) among the classes"
         )
     numeric = [
-        at for at, output in enumerate(plan.outputs) if at != place and not (output.is_text or output.repeats)
+        at for at, output in enumerate(plan.outputs) if at != place and output.computed and not output.is_text
     ]
     if not numeric:
         raise ModelRejected(

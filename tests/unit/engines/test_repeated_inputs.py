@@ -1,6 +1,7 @@
 """Models that give back what they were given: a record's key, the true label, all columns of their data.
 
-What comes back is never the label or the result, and a record need not have what only comes back.
+What comes back is never the label or the result, and a record need not have what only comes back. Nor is the
+label what is the same for every record, such as the model's version.
 """
 
 from __future__ import annotations
@@ -105,6 +106,53 @@ def test_keras_models_that_pass_an_id_on(load: Load, tmp_path: Path) -> None:
     model = load(ModelType.TENSORFLOWSAVED, packed(tmp_path / "saved"), schema=WITH_KEY)
     scores = model.score(rows(model.fields))
     assert (scores.result.tolist(), scores.labels) == ([1.0, 2.0], None)
+
+
+@pytest.mark.parametrize("version", [7, "v7"])
+def test_the_version_that_a_model_gives_with_each_record_is_not_its_label(
+    load: Load, tmp_path: Path, version: Any
+) -> None:
+    def serve(x: Any) -> dict[str, Any]:
+        return {"model_version": tf.fill(tf.shape(x), version), "predictions": 3.0 * x}
+
+    content = saved_function(tmp_path, serve, tf.TensorSpec((None,), tf.float32, "x"))
+    model = load(ModelType.TENSORFLOWSAVED, content, schema=WITHOUT)
+    scores = model.score(rows(model.fields))
+    assert (scores.result.tolist(), scores.labels) == ([3.0, 6.0], None)
+    kept = {} if isinstance(version, str) else {"model_version": [7.0, 7.0]}
+    assert {name: list(values) for name, values in scores.outputs.items()} == (
+        kept | {"predictions": [3.0, 6.0]}
+    )
+
+
+def test_a_key_of_a_message_that_the_model_parses_is_not_its_label(load: Load, tmp_path: Path) -> None:
+    def serve(examples: Any) -> dict[str, Any]:
+        features = {
+            "key": tf.io.FixedLenFeature((), tf.int64),
+            "x": tf.io.FixedLenFeature((), tf.float32),
+        }
+        parsed = tf.io.parse_example(examples, features)
+        return {
+            "key": parsed["key"],
+            "as_text": tf.as_string(parsed["key"]),
+            "predictions": 3.0 * parsed["x"],
+        }
+
+    content = saved_function(tmp_path, serve, tf.TensorSpec((None,), tf.string, "examples"))
+    model = load(ModelType.TENSORFLOWSAVED, content, schema=WITH_KEY)
+    scores = model.score(rows(model.fields))
+    assert (scores.result.tolist(), scores.labels) == ([3.0, 6.0], None)
+
+
+def test_a_model_that_is_a_constant_gives_it(load: Load, tmp_path: Path) -> None:
+    def serve(x: Any) -> dict[str, Any]:
+        return {"predictions": tf.fill(tf.shape(x), 4.0)}
+
+    content = saved_function(tmp_path, serve, tf.TensorSpec((None,), tf.float32, "x"))
+    assert load(ModelType.TENSORFLOWSAVED, content, schema=WITHOUT).score(rows(["x"])).result.tolist() == [
+        4,
+        4,
+    ]
 
 
 def test_what_a_key_takes_part_in_is_computed(load: Load, tmp_path: Path) -> None:
@@ -236,6 +284,24 @@ def test_a_column_that_an_export_has_dropped_is_not_needed(load: Load) -> None:
     )
     model = load(ModelType.ONNX, content, schema=RecordSchema("Data", ("v", "u")))
     assert (model.fields, model.score(np.array([[3.0]])).result.tolist()) == (("u",), [6.0])
+
+
+def test_a_number_that_is_the_same_for_every_record_is_not_the_label(load: Load) -> None:
+    content = model_of(
+        [
+            helper.make_node("Shape", ["u"], ["shape"]),
+            helper.make_node(
+                "ConstantOfShape", ["shape"], ["version"], value=helper.make_tensor("", WHOLE, [1], [7])
+            ),
+            helper.make_node("Mul", ["u", "scale"], ["y"]),
+        ],
+        [value("u", None, 1)],
+        [value("version", None, 1, kind=WHOLE), value("y", None, 1)],
+        helper.make_tensor("scale", FLOAT, [1], [2.0]),
+    )
+    scores = load(ModelType.ONNX, content, schema=RecordSchema("Data", ("u",))).score(np.array([[3.0]]))
+    assert (scores.result.tolist(), scores.labels) == ([6.0], None)
+    assert {name: list(values) for name, values in scores.outputs.items()} == {"version": [7.0], "y": [6.0]}
 
 
 def test_what_a_branch_uses_is_needed(load: Load) -> None:
