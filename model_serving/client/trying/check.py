@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
 from model_serving.client.errors import ClientError
@@ -59,8 +60,7 @@ class ModelCheck:
 
     def _try(self, message: ModelDescriptor, payload: bytes) -> ModelDescriptor:
         try:
-            with admitted(payload, None, self._settings) as trial:
-                rows = list(trial.score(self._records))
+            rows = self._scored(message, payload)
         except (ModelRejected, Unavailable) as error:
             raise Refused(f"a job would reject {message.name}: {error}") from error
         failed = [(number, row.error) for number, row in enumerate(rows, start=1) if row.error is not None]
@@ -77,6 +77,24 @@ class ModelCheck:
         del checked.examples[:]
         checked.examples.extend(self._example(place, row) for place, row in self._chosen(rows))
         return checked
+
+    def _scored(self, message: ModelDescriptor, payload: bytes) -> list[TriedRow]:
+        try:
+            with admitted(payload, None, self._settings) as trial:
+                return list(trial.score(self._records))
+        except ModelRejected:
+            if not self._examples:
+                raise
+            # A model that fails on zeros is let in with an example that it scores.
+            probe = ModelDescriptor()
+            probe.CopyFrom(message)
+            probe.examples.add(record=self._records.payload(0), tolerance=math.inf)
+            with (
+                suppress(ModelRejected),
+                admitted(probe.SerializeToString(deterministic=True), None, self._settings) as trial,
+            ):
+                return list(trial.score(self._records))
+            raise
 
     def _chosen(self, rows: list[TriedRow]) -> list[tuple[int, TriedRow]]:
         # No result is within a tolerance of infinity.

@@ -127,7 +127,7 @@ class Preparer:
         with self._contents.putting_away(model, history) as put_away:
             lease = self._pool.acquire(model, self._schema)
             try:
-                _warm_up(lease.model, self._schema)
+                _warm_up(lease.model, self._schema, has_examples=bool(message.examples))
                 rows = self._check_examples(lease.model, message.examples)
                 model = replace(model, reference=encode_reference(lease.model.fields, rows))
                 load_ms = self._ms_since(start)
@@ -226,14 +226,20 @@ def _with_findings(model: ModelToServe, lease: Lease) -> ModelToServe:
     return replace(model, findings=lease.model.findings)
 
 
-def _warm_up(model: LoadedModel, schema: RecordSchema) -> None:
+def _warm_up(model: LoadedModel, schema: RecordSchema, *, has_examples: bool) -> None:
     """Scores a first row, so that no record has to wait for what the first call allocates or compiles.
 
-    A missing result is not an error here, because zeros may be outside of the values that the model knows.
+    Zeros may be outside of the values that the model knows. So a missing result is not an error here, and a
+    model that fails is not refused if it has examples, which have to be scored next.
     """
     try:
         result = model.score(first_row_of(model, schema)).result
     except ScoringFailed as error:
-        raise ModelRejected(f"the model fails on a first record: {error}") from error
+        if has_examples:
+            return
+        raise ModelRejected(
+            f"the model fails on a first record: {error}; if it can score others, send some as examples "
+            "(publish-models --try records.csv --examples 1)"
+        ) from error
     if result.shape != (1,):
         raise ModelRejected(f"the model gives {result.shape} results for one record")

@@ -16,7 +16,7 @@ from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.protos.winerecord_pb2 import WineRecord
 from model_serving.settings import ServingSettings
-from tests.job_models import narrow_pmml, regression_pmml
+from tests.job_models import narrow_pmml, regression_pmml, table_onnx
 
 GLM = next(model for model in sample_models() if model.path.name == "wine_glm.pmml")
 SETTINGS = ServingSettings(
@@ -96,6 +96,25 @@ def test_a_model_that_does_not_score_a_record_is_not_sent(
     assert (status, sent) == (1, [])
     assert "narrow does not score " in said
     assert "record 2: " in said
+
+
+def test_a_model_that_fails_on_zeros_is_sent_with_examples_only(
+    sent: list[bytes], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    by_strength = written(tmp_path, "by_strength.onnx", table_onnx(9, range(3, 10)))
+    status, (said,) = publish(capsys, by_strength, "--try", sample_records())
+    assert (status, sent) == (1, [])
+    assert "the model fails on a first record" in said
+    assert "send some as examples (publish-models --try records.csv --examples 1)" in said
+    assert publish(capsys, by_strength, "--try", sample_records(), "--examples", 1) == (0, [])
+    (example,) = ModelDescriptor.FromString(sent[0]).examples
+    assert (WineRecord.FromString(example.record).alcohol, example.expected) == (9.2, 3.0)
+    with admitted(sent[0], None, SETTINGS) as trial:
+        assert trial.model.name == "by_strength"
+    too_high = written(tmp_path, "too_high.onnx", table_onnx(80, [1.0]))
+    status, (said,) = publish(capsys, too_high, "--try", sample_records(), "--examples", 1)
+    assert (status, len(sent)) == (1, 1)
+    assert "the model fails on a first record" in said
 
 
 def test_a_file_that_changed_between_two_turns_is_tried_again(tmp_path: Path) -> None:

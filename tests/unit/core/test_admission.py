@@ -91,6 +91,13 @@ def test_a_model_with_right_examples_is_let_in(
     assert offer(admission, deploy("v1", examples=examples), kept).model == served("v1")
 
 
+def test_a_model_that_fails_on_zeros_is_let_in_with_an_example_that_it_scores(
+    admission: Admission, kept: OneDataType, engine: FakeEngine
+) -> None:
+    engine.scripts[b"v1"] = Script(poison=0.0)
+    assert offer(admission, deploy("v1", examples=(RIGHT,)), kept).model == served("v1")
+
+
 BAD_MESSAGES = {
     "digest of other content": (
         deploy("v2", sha256="ab" * 32),
@@ -118,7 +125,17 @@ BAD_MESSAGES = {
         ),
     ),
     "does not load": (deploy("v2", b"broken"), "not a model"),
-    "fails on zeros": (deploy("v2", b"fails"), "the model fails on a first record: x is 0"),
+    "fails on zeros": (
+        deploy("v2", b"fails"),
+        (
+            "the model fails on a first record: x is 0; if it can score others, send some as examples "
+            "(publish-models --try records.csv --examples 1)"
+        ),
+    ),
+    "fails on zeros and in its example": (
+        deploy("v2", b"fails", examples=(Example(b"0,0,red", 0.0, 1.0),)),
+        "example 1 of 1 cannot be scored: x is 0",
+    ),
     "wrong number of results": (deploy("v2", b"many"), "the model gives (2,) results for one record"),
     "wrong example": (
         deploy("v2", examples=(RIGHT, Example(b"2,0,red", 2.5, 0.25))),
