@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 from model_serving.client.errors import ClientError
@@ -32,6 +33,8 @@ Place = Path | str
 """The place of a model: a file or folder of this machine, or a URL as text."""
 
 _SAVED_MODEL_FILE = "saved_model.pb"
+_SUFFIXES = frozenset({".onnx", ".pmml"})
+_MOST_LOOKED_AT, _MOST_NAMED = 1000, 3
 _WANTED = (
     "give a PMML file, an ONNX file, a frozen TensorFlow graph, "
     "or a SavedModel as a folder or a zip or tar of it"
@@ -119,8 +122,21 @@ def saved_model_folder(path: Path) -> Path:
         child for child in path.iterdir() if child.name.isdecimal() and (child / _SAVED_MODEL_FILE).is_file()
     ]
     if not versions:
-        raise UnknownModelFile(path, f"the folder has no {_SAVED_MODEL_FILE}")
+        inside = _models_in(path)
+        advice = f"give the model in it: {' or '.join(map(str, inside))}" if inside else _WANTED
+        raise UnknownModelFile(path, f"the folder has no {_SAVED_MODEL_FILE}", advice)
     return max(versions, key=lambda folder: int(folder.name))
+
+
+def _models_in(folder: Path) -> list[Path]:
+    """Returns what looks like models in a folder: MLflow, for one, keeps them beside other files."""
+    found = []
+    for path in sorted(islice(folder.rglob("*"), _MOST_LOOKED_AT)):
+        if path.name == _SAVED_MODEL_FILE:
+            found.append(path.parent)
+        elif path.suffix in _SUFFIXES:
+            found.append(path)
+    return found[:_MOST_NAMED]
 
 
 def pack_saved_model(folder: Path) -> bytes:

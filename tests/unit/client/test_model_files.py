@@ -101,6 +101,18 @@ def test_anything_else_is_refused(tmp_path: Path, content: bytes, why: str) -> N
     assert "\n" not in str(refused.value)
 
 
+def test_the_refusal_of_a_folder_names_the_models_in_it(tmp_path: Path) -> None:
+    """The folder of a model in MLflow, for example."""
+    for name in ("MLmodel", "model.onnx", "data/model/saved_model.pb", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnknownModelFile) as refused:
+        detect(tmp_path)
+    assert str(refused.value).endswith(
+        f"give the model in it: {tmp_path / 'data' / 'model'} or {tmp_path / 'model.onnx'}"
+    )
+
+
 def test_what_is_not_there_or_holds_no_model_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.zip"
     with zipfile.ZipFile(other, "w") as archive:
