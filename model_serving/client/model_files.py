@@ -15,6 +15,8 @@ from model_serving.client.errors import ClientError
 from model_serving.core.errors import ModelRejected
 from model_serving.core.messages import ModelType
 from model_serving.engines.content import ZIP_DAMAGED, ContentKind, tell
+from model_serving.engines.onnx.external import ReadPart, with_weights
+from model_serving.engines.onnx.graph import read_graph
 from model_serving.stores.locations import LocationStore
 
 __all__ = [
@@ -38,6 +40,11 @@ _MOST_LOOKED_AT, _MOST_NAMED = 1000, 3
 _WANTED = (
     "give a PMML file, an ONNX file, a frozen TensorFlow graph, "
     "or a SavedModel as a folder or a zip or tar of it"
+)
+
+_ONE_FILE = (
+    "put the file with the weights beside it, or export the model into one file "
+    "(in PyTorch torch.onnx.export(..., external_data=False))"
 )
 
 _JOB = LocationStore("/", sys.maxsize)
@@ -74,7 +81,9 @@ def served_type(kind: ContentKind | None, place: Place) -> ModelType:
 
 
 def content_at(place: Place) -> bytes:
-    """Returns the bytes of a model for a message: a file unchanged, a SavedModel's folder as a zip.
+    """Returns the bytes of a model for a message: a file, a SavedModel's folder as a zip.
+
+    A file is unchanged, but for weights of an ONNX model in files beside it, which are put in.
 
     Raises:
         ClientError: the model cannot be read, or is empty.
@@ -83,12 +92,48 @@ def content_at(place: Place) -> bytes:
         content = content_for_job(place)
     else:
         try:
-            content = pack_saved_model(saved_model_folder(place)) if place.is_dir() else place.read_bytes()
+            content = pack_saved_model(saved_model_folder(place)) if place.is_dir() else _whole(place)
         except OSError as error:
             raise UnknownModelFile(place, error.strerror or str(error)) from error
     if not content:
         raise UnknownModelFile(place, "the file is empty")
     return content
+
+
+def _whole(path: Path) -> bytes:
+    """Returns an ONNX model with the weights that it keeps in files beside it, another file as it is."""
+    content = path.read_bytes()
+    kind = tell(content)
+    if kind is None or kind.model_type is not ModelType.ONNX:
+        return content
+    try:
+        return with_weights(content, _beside(path)) if read_graph(content).has_external_data else content
+    except ValueError:
+        # The engine says what is wrong with it.
+        return content
+
+
+def _beside(model: Path) -> ReadPart:
+    # A model may come from outside, and must not send any file of this machine along. The second folder is
+    # for a cache in which the names are links.
+    folders = (model.parent.resolve(), model.resolve().parent)
+
+    def read(location: str, offset: int, length: int | None) -> bytes:
+        path = (model.parent / location).resolve()
+        if not any(path.is_relative_to(folder) for folder in folders):
+            raise UnknownModelFile(model, f"its weights are outside of its folder, in {location}", _ONE_FILE)
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                part = file.read() if length is None else file.read(length)
+        except (OSError, OverflowError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UnknownModelFile(model, f"its weights are in {path}: {why}", _ONE_FILE) from error
+        if length is not None and len(part) != length:
+            raise UnknownModelFile(model, f"its weights are in {path}, which is too short", _ONE_FILE)
+        return part
+
+    return read
 
 
 def location_of(place: Place) -> str:

@@ -12,6 +12,7 @@ __all__ = [
     "GROUP",
     "MORE",
     "VARINT",
+    "any_field",
     "bytes_field",
     "read_varint",
     "tag",
@@ -50,6 +51,11 @@ def bytes_field(number: int, value: bytes | memoryview) -> bytes:
     short = number < 16 and size < MORE
     head = bytes((number << 3 | BYTES, size)) if short else tag(number, BYTES) + varint(size)
     return head + value
+
+
+def any_field(number: int, kind: int, value: bytes | memoryview) -> bytes:
+    """Returns a field with this wire type; the value of one that is not of bytes is encoded already."""
+    return bytes_field(number, value) if kind == BYTES else tag(number, kind) + value
 
 
 def read_varint(content: bytes | memoryview, at: int = 0) -> tuple[int, int]:

@@ -98,6 +98,17 @@ PICKLE = _foreign(
     "(skl2onnx)",
 )
 PYTORCH = _foreign("a PyTorch file", "export the model as ONNX with torch.onnx.export")
+SAFETENSORS = _foreign(
+    "weights without their model (.safetensors)", "load them into the model and export it as ONNX"
+)
+ML_NET = _foreign("an ML.NET model (.zip)", "export it as ONNX with mlContext.Model.ConvertToOnnx")
+H2O_MOJO = _foreign(
+    "an H2O MOJO", "export the model as PMML, in a pipeline of sklearn2pmml or with JPMML-H2O"
+)
+SPARK_ML = _foreign(
+    "a saved model of Spark ML",
+    "export it as PMML (pyspark2pmml) or ONNX (onnxmltools.convert_sparkml)",
+)
 LIGHTGBM = _foreign(
     "a LightGBM model", "export it as PMML (JPMML-LightGBM) or ONNX (onnxmltools.convert_lightgbm)"
 )

@@ -11,11 +11,14 @@ import zlib
 from collections.abc import Callable, Iterable
 
 from model_serving.engines.content.kinds import (
+    H2O_MOJO,
     KERAS,
+    ML_NET,
     NUMPY,
     PYTORCH,
     SAVED_MODEL_ARCHIVE,
     SAVED_MODEL_TEXT,
+    SPARK_ML,
     TAR_OF_OTHER_THINGS,
     ZIP_DAMAGED,
     ZIP_OF_OTHER_THINGS,
@@ -87,15 +90,22 @@ def _tell_tar(content: bytes) -> ContentKind:
 
 
 def _of_names(names: Iterable[str]) -> ContentKind | None:
-    last = {name.rpartition("/")[2] for name in names}
+    paths = [name.replace("\\", "/") for name in names]
+    last = {name.rpartition("/")[2] for name in paths}
     if "saved_model.pb" in last:
         return SAVED_MODEL_ARCHIVE
     if "saved_model.pbtxt" in last:
         return SAVED_MODEL_TEXT
     if {"config.json", "model.weights.h5"} <= last or any(name.endswith(".keras") for name in last):
         return KERAS
-    if last & {"data.pkl", "constants.pkl"}:
+    if last & {"data.pkl", "constants.pkl", "model_weights_config.json"}:
         return PYTORCH
+    if any(name.startswith("TransformerChain/") for name in paths):
+        return ML_NET
+    if "model.ini" in paths:
+        return H2O_MOJO
+    if any(name.endswith("metadata/part-00000") for name in paths):
+        return SPARK_ML
     if last and all(name.endswith(".npy") for name in last):
         return NUMPY
     return None

@@ -11,6 +11,7 @@ from model_serving.engines.content.kinds import (
     PARQUET,
     PICKLE,
     R_DATA,
+    SAFETENSORS,
     TFLITE,
     XGBOOST,
     ContentKind,
@@ -67,6 +68,8 @@ def _tell_magic(content: bytes) -> ContentKind | None:
     if content.startswith(b"{") and b"learner" in content[:64] and b"\0" in content[:64]:
         # Universal Binary JSON.
         return XGBOOST
+    if content[8:10] == b'{"' and int.from_bytes(content[:8], "little") < len(content):
+        return SAFETENSORS if b'"data_offsets"' in content[:_PEEKED_IN] else None
     if content.startswith(_PICKLES) or (content.startswith(_ZLIB) and _is_compressed_pickle(content)):
         return PICKLE
     return None

@@ -7,7 +7,7 @@ where the locale is not installed by whose rules a model changes text to lower c
 
 from __future__ import annotations
 
-from model_serving.core.protobuf_fields import BYTES, VARINT, bytes_field, tag
+from model_serving.core.protobuf_fields import BYTES, VARINT, any_field, bytes_field
 from model_serving.engines.content.protobuf import walk
 from model_serving.engines.onnx.graph import ATTRIBUTE, GRAPH, NODE, OUTPUT, name_of, read_node, text_of
 
@@ -21,7 +21,7 @@ def without_zip_maps(content: bytes, zip_maps: dict[str, str]) -> bytes:
     """Returns the model without ZipMap: ``zip_maps`` gives for an output of ZipMap the tensor before it."""
     made = bytearray()
     for number, kind, value in walk(memoryview(content)):
-        made += _field(
+        made += any_field(
             number, kind, _unzipped(value, zip_maps) if number == GRAPH and kind == BYTES else value
         )
     return bytes(made)
@@ -41,7 +41,7 @@ def _unzipped(graph: memoryview, zip_maps: dict[str, str]) -> bytes:
                 given.add(tensor)
                 made += bytes_field(OUTPUT, bytes_field(1, tensor.encode()))
             continue
-        made += _field(number, kind, value)
+        made += any_field(number, kind, value)
     return bytes(made)
 
 
@@ -53,7 +53,7 @@ def with_neutral_locale(content: bytes) -> bytes:
     """
     made = bytearray()
     for number, kind, value in walk(memoryview(content)):
-        made += _field(number, kind, _neutral_graph(value) if number == GRAPH and kind == BYTES else value)
+        made += any_field(number, kind, _neutral_graph(value) if number == GRAPH and kind == BYTES else value)
     return bytes(made)
 
 
@@ -61,7 +61,7 @@ def _neutral_graph(graph: memoryview) -> bytes:
     made = bytearray()
     for number, kind, value in walk(graph):
         is_normalizer = kind == BYTES and number == NODE and read_node(value).kind == "StringNormalizer"
-        made += _field(number, kind, _neutral_node(value) if is_normalizer else value)
+        made += any_field(number, kind, _neutral_node(value) if is_normalizer else value)
     return bytes(made)
 
 
@@ -73,15 +73,11 @@ def _neutral_node(node: memoryview) -> bytes:
             if text_of(parts.get(1, memoryview(b""))) == "locale":
                 locale = text_of(parts.get(4, memoryview(b"")))
                 continue
-        made += _field(number, kind, value)
+        made += any_field(number, kind, value)
     neutral = _NEUTRAL if not locale or locale.startswith("en_") else locale
     parts_made = (
         bytes_field(1, b"locale"),
         bytes_field(4, neutral.encode()),
-        _field(20, VARINT, bytes([_STRING])),
+        any_field(20, VARINT, bytes([_STRING])),
     )
     return bytes(made) + bytes_field(ATTRIBUTE, b"".join(parts_made))
-
-
-def _field(number: int, kind: int, value: bytes | memoryview) -> bytes:
-    return bytes_field(number, value) if kind == BYTES else tag(number, kind) + value

@@ -17,10 +17,12 @@ from model_serving.engines.content.protobuf import walk
 __all__ = [
     "ATTRIBUTE",
     "GRAPH",
+    "INITIALIZER",
     "NODE",
     "OUTPUT",
     "Graph",
     "Node",
+    "is_external",
     "name_of",
     "read_graph",
     "read_node",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 GRAPH = 7  # in ModelProto
-NODE, _INITIALIZER, _INPUT, OUTPUT = 1, 5, 11, 12  # in GraphProto
+NODE, INITIALIZER, _INPUT, OUTPUT = 1, 5, 11, 12  # in GraphProto
 ATTRIBUTE = 5  # in NodeProto
 _BRANCH, _BRANCHES = 6, 11  # in AttributeProto
 _EXTERNAL = 1  # TensorProto.DataLocation
@@ -199,10 +201,9 @@ def read_graph(content: bytes) -> Graph:
                 inputs.add(name_of(value))
                 if _is_scalar(value):
                     scalars.add(name_of(value))
-            elif kind == BYTES and number == _INITIALIZER:
-                name, is_external = _tensor_header(value)
-                initializers[name] = value
-                external |= is_external
+            elif kind == BYTES and number == INITIALIZER:
+                initializers[next(map(text_of, _parts(value, 8)), "")] = value
+                external |= is_external(value)
     makers = {name: node for node in nodes for name in node.outputs}
     return Graph(
         frozenset(inputs), tuple(outputs), frozenset(scalars), tuple(nodes), makers, initializers, external
@@ -260,14 +261,12 @@ def _parts(message: memoryview, field_number: int) -> Iterator[memoryview]:
     return (value for number, kind, value in walk(message) if number == field_number and kind == BYTES)
 
 
-def _tensor_header(tensor: memoryview) -> tuple[str, bool]:
-    name, external = "", False
-    for number, kind, value in walk(tensor):
-        if number == 8 and kind == BYTES:
-            name = text_of(value)
-        elif number == 14 and kind == VARINT:
-            external = read_varint(value)[0] == _EXTERNAL
-    return name, external
+def is_external(tensor: memoryview) -> bool:
+    """Whether a TensorProto says that its values are in another file."""
+    return any(
+        number == 14 and kind == VARINT and read_varint(value)[0] == _EXTERNAL
+        for number, kind, value in walk(tensor)
+    )
 
 
 def _attribute(content: memoryview) -> Iterator[str]:

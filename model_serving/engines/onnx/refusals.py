@@ -22,7 +22,8 @@ NOT_ONNX = (
 )
 
 EXTERNAL_DATA = (
-    "the model's weights are in another file (external data): export it into one file, in PyTorch with "
+    "the model's weights are in another file (external data): publish it with model-serving publish-models, "
+    "which puts them into the message, or export it into one file, in PyTorch with "
     "torch.onnx.export(..., external_data=False), for an exported model with "
     "onnx.save_model(onnx.load('model.onnx'), 'one_file.onnx')"
 )

@@ -111,6 +111,25 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "joblib with gzip": (gzip.compress(pickle.dumps(ESTIMATOR)), "skl2onnx"),
     ".pt": (zipped({"net/data.pkl": b"\x80\x02", "net/data/0": b""}), "torch.onnx.export"),
     "TorchScript": (zipped({"net/code/x.py": b"", "net/constants.pkl": b""}), "torch.onnx.export"),
+    ".pt2": (
+        zipped({"m/archive_format": b"pt2", "m/data/weights/model_weights_config.json": b"{}"}),
+        "torch.onnx.export",
+    ),
+    ".safetensors": (
+        (64).to_bytes(8, "little")
+        + b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(64)
+        + bytes(4),
+        "export it as ONNX",
+    ),
+    "ML.NET": (
+        zipped({"TrainingInfo\\Version.txt": b"4", "TransformerChain\\Model.key": b"", "Schema": b""}),
+        "ConvertToOnnx",
+    ),
+    "H2O": (zipped({"model.ini": b"[info]", "domains/d000.txt": b"a"}), "JPMML-H2O"),
+    "Spark ML": (
+        tarred({"model/metadata/part-00000": b"{}", "model/stages/0/_SUCCESS": b""}),
+        "pyspark2pmml",
+    ),
     "LightGBM": (b"tree\nversion=v4\nnum_class=1\n", "onnxmltools"),
     "LightGBM JSON": (b'{"name": "tree", "version": "v4", "num_tree_per_iteration": 1}', "onnxmltools"),
     "XGBoost JSON": (b'{"learner":{"attributes":{}}}', "onnxmltools"),
