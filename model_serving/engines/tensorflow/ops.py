@@ -35,6 +35,14 @@ _TEXT = 7
 _FED = frozenset({"Placeholder", "PlaceholderWithDefault", "Const"})
 """Operations that exporters keep the path of a vocabulary or of the checkpoint in."""
 
+_WITHOUT_IT = "export the model without it"
+_ADVICE = {
+    "XlaCallModule": (
+        "it is code that JAX compiled: load the model with Keras's TensorFlow backend "
+        "(KERAS_BACKEND=tensorflow) and export it from there"
+    )
+}
+
 _WRITES = re.compile(r"Resource(Scatter|StridedSlice)\w*|Assign(Add|Sub)?(VariableOp)?|Scatter\w*")
 """Operations that write into a variable, besides ``AssignVariableOp``."""
 
@@ -57,7 +65,7 @@ def refuse_reaching_out(graph: Any, *, tables: bool = False) -> None:
         if node.op not in functions or _is_registered(node.op):
             raise ModelRejected(
                 f"the model's operation '{first_line(node.name)}' ({first_line(node.op)}) reaches files, "
-                "hosts or code outside the model, or is not known: export the model without it"
+                f"hosts or code outside the model, or is not known: {_ADVICE.get(node.op, _WITHOUT_IT)}"
             )
 
 

@@ -42,7 +42,6 @@ def graph(
         "WriteFile",
         "ImmutableConst",
         "DecodeProtoV2",
-        "XlaCallModule",
         "XlaCustomCallV2",
         "SaveDatasetV2",
         "TensorForestTreeDeserialize",
@@ -73,6 +72,11 @@ def test_operations_that_reach_out_are_refused_everywhere(operation: str) -> Non
         with pytest.raises(ModelRejected) as caught:
             refuse_reaching_out(definition)
         assert str(caught.value) == text
+
+
+def test_the_refusal_of_what_jax_compiled_says_how_to_export_it() -> None:
+    with pytest.raises(ModelRejected, match=r"\(XlaCallModule\).* KERAS_BACKEND=tensorflow"):
+        refuse_reaching_out(graph(bad=("XlaCallModule", (), "")))
 
 
 @pytest.mark.parametrize(
