@@ -1,8 +1,8 @@
 """Decides what the outputs of a TensorFlow or ONNX model mean: one rule for both.
 
 The label is, in this order: an output of text with one column, an output of whole numbers with one column.
-Among several of a kind it is one whose classes the model states, else one whose name says label or class,
-else the first. An output of whole numbers alone is a label only if its classes or its name say so. What
+Among several of a kind it is one whose classes the model states, else one whose name says label or class
+(one that also says "predict" before the others), else the first. An output of whole numbers alone is a label only if its classes or its name say so. What
 only repeats an input, such as a record's key or the true label, or is the same for every record, such as a
 version, is neither label nor result beside other outputs.
 
@@ -30,7 +30,7 @@ from model_serving.engines.results import column_names, resolve_rule, spelled_nu
 __all__ = ["OutputPlan", "TensorOutput", "plan_outputs", "results_among"]
 
 _RESULT_NAMES = ("probabilities", "predictions", "prediction", "outputs", "output", "Score.output")
-"""Names that many models have, Spark ML's and at last ML.NET's."""
+"""Names of results that many exporters give; the last one is ML.NET's."""
 
 _LABEL_NAME = re.compile("label|class", re.IGNORECASE)
 _PREDICTED_NAME = re.compile("predict", re.IGNORECASE)
