@@ -1,10 +1,10 @@
 """Decides what the outputs of a TensorFlow or ONNX model mean: one rule for both.
 
 The label is, in this order: an output of text with one column, an output of whole numbers with one column.
-Among several of a kind it is one whose classes the model states, else one whose name says label or class
-(one that also says "predict" before the others), else the first. An output of whole numbers alone is a label only if its classes or its name say so. What
-only repeats an input, such as a record's key or the true label, or is the same for every record, such as a
-version, is neither label nor result beside other outputs.
+Among several of a kind it is one whose classes the model states, else one whose name says label or class (one
+that also says "predict" before the others), else the first. An output of whole numbers alone is a label only
+if its classes or its name say so. What only repeats an input, such as a record's key or the true label, or is
+the same for every record, such as a version, is neither label nor result beside other outputs.
 
 The result is taken from, in this order:
 
