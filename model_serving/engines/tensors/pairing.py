@@ -56,11 +56,23 @@ def plan_inputs(
     except ModelRejected as refusal:
         names = None if needed is None else needed()
         kept = [tensor for tensor in tensors if names is None or tensor.name in names]
-        if not 0 < len(kept) < len(tensors):
-            raise
-        with suppress(ModelRejected):
-            return _with_filled(tensors, _planned(kept, given, schema, ordered))
-        raise refusal from None
+        if 0 < len(kept) < len(tensors):
+            with suppress(ModelRejected):
+                return _with_filled(tensors, _planned(kept, given, schema, ordered))
+        raise _constants(tensors) or refusal from None
+
+
+def _constants(tensors: Sequence[TensorInput]) -> ModelRejected | None:
+    """Returns the refusal of inputs that are the same for all records, None if there are none."""
+    rows = [(tensor, tensor.shape[0]) for tensor in tensors if tensor.shape]
+    fixed = [tensor for tensor, count in rows if count is not None]
+    if not fixed or len(fixed) == len(rows):
+        return None
+    return ModelRejected(
+        f"the model's inputs {_listed(fixed)} have no rows for records: the exporter has left constants as "
+        "inputs (Keras does so with Normalization and format='onnx'): export a SavedModel, "
+        "model.export('folder')"
+    )
 
 
 def filled_note(names: Sequence[str]) -> str:

@@ -297,3 +297,15 @@ def test_doubles_and_texts_are_told_apart() -> None:
     assert (u.dtype, u.tolist()) == (np.dtype("float64"), [[1.5]])
     assert (v.dtype, v.tolist()) == (np.dtype("float32"), [[2.5]])
     assert (city.dtype, city.tolist()) == (np.dtype(object), ["Bern"])
+
+
+def test_constants_that_an_exporter_left_as_inputs_are_named() -> None:
+    """Keras 3: ``model.export("model.onnx", format="onnx")`` with an adapted Normalization."""
+    tensors = [tensor("x", None, 3), tensor("norm/Sub/y:0", 1, 3), tensor("norm/Sqrt/x:0", 1, 3)]
+    with pytest.raises(ModelRejected) as refused:
+        plan_inputs(tensors, (), PLACE, ordered=True)
+    assert str(refused.value).startswith(
+        "the model's inputs norm/Sub/y:0 float32 [1, 3]; norm/Sqrt/x:0 float32 [1, 3] have no rows"
+    )
+    # With fields for them, such inputs are fed record by record.
+    assert plan_inputs([tensor("u", None, 1), tensor("v", 1, 1)], (), PLACE, ordered=True).batch == 1
