@@ -226,7 +226,7 @@ def test_a_fault_in_a_thread_is_a_fault_of_the_operator(
 ) -> None:
     engine.scripts[b"v1"] = Script(fields=("temperature",), gate=gate)
 
-    def bug(*_: object) -> None:
+    def bug(*_: object, **__: object) -> None:
         raise RuntimeError("bug")
 
     monkeypatch.setattr("model_serving.core.admission.preparation._warm_up", bug)
