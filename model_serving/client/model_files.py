@@ -114,15 +114,18 @@ def _whole(path: Path) -> bytes:
 
 
 def _beside(model: Path) -> ReadPart:
-    # A model may come from outside, and must not send any file of this machine along. The second folder is
-    # for a cache in which the names are links.
+    # A model may come from outside, and must not send any file of this machine along: nothing outside of its
+    # folder, and nothing hidden in it. The second folder is for a cache in which the names are links.
     folders = (model.parent.resolve(), model.resolve().parent)
 
     def read(location: str, offset: int, length: int | None) -> bytes:
         path = (model.parent / location).resolve()
-        if not any(path.is_relative_to(folder) for folder in folders):
-            raise UnknownModelFile(model, f"its weights are outside of its folder, in {location}", _ONE_FILE)
+        hidden = any(part.startswith(".") for part in Path(location).parts)
+        if hidden or not any(path.is_relative_to(folder) for folder in folders):
+            raise UnknownModelFile(model, f"its weights are not beside it, but in {location}", _ONE_FILE)
         try:
+            if path.exists() and not path.is_file():
+                raise OSError(0, "not a file")
             with path.open("rb") as file:
                 file.seek(offset)
                 part = file.read() if length is None else file.read(length)

@@ -51,9 +51,11 @@ def test_weights_are_put_into_the_model(tmp_path: Path, entries: dict[str, str],
 @pytest.mark.parametrize(
     ("entries", "why"),
     [
-        ({"location": "../secret"}, "its weights are outside of its folder, in ../secret"),
-        ({"location": "/etc/passwd"}, "its weights are outside of its folder, in /etc/passwd"),
-        ({"location": "link"}, "its weights are outside of its folder, in link"),
+        ({"location": "../secret"}, "its weights are not beside it, but in ../secret"),
+        ({"location": "/etc/passwd"}, "its weights are not beside it, but in /etc/passwd"),
+        ({"location": "link"}, "its weights are not beside it, but in link"),
+        ({"location": ".hidden/key"}, "its weights are not beside it, but in .hidden/key"),
+        ({"location": ""}, "models: not a file"),
         ({"location": "absent"}, "absent: No such file or directory"),
         ({"location": "weights", "length": "9"}, "which is too short"),
         ({"location": "weights", "length": "-1"}, "which is too short"),
@@ -68,6 +70,8 @@ def test_weights_that_are_not_beside_the_model_are_refused(
     (tmp_path / "secret").write_bytes(WEIGHTS)
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "weights").write_bytes(WEIGHTS)
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "key").write_bytes(WEIGHTS)
     (folder / "model.onnx").write_bytes(outside(**entries))
     with pytest.raises(UnknownModelFile) as refused:
         content_at(folder / "model.onnx")
