@@ -8,6 +8,7 @@
     ├── NoModel             no model serves the record's data type
     ├── ScoringFailed       the model gave an error or no result for a record
     ├── ModelRejected       a model or a command that cannot be carried out
+    │   └── FailsAtFirst    a model that failed on the first record that it was given
     ├── Unavailable         something is out of reach now: a store, a remote server, a Java process
     │   └── ContentUnavailable  the content of a model in state is not available from the model store
     └── IncompatibleState   state that was written by a newer version of this software
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 __all__ = [
     "ContentUnavailable",
+    "FailsAtFirst",
     "IncompatibleState",
     "InvalidRecord",
     "ModelRejected",
@@ -61,6 +63,10 @@ class ScoringFailed(ModelServingError):
 
 class ModelRejected(ModelServingError):
     """A model or a command that cannot be carried out."""
+
+
+class FailsAtFirst(ModelRejected):
+    """A model that failed on the first record that it was given, without examples of others."""
 
 
 class Unavailable(ModelServingError):

@@ -10,7 +10,7 @@ from model_serving.client.errors import ClientError
 from model_serving.client.record_files import load_record_type, read_record_file
 from model_serving.client.trying.records import MessageRecords
 from model_serving.client.trying.trial import TriedRow, admitted
-from model_serving.core.errors import ModelRejected, Unavailable
+from model_serving.core.errors import FailsAtFirst, ModelRejected, Unavailable
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
 from model_serving.settings import ServingSettings
 from model_serving.wire import RecordCodec
@@ -82,10 +82,10 @@ class ModelCheck:
         try:
             with admitted(payload, None, self._settings) as trial:
                 return list(trial.score(self._records))
-        except ModelRejected:
+        except FailsAtFirst:
             if not self._examples:
                 raise
-            # A model that fails on zeros is let in with an example that it scores.
+            # It is let in with an example that it scores.
             probe = ModelDescriptor()
             probe.CopyFrom(message)
             probe.examples.add(record=self._records.payload(0), tolerance=math.inf)

@@ -15,6 +15,7 @@ from model_serving.core.clock import Clock
 from model_serving.core.engine import Columns, LoadedModel, RecordSchema, first_row_of
 from model_serving.core.errors import (
     ContentUnavailable,
+    FailsAtFirst,
     InvalidRecord,
     ModelRejected,
     ScoringFailed,
@@ -237,7 +238,7 @@ def _warm_up(model: LoadedModel, schema: RecordSchema, *, has_examples: bool) ->
     except ScoringFailed as error:
         if has_examples:
             return
-        raise ModelRejected(
+        raise FailsAtFirst(
             f"the model fails on a first record: {error}; if it can score others, send some as examples "
             "(publish-models --try records.csv --examples 1)"
         ) from error

@@ -7,24 +7,31 @@ where the locale is not installed by whose rules a model changes text to lower c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from model_serving.core.protobuf_fields import BYTES, VARINT, any_field, bytes_field
 from model_serving.engines.content.protobuf import walk
 from model_serving.engines.onnx.graph import ATTRIBUTE, GRAPH, NODE, OUTPUT, name_of, read_node, text_of
 
-__all__ = ["with_neutral_locale", "without_zip_maps"]
+__all__ = ["edited", "with_neutral_locale", "without_zip_maps"]
 
 _NEUTRAL = "C.UTF-8"
 _STRING = 3  # AttributeProto.AttributeType
 
 
+def edited(
+    message: bytes | memoryview, field: int, edit: Callable[[memoryview], bytes | memoryview]
+) -> bytes:
+    """Returns a message in which what ``edit`` makes of them stands for the messages in one of its fields."""
+    made = bytearray()
+    for number, kind, value in walk(memoryview(message)):
+        made += any_field(number, kind, edit(value) if number == field and kind == BYTES else value)
+    return bytes(made)
+
+
 def without_zip_maps(content: bytes, zip_maps: dict[str, str]) -> bytes:
     """Returns the model without ZipMap: ``zip_maps`` gives for an output of ZipMap the tensor before it."""
-    made = bytearray()
-    for number, kind, value in walk(memoryview(content)):
-        made += any_field(
-            number, kind, _unzipped(value, zip_maps) if number == GRAPH and kind == BYTES else value
-        )
-    return bytes(made)
+    return edited(content, GRAPH, lambda graph: _unzipped(graph, zip_maps))
 
 
 def _unzipped(graph: memoryview, zip_maps: dict[str, str]) -> bytes:
@@ -51,21 +58,12 @@ def with_neutral_locale(content: bytes) -> bytes:
     glibc has both from one table (localedata: C and en_US copy LC_CTYPE from i18n), and C.UTF-8 is there on
     every Debian. A locale of another language is left as it is: Turkish has a case of i of its own.
     """
-    made = bytearray()
-    for number, kind, value in walk(memoryview(content)):
-        made += any_field(number, kind, _neutral_graph(value) if number == GRAPH and kind == BYTES else value)
-    return bytes(made)
+    return edited(content, GRAPH, lambda graph: edited(graph, NODE, _neutral_node))
 
 
-def _neutral_graph(graph: memoryview) -> bytes:
-    made = bytearray()
-    for number, kind, value in walk(graph):
-        is_normalizer = kind == BYTES and number == NODE and read_node(value).kind == "StringNormalizer"
-        made += any_field(number, kind, _neutral_node(value) if is_normalizer else value)
-    return bytes(made)
-
-
-def _neutral_node(node: memoryview) -> bytes:
+def _neutral_node(node: memoryview) -> bytes | memoryview:
+    if read_node(node).kind != "StringNormalizer":
+        return node
     made, locale = bytearray(), ""
     for number, kind, value in walk(node):
         if number == ATTRIBUTE and kind == BYTES:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from model_serving.core.protobuf_fields import BYTES, VARINT, any_field, bytes_field
 from model_serving.engines.content.protobuf import walk
+from model_serving.engines.onnx.edits import edited
 from model_serving.engines.onnx.graph import GRAPH, INITIALIZER, is_external, text_of
 
 __all__ = ["ReadPart", "with_weights"]
@@ -26,21 +27,14 @@ def with_weights(content: bytes, read: ReadPart) -> bytes:
     Raises:
         ValueError: the content is not a model, or a place in a file is not a number.
     """
-    made = bytearray()
-    for number, kind, value in walk(memoryview(content)):
-        made += any_field(number, kind, _graph(value, read) if number == GRAPH and kind == BYTES else value)
-    return bytes(made)
+    return edited(
+        content, GRAPH, lambda graph: edited(graph, INITIALIZER, lambda tensor: _whole(tensor, read))
+    )
 
 
-def _graph(graph: memoryview, read: ReadPart) -> bytes:
-    made = bytearray()
-    for number, kind, value in walk(graph):
-        outside = number == INITIALIZER and kind == BYTES and is_external(value)
-        made += any_field(number, kind, _tensor(value, read) if outside else value)
-    return bytes(made)
-
-
-def _tensor(tensor: memoryview, read: ReadPart) -> bytes:
+def _whole(tensor: memoryview, read: ReadPart) -> bytes | memoryview:
+    if not is_external(tensor):
+        return tensor
     made, said = bytearray(), dict[str, str]()
     for number, kind, value in walk(tensor):
         if number == _EXTERNAL_DATA and kind == BYTES:

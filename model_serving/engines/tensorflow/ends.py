@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from model_serving.core.errors import ModelRejected
 from model_serving.engines.foreign_errors import first_line
 from model_serving.engines.tensorflow.leftovers import only_reports
+from model_serving.engines.tensorflow.origins import PLACEHOLDERS
 from model_serving.engines.tensorflow.reach import node_name, nodes_within_reach
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def terminals(graph: Any, result_output: str) -> list[str]:
 
 def _computed(graph: Any, consumers: dict[str, list[Any]]) -> set[str]:
     computed: set[str] = set()
-    pending = [node for node in graph.node if node.op in (*_INPUTS, _OPTIONAL)]
+    pending = [node for node in graph.node if node.op in PLACEHOLDERS]
     while pending:
         for consumer in consumers[pending.pop().name]:
             if consumer.name not in computed:
@@ -158,7 +159,7 @@ def _summarized(tensors: Sequence[Any]) -> list[Any]:
     pending = list(tensors)
     while pending:
         for source in pending.pop().op.inputs:
-            if source.ref() in seen or source.op.type in {"Const", *_INPUTS, _OPTIONAL}:
+            if source.ref() in seen or source.op.type in {"Const"} | PLACEHOLDERS:
                 continue
             seen.add(source.ref())
             if source.shape.rank == 0:

@@ -12,19 +12,19 @@ import numpy.typing as npt
 from model_serving.engines.tensorflow.reach import called_functions, data_inputs, node_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["SAME_VALUES", "Origin", "Origins"]
+__all__ = ["PLACEHOLDERS", "SAME_VALUES", "Origin", "Origins"]
 
 _PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
 _PASSING = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _MOST_ELEMENTS = 100_000
 _MOST_RESHAPED = 4
 _MOST_STEPS = 50
 
+PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 SAME_VALUES = frozenset({"Reshape", "Squeeze", "ExpandDims", "EnsureShape"})
 """Operations that give their first input in another shape."""
 
@@ -34,6 +34,8 @@ _UNKNOWN = ""
 _REPEATING = SAME_VALUES | {"AsString", "Cast"}
 _SIZES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 """Operations whose values do not depend on those of their inputs."""
+
+_NOTHING_BEHIND = PLACEHOLDERS | _SIZES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,7 @@ class Origins:
 
     def of(self, tensor: str, function: str = "") -> list[Origin]:
         """Returns every node that may give the tensor of this name, which is inside of ``function``."""
-        found: list[Origin] = []
-        seen: set[tuple[str, str]] = set()
-        pending = [(function, tensor)]
-        while pending:
-            place = pending.pop()
-            if place in seen:
-                continue
-            seen.add(place)
-            before = self._before(*place)
-            if before is None:
-                found.append(Origin(place[0], self._nodes[place[0]].get(place[1].partition(":")[0])))
-            else:
-                pending.extend(before)
-        return found
+        return list(self._walk(tensor, function, lambda _: False))
 
     def inputs_behind(self, tensor: str) -> set[str] | None:
         """Returns the names of the placeholders that the values of a tensor of the graph depend on.
@@ -103,23 +92,30 @@ class Origins:
         return any(True for _ in self._behind(tensor)) and not self._repeats_input(tensor)
 
     def _behind(self, tensor: str) -> Iterator[str]:
+        for origin in self._walk(tensor, "", lambda node: node.op not in _NOTHING_BEHIND):
+            if origin.node is None:
+                yield _UNKNOWN
+            elif origin.node.op in PLACEHOLDERS:
+                yield origin.node.name
+
+    def _walk(self, tensor: str, function: str, goes_on: Callable[[Any], bool]) -> Iterator[Origin]:
+        """Gives the nodes where a walk back from a tensor ends: those that ``goes_on`` is false for."""
         seen: set[tuple[str, str]] = set()
-        pending = [("", tensor)]
+        pending = [(function, tensor)]
         while pending:
             place = pending.pop()
             if place in seen:
                 continue
             seen.add(place)
             before = self._before(*place)
-            node = self._nodes[place[0]].get(node_name(place[1]))
             if before is not None:
                 pending.extend(before)
-            elif node is None:
-                yield _UNKNOWN
-            elif node.op in _PLACEHOLDERS:
-                yield node.name
-            elif node.op not in _SIZES:
+                continue
+            node = self._nodes[place[0]].get(node_name(place[1]))
+            if node is not None and goes_on(node):
                 pending.extend((place[0], source) for source in data_inputs(node))
+            else:
+                yield Origin(place[0], node)
 
     def _repeats_input(self, tensor: str) -> bool:
         function = ""
@@ -129,7 +125,7 @@ class Origins:
                 return False
             node, function = origins[0].node, origins[0].function
             if node.op not in _REPEATING:
-                return node.op in _PLACEHOLDERS or node.op in _PARSERS
+                return node.op in PLACEHOLDERS or node.op in _PARSERS
             tensor = node.input[0]
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from model_serving.client import cli
 from model_serving.client.model_messages import Content, build_message, models_at
 from model_serving.client.samples import sample_models, sample_records
 from model_serving.client.trying.check import ModelCheck, Refused
-from model_serving.client.trying.trial import admitted
+from model_serving.client.trying.trial import Trial, admitted
+from model_serving.core.engine import RecordSchema
 from model_serving.core.errors import ModelRejected
 from model_serving.core.scoring.waiting import NoModelPolicy, WaitingPolicy
 from model_serving.protos.modeldescriptor_pb2 import ModelDescriptor
@@ -115,6 +117,25 @@ def test_a_model_that_fails_on_zeros_is_sent_with_examples_only(
     status, (said,) = publish(capsys, too_high, "--try", sample_records(), "--examples", 1)
     assert (status, len(sent)) == (1, 1)
     assert "the model fails on a first record" in said
+
+
+def test_a_model_that_is_rejected_for_another_reason_is_tried_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried = []
+
+    def counted(
+        payload: bytes, schema: RecordSchema | None, settings: ServingSettings
+    ) -> AbstractContextManager[Trial]:
+        tried.append(payload)
+        return admitted(payload, schema, settings)
+
+    monkeypatch.setattr("model_serving.client.trying.check.admitted", counted)
+    check = ModelCheck(sample_records(), SETTINGS, data_type="wine", examples=1)
+    (model,) = models_at([written(tmp_path, "other.pmml", regression_pmml(1.0, {"sugar": 1.0}))])
+    with pytest.raises(Refused, match="needs the field 'sugar'"):
+        check(build_message(model, data_type="wine", content=Content.DATA))
+    assert len(tried) == 1
 
 
 def test_a_file_that_changed_between_two_turns_is_tried_again(tmp_path: Path) -> None:

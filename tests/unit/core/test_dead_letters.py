@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model_serving.core.errors import (
+    FailsAtFirst,
     IncompatibleState,
     InvalidRecord,
     ModelRejected,
@@ -23,6 +24,7 @@ ERRORS: list[tuple[ModelServingError, Reason, str]] = [
     (NoModel("wine", "wait"), Reason.NO_MODEL, "no model for data type 'wine': wait"),
     (ScoringFailed("x is 2"), Reason.SCORING_FAILED, "x is 2"),
     (ModelRejected("not a model"), Reason.MODEL_REJECTED, "not a model"),
+    (FailsAtFirst("x is 0"), Reason.MODEL_REJECTED, "x is 0"),
 ]
 
 
