@@ -33,9 +33,11 @@ def machine(sections: Mapping[str, Sequence[Case]]) -> list[str]:
 
 def _surroundings(environment: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
+    # Figures that were stored before this was looked at do not say it.
+    shared = "" if environment.get("by_session", True) else ", processor time shared by thread"
     return (
         f"{environment['processor']}, {environment['cores']} cores, {environment['memory_gib']} GiB, "
-        f"{environment['system']}; Python {environment['python']}, {environment['java']}; {versions}"
+        f"{environment['system']}{shared}; Python {environment['python']}, {environment['java']}; {versions}"
     )
 
 

@@ -315,6 +315,11 @@ def open_session(section: str, arguments: argparse.Namespace) -> Iterator[Sessio
             )
             if peer is None:
                 session.say("no JVM peer (BENCH_JVM_PEER names its folder): no ratios")
+            if session.surroundings["by_session"]:
+                session.say(
+                    "Linux shares processor time by session here, so a job with many threads waits longer on "
+                    "busy cores: to measure without that, `sysctl -w kernel.sched_autogroup_enabled=0`"
+                )
             yield session
         failed = bool(session.failures)
         if failed:

@@ -17,7 +17,7 @@ from model_serving.runtime.environment import project_root
 from model_serving.runtime.jar_lock import FLINK, KAFKA, pinned_jars
 from model_serving.runtime.java import find_java
 
-__all__ = ["now", "surroundings"]
+__all__ = ["now", "shares_by_session", "surroundings"]
 
 _PACKAGES = (
     "apache-flink",
@@ -28,6 +28,7 @@ _PACKAGES = (
     "pypmml",
     "tensorflow",
 )
+_AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 _JARS = {"kafka_2.13": "Kafka", "flink-sql-connector-kafka": "flink-sql-connector-kafka"}
 
 
@@ -43,11 +44,24 @@ def surroundings() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
+        "by_session": shares_by_session(),
         "python": platform.python_version(),
         "java": _java(),
         "versions": {name: version(name) for name in _PACKAGES} | _jars(),
         "commit": _commit(),
     }
+
+
+def shares_by_session() -> bool:
+    """Whether Linux shares busy cores out by session before it does so by thread (sched(7), autogrouping).
+
+    The broker, the producer and the job are a session each. With this, a job with a dozen busy threads gets
+    as much of the cores as a producer with one.
+    """
+    try:
+        return _AUTOGROUP.read_text().strip() == "1"
+    except OSError:  # no Linux, or a kernel without autogroups
+        return False
 
 
 def _processor() -> str:

@@ -44,6 +44,12 @@ BACKLOG = case(
 )
 
 
+def test_a_machine_that_shares_by_thread_is_another_machine() -> None:
+    by_thread = replace(BACKLOG, environment=SURROUNDINGS | {"by_session": False})
+    lines = [line for line in machine({"backlog": [BACKLOG, by_thread]}) if line.startswith("* ")]
+    assert ["shared by thread" in line for line in lines] == [False, True]
+
+
 def test_a_backlog_has_the_spread_of_both_systems_and_the_ratio_of_the_medians() -> None:
     assert TABLES["backlog"]([BACKLOG]) == [
         "Models of the set `sample`:",
