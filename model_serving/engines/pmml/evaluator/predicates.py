@@ -7,6 +7,7 @@ public, because a tree turns the simple ones into steps of a graph (see ``models
 from __future__ import annotations
 
 import operator as operators
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Protocol
@@ -349,16 +350,22 @@ def _values(texts: list[str], field: Field, scope: Scope) -> tuple[float, ...]:
 
 
 def _bound(text: str, field: Field) -> float:
-    """Returns the number that values are compared with. A bound of whole numbers may have a fraction."""
-    try:
-        if field.kind.data_type == "integer":
+    """Returns the number that values are compared with.
+
+    A bound of whole numbers may have a fraction. So may a bound of booleans, which are then 0 and 1: R's
+    trees split logical columns at 0.5, and JPMML-R writes it so.
+    """
+    data_type = field.kind.data_type
+    if data_type != "integer":
+        with suppress(ValueError):
+            return numeric_reader(data_type)(text)
+    if data_type in {"integer", "boolean"}:
+        with suppress(ValueError):
             return decimal(text)
-        return numeric_reader(field.kind.data_type)(text)
-    except ValueError:
-        raise Unsupported(
-            f"value '{text}' of a SimplePredicate, which does not spell a value of type "
-            f"{field.kind.data_type} as the field '{field.name}' has"
-        ) from None
+    raise Unsupported(
+        f"value '{text}' of a SimplePredicate, which does not spell a value of type {data_type} as the field "
+        f"'{field.name}' has"
+    )
 
 
 def _ordinal(field: Field, operator: str, text: str, scope: Scope) -> Predicate:

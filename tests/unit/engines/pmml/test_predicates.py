@@ -93,6 +93,16 @@ def test_a_bound_of_whole_numbers_may_have_a_fraction() -> None:
     assert outcomes(simple("i", "equal", "0.5"), i=[0.0, 1.0]) == [F, F]
 
 
+def test_a_boolean_has_a_side_of_a_fraction() -> None:
+    """R's rpart splits a logical column at 0.5, and JPMML-R 1.5 writes the bound as it is."""
+    assert outcomes(simple("b", "lessThan", "0.5"), b=[0.0, 1.0, None]) == [T, F, U]
+    assert outcomes(simple("b", "greaterOrEqual", "0.5"), b=[0.0, 1.0, None]) == [F, T, U]
+    with pytest.raises(
+        Unsupported, match="'half' of a SimplePredicate, which does not spell a value of type"
+    ):
+        outcomes(simple("b", "lessThan", "half"), b=[0.0])
+
+
 def test_a_boolean_is_compared_as_it_is_spelled() -> None:
     assert outcomes(simple("b", "equal", "true"), b=[1.0, 0.0, None]) == [T, F, U]
     assert outcomes(simple("b", "equal", "0"), b=[1.0, 0.0, None]) == [F, T, U]
