@@ -145,4 +145,6 @@ class Results:
 
 
 def _limits(low: float, high: float, width: float, bars: int) -> Sequence[float]:
-    return [*(low + width * place for place in range(bars)), high]
+    # In halves where a product would be infinite, although the limit, beginning far below zero, is not.
+    scale = 2 if math.isinf(width * bars) else 1
+    return [*((low / scale + width / scale * place) * scale for place in range(bars)), high]
