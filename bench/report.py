@@ -13,7 +13,8 @@ from pathlib import Path
 from bench import capacity
 from bench.errors import BenchError
 from bench.plot import bars
-from bench.report_tables import TABLES, machine, throughput_bars
+from bench.report_machines import machine
+from bench.report_tables import TABLES, throughput_bars
 from bench.session import add_results_argument
 from bench.store import Store
 from model_serving.runtime.environment import project_root

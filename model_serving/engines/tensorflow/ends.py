@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["output_tensors", "placeholders", "terminals"]
 
-_INPUTS = ("Placeholder", "PlaceholderV2")
 _OPTIONAL = "PlaceholderWithDefault"
+_INPUTS = PLACEHOLDERS - {_OPTIONAL}
+_LEAVES = PLACEHOLDERS | {"Const"}
 _MOST_LISTED = 8
 
 
@@ -159,7 +160,7 @@ def _summarized(tensors: Sequence[Any]) -> list[Any]:
     pending = list(tensors)
     while pending:
         for source in pending.pop().op.inputs:
-            if source.ref() in seen or source.op.type in {"Const"} | PLACEHOLDERS:
+            if source.ref() in seen or source.op.type in _LEAVES:
                 continue
             seen.add(source.ref())
             if source.shape.rank == 0:

@@ -11,7 +11,8 @@ import pytest
 from bench.errors import BenchError
 from bench.plot import Bar, bars
 from bench.report import fill_in
-from bench.report_tables import TABLES, machine, throughput_bars
+from bench.report_machines import machine
+from bench.report_tables import TABLES, throughput_bars
 from bench.store import Case
 
 SURROUNDINGS: dict[str, Any] = {
